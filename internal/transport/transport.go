@@ -1,0 +1,83 @@
+// Package transport is the seam between wasmpool and what carries its frames.
+//
+// An [Endpoint] is one rank's connection to the others. There are two fabrics:
+// mem (ranks are goroutines of one process) and mpi (ranks are processes). The
+// conformance suite in transporttest runs on both.
+package transport
+
+import "errors"
+
+// ErrClosed is returned by an endpoint that was closed.
+var ErrClosed = errors.New("transport: endpoint closed")
+
+// FrameCap is the largest frame in bytes that Send takes. Longer data travels
+// as a payload.
+const FrameCap = 64 << 10
+
+// A Handler receives what [Endpoint.Poll] finds. Its methods run on the
+// goroutine that polls and must not call Poll.
+type Handler interface {
+	// Frame delivers one frame. The bytes are valid only during the call.
+	// Frames of one sender arrive in the order in which they were sent.
+	Frame(from int, frame []byte)
+
+	// Lost reports that a rank is gone: its process died or its link was cut.
+	// It is called once per rank; nothing of that rank is delivered after it.
+	Lost(rank int, err error)
+}
+
+// An Endpoint is one rank's connection to the others of its world. Frames go
+// between the root (rank 0) and the others only; two workers never talk.
+//
+// One goroutine owns an endpoint: it alone calls the methods. Only Bell's Ring
+// may be called from elsewhere. No method waits for a peer.
+type Endpoint interface {
+	// Rank is this endpoint's place in the world, 0 <= Rank < Size.
+	Rank() int
+
+	// Size is the number of ranks in the world, at least 1.
+	Size() int
+
+	// Send starts sending a frame of 1 to FrameCap bytes and returns at once.
+	// The frame is copied: the caller may reuse it. Sending to a lost rank is
+	// not an error; the frame is dropped.
+	Send(to int, frame []byte) error
+
+	// SendPayload starts sending data of any length, 0 and more than 2 GiB
+	// included, without copying it first: the caller must leave data alone
+	// until done is called (from Poll, exactly once; with an error when the
+	// peer is lost or the endpoint closes). The receiver must ask for the same
+	// id with RecvPayload. No two payloads in flight between two ranks, in one
+	// direction, may have the same id; ids are below MaxPayloads.
+	SendPayload(to int, id uint32, data []byte, done func(error))
+
+	// RecvPayload receives the payload with that id and exactly len(data)
+	// bytes into data, which may lie in guest memory (outside the Go heap).
+	// done is called as for SendPayload.
+	RecvPayload(from int, id uint32, data []byte, done func(error))
+
+	// Poll makes progress and delivers what has arrived to h. It returns how
+	// many things it delivered or completed; 0 means there was nothing to do.
+	// An error means the endpoint is broken as a whole.
+	Poll(h Handler) (int, error)
+
+	// Pending reports whether sends or payloads are still under way, which
+	// progress only while somebody polls.
+	Pending() bool
+
+	// Doze announces that the owner is about to wait on Bell: from now on
+	// what arrives rings it. The owner must Poll once more after Doze before
+	// it waits, and need not say when it is awake again.
+	Doze()
+
+	// Bell is what the endpoint rings. It is the one given at construction.
+	Bell() *Bell
+
+	// Close ends the endpoint. Payloads still under way fail with ErrClosed.
+	// On MPI it finalizes MPI when no rank was lost: all ranks must call it.
+	// Closing twice is fine.
+	Close() error
+}
+
+// MaxPayloads bounds the payload ids of SendPayload.
+const MaxPayloads = 1 << 13
