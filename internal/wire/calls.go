@@ -1,0 +1,265 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Call is one entry of a calls frame.
+type Call struct {
+	Number  uint64 // unique in the pool
+	Ticket  uint32 // the root's handle, returned with the result
+	Task    uint32
+	Attempt uint16
+	Arg     []byte // in a decoded entry, a view of the frame
+	ArgLen  int64  // len(Arg), or the payload's length when Long
+	Long    bool   // the argument is a payload, to be pulled
+}
+
+// callLen is number 8, ticket 4, task 4, argument length 4, attempt 2, flags 2.
+const callLen = 24
+
+// resultLen is ticket 4, gen 4, length 4, flags 4, nanoseconds 8.
+const resultLen = 24
+
+const (
+	// ResultOverhead bounds what an entry of a results frame takes besides its
+	// data.
+	ResultOverhead = resultLen + 12
+
+	// MaxTask is the largest task number.
+	MaxTask = 1 << 20
+
+	// MaxReturned is how many tickets one returned frame holds.
+	MaxReturned = 4096
+)
+
+const (
+	flagLong   = 1 << 0 // the bytes are a payload; the body holds its length (and id)
+	flagFailed = 1 << 1 // the body is a Failure
+)
+
+// Size returns the bytes that the entry takes in a frame.
+func (c *Call) Size() int {
+	if c.Long {
+		return callLen + 8
+	}
+	return callLen + len(c.Arg)
+}
+
+// A Writer builds one frame of entries. Its buffer is reused after Reset.
+type Writer struct {
+	buf   []byte
+	count int
+}
+
+// Reset starts a new frame of that kind.
+func (w *Writer) Reset(kind Kind) {
+	w.buf = appendHeader(w.buf[:0], kind, 0)
+	w.count = 0
+}
+
+// Count returns how many entries the frame holds.
+func (w *Writer) Count() int { return w.count }
+
+// Len returns the frame's length in bytes.
+func (w *Writer) Len() int { return len(w.buf) }
+
+// Frame returns the finished frame, valid until the next Reset or Add.
+func (w *Writer) Frame() []byte {
+	binary.LittleEndian.PutUint32(w.buf[4:], uint32(w.count))
+	return w.buf
+}
+
+// AddCall appends a call to a calls frame.
+func (w *Writer) AddCall(c *Call) {
+	flags, n := uint16(0), len(c.Arg)
+	if c.Long {
+		flags, n = flagLong, 8
+	}
+	b := binary.LittleEndian.AppendUint64(w.buf, c.Number)
+	b = binary.LittleEndian.AppendUint32(b, c.Ticket)
+	b = binary.LittleEndian.AppendUint32(b, c.Task)
+	b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	b = binary.LittleEndian.AppendUint32(b, uint32(c.Attempt)|uint32(flags)<<16)
+	if c.Long {
+		b = binary.LittleEndian.AppendUint64(b, uint64(c.ArgLen))
+	} else {
+		b = append(b, c.Arg...)
+	}
+	w.buf = b
+	w.count++
+}
+
+// DataLen returns how many bytes of data a results frame holds at most.
+func DataLen(count int, body []byte) int { return max(0, len(body)-count*resultLen) }
+
+// Result is one entry of a results frame.
+type Result struct {
+	Ticket uint32
+	Gen    uint32 // the low half of the call's number
+	Nanos  int64  // how long the call ran
+	Failed bool   // Data is a [Failure] in JSON
+	Long   bool   // the result is the payload with id Payload and length Len
+	Data   []byte // in a decoded entry, a view of the frame
+
+	Len     int64
+	Payload uint32
+}
+
+// AddResult appends a result to a results frame.
+func (w *Writer) AddResult(r *Result) {
+	flags, n := uint32(0), len(r.Data)
+	if r.Failed {
+		flags |= flagFailed
+	}
+	if r.Long {
+		flags |= flagLong
+		n = 12
+	}
+	b := binary.LittleEndian.AppendUint32(w.buf, r.Ticket)
+	b = binary.LittleEndian.AppendUint32(b, r.Gen)
+	b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	b = binary.LittleEndian.AppendUint32(b, flags)
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Nanos))
+	if r.Long {
+		b = binary.LittleEndian.AppendUint64(b, uint64(r.Len))
+		b = binary.LittleEndian.AppendUint32(b, r.Payload)
+	} else {
+		b = append(b, r.Data...)
+	}
+	w.buf = b
+	w.count++
+}
+
+// AddTicket appends a ticket and its generation to a returned frame.
+func (w *Writer) AddTicket(ticket, gen uint32) {
+	b := binary.LittleEndian.AppendUint32(w.buf, ticket)
+	w.buf = binary.LittleEndian.AppendUint32(b, gen)
+	w.count++
+}
+
+// A Reader walks the entries of a frame's body. After Next returned false,
+// Err tells whether the frame ended well.
+type Reader struct {
+	body []byte
+	left int
+	err  error
+}
+
+// NewReader returns a reader of count entries in body.
+func NewReader(count int, body []byte) Reader { return Reader{body: body, left: count} }
+
+// Err returns what was wrong with the frame, or nil.
+func (r *Reader) Err() error { return r.err }
+
+// Left returns how many entries were not read yet.
+func (r *Reader) Left() int { return r.left }
+
+// more reports whether an entry of at least n bytes follows.
+func (r *Reader) more(n int) bool {
+	if r.err != nil {
+		return false
+	}
+	if r.left <= 0 {
+		if len(r.body) != 0 {
+			r.err = fmt.Errorf("wire: %d bytes after the last entry", len(r.body))
+		}
+		return false
+	}
+	if len(r.body) < n {
+		r.err = fmt.Errorf("wire: the frame is cut: %d entries and only %d bytes left", r.left, len(r.body))
+		return false
+	}
+	return true
+}
+
+// take returns the n bytes after an entry's fixed part and moves on.
+func (r *Reader) take(fixed, n int) ([]byte, bool) {
+	if n > len(r.body)-fixed {
+		r.err = fmt.Errorf("wire: an entry says %d bytes, %d are left", n, len(r.body)-fixed)
+		return nil, false
+	}
+	data := r.body[fixed : fixed+n : fixed+n]
+	r.body = r.body[fixed+n:]
+	r.left--
+	return data, true
+}
+
+// NextCall reads the next entry of a calls frame into c.
+func (r *Reader) NextCall(c *Call) bool {
+	if !r.more(callLen) {
+		return false
+	}
+	b := r.body
+	c.Number = binary.LittleEndian.Uint64(b)
+	c.Ticket = binary.LittleEndian.Uint32(b[8:])
+	c.Task = binary.LittleEndian.Uint32(b[12:])
+	n := int(binary.LittleEndian.Uint32(b[16:]))
+	tail := binary.LittleEndian.Uint32(b[20:])
+	c.Attempt = uint16(tail)
+	flags := tail >> 16
+	if flags&^flagLong != 0 {
+		r.err = fmt.Errorf("wire: unknown flags %#x in a call", flags)
+		return false
+	}
+	data, ok := r.take(callLen, n)
+	if !ok {
+		return false
+	}
+	c.Long = flags&flagLong != 0
+	if !c.Long {
+		c.Arg, c.ArgLen = data, int64(n)
+		return true
+	}
+	c.Arg = nil
+	if n != 8 || int64(binary.LittleEndian.Uint64(data)) < 0 {
+		r.err = fmt.Errorf("wire: bad length of a long argument")
+		return false
+	}
+	c.ArgLen = int64(binary.LittleEndian.Uint64(data))
+	return true
+}
+
+// NextResult reads the next entry of a results frame into res.
+func (r *Reader) NextResult(res *Result) bool {
+	if !r.more(resultLen) {
+		return false
+	}
+	b := r.body
+	res.Ticket = binary.LittleEndian.Uint32(b)
+	res.Gen = binary.LittleEndian.Uint32(b[4:])
+	n := int(binary.LittleEndian.Uint32(b[8:]))
+	flags := binary.LittleEndian.Uint32(b[12:])
+	res.Nanos = int64(binary.LittleEndian.Uint64(b[16:]))
+	if flags > flagFailed || res.Nanos < 0 {
+		r.err = fmt.Errorf("wire: a result with flags %#x and %d ns", flags, res.Nanos)
+		return false
+	}
+	data, ok := r.take(resultLen, n)
+	if !ok {
+		return false
+	}
+	res.Failed, res.Long = flags&flagFailed != 0, flags&flagLong != 0
+	if !res.Long {
+		res.Data, res.Len, res.Payload = data, int64(n), 0
+		return true
+	}
+	res.Data = nil
+	if n != 12 || int64(binary.LittleEndian.Uint64(data)) < 0 {
+		r.err = fmt.Errorf("wire: bad length of a long result")
+		return false
+	}
+	res.Len, res.Payload = int64(binary.LittleEndian.Uint64(data)), binary.LittleEndian.Uint32(data[8:])
+	return true
+}
+
+// NextTicket reads the next entry of a returned frame.
+func (r *Reader) NextTicket() (ticket, gen uint32, ok bool) {
+	if !r.more(8) {
+		return 0, 0, false
+	}
+	ticket, gen = binary.LittleEndian.Uint32(r.body), binary.LittleEndian.Uint32(r.body[4:])
+	_, ok = r.take(8, 0)
+	return ticket, gen, ok
+}

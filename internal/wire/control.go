@@ -1,0 +1,64 @@
+package wire
+
+// Hello is a worker's first frame.
+type Hello struct {
+	Host  string `json:"host"`
+	PID   int    `json:"pid"`
+	Slots int    `json:"slots"`
+}
+
+// Module offers a module. A worker that has no module with the digest asks
+// for its bytes with [Need].
+type Module struct {
+	Index  uint32 `json:"index"` // the pool's number for the module
+	Name   string `json:"name"`
+	Digest string `json:"digest"` // SHA-256, hex
+	Size   int64  `json:"size"`   // bytes
+}
+
+// Need asks for a module's bytes as the payload with that id.
+type Need struct {
+	Index   uint32 `json:"index"`
+	Payload uint32 `json:"payload"`
+}
+
+// Tasks names task numbers, which are the pool's.
+type Tasks struct {
+	Tasks []Task `json:"tasks"`
+}
+
+// Task is one task of a module that was offered before.
+type Task struct {
+	Task   uint32 `json:"task"`
+	Module uint32 `json:"module"` // its Index
+	Export string `json:"export"`
+}
+
+// Pull asks for a call's argument as the payload with that id.
+type Pull struct {
+	Ticket  uint32 `json:"ticket"`
+	Gen     uint32 `json:"gen"`
+	Payload uint32 `json:"payload"`
+}
+
+// TakeBack asks a worker to return up to Max calls it has not started.
+type TakeBack struct {
+	Max int `json:"max"`
+}
+
+// LogLine is one log line of a guest.
+type LogLine struct {
+	Number uint64 `json:"number"` // the call's
+	Task   uint32 `json:"task"`
+	Level  int    `json:"level"` // as log/slog counts
+	Text   string `json:"text"`
+}
+
+// Failure is the body of a failed [Result].
+type Failure struct {
+	Kind    uint8  `json:"kind"` // host.Kind
+	Code    int    `json:"code,omitempty"`
+	Message string `json:"message"`
+	Stack   string `json:"stack,omitempty"`
+	Stderr  string `json:"stderr,omitempty"`
+}

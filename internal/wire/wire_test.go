@@ -1,0 +1,264 @@
+package wire_test
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+var calls = []wire.Call{
+	{Number: 1, Ticket: 7, Task: 3, Attempt: 1, Arg: []byte("argument"), ArgLen: 8},
+	{Number: math.MaxUint64, Ticket: math.MaxUint32, Task: 1, Attempt: math.MaxUint16, Arg: []byte{}},
+	{Number: 9, Ticket: 2, Task: 3, Attempt: 2, Long: true, ArgLen: 3 << 30},
+}
+
+var results = []wire.Result{
+	{Ticket: 7, Gen: 1, Nanos: 120, Data: []byte("result"), Len: 6},
+	{Ticket: 8, Gen: 2, Nanos: 0, Data: []byte{}},
+	{Ticket: 9, Gen: 3, Nanos: math.MaxInt64, Failed: true, Data: []byte(`{"kind":1}`), Len: 10},
+	{Ticket: 1, Gen: 4, Nanos: 5, Long: true, Len: 5 << 30, Payload: 77},
+}
+
+func callsFrame() []byte {
+	var w wire.Writer
+	w.Reset(wire.KindCalls)
+	for i := range calls {
+		w.AddCall(&calls[i])
+	}
+	return w.Frame()
+}
+
+func resultsFrame() []byte {
+	var w wire.Writer
+	w.Reset(wire.KindResults)
+	for i := range results {
+		w.AddResult(&results[i])
+	}
+	return w.Frame()
+}
+
+func decodeCalls(t testing.TB, frame []byte) ([]wire.Call, error) {
+	t.Helper()
+	_, count, body, err := wire.Header(frame)
+	if err != nil {
+		return nil, err
+	}
+	r := wire.NewReader(count, body)
+	var list []wire.Call
+	var c wire.Call
+	for r.NextCall(&c) {
+		list = append(list, c)
+	}
+	return list, r.Err()
+}
+
+func decodeResults(t testing.TB, frame []byte) ([]wire.Result, error) {
+	t.Helper()
+	_, count, body, err := wire.Header(frame)
+	if err != nil {
+		return nil, err
+	}
+	r := wire.NewReader(count, body)
+	var list []wire.Result
+	var res wire.Result
+	for r.NextResult(&res) {
+		list = append(list, res)
+	}
+	return list, r.Err()
+}
+
+func TestCallsRoundTrip(t *testing.T) {
+	t.Parallel()
+	frame := callsFrame()
+	kind, count, _, err := wire.Header(frame)
+	if kind != wire.KindCalls || count != len(calls) || err != nil {
+		t.Fatalf("Header = %v, %d, %v", kind, count, err)
+	}
+	got, err := decodeCalls(t, frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(calls, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestResultsRoundTrip(t *testing.T) {
+	t.Parallel()
+	got, err := decodeResults(t, resultsFrame())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(results, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCallSize(t *testing.T) {
+	t.Parallel()
+	for i := range calls {
+		var w wire.Writer
+		w.Reset(wire.KindCalls)
+		w.AddCall(&calls[i])
+		if got, want := w.Len()-wire.HeaderLen, calls[i].Size(); got != want {
+			t.Errorf("call %d takes %d bytes, Size says %d", i, got, want)
+		}
+	}
+}
+
+func TestTicketsRoundTrip(t *testing.T) {
+	t.Parallel()
+	var w wire.Writer
+	w.Reset(wire.KindReturned)
+	w.AddTicket(4, 5)
+	w.AddTicket(6, math.MaxUint32)
+	_, count, body, err := wire.Header(w.Frame())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := wire.NewReader(count, body)
+	var got [][2]uint32
+	for {
+		ticket, gen, ok := r.NextTicket()
+		if !ok {
+			break
+		}
+		got = append(got, [2]uint32{ticket, gen})
+	}
+	if diff := cmp.Diff([][2]uint32{{4, 5}, {6, math.MaxUint32}}, got); diff != "" || r.Err() != nil {
+		t.Error(diff, r.Err())
+	}
+}
+
+func TestControlRoundTrip(t *testing.T) {
+	t.Parallel()
+	want := wire.Hello{Host: "node1", PID: 12, Slots: 4}
+	frame, err := wire.Control(wire.KindHello, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, _, body, err := wire.Header(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got wire.Hello
+	if err := wire.Decode(kind, body, &got); err != nil || got != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if err := wire.Decode(kind, body[:3], &got); err == nil || !strings.Contains(err.Error(), "hello") {
+		t.Errorf("a cut frame decodes with %v", err)
+	}
+}
+
+func TestBadFrames(t *testing.T) {
+	t.Parallel()
+	change := func(frame []byte, at int, value byte) []byte {
+		frame = bytes.Clone(frame)
+		frame[at] = value
+		return frame
+	}
+	for _, tc := range []struct {
+		name  string
+		frame []byte
+	}{
+		{"empty", nil},
+		{"header cut", callsFrame()[:5]},
+		{"kind 0", change(callsFrame(), 1, 0)},
+		{"kind 200", change(callsFrame(), 1, 200)},
+		{"reserved byte", change(callsFrame(), 3, 1)},
+		{"count too large", change(callsFrame(), 4, 200)},
+		{"count too small", change(callsFrame(), 4, 1)},
+		{"argument length", change(callsFrame(), wire.HeaderLen+16+3, 0xff)},
+		{"unknown flags", change(callsFrame(), wire.HeaderLen+23, 1)},
+		{"last byte missing", callsFrame()[:len(callsFrame())-1]},
+		{"a byte too many", append(callsFrame(), 0)},
+	} {
+		if _, err := decodeCalls(t, tc.frame); err == nil {
+			t.Errorf("%s: decodes", tc.name)
+		}
+	}
+	if _, err := decodeResults(t, change(resultsFrame(), wire.HeaderLen+12, 3)); err == nil {
+		t.Error("a result that is long and failed decodes")
+	}
+	if _, _, _, err := wire.Header(change(callsFrame(), 0, 99)); !errors.Is(err, wire.ErrVersion) {
+		t.Errorf("a frame of version 99: %v", err)
+	}
+}
+
+// FuzzCalls checks that any frame either fails or survives a round trip.
+func FuzzCalls(f *testing.F) {
+	f.Add(callsFrame())
+	f.Add(resultsFrame())
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		list, err := decodeCalls(t, frame)
+		if err != nil {
+			return
+		}
+		var w wire.Writer
+		w.Reset(wire.Kind(frame[1]))
+		for i := range list {
+			w.AddCall(&list[i])
+		}
+		if !bytes.Equal(w.Frame(), frame) {
+			t.Errorf("% x becomes % x", frame, w.Frame())
+		}
+	})
+}
+
+// FuzzResults checks that any frame either fails or survives a round trip.
+func FuzzResults(f *testing.F) {
+	f.Add(resultsFrame())
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		list, err := decodeResults(t, frame)
+		if err != nil {
+			return
+		}
+		var w wire.Writer
+		w.Reset(wire.Kind(frame[1]))
+		for i := range list {
+			w.AddResult(&list[i])
+		}
+		if !bytes.Equal(w.Frame(), frame) {
+			t.Errorf("% x becomes % x", frame, w.Frame())
+		}
+	})
+}
+
+func BenchmarkEncodeCall(b *testing.B) {
+	var w wire.Writer
+	c := wire.Call{Number: 1, Task: 1, Attempt: 1, Arg: make([]byte, 8), ArgLen: 8}
+	w.Reset(wire.KindCalls)
+	b.ReportAllocs()
+	for b.Loop() {
+		if w.Len() > 4096 {
+			w.Reset(wire.KindCalls)
+		}
+		w.AddCall(&c)
+	}
+}
+
+func BenchmarkDecodeCall(b *testing.B) {
+	var w wire.Writer
+	w.Reset(wire.KindCalls)
+	for w.Len() < 4096 {
+		w.AddCall(&wire.Call{Number: 1, Task: 1, Attempt: 1, Arg: make([]byte, 8), ArgLen: 8})
+	}
+	_, count, body, err := wire.Header(w.Frame())
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := wire.NewReader(count, body)
+	var c wire.Call
+	b.ReportAllocs()
+	for b.Loop() {
+		if !r.NextCall(&c) {
+			r = wire.NewReader(count, body)
+		}
+	}
+}
