@@ -1,0 +1,197 @@
+package wasmtasks
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+)
+
+// Open makes a module of what the command line calls MODULE: a folder is
+// built, as by [Build]; a file is loaded, as by [LoadFile].
+func Open(ctx context.Context, path string) (*Module, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return Build(ctx, path)
+	}
+	return LoadFile(path)
+}
+
+// Build compiles the Go package in a folder to a module, which is named after
+// the folder. The package must be a main package. With //go:wasmexport
+// functions, in it or in a package it imports, it becomes a module of tasks;
+// without, a WASI command.
+//
+// Build runs the go command that is on the PATH, with the environment of this
+// process but for GOOS=wasip1, GOARCH=wasm and CGO_ENABLED=0. What the
+// compiler has to say comes back as a [*BuildError].
+//
+// The result is kept in the folder wasmpool/build of the user's cache folder
+// ($WASMPOOL_CACHE names another in place of wasmpool), under a key made of all source
+// files, so that building an unchanged package takes only the time of a
+// go list, some 0.2 s. When several processes build the same package at once,
+// one does and the others wait for it.
+//
+// Build also reads the sources: the module's [Task.Doc] is the first sentence
+// of a task's comment, and [Task.In] and [Task.Out] are the types of the
+// function given to sdk.JSON or sdk.Bytes.
+func Build(ctx context.Context, dir string) (*Module, error) {
+	path, err := checkFolder(dir)
+	if err != nil {
+		return nil, fmt.Errorf("wasmtasks: building %s: %w", dir, err)
+	}
+	src, err := listSources(ctx, path)
+	if err != nil {
+		return nil, buildFailed(dir, err)
+	}
+	wasm, err := openBuildCache().get(ctx, src.key, func() ([]byte, bool, error) { return src.build(ctx) })
+	if err != nil {
+		return nil, buildFailed(dir, err)
+	}
+	return Load(filepath.Base(path), wasm)
+}
+
+// checkFolder finds the mistakes that the go command words badly, and returns
+// the folder's absolute path.
+func checkFolder(dir string) (string, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return "", errors.New("not a folder: a .wasm file is loaded, not built")
+	}
+	files, err := fs.Glob(os.DirFS(dir), "*.go")
+	if err != nil {
+		return "", err
+	}
+	if len(files) == 0 {
+		return "", errors.New("the folder holds no Go files")
+	}
+	return filepath.Abs(dir)
+}
+
+// A BuildError says that the go command failed.
+type BuildError struct {
+	Dir    string // as given to Build
+	Output string // all that the go command said
+}
+
+// Error is one line: the folder and the first message of the compiler.
+func (e *BuildError) Error() string {
+	return fmt.Sprintf("wasmtasks: building %s: %s", e.Dir, firstMessage(e.Output))
+}
+
+// firstMessage returns the first line of the go command's output that says
+// what is wrong.
+func firstMessage(output string) string {
+	for line := range strings.Lines(output) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "# ") && !strings.HasPrefix(line, "go: downloading ") {
+			return line
+		}
+	}
+	return "the go command failed without a message"
+}
+
+// buildFailed names the folder in an error.
+func buildFailed(dir string, err error) error {
+	var failed *BuildError
+	if errors.As(err, &failed) {
+		failed.Dir = dir
+		return failed
+	}
+	return fmt.Errorf("wasmtasks: building %s: %w", dir, err)
+}
+
+// build runs the compiler and adds the docs. It reports whether the sources
+// are still those of the key.
+func (s *sources) build(ctx context.Context) (wasm []byte, fresh bool, err error) {
+	docs, err := readDocs(s.packages)
+	if err != nil {
+		return nil, false, err
+	}
+	var flags []string
+	if len(docs) > 0 {
+		flags = []string{"-buildmode=c-shared"}
+	} else {
+		docs = programDoc(s.own())
+	}
+	wasm, err = compile(ctx, s.dir, flags)
+	if err != nil {
+		return nil, false, err
+	}
+	wasm, err = appendDocs(wasm, docs)
+	if err != nil {
+		return nil, false, err
+	}
+	again, err := s.hash()
+	return wasm, err == nil && again == s.key, nil
+}
+
+// compile runs go build and returns the binary. -buildvcs=false keeps the
+// state of the repository out of it, which is not in the key.
+func compile(ctx context.Context, dir string, flags []string) ([]byte, error) {
+	tmp, err := os.MkdirTemp("", "wasmpool-build-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	out := filepath.Join(tmp, "module.wasm")
+	args := slices.Concat([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out}, flags, []string{"."})
+	if _, err := runGo(ctx, dir, args...); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(out)
+}
+
+// runGo runs the go command for wasip1 and returns what it prints.
+func runGo(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(cmd.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that go stops its compilers
+	cmd.WaitDelay = 5 * time.Second
+	err := cmd.Run()
+	var failed *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, exec.ErrNotFound):
+		return nil, fmt.Errorf("no go command on the PATH: install Go, or build on another machine and use the .wasm file: %w", err)
+	case errors.As(err, &failed):
+		return nil, &BuildError{Output: stderr.String() + stdout.String()}
+	}
+	return stdout.Bytes(), err
+}
+
+// appendDocs adds the custom section that describes the tasks. Go's linker
+// cannot, but a section may stand at the end of the file.
+func appendDocs(wasm []byte, docs []abi.TaskDoc) ([]byte, error) {
+	if len(docs) == 0 {
+		return wasm, nil
+	}
+	data, err := json.Marshal(docs)
+	if err != nil {
+		return nil, err
+	}
+	// Lengths are LEB128, which is what encoding/binary calls a uvarint.
+	content := binary.AppendUvarint(nil, uint64(len(abi.SectionTasks)))
+	content = append(append(content, abi.SectionTasks...), data...)
+	wasm = append(wasm, byte(wasmbin.SectionCustom))
+	wasm = binary.AppendUvarint(wasm, uint64(len(content)))
+	return append(wasm, content...), nil
+}

@@ -1,0 +1,19 @@
+// Package wasmtasks holds task modules: it builds, loads, describes and
+// identifies them, and finds tasks by name. It runs none; that is what
+// workers do.
+//
+// A module is one wasm binary, known by the SHA-256 of its bytes. Its exports
+// say which tasks it has, and how each is called: see [Kind].
+//
+//	m, err := wasmtasks.Build(ctx, "./tasks")       // a Go package, built here and now
+//	m, err := wasmtasks.LoadFile("stars.wasm")      // a binary from any language
+//	m, err := wasmtasks.LoadFS(embedded, "a.wasm")  // one inside the program
+//	m, err := wasmtasks.Open(ctx, path)             // whichever of the first two path is
+//
+//	for _, task := range m.Tasks() {
+//		fmt.Println(task.Name, task.Kind, task.Doc)
+//	}
+//
+// A task is known as "module.task", or "task" alone where only one module has
+// it. A [Table] finds it.
+package wasmtasks

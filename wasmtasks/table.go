@@ -1,0 +1,160 @@
+package wasmtasks
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A Table finds tasks by name in several modules. The zero value is empty.
+// Lookup is safe for concurrent use as long as nobody calls Add.
+type Table struct {
+	modules map[string]*Module
+	tasks   map[string][]entry // by full and by short name
+}
+
+type entry struct {
+	module *Module
+	task   Task
+}
+
+// Add adds a module's tasks. Adding the same bytes again is fine; another
+// module of the same name is an error.
+func (t *Table) Add(m *Module) error {
+	if old, ok := t.modules[m.name]; ok {
+		if old.digest == m.digest {
+			return nil
+		}
+		return fmt.Errorf("wasmtasks: there are two modules named %s: give one another name", m.name)
+	}
+	if t.modules == nil {
+		t.modules, t.tasks = make(map[string]*Module), make(map[string][]entry)
+	}
+	t.modules[m.name] = m
+	for _, task := range m.tasks {
+		e := entry{m, task}
+		t.add(e.fullName(), e)
+		t.add(task.Name, e)
+	}
+	return nil
+}
+
+// add lists e under name, unless the same code is there already.
+func (t *Table) add(name string, e entry) {
+	same := func(other entry) bool {
+		return other.module.digest == e.module.digest && other.task.Name == e.task.Name
+	}
+	if !slices.ContainsFunc(t.tasks[name], same) {
+		t.tasks[name] = append(t.tasks[name], e)
+	}
+}
+
+func (e entry) fullName() string { return e.module.name + "." + e.task.Name }
+
+// Lookup finds a task by its full name, "module.task", or by the task's name
+// alone where only one module has it. Otherwise the error is an
+// [*UnknownTaskError] or an [*AmbiguousTaskError].
+func (t *Table) Lookup(name string) (*Module, Task, error) {
+	found := t.tasks[name]
+	switch len(found) {
+	case 0:
+		return nil, Task{}, &UnknownTaskError{Name: name, Known: t.known()}
+	case 1:
+		return found[0].module, found[0].task, nil
+	}
+	names := make([]string, len(found))
+	for i, e := range found {
+		names[i] = e.fullName()
+	}
+	slices.Sort(names)
+	return nil, Task{}, &AmbiguousTaskError{Name: name, Candidates: names}
+}
+
+// known returns the shortest name of each task, sorted.
+func (t *Table) known() []string {
+	known := make(map[string]bool)
+	for _, m := range t.modules {
+		for _, task := range m.tasks {
+			name := task.Name
+			if len(t.tasks[name]) > 1 {
+				name = entry{m, task}.fullName()
+			}
+			known[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(known))
+}
+
+// An UnknownTaskError says that no module has a task of this name.
+type UnknownTaskError struct {
+	Name  string
+	Known []string // what there is, sorted
+}
+
+// maxKnown is how many known tasks the message lists.
+const maxKnown = 20
+
+// Error suggests the nearest task, and lists what there is.
+func (e *UnknownTaskError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("unknown task %q (no module has any task)", e.Name)
+	}
+	var hint string
+	if near := nearest(e.Name, e.Known); near != "" {
+		hint = fmt.Sprintf("did you mean %q? ", near)
+	}
+	known := strings.Join(e.Known[:min(len(e.Known), maxKnown)], ", ")
+	if more := len(e.Known) - maxKnown; more > 0 {
+		known += fmt.Sprintf(", and %d more", more)
+	}
+	return fmt.Sprintf("unknown task %q (%sknown: %s)", e.Name, hint, known)
+}
+
+// An AmbiguousTaskError says that several modules have a task of this name.
+type AmbiguousTaskError struct {
+	Name       string
+	Candidates []string // full names, sorted
+}
+
+// Error lists the full names.
+func (e *AmbiguousTaskError) Error() string {
+	return fmt.Sprintf("task %q is in several modules: write %s", e.Name, strings.Join(e.Candidates, " or "))
+}
+
+// nearest returns the candidate that a typing error would turn into name, or
+// nothing when none is near.
+func nearest(name string, candidates []string) string {
+	best, bound := "", max(1, len(name)/3)
+	for _, c := range candidates {
+		if d := distance(name, c, bound); d <= bound {
+			best, bound = c, d-1
+		}
+	}
+	return best
+}
+
+// distance counts the letters to add, drop, or change to get from a to b. It
+// gives bound+1 where the lengths alone say that it is more than bound.
+func distance(a, b string, bound int) int {
+	if max(len(a)-len(b), len(b)-len(a)) > bound {
+		return bound + 1
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
