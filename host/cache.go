@@ -1,0 +1,144 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+const (
+	// lockRetry is how often a process that waits for another's compilation
+	// looks whether it is done.
+	lockRetry = 5 * time.Millisecond
+
+	sumSuffix  = ".sum"
+	tempSuffix = ".tmp"
+)
+
+// An entry is a module's folder in the cache. wazero keeps its native code
+// there, a file per version of wazero, platform and kind of CPU, and beside
+// each file lies its checksum: wazero checks the code but not the tables
+// around it, and wrong tables crash the process.
+type entry struct {
+	dir, key string
+	log      *slog.Logger
+}
+
+func (e entry) path() string { return filepath.Join(e.dir, e.key) }
+
+// lock waits until no other process uses the entry.
+func (e entry) lock(ctx context.Context) (unlock func(), err error) {
+	return e.acquire(ctx, (*flock.Flock).TryLockContext)
+}
+
+// rlock waits until no other process writes the entry.
+func (e entry) rlock(ctx context.Context) (unlock func(), err error) {
+	return e.acquire(ctx, (*flock.Flock).TryRLockContext)
+}
+
+// acquire locks the entry. Where the file system has no locks it goes on
+// without: entries change atomically, so the worst is that several compile.
+func (e entry) acquire(ctx context.Context, try func(*flock.Flock, context.Context, time.Duration) (bool, error)) (func(), error) {
+	if err := os.MkdirAll(e.dir, 0o700); err != nil {
+		return nil, err
+	}
+	l := flock.New(e.path() + ".lock")
+	_, err := try(l, ctx, lockRetry)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		e.log.Info("host: the cache folder cannot be locked", "error", err)
+	}
+	return func() { l.Close() }, nil //nolint:errcheck // closing the file unlocks it in any case
+}
+
+// files returns the files with native code.
+func (e entry) files() []string {
+	var list []string
+	filepath.WalkDir(e.path(), func(path string, d fs.DirEntry, err error) error { //nolint:errcheck // what cannot be read is not there
+		if err == nil && !d.IsDir() && !strings.HasSuffix(path, sumSuffix) && !strings.HasSuffix(path, tempSuffix) {
+			list = append(list, path)
+		}
+		return nil
+	})
+	return list
+}
+
+// sound reports whether there is native code, and all of it as it was sealed.
+func (e entry) sound() bool {
+	files := e.files()
+	for _, file := range files {
+		want, err := os.ReadFile(file + sumSuffix)
+		if err != nil {
+			return false
+		}
+		if got, err := checksum(file); err != nil || got != string(want) {
+			return false
+		}
+	}
+	return len(files) > 0
+}
+
+// seal writes the checksums that are missing. Without them an entry is
+// compiled again the next time, so an error is not worth more than a line.
+func (e entry) seal() {
+	for _, file := range e.files() {
+		if _, err := os.Stat(file + sumSuffix); err == nil {
+			continue
+		}
+		if err := writeSum(file); err != nil {
+			e.log.Warn("host: sealing a cache entry", "file", file, "error", err)
+		}
+	}
+}
+
+// remove deletes the entry.
+func (e entry) remove() error { return os.RemoveAll(e.path()) }
+
+func writeSum(file string) error {
+	sum, err := checksum(file)
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(file), "*"+sumSuffix+tempSuffix)
+	if err != nil {
+		return err
+	}
+	_, err = temp.WriteString(sum)
+	if closed := temp.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), file+sumSuffix)
+	}
+	if err != nil {
+		os.Remove(temp.Name()) //nolint:errcheck // the first error tells more
+	}
+	return err
+}
+
+// checksum returns the length and the CRC of a file, as they stand in the file
+// beside it.
+func checksum(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	n, err := io.Copy(sum, f)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d %08x\n", n, sum.Sum32()), nil
+}

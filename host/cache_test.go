@@ -1,0 +1,188 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// childEnv tells a process that it is one of those that share a cache folder.
+const childEnv = "WASMPOOL_HOST_TEST_CHILD"
+
+// childMain loads a module and prints how many it had to compile.
+func childMain() int {
+	m, err := wasmtasks.LoadFile(os.Getenv(childEnv))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	h, err := New(Config{})
+	if err == nil {
+		_, err = h.Load(context.Background(), m)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(h.compiled.Load())
+	if err := h.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func TestProcessesCompileOnce(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "guest.wasm")
+	if err := os.WriteFile(file, buildGuest(t, "guest").Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	out := make([]string, 4)
+	var children sync.WaitGroup
+	for i := range out {
+		children.Go(func() {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), childEnv+"="+file, CacheEnv+"="+dir)
+			text, err := cmd.CombinedOutput()
+			out[i] = strings.TrimSpace(string(text))
+			if err != nil {
+				t.Errorf("process %d: %v\n%s", i, err, text)
+			}
+		})
+	}
+	children.Wait()
+	compiled := 0
+	for _, text := range out {
+		if text == "1" {
+			compiled++
+		} else if text != "0" {
+			t.Errorf("a process printed %q, want 0 or 1", text)
+		}
+	}
+	if compiled != 1 {
+		t.Errorf("%d processes compiled, want 1", compiled)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "compiled")); err != nil {
+		t.Errorf("the cache is not where %s says: %v", CacheEnv, err)
+	}
+}
+
+// loadAndRun loads a module on a new host with this cache folder, runs its
+// task and returns how many modules were compiled for it.
+func loadAndRun(t *testing.T, dir string, m *wasmtasks.Module) int32 {
+	t.Helper()
+	h := newHost(t, Config{CacheDir: dir})
+	slot := newSlot(t, h)
+	if got := run(t, slot, taskOf(t, load(t, h, m), "echo"), "hello"); got != "hello" {
+		t.Errorf("echo = %q, want hello", got)
+	}
+	return h.compiled.Load()
+}
+
+// cached returns the one file with native code below dir.
+func cached(t *testing.T, dir string) string {
+	t.Helper()
+	e := entry{dir: dir}
+	var files []string
+	for _, file := range e.files() {
+		if !strings.HasSuffix(file, ".lock") {
+			files = append(files, file)
+		}
+	}
+	if len(files) != 1 {
+		t.Fatalf("the cache holds %q, want one file", files)
+	}
+	return files[0]
+}
+
+func TestCorruptEntry(t *testing.T) {
+	t.Parallel()
+	m := compileWAT(t, "door", doorWAT)
+	dir := t.TempDir()
+	if n := loadAndRun(t, dir, m); n != 1 {
+		t.Fatalf("compiled %d, want 1", n)
+	}
+	if n := loadAndRun(t, dir, m); n != 0 {
+		t.Fatalf("compiled %d with a warm cache, want 0", n)
+	}
+	file := cached(t, dir)
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damage := map[string]func() error{
+		"empty":     func() error { return os.Truncate(file, 0) },
+		"truncated": func() error { return os.Truncate(file, int64(len(good)/2)) },
+		"one short": func() error { return os.Truncate(file, int64(len(good)-1)) },
+		"no sum":    func() error { return os.Remove(file + sumSuffix) },
+		"empty sum": func() error { return os.Truncate(file+sumSuffix, 0) },
+		"left over": func() error { return os.WriteFile(file+".123.tmp", []byte("x"), 0o600) },
+		"no file":   func() error { return os.Remove(file) },
+	}
+	for _, at := range []int{0, 7, 20, 30, 40, len(good) / 2, len(good) - 1} {
+		damage[fmt.Sprintf("flipped at %d", at)] = func() error {
+			bad := append([]byte(nil), good...)
+			bad[at] ^= 0x10
+			return os.WriteFile(file, bad, 0o600)
+		}
+	}
+	for name, damage := range damage {
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		want := int32(1)
+		if name == "left over" {
+			want = 0 // by a process that was killed: it is not in the way
+		}
+		if n := loadAndRun(t, dir, m); n != want {
+			t.Errorf("%s: compiled %d, want %d", name, n, want)
+		}
+		if n := loadAndRun(t, dir, m); n != 0 {
+			t.Errorf("%s: compiled %d after the repair, want 0", name, n)
+		}
+	}
+}
+
+// An entry that is as it was sealed, and that wazero does not like.
+func TestCorruptSealedEntry(t *testing.T) {
+	t.Parallel()
+	m := compileWAT(t, "door", doorWAT)
+	dir := t.TempDir()
+	loadAndRun(t, dir, m)
+	file := cached(t, dir)
+	if err := os.Truncate(file, 100); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeSum(file); err != nil {
+		t.Fatal(err)
+	}
+	if n := loadAndRun(t, dir, m); n != 1 {
+		t.Errorf("compiled %d, want 1", n)
+	}
+	if n := loadAndRun(t, dir, m); n != 0 {
+		t.Errorf("compiled %d after the repair, want 0", n)
+	}
+}
+
+func TestUnusableCacheFolder(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := compileWAT(t, "door", doorWAT)
+	for range 2 {
+		if n := loadAndRun(t, filepath.Join(file, "below"), m); n != 1 {
+			t.Errorf("compiled %d, want 1", n)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package host
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/wasmpool/wasmpool/internal/abi"
+)
+
+// mostArgv is the longest argument that a command also gets as argv[1].
+const mostArgv = 4 << 10
+
+// runCommand runs a WASI command in an instance of its own, as a command ends
+// with its call: argument to stdin, stdout to result.
+func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
+	arg, err := s.wholeArg(c, maxMemory)
+	if err != nil {
+		return nil, err
+	}
+	in, err := newInstance(s, t.code, func(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
+		return cfg.WithArgs(argv(t.export, arg)...).WithStdin(bytes.NewReader(arg)).WithStdout(resultWriter{in})
+	})
+	if err != nil {
+		return nil, err
+	}
+	in.call = c
+	_, err = in.mod.ExportedFunction(abi.Start).Call(in)
+	if exit := (*sys.ExitError)(nil); err == nil || errors.As(err, &exit) && exit.ExitCode() == 0 {
+		if err := in.close(); err != nil {
+			return nil, errorf(KindHost, "closing the instance: %w", err)
+		}
+		return s.out, nil
+	}
+	e := in.fail(err)
+	if words := strings.TrimSpace(e.Stderr); e.Kind == KindExit && words != "" {
+		e.Message = words
+	}
+	return nil, e
+}
+
+// argv returns a command's arguments.
+func argv(name string, arg []byte) []string {
+	if len(arg) == 0 || len(arg) > mostArgv || !utf8.Valid(arg) || bytes.IndexByte(arg, 0) >= 0 {
+		return []string{name}
+	}
+	return []string{name, string(arg)}
+}
+
+// A resultWriter makes what a guest writes its result.
+type resultWriter struct{ in *instance }
+
+var _ io.Writer = resultWriter{}
+
+func (w resultWriter) Write(part []byte) (int, error) {
+	w.in.write(part)
+	return len(part), nil
+}

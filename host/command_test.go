@@ -1,0 +1,76 @@
+package host
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCommand(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{})
+	m := buildGuest(t, "command")
+	task := taskOf(t, load(t, h, m), "command")
+	slot := newSlot(t, h)
+	long := strings.Repeat("x", mostArgv+1)
+	for arg, want := range map[string]string{
+		"":      `1 args ["command"] stdin 0 bytes`,
+		"hello": `2 args ["command" "hello"] stdin 5 bytes`,
+		"é\n":   `2 args ["command" "é\n"] stdin 3 bytes`,
+		"\xff":  `1 args ["command"] stdin 1 bytes`,
+		"a\x00": `1 args ["command"] stdin 2 bytes`,
+		long:    `1 args ["command"] stdin 4097 bytes`,
+		"exit0": "left early",
+	} {
+		if got := run(t, slot, task, arg); got != want {
+			t.Errorf("%.20q: got %s, want %s", arg, got, want)
+		}
+	}
+	for _, tt := range []struct {
+		arg, message string
+		code         int
+	}{
+		{"exit", "it went wrong", 3},
+		{"silent", "the guest exited with code 4", 4},
+		{"panic", "panic: oh no", 2},
+	} {
+		e := runFailing(t, slot, task, tt.arg)
+		if e.Kind != KindExit || e.Code != tt.code || !strings.Contains(e.Message, tt.message) {
+			t.Errorf("%s: %+v, want exit code %d and %q", tt.arg, e, tt.code, tt.message)
+		}
+	}
+	// The task of a command is named after the module.
+	other := load(t, h, m.WithName("other"))
+	if got, want := run(t, slot, taskOf(t, other, "other"), ""), `1 args ["other"] stdin 0 bytes`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A command in C style: without proc_exit, and one that traps.
+func TestCommandWAT(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{})
+	slot := newSlot(t, h)
+	quiet := load(t, h, compileWAT(t, "quiet", `(module (memory (export "memory") 1) (func (export "_start")))`))
+	if got := run(t, slot, taskOf(t, quiet, "quiet"), "x"); got != "" {
+		t.Errorf("got %q, want nothing", got)
+	}
+	crash := load(t, h, compileWAT(t, "crash", `(module (memory (export "memory") 1) (func (export "_start") unreachable))`))
+	if e := runFailing(t, slot, taskOf(t, crash, "crash"), ""); e.Kind != KindTrap {
+		t.Errorf("got %v, want a trap", e)
+	}
+}
+
+// A command cannot fill the host's memory with its output.
+func TestCommandEndlessOutput(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{MemoryLimit: 1 << 20})
+	slot := newSlot(t, h)
+	yes := load(t, h, compileWAT(t, "yes", `(module
+	  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "\10\00\00\00\00\40\00\00")
+	  (func (export "_start") (loop (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br 0))))`))
+	if e := runFailing(t, slot, taskOf(t, yes, "yes"), ""); e.Kind != KindMemory || !strings.Contains(e.Message, "longer than the limit") {
+		t.Errorf("got %v, want a memory error", e)
+	}
+}

@@ -1,0 +1,145 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+)
+
+// features are what compilers of today may emit, as far as wazero has it.
+const features = api.CoreFeaturesV2 |
+	experimental.CoreFeaturesThreads | // its atomics: a shared memory does not pass the gate
+	experimental.CoreFeaturesTailCall |
+	experimental.CoreFeaturesExtendedConst |
+	experimental.CoreFeaturesExceptionHandling |
+	experimental.CoreFeaturesTypedFunctionReferences
+
+// code is a compiled module. It has a wazero runtime of its own, because
+// wazero ties a cache folder to a runtime, and each module has its own folder:
+// so a bad entry can be found and removed.
+type code struct {
+	runtime   wazero.Runtime
+	cache     wazero.CompilationCache // nil when nothing is kept
+	compiled  wazero.CompiledModule
+	hasMemory bool
+}
+
+// newCode compiles wasm, or loads it from dir when it is there. An empty dir
+// stands for none.
+func newCode(ctx context.Context, wasm []byte, dir string, facts *wasmbin.Module) (*code, error) {
+	c := &code{hasMemory: len(facts.Memories) > 0}
+	cfg := wazero.NewRuntimeConfig().WithCoreFeatures(features)
+	if dir != "" {
+		var err error
+		if c.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
+			return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+		}
+		cfg = cfg.WithCompilationCache(c.cache)
+	}
+	c.runtime = wazero.NewRuntimeWithConfig(ctx, cfg)
+	err := instantiateImports(ctx, c.runtime)
+	if err == nil {
+		workers := experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+		c.compiled, err = c.runtime.CompileModule(workers, wasm)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// close frees the code. No instance of it may run.
+func (c *code) close() error {
+	err := c.runtime.Close(context.Background())
+	if c.cache != nil {
+		err = errors.Join(err, c.cache.Close(context.Background()))
+	}
+	return err
+}
+
+// compile is the third step of the pipeline: it turns bytes into native code,
+// by way of the cache folder. Of the processes of a node that want the same
+// module, one compiles while the others wait.
+func (h *Host) compile(key string, wasm []byte, facts *wasmbin.Module) (*code, error) {
+	log := h.cfg.Logger
+	c, err := h.compileCached(entry{h.cfg.CacheDir, key, log}, wasm, facts)
+	if isCacheError(err) {
+		log.Warn("host: a module is compiled without the cache folder", "dir", h.cfg.CacheDir, "error", err)
+		h.compiled.Add(1)
+		c, err = newCode(h.ctx, wasm, "", facts)
+	}
+	switch {
+	case err == nil:
+		return c, nil
+	case h.ctx.Err() != nil:
+		return nil, errorf(KindHost, "%w", ErrClosed)
+	default:
+		return nil, errorf(KindBadModule, "%w", err)
+	}
+}
+
+// compileCached compiles by way of a cache entry. Errors of the cache are told
+// apart by isCacheError.
+func (h *Host) compileCached(e entry, wasm []byte, facts *wasmbin.Module) (*code, error) {
+	if e.dir == "" {
+		return nil, &fs.PathError{Op: "open", Path: "the user's cache folder", Err: fs.ErrNotExist}
+	}
+	load := func() (*code, error) { return newCode(h.ctx, wasm, e.path(), facts) }
+	c, err := h.loadShared(e, load)
+	if c != nil || err != nil && !isCacheError(err) {
+		return c, err
+	}
+	unlock, err := e.lock(h.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if e.sound() { // another process was faster
+		if c, err := load(); !isCacheError(err) {
+			return c, err
+		}
+	}
+	if err := e.remove(); err != nil {
+		return nil, err
+	}
+	h.compiled.Add(1)
+	if c, err = load(); err == nil {
+		e.seal()
+	}
+	return c, err
+}
+
+// loadShared loads an entry that is sound, together with others who do the
+// same. It returns nil when there is none.
+func (h *Host) loadShared(e entry, load func() (*code, error)) (*code, error) {
+	unlock, err := e.rlock(h.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if !e.sound() {
+		return nil, nil
+	}
+	c, err := load()
+	if err == nil {
+		e.seal() // new files are there when this CPU is of another kind
+	}
+	return c, err
+}
+
+// isCacheError reports whether err is about the cache and not the module.
+// wazero has no error value for it.
+func isCacheError(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	return err != nil && (errors.As(err, &path) || errors.As(err, &link) || strings.Contains(err.Error(), "compilationcache:"))
+}

@@ -1,0 +1,222 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/wasmpool/wasmpool/internal/abi"
+)
+
+// ErrClosed is returned by [Host.Load] once [Host.Close] began, and by
+// [Slot.Run] after [Slot.Close].
+var ErrClosed = errors.New("host: closed")
+
+// Kind tells how a call failed.
+type Kind uint8
+
+// The kinds of failure.
+const (
+	KindApplication Kind = iota + 1 // the task returned an error of its own
+	KindPanic                       // the guest panicked and caught it
+	KindBadInput                    // the task says that its argument is wrong: a retry will not help
+	KindBadResult                   // the guest returned a reserved status or a result outside its memory
+	KindTrap                        // the guest crashed: unreachable, a bad pointer, a division by zero, stack overflow
+	KindExit                        // the guest ended itself with an exit code
+	KindMemory                      // the guest ran out of the memory it may have
+	KindTimeout                     // the call's deadline passed
+	KindCancelled                   // the call was cancelled
+	KindKilled                      // the worker stopped the call for a reason of its own
+	KindLost                        // the worker died
+	KindBadModule                   // the module cannot be loaded
+	KindUnknownTask                 // the module has no such task
+	KindHost                        // the worker itself failed; the task is not to blame
+)
+
+var kindNames = [...]string{
+	KindApplication: "application",
+	KindPanic:       "panic",
+	KindBadInput:    "bad_input",
+	KindBadResult:   "bad_result",
+	KindTrap:        "trap",
+	KindExit:        "exit",
+	KindMemory:      "memory",
+	KindTimeout:     "timeout",
+	KindCancelled:   "cancelled",
+	KindKilled:      "killed",
+	KindLost:        "lost",
+	KindBadModule:   "bad_module",
+	KindUnknownTask: "unknown_task",
+	KindHost:        "host",
+}
+
+// String returns the kind's word, as it stands in JSON output.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) && kindNames[k] != "" {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// MarshalText implements [encoding.TextMarshaler] with [Kind.String].
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler]: the inverse of
+// [Kind.MarshalText].
+func (k *Kind) UnmarshalText(text []byte) error {
+	for i, name := range kindNames {
+		if name != "" && name == string(text) {
+			*k = Kind(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("host: %q is no kind of failure", text)
+}
+
+// An Error tells why a call or the loading of a module failed. [Host.Load],
+// [Module.Task] and [Slot.Run] return no other type.
+type Error struct {
+	Kind    Kind
+	Code    int    // the status the task returned, or the exit code
+	Message string // for people; the task's own words where it gave some
+	Stack   string // the wasm stack, or the guest's own stack after a panic
+	Stderr  string // the last 16 KiB of what the guest printed during the call
+
+	err error // what Unwrap returns
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	return "host: " + e.Kind.String() + ": " + e.Message
+}
+
+// Unwrap returns the cause when there is a Go error behind the failure.
+func (e *Error) Unwrap() error { return e.err }
+
+// Is lets [errors.Is] match [context.Canceled] and
+// [context.DeadlineExceeded], also for an error that crossed a wire.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case context.Canceled:
+		return e.Kind == KindCancelled
+	case context.DeadlineExceeded:
+		return e.Kind == KindTimeout
+	}
+	return false
+}
+
+// errorf returns an Error whose message is formatted. A %w in format becomes
+// its cause.
+func errorf(kind Kind, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Kind: kind, Message: err.Error(), err: errors.Unwrap(err)}
+}
+
+// endedError says that ctx ended the call.
+func endedError(ctx context.Context) *Error {
+	return &Error{Kind: endedKind(ctx.Err()), Message: context.Cause(ctx).Error(), err: context.Cause(ctx)}
+}
+
+// endedKind returns the kind for an error that may come from a context.
+func endedKind(err error) Kind {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return KindTimeout
+	case errors.Is(err, context.Canceled):
+		return KindCancelled
+	}
+	return KindHost
+}
+
+// An abort ends a call from inside an import. The import panics with it,
+// wazero recovers it and returns it as the call's error.
+type abort struct {
+	kind    Kind
+	message string
+	err     error
+}
+
+func (a *abort) Error() string { return a.message }
+
+// statusError explains a status other than 0. text is what the guest wrote
+// with error_write.
+func statusError(status int, text string) *Error {
+	e := &Error{Kind: KindApplication, Code: status, Message: strings.TrimSpace(text)}
+	switch {
+	case status == abi.StatusPanic:
+		e.Kind = KindPanic
+		e.Message, e.Stack = cutStack(e.Message)
+	case status == abi.StatusBadInput:
+		e.Kind = KindBadInput
+	case status >= abi.StatusReserved && status < abi.StatusUser:
+		e.Kind = KindBadResult
+		e.Message = strings.TrimSuffix(fmt.Sprintf("the task returned the reserved status %d: %s", status, e.Message), ": ")
+	}
+	if e.Message == "" {
+		e.Message = fmt.Sprintf("the task returned status %d and no message", status)
+	}
+	return e
+}
+
+// cutStack splits a panic's text into its message and its stack.
+func cutStack(text string) (message, stack string) {
+	for _, mark := range []string{"\n\n", "\ngoroutine "} {
+		if at := strings.Index(text, mark); at >= 0 {
+			return strings.TrimSpace(text[:at]), strings.TrimSpace(text[at:])
+		}
+	}
+	return text, ""
+}
+
+// crashError explains an error of a wazero call. outOfMemory says that the
+// guest asked for more memory than it may have.
+func crashError(err error, stderr string, outOfMemory bool) *Error {
+	e := &Error{Stderr: stderr}
+	var exit *sys.ExitError
+	var ended *abort
+	switch {
+	case errors.As(err, &exit):
+		e.Kind, e.Code = KindExit, int(int32(exit.ExitCode()))
+		e.Message = fmt.Sprintf("the guest exited with code %d", e.Code)
+	case errors.As(err, &ended):
+		e.Kind, e.Message, e.err = ended.kind, ended.message, ended.err
+		_, e.Stack = splitTrap(err)
+	default:
+		e.Kind = KindTrap
+		e.Message, e.Stack = splitTrap(err)
+		e.Message = withLastWords(e.Message, stderr)
+		if outOfMemory || saysOutOfMemory(stderr) {
+			e.Kind = KindMemory
+		}
+	}
+	return e
+}
+
+// splitTrap splits wazero's error text into a message and the wasm stack.
+func splitTrap(err error) (message, stack string) {
+	message, stack, _ = strings.Cut(err.Error(), "\nwasm stack trace:\n\t")
+	stack, _, _ = strings.Cut(stack, "\n\nGo runtime stack trace:")
+	if _, after, ok := strings.Cut(message, "wasm error: "); ok {
+		message = after
+	}
+	message = strings.TrimSuffix(message, " (recovered by wazero)")
+	return message, strings.ReplaceAll(stack, "\n\t", "\n")
+}
+
+// withLastWords adds the line in which a Go guest says why it crashes.
+func withLastWords(message, stderr string) string {
+	for line := range strings.Lines(stderr) {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return message + " (" + strings.TrimSpace(line) + ")"
+		}
+	}
+	return message
+}
+
+// saysOutOfMemory recognizes the last words of the Go and the Rust runtime.
+func saysOutOfMemory(stderr string) bool {
+	return strings.Contains(stderr, "out of memory") || strings.Contains(stderr, "memory allocation of ")
+}

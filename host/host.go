@@ -1,0 +1,210 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// CacheEnv names the environment variable that overrides wasmpool's cache
+// folder.
+const CacheEnv = "WASMPOOL_CACHE"
+
+// Config holds a Host's settings. The zero value is ready to use.
+type Config struct {
+	// CacheDir is the folder for compiled modules. Whoever may write to it may
+	// run native code as this user: it must be the user's own. Defaults to
+	// "compiled" in the folder that WASMPOOL_CACHE names, or in "wasmpool" in
+	// [os.UserCacheDir]. Where there is none, nothing is kept.
+	CacheDir string
+
+	// MemoryLimit bounds, in bytes, the linear memory of each instance, and
+	// the length of a result. Defaults to 4 GiB, the most a guest can use.
+	MemoryLimit uint64
+
+	// Logger receives what the host has to say. Defaults to discarding.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	c.MemoryLimit = min(cmp.Or(c.MemoryLimit, maxMemory), maxMemory)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.CacheDir == "" {
+		c.CacheDir = defaultCacheDir()
+	}
+	return c
+}
+
+func defaultCacheDir() string {
+	if dir := os.Getenv(CacheEnv); dir != "" {
+		return filepath.Join(dir, "compiled")
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "wasmpool", "compiled")
+}
+
+// A Host loads modules, each once, and offers slots to run their tasks in. It
+// is safe for concurrent use.
+type Host struct {
+	cfg      Config
+	ctx      context.Context //nolint:containedctx // it ends the loads that wait for another process
+	cancel   context.CancelFunc
+	loads    sync.WaitGroup
+	compiled atomic.Int32 // modules that the cache did not have
+	heap     bool         // linear memory in the Go heap also where it could be mapped; for tests
+
+	mu     sync.Mutex
+	codes  map[wasmtasks.Digest]*loading
+	slots  int // open ones; the code they run is kept until the last closes
+	closed bool
+}
+
+// A loading is a module's code on its way. code and err are set when done is
+// closed.
+type loading struct {
+	done chan struct{}
+	code *code
+	err  error
+}
+
+// New returns a Host. It does next to nothing: the work begins with
+// [Host.Load].
+func New(cfg Config) (*Host, error) {
+	cfg = cfg.withDefaults()
+	if cfg.MemoryLimit < pageSize {
+		return nil, fmt.Errorf("host: a memory limit of %d bytes is too small: it takes at least %d", cfg.MemoryLimit, pageSize)
+	}
+	h := &Host{cfg: cfg, codes: make(map[wasmtasks.Digest]*loading)}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// Load makes a module ready to run. It compiles it, or takes the code from the
+// cache folder, once per digest: others who load the same module wait for the
+// one that began. It blocks until then or until ctx ends; the work itself goes
+// on and serves the next Load. A Go guest takes half a second to compile and
+// some 40 ms from the cache. The error is an [*Error]: of kind
+// [KindBadModule] it will be the same each time.
+func (h *Host) Load(ctx context.Context, m *wasmtasks.Module) (*Module, error) {
+	l, err := h.begin(m)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-l.done:
+	case <-ctx.Done():
+		return nil, endedError(ctx)
+	}
+	if l.err != nil {
+		return nil, named(m.Name(), l.err)
+	}
+	return newModule(m, l.code), nil
+}
+
+// begin starts to load the module's code unless that was done before.
+func (h *Host) begin(m *wasmtasks.Module) (*loading, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errorf(KindHost, "%w", ErrClosed)
+	}
+	l := h.codes[m.Digest()]
+	if l == nil {
+		l = &loading{done: make(chan struct{})}
+		h.codes[m.Digest()] = l
+		h.loads.Go(func() {
+			defer close(l.done)
+			l.code, l.err = h.pipeline(m)
+		})
+	}
+	return l, nil
+}
+
+// pipeline turns a module's bytes into code. A panic in it is the compiler's,
+// over a module that none of the checks caught; it must not end the worker.
+func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errorf(KindBadModule, "the compiler failed: %v", r)
+		}
+	}()
+	facts, err := gate(m.Bytes(), h.cfg.MemoryLimit)
+	if err != nil {
+		return nil, err
+	}
+	wasm, err := rewrite(m.Bytes(), facts)
+	if err != nil {
+		return nil, err
+	}
+	return h.compile(m.Digest().String(), wasm, facts)
+}
+
+// named returns err with the module's name in its message.
+func named(module string, err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = errorf(KindHost, "%w", err)
+	}
+	n := *e
+	n.Message = fmt.Sprintf("module %s: %s", module, e.Message)
+	return &n
+}
+
+// NewSlot returns a place where calls run, one at a time. A worker has as many
+// as it runs calls at once. Close the slot to free its instances.
+func (h *Host) NewSlot() *Slot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slots++
+	return &Slot{host: h, warm: make(map[*code]*instance)}
+}
+
+// slotClosed notes that a slot was closed.
+func (h *Host) slotClosed() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slots--
+	return h.freeUnused()
+}
+
+// Close refuses further loads, waits for those under way, and frees the
+// compiled code as soon as the last slot is closed. Calling it again is fine.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.cancel()
+	h.loads.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.freeUnused()
+}
+
+// freeUnused frees the code if no slot may still run it. mu is held.
+func (h *Host) freeUnused() error {
+	if !h.closed || h.slots > 0 {
+		return nil
+	}
+	var errs []error
+	for _, l := range h.codes {
+		<-l.done
+		if l.code != nil {
+			errs = append(errs, l.code.close())
+		}
+	}
+	clear(h.codes)
+	return errors.Join(errs...)
+}

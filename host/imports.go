@@ -1,0 +1,140 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/wasmpool/wasmpool/internal/abi"
+)
+
+const (
+	i32 = api.ValueTypeI32
+	i64 = api.ValueTypeI64
+)
+
+const (
+	// mostErrorText bounds what a guest may say about an error.
+	mostErrorText = 64 << 10
+
+	// mostLogLine bounds one line of its log.
+	mostLogLine = 16 << 10
+)
+
+// functions are what a guest may import from [abi.Module]. The context they
+// get is the *instance that runs.
+var functions = []struct {
+	name            string
+	params, results []api.ValueType
+	call            api.GoModuleFunc
+}{
+	{abi.InputLen, nil, []api.ValueType{i32}, inputLen},
+	{abi.InputRead, []api.ValueType{i32, i32, i32}, []api.ValueType{i32}, inputRead},
+	{abi.OutputWrite, []api.ValueType{i32, i32}, nil, outputWrite},
+	{abi.ErrorWrite, []api.ValueType{i32, i32}, nil, errorWrite},
+	{abi.Log, []api.ValueType{i32, i32, i32}, nil, logWrite},
+	{abi.CallMeta, []api.ValueType{i32}, []api.ValueType{i64}, callMeta},
+	{abi.DoorOpen, []api.ValueType{i32, i32}, nil, doorOpen},
+}
+
+// instantiateImports makes all that guests may import part of rt.
+func instantiateImports(ctx context.Context, rt wazero.Runtime) error {
+	b := rt.NewHostModuleBuilder(abi.Module)
+	for _, f := range functions {
+		b.NewFunctionBuilder().WithGoModuleFunction(f.call, f.params, f.results).Export(f.name)
+	}
+	if _, err := b.Instantiate(ctx); err != nil {
+		return fmt.Errorf("host: offering the module %s: %w", abi.Module, err)
+	}
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, rt); err != nil {
+		return fmt.Errorf("host: offering WASI: %w", err)
+	}
+	return nil
+}
+
+func inputLen(ctx context.Context, _ api.Module, stack []uint64) {
+	in := ctx.(*instance)
+	stack[0] = 0
+	if in.call != nil {
+		stack[0] = uint64(uint32(argLen(in.call)))
+	}
+}
+
+func inputRead(ctx context.Context, mod api.Module, stack []uint64) {
+	in := ctx.(*instance)
+	dst, off, n := uint32(stack[0]), uint32(stack[1]), uint32(stack[2])
+	stack[0] = 0
+	if in.call == nil {
+		return
+	}
+	size := uint64(argLen(in.call))
+	if uint64(off) >= size || n == 0 {
+		return
+	}
+	n = uint32(min(uint64(n), size-uint64(off)))
+	part := in.memory(mod, abi.InputRead, dst, n)
+	switch {
+	case in.call.ReadArg == nil:
+		copy(part, in.call.Arg[off:])
+	case uint64(n) == size && !in.fetched:
+		in.takeArg(part)
+	default:
+		copy(part, in.fetchArg()[off:])
+	}
+	stack[0] = uint64(n)
+}
+
+func outputWrite(ctx context.Context, mod api.Module, stack []uint64) {
+	in := ctx.(*instance)
+	in.write(in.memory(mod, abi.OutputWrite, uint32(stack[0]), uint32(stack[1])))
+}
+
+func errorWrite(ctx context.Context, mod api.Module, stack []uint64) {
+	in := ctx.(*instance)
+	text := in.memory(mod, abi.ErrorWrite, uint32(stack[0]), uint32(stack[1]))
+	s := in.slot
+	s.errText = append(s.errText, text[:min(len(text), mostErrorText-len(s.errText))]...)
+	s.dirty = true
+}
+
+func logWrite(ctx context.Context, mod api.Module, stack []uint64) {
+	in := ctx.(*instance)
+	level := int(int32(stack[0]))
+	text := in.memory(mod, abi.Log, uint32(stack[1]), uint32(stack[2]))
+	if in.call == nil || in.call.Log == nil {
+		return
+	}
+	in.call.Log(level, strings.ToValidUTF8(string(text[:min(len(text), mostLogLine)]), "\uFFFD"))
+}
+
+func callMeta(ctx context.Context, _ api.Module, stack []uint64) {
+	in := ctx.(*instance)
+	var c Call
+	if in.call != nil {
+		c = *in.call
+	}
+	value := int64(-1)
+	switch uint32(stack[0]) {
+	case abi.MetaCall:
+		value = int64(c.Number)
+	case abi.MetaAttempt:
+		value = int64(c.Attempt)
+	case abi.MetaRank:
+		value = int64(c.Rank)
+	}
+	stack[0] = uint64(value)
+}
+
+func doorOpen(ctx context.Context, mod api.Module, stack []uint64) {
+	in := ctx.(*instance)
+	at, n := uint32(stack[0]), uint32(stack[1])
+	in.memory(mod, abi.DoorOpen, at, n)
+	if n < abi.DoorMin {
+		panic(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: a door of %d bytes is too small, it takes at least %d", abi.DoorOpen, n, abi.DoorMin)})
+	}
+	in.openDoor(at, n)
+}

@@ -1,0 +1,247 @@
+package host
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/wasmpool/wasmpool/internal/abi"
+)
+
+// An instance is one running copy of a module, with its own memory. It belongs
+// to one slot. Any error of a wazero call means that it is closed: a Go guest
+// that trapped, for one, is corrupt, though it seems to go on.
+//
+// It is also the context of every call into the guest, and so reaches the
+// imports that the guest calls without a map or a wrapped context.
+type instance struct {
+	slot *Slot
+	code *code
+	mod  api.Module
+	used uint64 // when it last ran, counted by the slot
+
+	mem    api.Memory // nil until it is first used, or when the module has none
+	view   []byte     // all of mem
+	door   []byte     // the part of view that is the door, nil without one
+	doorAt uint32
+
+	functions []api.Function // by task, nil until first run
+	stack     [1]uint64      // parameters and results of a task's export
+
+	call    *Call  // nil while the instance is made
+	taken   bool   // ReadArg was called and its bytes went into guest memory
+	fetched bool   // ReadArg was called and its bytes are in arg
+	arg     []byte // a long argument read piecewise
+
+	linear linear
+	world  world
+	parent context.Context //nolint:containedctx // what wazero may find while the instance is made
+}
+
+// Deadline implements [context.Context]. There is none: wazero is not what
+// ends a call.
+func (in *instance) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
+// Done implements [context.Context].
+func (in *instance) Done() <-chan struct{} { return nil }
+
+// Err implements [context.Context].
+func (in *instance) Err() error { return nil }
+
+// Value implements [context.Context].
+func (in *instance) Value(key any) any {
+	if in.parent == nil {
+		return nil
+	}
+	return in.parent.Value(key)
+}
+
+// newInstance makes an instance and lets it initialize itself. configure may
+// add to what the instance is given.
+func newInstance(s *Slot, c *code, configure func(*instance, wazero.ModuleConfig) wazero.ModuleConfig) (in *instance, err error) {
+	in = &instance{slot: s, code: c}
+	in.linear = linear{limit: s.host.cfg.MemoryLimit, reserve: !s.host.heap}
+	in.world.init(in)
+	in.parent = experimental.WithMemoryAllocator(context.Background(), &in.linear)
+	defer func() {
+		if r := recover(); r != nil { // wazero has no other way to say that there is no memory
+			err = &abort{kind: KindMemory, message: fmt.Sprint(r)}
+		}
+		if err != nil {
+			e := in.fail(err)
+			e.Message = "making an instance: " + e.Message
+			in, err = nil, e
+		}
+	}()
+	cfg := configure(in, in.world.config())
+	if in.mod, err = c.runtime.InstantiateModule(in, c.compiled, cfg); err != nil {
+		return in, err
+	}
+	in.parent = nil
+	if in.mod.IsClosed() {
+		return in, &abort{kind: KindExit, message: "the guest exited with code 0 while it was initialized"}
+	}
+	in.attach(in.mod)
+	return in, nil
+}
+
+// close frees the instance. Views of its memory must not be used after it.
+func (in *instance) close() error {
+	in.view, in.door, in.mem = nil, nil, nil
+	var err error
+	if in.mod != nil {
+		err = in.mod.Close(context.Background())
+	}
+	in.linear.Free()
+	return err
+}
+
+// fail closes the instance after an error of wazero and explains the error.
+func (in *instance) fail(err error) *Error {
+	e := crashError(err, in.world.printed.String(), in.linear.refused)
+	if len(in.slot.errText) > 0 { // a guest may explain itself before it crashes
+		e.Message += ": " + text(in.slot.errText)
+	}
+	if err := in.close(); err != nil {
+		in.slot.host.cfg.Logger.Warn("closing an instance", "error", err)
+	}
+	return e
+}
+
+// function returns the export of a task.
+func (in *instance) function(t *Task) api.Function {
+	for t.index >= len(in.functions) {
+		in.functions = append(in.functions, nil)
+	}
+	f := in.functions[t.index]
+	if f == nil {
+		f = in.mod.ExportedFunction(t.export)
+		in.functions[t.index] = f
+	}
+	return f
+}
+
+// attach looks at the guest's memory for the first time.
+func (in *instance) attach(mod api.Module) {
+	if in.mem == nil && in.code.hasMemory {
+		in.mem = mod.Memory()
+		in.look()
+	}
+}
+
+// look renews the views of the guest's memory, which grew and may have moved.
+func (in *instance) look() {
+	in.view, _ = in.mem.Read(0, in.mem.Size())
+	if in.door != nil {
+		in.door = in.view[in.doorAt:][:len(in.door)]
+	}
+}
+
+// grown reports whether look has work to do.
+func (in *instance) grown() bool { return in.mem.Size() != uint32(len(in.view)) }
+
+// memory returns a part of guest memory that an import was given. One outside
+// it is a trap.
+func (in *instance) memory(mod api.Module, name string, at, n uint32) []byte {
+	if in.mem == nil {
+		in.attach(mod)
+	} else if in.grown() {
+		in.look()
+	}
+	if uint64(at)+uint64(n) > uint64(len(in.view)) {
+		panic(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: %d bytes at %d are outside the guest's memory of %d bytes", name, n, at, len(in.view))})
+	}
+	return in.view[at:][:n:n]
+}
+
+// openDoor makes a part of guest memory, which was checked, the door.
+func (in *instance) openDoor(at, n uint32) {
+	in.doorAt, in.door = at, in.view[at:][:n:n]
+	in.shutDoor()
+}
+
+// shutDoor says that no argument came through the door, and no result.
+func (in *instance) shutDoor() {
+	binary.LittleEndian.PutUint32(in.door[abi.DoorArgLen:], abi.DoorTooBig)
+	binary.LittleEndian.PutUint32(in.door[abi.DoorResLen:], abi.DoorNone)
+}
+
+// enter hands a call to the guest, through the door when the argument fits.
+func (in *instance) enter(c *Call) {
+	in.call, in.taken, in.fetched = c, false, false
+	door := in.door
+	if door == nil {
+		return
+	}
+	if c.ReadArg != nil || len(c.Arg) > len(door)-abi.DoorHeader {
+		in.shutDoor()
+		return
+	}
+	binary.LittleEndian.PutUint32(door[abi.DoorArgLen:], uint32(len(c.Arg)))
+	binary.LittleEndian.PutUint32(door[abi.DoorResLen:], abi.DoorNone)
+	copy(door[abi.DoorHeader:], c.Arg)
+}
+
+// leave returns the result of a call that returned status 0. It is a view of
+// guest memory, if the guest left it there, or what it wrote.
+func (in *instance) leave() (result []byte, ok bool) {
+	if in.door == nil {
+		return in.slot.out, true
+	}
+	if in.grown() {
+		in.look()
+	}
+	n := binary.LittleEndian.Uint32(in.door[abi.DoorResLen:])
+	if n == abi.DoorNone {
+		return in.slot.out, true
+	}
+	at := binary.LittleEndian.Uint32(in.door[abi.DoorResPtr:])
+	if uint64(at)+uint64(n) > uint64(len(in.view)) {
+		return nil, false
+	}
+	return in.view[at:][:n:n], true
+}
+
+// write appends to the call's result.
+func (in *instance) write(part []byte) {
+	s := in.slot
+	if uint64(len(s.out))+uint64(len(part)) > s.host.cfg.MemoryLimit {
+		panic(&abort{kind: KindMemory, message: fmt.Sprintf("the result is longer than the limit of %d bytes", s.host.cfg.MemoryLimit)})
+	}
+	s.out = append(s.out, part...)
+	s.dirty = true
+}
+
+// takeArg reads a long argument straight into guest memory.
+func (in *instance) takeArg(dst []byte) {
+	if in.taken {
+		panic(&abort{kind: KindTrap, message: "import " + abi.InputRead + ": a long argument can be read whole only once"})
+	}
+	in.taken = true
+	in.readArg(dst)
+}
+
+// fetchArg returns a long argument that the guest reads in pieces.
+func (in *instance) fetchArg() []byte {
+	if !in.fetched {
+		if in.taken {
+			panic(&abort{kind: KindTrap, message: "import " + abi.InputRead + ": a long argument that was read whole cannot be read again"})
+		}
+		arg := make([]byte, argLen(in.call))
+		in.readArg(arg)
+		in.arg, in.fetched = arg, true
+		in.slot.dirty = true
+	}
+	return in.arg
+}
+
+func (in *instance) readArg(dst []byte) {
+	if err := in.call.ReadArg(dst); err != nil {
+		panic(&abort{kind: endedKind(err), message: fmt.Sprintf("reading the argument: %v", err), err: err})
+	}
+}

@@ -1,0 +1,190 @@
+package host
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+const (
+	// shortCall is the run time below which the clock is read only once in
+	// clockEvery calls.
+	shortCall  = 2 * time.Microsecond
+	clockEvery = 8
+
+	// longCall is the run time from which a result is sent at once, and for
+	// which another slot is asked to watch for frames meanwhile.
+	longCall = 30 * time.Microsecond
+)
+
+// A runner is the goroutine of one slot.
+type runner struct {
+	s     *server
+	slot  *Slot
+	wake  chan struct{} // rung once for each time the runner parked
+	bound []boundTask   // by task number
+
+	// Of the call that runs.
+	current deskCall
+	call    Call
+	result  wire.Result
+
+	begin     int64 // when the clock was last read
+	unclocked int64 // calls since
+}
+
+// A boundTask is a task that this slot has run before.
+type boundTask struct {
+	task  *Task
+	err   error
+	nanos int64 // how long a call lately took; 0 is unknown
+}
+
+func newRunner(s *server) *runner {
+	r := &runner{s: s, slot: s.host.NewSlot(), wake: make(chan struct{}, 1)}
+	r.call.Rank = s.cfg.Rank
+	r.call.Log = r.log
+	return r
+}
+
+// run takes calls until the server ends. Without a call it watches for frames,
+// or sleeps while another slot does.
+func (r *runner) run() {
+	defer r.close()
+	for !r.s.done() {
+		switch {
+		case r.s.desk.next(&r.current):
+			r.serve()
+		case r.s.watching.TryLock():
+			r.s.watch()
+			r.s.watching.Unlock()
+		case r.s.desk.park(r):
+			<-r.wake
+		}
+	}
+}
+
+func (r *runner) close() {
+	if err := r.slot.Close(); err != nil {
+		r.s.cfg.Logger.Warn("closing a slot", "error", err)
+	}
+}
+
+// serve runs the current call and those that wait behind it, then sends their
+// results.
+func (r *runner) serve() {
+	s := r.s
+	s.running.Add(1)
+	s.arm()
+	r.begin, r.unclocked = nanotime(), 0
+	for {
+		b := r.bind()
+		if b.nanos == 0 || b.nanos > int64(longCall) {
+			s.handOverWatch()
+		}
+		r.runCall(b)
+		if b.nanos > int64(longCall) {
+			s.step()
+		}
+		if !s.desk.next(&r.current) {
+			break
+		}
+	}
+	s.lastRun.Store(nanotime())
+	s.running.Add(-1)
+	s.step()
+}
+
+// handOverWatch wakes a slot to watch for frames if none does.
+func (s *server) handOverWatch() {
+	if s.cfg.Slots > 1 && s.watching.TryLock() {
+		s.watching.Unlock()
+		s.desk.wakeOne()
+	}
+}
+
+// bind returns the current call's task, bound once.
+func (r *runner) bind() *boundTask {
+	n := int(r.current.task.number)
+	for n >= len(r.bound) {
+		r.bound = append(r.bound, boundTask{})
+	}
+	b := &r.bound[n]
+	if b.task == nil && b.err == nil {
+		b.task, b.err = r.current.task.bind(r.s.ctx)
+		r.begin = nanotime() // waiting for a module is not the call's time
+	}
+	return b
+}
+
+// runCall runs the current call and puts its result on the desk.
+func (r *runner) runCall(b *boundTask) {
+	c := &r.current
+	data, err := []byte(nil), b.err
+	if err == nil {
+		r.call.Number, r.call.Attempt = c.number, int(c.attempt)
+		r.call.Arg, r.call.ArgLen, r.call.ReadArg = c.arg, c.argLen, nil
+		if c.long {
+			r.call.ReadArg = r.readArg
+		}
+		data, err = r.slot.Run(r.s.ctx, b.task, &r.call)
+	}
+	r.clock(b)
+	res := &r.result
+	*res = wire.Result{Ticket: c.ticket, Gen: uint32(c.number), Nanos: b.nanos, Data: data}
+	switch {
+	case err != nil:
+		res.Failed, res.Data = true, encodeFailure(err)
+	case len(data) > wire.Inline:
+		r.s.sendLong(res, data)
+		return
+	}
+	if r.s.desk.put(res) {
+		r.s.step()
+	}
+}
+
+// clock notes how long the current call ran. For very short calls it reads the
+// clock now and then only, and takes the average.
+func (r *runner) clock(b *boundTask) {
+	r.unclocked++
+	if b.nanos != 0 && b.nanos < int64(shortCall) && r.unclocked < clockEvery {
+		return
+	}
+	now := nanotime()
+	b.nanos = max((now-r.begin)/r.unclocked, 1)
+	r.begin, r.unclocked = now, 0
+}
+
+// log sends a guest's log line to the root.
+func (r *runner) log(level int, text string) {
+	s := r.s
+	s.io.Lock()
+	defer s.io.Unlock()
+	const most = 8 << 10
+	text = text[:min(len(text), most)]
+	s.send(wire.KindLog, wire.LogLine{Number: r.current.number, Task: r.current.task.number, Level: level, Text: text})
+}
+
+// encodeFailure returns the body of a failed result, short enough for a frame.
+func encodeFailure(err error) []byte {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Kind: KindHost, Message: err.Error()}
+	}
+	for most := 4 << 10; ; most /= 4 {
+		body, err := json.Marshal(wire.Failure{
+			Kind: uint8(e.Kind), Code: e.Code,
+			Message: head(e.Message, most), Stack: head(e.Stack, most), Stderr: tail(e.Stderr, most),
+		})
+		if err == nil && len(body) <= wire.Inline {
+			return body
+		}
+	}
+}
+
+func head(s string, most int) string { return s[:min(len(s), most)] }
+
+func tail(s string, most int) string { return s[max(0, len(s)-most):] }

@@ -1,0 +1,303 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// ErrRootLost is returned by [Serve] when the root died or was cut off.
+var ErrRootLost = errors.New("host: the root is lost")
+
+// ServeConfig says how a worker serves. The zero value serves one slot.
+type ServeConfig struct {
+	// Slots is how many calls run at once. Defaults to 1.
+	Slots int
+
+	// Rank is what a task is told about its worker. It is the endpoint's rank
+	// but for the root's own slots, which are rank 0.
+	Rank int
+
+	// Modules are compiled at once, while the transport starts, and need not
+	// be sent by the root. Others arrive when a call first needs them.
+	Modules []*wasmtasks.Module
+
+	// Logger receives what the worker has to say. Defaults to discarding.
+	Logger *slog.Logger
+}
+
+func (c ServeConfig) withDefaults() ServeConfig {
+	c.Slots = max(c.Slots, 1)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// How a worker waits.
+const (
+	// spin is how long a slot without work polls before it sleeps.
+	spin = 100 * time.Microsecond
+
+	// tick is how often the standby looks after a worker whose slots all run.
+	tick = time.Millisecond
+
+	// tickIdle is for how long the standby ticks on after the last call.
+	tickIdle = 50 * time.Millisecond
+
+	// safety bounds a sleep, should a ring ever be lost.
+	safety = time.Second
+)
+
+// Serve runs calls for the root until the root stops the pool, then returns
+// nil. It owns ep until it returns and does not close it. It blocks; ctx ends
+// it early with ctx's error, calls still running are abandoned. The rank's
+// other goroutines keep going.
+func Serve(ctx context.Context, h *Host, ep transport.Endpoint, cfg ServeConfig) error {
+	s := &server{
+		cfg: cfg.withDefaults(), host: h, ep: ep,
+		desk: newDesk(), modules: map[uint32]*servedModule{},
+		stopped: make(chan struct{}), armed: make(chan struct{}, 1),
+	}
+	for id := range uint32(transport.MaxPayloads) {
+		s.payloads = append(s.payloads, id)
+	}
+	return s.run(ctx)
+}
+
+// A server is a worker. Its slots take turns at the transport: a slot that has
+// no call to run watches for frames itself, so that a call is received, run and
+// answered by one goroutine without a hand-over; the standby does it while all
+// slots compute. See RATIONALE.md, "Why do a worker's slots do their own
+// receiving?".
+type server struct {
+	cfg  ServeConfig
+	host *Host
+	desk *desk
+
+	ctx    context.Context //nolint:containedctx // it bounds the server, which lives inside Serve
+	cancel context.CancelCauseFunc
+
+	watching sync.Mutex    // held by the goroutine that waits for frames
+	running  atomic.Int32  // slots that run a call
+	lastRun  atomic.Int64  // when a slot last ran one, nanoseconds since start
+	standing atomic.Bool   // the standby ticks
+	armed    chan struct{} // wakes the standby
+	stopped  chan struct{} // closed when the root stops the pool
+
+	io       sync.Mutex // guards what follows, and every use of ep
+	ep       transport.Endpoint
+	modules  map[uint32]*servedModule
+	tasks    []*servedTask
+	payloads []uint32 // free payload ids
+	stop     bool
+}
+
+// run serves until the end and waits for every goroutine it started.
+func (s *server) run(ctx context.Context) error {
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	defer s.cancel(nil)
+	for _, m := range s.cfg.Modules {
+		s.preload(m)
+	}
+	if err := s.hello(); err != nil {
+		return err
+	}
+	stopWatch := context.AfterFunc(s.ctx, s.ep.Bell().Ring)
+	defer stopWatch()
+
+	var slots sync.WaitGroup
+	for range s.cfg.Slots {
+		slots.Go(newRunner(s).run)
+	}
+	standby := make(chan struct{})
+	go func() {
+		defer close(standby)
+		s.standby()
+	}()
+	slots.Wait()
+	s.wakeStandby()
+	<-standby
+	err := context.Cause(s.ctx)
+	if err == nil {
+		s.io.Lock()
+		defer s.io.Unlock()
+		err = s.flush()
+	}
+	return err
+}
+
+func (s *server) hello() error {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unknown"
+	}
+	frame, err := wire.Control(wire.KindHello, wire.Hello{Host: name, PID: os.Getpid(), Slots: s.cfg.Slots})
+	if err != nil {
+		return err
+	}
+	s.io.Lock()
+	defer s.io.Unlock()
+	return s.ep.Send(0, frame)
+}
+
+// done reports whether the slots should leave.
+func (s *server) done() bool { return s.desk.closed.Load() }
+
+// fail ends the server with err.
+func (s *server) fail(err error) {
+	s.cancel(err)
+	s.desk.close()
+	s.ep.Bell().Ring()
+	s.wakeStandby()
+}
+
+// step sends what the slots have finished and takes in what has arrived. It
+// reports whether anything happened.
+func (s *server) step() bool {
+	s.io.Lock()
+	defer s.io.Unlock()
+	err := s.flush()
+	var n int
+	if err == nil {
+		n, err = s.ep.Poll(s)
+	}
+	if err != nil {
+		s.fail(fmt.Errorf("host: %w", err))
+	}
+	return n > 0
+}
+
+// flush sends finished results. io is held.
+func (s *server) flush() error {
+	for {
+		frame := s.desk.takeFrame()
+		if frame == nil {
+			return nil
+		}
+		err := s.ep.Send(0, frame)
+		s.desk.giveFrame(frame)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// send sends one control frame. io is held.
+func (s *server) send(kind wire.Kind, v any) {
+	frame, err := wire.Control(kind, v)
+	if err == nil {
+		err = s.ep.Send(0, frame)
+	}
+	if err != nil {
+		s.fail(fmt.Errorf("host: sending a %s frame: %w", kind, err))
+	}
+}
+
+// watch waits for frames until a call is queued or the server ends. The caller
+// holds watching.
+func (s *server) watch() {
+	since := time.Now()
+	for !s.done() {
+		if s.step() {
+			since = time.Now()
+		}
+		if s.desk.waiting() {
+			return
+		}
+		if s.ctx.Err() != nil {
+			s.desk.close()
+			return
+		}
+		if time.Since(since) < spin {
+			runtime.Gosched()
+			continue
+		}
+		s.sleep()
+		since = time.Now().Add(-spin / 2)
+	}
+}
+
+// sleep waits until something arrives.
+func (s *server) sleep() {
+	s.io.Lock()
+	s.ep.Doze()
+	pending := s.ep.Pending()
+	s.io.Unlock()
+	if s.step() || s.desk.waiting() || s.done() {
+		return
+	}
+	if pending {
+		s.ep.Bell().Wait(tick / 10)
+		return
+	}
+	s.ep.Bell().Wait(safety)
+}
+
+// standby steps now and then while slots run calls, so that a worker that
+// computes still answers the root. It sleeps when no slot runs.
+func (s *server) standby() {
+	timer := time.NewTimer(tick)
+	defer timer.Stop()
+	for !s.done() || s.running.Load() > 0 {
+		if s.running.Load() == 0 && s.idleFor() > tickIdle {
+			s.standing.Store(false)
+			if s.running.Load() == 0 && !s.done() {
+				<-s.armed
+			}
+			s.standing.Store(true)
+			continue
+		}
+		timer.Reset(tick)
+		<-timer.C
+		if s.running.Load() > 0 {
+			s.step()
+			s.desk.wakeOne()
+		}
+		if s.ctx.Err() != nil {
+			s.desk.close()
+			return
+		}
+	}
+}
+
+// arm makes sure that the standby ticks. A slot calls it before it runs a call.
+func (s *server) arm() {
+	if !s.standing.Load() {
+		s.wakeStandby()
+	}
+}
+
+func (s *server) wakeStandby() {
+	select {
+	case s.armed <- struct{}{}:
+	default:
+	}
+}
+
+func (s *server) idleFor() time.Duration {
+	return time.Duration(nanotime() - s.lastRun.Load())
+}
+
+// start is what nanotime counts from.
+var start = time.Now()
+
+// nanotime reads the monotonic clock.
+func nanotime() int64 { return int64(time.Since(start)) }
+
+// Lost implements [transport.Handler].
+func (s *server) Lost(rank int, err error) {
+	if rank == 0 {
+		s.fail(fmt.Errorf("%w: %w", ErrRootLost, err))
+	}
+}

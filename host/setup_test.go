@@ -1,0 +1,150 @@
+package host
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		os.Exit(childMain())
+	}
+	dir, err := os.MkdirTemp("", "wasmpool-host-test")
+	if err != nil {
+		panic(err)
+	}
+	cacheDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			os.Stderr.WriteString(err.Error())
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// cacheDir is what the hosts of all tests share, unless they set another.
+var cacheDir string
+
+func newHost(t testing.TB, cfg Config) *Host {
+	t.Helper()
+	if cfg.CacheDir == "" {
+		cfg.CacheDir = cacheDir
+	}
+	h, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+		if len(h.codes) > 0 {
+			t.Errorf("%d modules are still loaded", len(h.codes))
+		}
+	})
+	return h
+}
+
+func newSlot(t testing.TB, h *Host) *Slot {
+	t.Helper()
+	s := h.NewSlot()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func load(t testing.TB, h *Host, m *wasmtasks.Module) *Module {
+	t.Helper()
+	mod, err := h.Load(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mod
+}
+
+func taskOf(t testing.TB, m *Module, name string) *Task {
+	t.Helper()
+	task, err := m.Task(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task
+}
+
+// run runs a task that should succeed.
+func run(t testing.TB, s *Slot, task *Task, arg string) string {
+	t.Helper()
+	result, err := s.Run(t.Context(), task, &Call{Number: 1, Attempt: 1, Arg: []byte(arg)})
+	if err != nil {
+		t.Fatalf("running %s: %v\n%s", task.export, err, errorOf(t, err).Stderr)
+	}
+	return string(result)
+}
+
+// runFailing runs a task that should fail.
+func runFailing(t testing.TB, s *Slot, task *Task, arg string) *Error {
+	t.Helper()
+	result, err := s.Run(t.Context(), task, &Call{Number: 1, Attempt: 1, Arg: []byte(arg)})
+	if err == nil {
+		t.Fatalf("%s(%.40q) = %q, want an error", task.export, arg, result)
+	}
+	return errorOf(t, err)
+}
+
+func errorOf(t testing.TB, err error) *Error {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("%v is a %T, want an *Error", err, err)
+	}
+	return e
+}
+
+// buildGuest builds a task package of testdata.
+func buildGuest(t testing.TB, name string) *wasmtasks.Module {
+	t.Helper()
+	m, err := buildGuestTmp(t, name), error(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// compileWAT assembles a module with wat2wasm of the package wabt.
+func compileWAT(t testing.TB, name, wat string) *wasmtasks.Module {
+	t.Helper()
+	m, err := wasmtasks.Load(name, assemble(t, wat))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func assemble(t testing.TB, wat string) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "m.wasm")
+	cmd := exec.Command("wat2wasm", "--enable-all", "-", "-o", out)
+	cmd.Stdin = bytes.NewReader([]byte(wat))
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("wat2wasm (install wabt): %v\n%s", err, text)
+	}
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}

@@ -1,0 +1,230 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+const (
+	// keepBuffer is the largest result buffer that is kept for the next call.
+	keepBuffer = 1 << 20
+
+	// keepInstances is how many modules a slot keeps warm.
+	keepInstances = 32
+)
+
+// A Call is one run of a task. The slot reads it until Run returns.
+type Call struct {
+	Number  uint64 // unique in the pool, from 1
+	Attempt int    // 1 for the first run
+	Rank    int    // of this worker
+
+	// Arg is the argument. It is not changed.
+	Arg []byte
+
+	// ReadArg is set for an argument that is not in this process yet: Arg is
+	// nil then and ArgLen its length. It is called at most once, with a dst of
+	// length ArgLen, which is guest memory when the guest reads the argument
+	// whole. An error ends the call.
+	ReadArg func(dst []byte) error
+	ArgLen  int64
+
+	// Log takes the lines that the guest logs, with the levels of log/slog.
+	// It may be nil.
+	Log func(level int, msg string)
+}
+
+// argLen returns the length of the argument, wherever it is.
+func argLen(c *Call) int64 {
+	if c.ReadArg != nil {
+		return c.ArgLen
+	}
+	return int64(len(c.Arg))
+}
+
+// A Slot is a place where calls run, one at a time. It keeps an instance of
+// each module it has run, up to 32, so that a call of a small task costs
+// little more than the task itself. It is not safe for concurrent use, nor
+// need it be on one thread.
+//
+// What a guest keeps in its globals may, or may not, survive to the next call.
+type Slot struct {
+	host   *Host
+	warm   map[*code]*instance
+	clock  uint64 // counts changes of instance, to find the one unused for longest
+	closed bool
+
+	// The task that ran last, so that running it again takes no look-up.
+	task     *Task
+	instance *instance
+	export   api.Function
+
+	// Of the call that runs, or ran last.
+	out     []byte   // its result, as far as it was written
+	errText []byte   // what it said about an error
+	numbers []uint64 // parameters and results of a raw export
+	dirty   bool     // something of the call must be cleaned up before the next
+}
+
+// Run runs a task and returns its result, a view that is valid until the next
+// Run or Close: it may point into guest memory. It blocks until the guest
+// returns. The error is an [*Error]; it says nothing about the slot, on which
+// the next call runs as if nothing had happened. A ctx that has ended keeps
+// the call from starting.
+func (s *Slot) Run(ctx context.Context, t *Task, c *Call) (result []byte, err error) {
+	if ctx.Err() != nil {
+		return nil, endedError(ctx)
+	}
+	if s.dirty {
+		s.clean(s.instance)
+	}
+	if t != s.task {
+		if err := s.prepare(t); err != nil {
+			return nil, err
+		}
+	}
+	if c.ReadArg != nil && (c.ArgLen < 0 || c.ArgLen > math.MaxUint32) {
+		return nil, errorf(KindMemory, "an argument of %d bytes does not fit into a guest's memory", c.ArgLen)
+	}
+	switch t.kind {
+	case wasmtasks.KindTask:
+		return s.runTask(c)
+	case wasmtasks.KindRaw:
+		return s.runRaw(t, c)
+	default:
+		return s.runCommand(t, c)
+	}
+}
+
+// runTask runs the prepared task, which takes and gives bytes.
+func (s *Slot) runTask(c *Call) ([]byte, error) {
+	in := s.instance
+	in.enter(c)
+	if err := s.export.CallWithStack(in, in.stack[:]); err != nil {
+		return nil, s.crashed(err)
+	}
+	if status := int32(in.stack[0]); status != 0 {
+		return nil, s.refused(int(status))
+	}
+	result, ok := in.leave()
+	if !ok {
+		return nil, s.crashed(&abort{kind: KindBadResult, message: "the task's result lies outside its memory"})
+	}
+	return result, nil
+}
+
+// crashed drops the instance that ran last and explains the error of wazero.
+func (s *Slot) crashed(err error) error {
+	in := s.instance
+	delete(s.warm, in.code)
+	s.forget()
+	return in.fail(err)
+}
+
+// refused explains a status.
+func (s *Slot) refused(status int) error {
+	e := statusError(status, text(s.errText))
+	e.Stderr = s.instance.world.printed.String()
+	return e
+}
+
+// prepare makes t the task that runs next.
+func (s *Slot) prepare(t *Task) error {
+	if s.closed {
+		return errorf(KindHost, "%w: the slot", ErrClosed)
+	}
+	s.forget()
+	if t.kind == wasmtasks.KindCommand {
+		s.task = t
+		return nil
+	}
+	in := s.warm[t.code]
+	if in == nil {
+		var err error
+		if in, err = newInstance(s, t.code, plain); err != nil {
+			return err
+		}
+		s.makeRoom()
+		s.warm[t.code] = in
+	}
+	s.clock++
+	in.used = s.clock
+	s.task, s.instance, s.export = t, in, in.function(t)
+	if s.export == nil {
+		s.forget()
+		return errorf(KindUnknownTask, "the module has no export %q", t.export)
+	}
+	if s.dirty { // by the start of the instance
+		s.clean(in)
+	}
+	return nil
+}
+
+// plain gives an instance nothing.
+func plain(_ *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig { return cfg }
+
+// forget makes the next Run look up its task.
+func (s *Slot) forget() { s.task, s.instance, s.export = nil, nil, nil }
+
+// makeRoom closes the instance that was not used for longest if there are too
+// many.
+func (s *Slot) makeRoom() {
+	if len(s.warm) < keepInstances {
+		return
+	}
+	var oldest *instance
+	for _, in := range s.warm {
+		if oldest == nil || in.used < oldest.used {
+			oldest = in
+		}
+	}
+	delete(s.warm, oldest.code)
+	if err := oldest.close(); err != nil {
+		s.host.cfg.Logger.Warn("closing an instance", "error", err)
+	}
+}
+
+// clean removes what the last call left behind. in, which may be nil, is the
+// instance that ran it.
+func (s *Slot) clean(in *instance) {
+	s.dirty = false
+	s.out, s.errText = s.out[:0], s.errText[:0]
+	if cap(s.out) > keepBuffer {
+		s.out = nil
+	}
+	if in != nil {
+		in.arg, in.fetched = nil, false
+		in.linear.refused = false
+		in.world.renew()
+	}
+}
+
+// Close frees the slot's instances. Calling it again is fine.
+func (s *Slot) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.forget()
+	var errs []error
+	for _, in := range s.warm {
+		errs = append(errs, in.close())
+	}
+	clear(s.warm)
+	errs = append(errs, s.host.slotClosed())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("host: closing a slot: %w", err)
+	}
+	return nil
+}
+
+// text returns what a guest wrote as valid UTF-8.
+func text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
