@@ -1,0 +1,92 @@
+package executor
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"runtime"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// Config holds an Executor's settings. The zero value is ready to use. On
+// several ranks, all must be given the same.
+type Config struct {
+	// Modules are loaded at once; the workers start to compile them while MPI
+	// starts. More can be added with [Executor.Load].
+	Modules []*wasmtasks.Module
+
+	// Slots is how many calls a worker rank runs at once.
+	//
+	// Defaults to the CPUs the rank has for itself: those it is bound to, or
+	// its share of the node's.
+	Slots int
+
+	// RootSlots is how many calls the root runs at once in its own process.
+	//
+	// Defaults to the number of CPUs when there is no worker rank, and to none
+	// when there is; a negative number is none.
+	RootSlots int
+
+	// MemoryLimit bounds the linear memory of one instance, in bytes.
+	//
+	// Defaults to what 32-bit wasm can address, 4 GiB.
+	MemoryLimit uint64
+
+	// CacheDir is where compiled modules are kept.
+	//
+	// Defaults to the folder wasmpool in the user's cache folder.
+	CacheDir string
+
+	// QueueCalls and QueueBytes bound the calls, and their arguments, that wait
+	// on the root. Submit blocks beyond.
+	//
+	// Default to 4 Mi calls and 4 GiB.
+	QueueCalls int
+	QueueBytes int64
+
+	// Logger receives the executor's and the guests' log lines.
+	//
+	// Defaults to [slog.Default].
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	c.QueueCalls = cmp.Or(c.QueueCalls, 4<<20)
+	c.QueueBytes = cmp.Or(c.QueueBytes, 4<<30)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	if c.Slots < 0 {
+		return fmt.Errorf("executor: Config.Slots is %d, must not be negative", c.Slots)
+	}
+	if c.QueueCalls < 0 || c.QueueBytes < 0 {
+		return fmt.Errorf("executor: Config.QueueCalls (%d) and QueueBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes)
+	}
+	for i, m := range c.Modules {
+		if m == nil {
+			return fmt.Errorf("executor: Config.Modules[%d] is nil", i)
+		}
+	}
+	return nil
+}
+
+func (c Config) host() host.Config {
+	return host.Config{CacheDir: c.CacheDir, MemoryLimit: c.MemoryLimit, Logger: c.Logger}
+}
+
+// spareProcs is how many goroutines must be able to run while every slot
+// computes: a guest that computes holds its P.
+const spareProcs = 2
+
+// makeRoom raises GOMAXPROCS so that slots that compute do not starve the rest.
+func makeRoom(slots int) {
+	if want := slots + spareProcs; runtime.GOMAXPROCS(0) < want {
+		runtime.GOMAXPROCS(want)
+	}
+}

@@ -1,0 +1,183 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// An Executor runs calls on a pool of workers. It lives on the root. All its
+// methods are safe for concurrent use.
+//
+// Memory: a pending call costs about 130 bytes besides its argument, which is
+// not copied. Nothing is kept of a call once its future is dropped.
+type Executor struct {
+	cfg   Config
+	tasks taskTable
+	in    *intake
+	loop  *loop
+	world transport.Endpoint // nil without MPI
+	own   *ownWorker         // nil without root slots
+
+	closing sync.Once
+	done    chan struct{} // closed when everything has ended
+	err     error         // set before done is closed
+}
+
+// Local returns an executor whose calls run in this process, on
+// Config.RootSlots slots. It never uses MPI. Shutdown ends it.
+func Local(cfg Config) (*Executor, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return open(cfg.withDefaults(), nil, transport.NewBell())
+}
+
+// open starts an executor over the world's endpoint, which may be nil.
+func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor, error) {
+	ex := &Executor{cfg: cfg, world: world, done: make(chan struct{})}
+	ex.in = &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes}
+	ex.loop = newLoop(ex.in, bell, cfg.Logger)
+	ex.in.wake = ex.loop.wake
+	for _, m := range cfg.Modules {
+		if err := ex.Load(m); err != nil {
+			return nil, err
+		}
+	}
+	alone := world == nil || world.Size() == 1
+	if !alone {
+		ex.loop.addFabric(world, false)
+	}
+	slots := cfg.RootSlots
+	if slots == 0 && alone {
+		slots = runtime.NumCPU()
+	}
+	if slots > 0 {
+		if err := ex.startOwn(slots, bell); err != nil {
+			return nil, err
+		}
+	} else if alone {
+		return nil, errors.New("executor: no worker ranks and no root slots: start more ranks, or leave RootSlots at 0")
+	}
+	go ex.run()
+	return ex, nil
+}
+
+// An ownWorker serves the root's own slots.
+type ownWorker struct {
+	host   *host.Host
+	root   transport.Endpoint
+	worker transport.Endpoint
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
+	h, err := host.New(ex.cfg.host())
+	if err != nil {
+		return err
+	}
+	makeRoom(slots)
+	own := &ownWorker{host: h, done: make(chan struct{})}
+	own.root, own.worker = mem.Pair(bell)
+	ctx, cancel := context.WithCancel(context.Background())
+	own.cancel = cancel
+	ex.own = own
+	ex.loop.addFabric(own.root, true)
+	go func() {
+		defer close(own.done)
+		err := host.Serve(ctx, h, own.worker, host.ServeConfig{Slots: slots, Modules: ex.cfg.Modules, Logger: ex.cfg.Logger})
+		if err != nil && ctx.Err() == nil {
+			ex.in.request(func() { ex.loop.fail(fmt.Errorf("executor: the root's own slots: %w", err)) })
+		}
+	}()
+	return nil
+}
+
+// run runs the loop and ends everything after it.
+func (ex *Executor) run() {
+	defer close(ex.done)
+	ex.err = ex.loop.run()
+	if ex.own != nil {
+		ex.err = errors.Join(ex.err, ex.own.close())
+	}
+	if ex.world != nil {
+		ex.err = errors.Join(ex.err, ex.world.Close())
+	}
+}
+
+func (o *ownWorker) close() error {
+	<-o.done
+	o.cancel()
+	return errors.Join(o.worker.Close(), o.root.Close(), o.host.Close())
+}
+
+// Load makes the tasks of a module known. Loading the same module twice is fine;
+// two different modules of one name are an error. It does not block: the
+// module travels to a worker with the first call that needs it.
+func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.add(m) }
+
+// Submit hands a call of task to the pool and returns its future at once. The
+// task is named "module.export", or "export" where only one module has it. The
+// argument is not copied: leave it alone until the future is resolved.
+//
+// Submit blocks while too many calls wait (Config.QueueCalls, QueueBytes),
+// until ctx ends; ctx does not bound the call itself. It never returns nil: what
+// goes wrong, such as an unknown task, comes from the future.
+func (ex *Executor) Submit(ctx context.Context, task string, arg []byte) *Future {
+	t, err := ex.tasks.lookup(task)
+	if err != nil {
+		return failed(ex, err)
+	}
+	f := &Future{ex: ex, task: t, data: arg, size: int64(len(arg)), attempt: 1}
+	if err := ex.in.add(ctx, f); err != nil {
+		return failed(ex, err)
+	}
+	return f
+}
+
+// Call submits a call and waits for its result. When ctx ends first, the call
+// is cancelled if it is still pending, and Call returns ctx's error.
+func (ex *Executor) Call(ctx context.Context, task string, arg []byte) ([]byte, error) {
+	f := ex.Submit(ctx, task, arg)
+	if err := f.wait(ctx); err != nil {
+		f.Cancel()
+		return nil, err
+	}
+	return f.outcome()
+}
+
+// Shutdown refuses new calls, waits until all that were submitted are resolved,
+// stops the workers and waits for the local ones. When ctx ends first, the
+// remaining calls are resolved with [ErrClosed]; then Shutdown does not wait
+// longer and returns ctx's error. Calling it again waits again. It returns the
+// error that broke the pool, if one did.
+func (ex *Executor) Shutdown(ctx context.Context) error {
+	ex.closing.Do(func() {
+		ex.in.close(ErrClosed)
+		ex.in.request(func() { ex.loop.stopping = true })
+	})
+	select {
+	case <-ex.done:
+		return ex.err
+	case <-ctx.Done():
+		ex.abandon()
+		return ctx.Err()
+	}
+}
+
+// abandon ends the loop with calls in flight.
+func (ex *Executor) abandon() {
+	ex.in.close(ErrClosed)
+	ex.in.request(func() { ex.loop.fail(ErrClosed) })
+	if ex.own != nil {
+		ex.own.cancel()
+	}
+}

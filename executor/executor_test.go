@@ -1,0 +1,498 @@
+package executor_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// tasks is the module in testdata/tasks.
+var tasks *wasmtasks.Module
+
+func TestMain(m *testing.M) {
+	var err error
+	tasks, err = wasmtasks.Build(context.Background(), "testdata/tasks")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// open returns a local executor with two slots, shut down at the test's end.
+func open(t testing.TB, cfg executor.Config) *executor.Executor {
+	t.Helper()
+	if cfg.RootSlots == 0 {
+		cfg.RootSlots = 2
+	}
+	cfg.Modules = []*wasmtasks.Module{tasks}
+	ex, err := executor.Local(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := ex.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+	return ex
+}
+
+func number(n int) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(n)) }
+
+func numbers(n int) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := range n {
+			if !yield(number(i)) {
+				return
+			}
+		}
+	}
+}
+
+func TestCall(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	ctx := t.Context()
+	for _, tc := range []struct{ task, arg, want string }{
+		{"square", "12", "144"},
+		{"tasks.square", "-3", "9"},
+		{"echo", "", ""},
+		{"echo", "abc", "abc"},
+		{"none", "abc", ""},
+		{"where", "", "rank 0, attempt 1"},
+		{"echo", strings.Repeat("x", 10_000), strings.Repeat("x", 10_000)},
+		{"echo", strings.Repeat("y", 5_000_000), strings.Repeat("y", 5_000_000)},
+	} {
+		got, err := ex.Call(ctx, tc.task, []byte(tc.arg))
+		if err != nil || string(got) != tc.want {
+			t.Errorf("%s(%.20q) = %.20q, %v; want %.20q", tc.task, tc.arg, got, err, tc.want)
+		}
+	}
+}
+
+func TestTaskErrors(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	for _, tc := range []struct {
+		task, arg, message string
+		kind               host.Kind
+		code               int
+	}{
+		{"fail", "no luck", "no luck", host.KindApplication, 1},
+		{"fail", "", "", host.KindApplication, 1},
+		{"coded", "", "seventy-seven", host.KindApplication, 77},
+		{"panics", "", "index out of range", host.KindPanic, 2},
+		{"square", "twelve", "", host.KindBadInput, 3},
+		{"deadlock", "", "", host.KindTrap, 0},
+	} {
+		_, err := ex.Call(t.Context(), tc.task, []byte(tc.arg))
+		var taskErr *executor.TaskError
+		if !errors.As(err, &taskErr) {
+			t.Errorf("%s: %v is no TaskError", tc.task, err)
+			continue
+		}
+		if taskErr.Kind != tc.kind || taskErr.Code != tc.code || !strings.Contains(taskErr.Message, tc.message) || taskErr.Task != tc.task || taskErr.Attempt != 1 {
+			t.Errorf("%s(%q): %+v", tc.task, tc.arg, taskErr)
+		}
+		if got, err := ex.Call(t.Context(), "square", []byte("5")); string(got) != "25" || err != nil {
+			t.Errorf("the call after %s: %q, %v", tc.task, got, err)
+		}
+	}
+}
+
+func TestUnknownTask(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	f := ex.Submit(t.Context(), "sqare", nil)
+	_, err := f.Result(t.Context())
+	var unknown *wasmtasks.UnknownTaskError
+	if !errors.As(err, &unknown) || !strings.Contains(err.Error(), "square") {
+		t.Errorf("an unknown task: %v", err)
+	}
+	if f.State() != executor.Finished {
+		t.Errorf("its future is %v", f.State())
+	}
+}
+
+// TestSubmitMany submits from several goroutines and compares every result.
+func TestSubmitMany(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			futures := make([]*executor.Future, 5_000)
+			for i := range futures {
+				futures[i] = ex.Submit(t.Context(), "echo", number(g<<32+i))
+			}
+			for i, f := range futures {
+				got, err := f.Result(t.Context())
+				if err != nil || !bytes.Equal(got, number(g<<32+i)) {
+					t.Errorf("call %d of goroutine %d: % x, %v", i, g, got, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestMap(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	for _, n := range []int{0, 1, 255, 256, 257, 20_000} {
+		i := 0
+		for got, err := range ex.Map(t.Context(), "odd", numbers(n)) {
+			switch {
+			case i%2 == 0 && (err != nil || !bytes.Equal(got, number(i))):
+				t.Fatalf("element %d: % x, %v", i, got, err)
+			case i%2 == 1 && (err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%d is odd", i))):
+				t.Fatalf("element %d: % x, %v", i, got, err)
+			}
+			i++
+		}
+		if i != n {
+			t.Errorf("%d results for %d arguments", i, n)
+		}
+	}
+}
+
+// TestMapKeepsResults checks that results stay as they are while later ones
+// arrive.
+func TestMapKeepsResults(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	var kept [][]byte
+	for got, err := range ex.Map(t.Context(), "echo", numbers(5_000)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, got)
+	}
+	for i, got := range kept {
+		if !bytes.Equal(got, number(i)) {
+			t.Fatalf("result %d has become % x", i, got)
+		}
+	}
+}
+
+func TestMapStopsEarly(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	pulled := 0
+	endless := func(yield func([]byte) bool) {
+		for yield(number(pulled)) {
+			pulled++
+		}
+	}
+	n := 0
+	for range ex.Map(t.Context(), "echo", endless) {
+		if n++; n == 1000 {
+			break
+		}
+	}
+	if got, err := ex.Call(t.Context(), "square", []byte("2")); string(got) != "4" || err != nil {
+		t.Errorf("a call after the break: %q, %v", got, err)
+	}
+}
+
+func TestMapContext(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	blocked := func(yield func([]byte) bool) {
+		for i := range 10 {
+			if !yield(number(i)) {
+				return
+			}
+		}
+		<-ctx.Done() // an input that has no more to say
+	}
+	n := 0
+	var last error
+	for _, err := range ex.Map(ctx, "echo", blocked) {
+		last = err
+		if n++; n == 10 {
+			cancel()
+		}
+	}
+	if n != 11 || !errors.Is(last, context.Canceled) {
+		t.Errorf("%d elements, the last with %v", n, last)
+	}
+}
+
+func TestMapPanickingInput(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	broken := func(yield func([]byte) bool) {
+		yield(number(1))
+		panic("the input broke")
+	}
+	n := 0
+	defer func() {
+		if v := recover(); v != "the input broke" || n != 1 {
+			t.Errorf("%d results, then the panic %v", n, v)
+		}
+	}()
+	for range ex.Map(t.Context(), "echo", broken) {
+		n++
+	}
+}
+
+// TestMapIsLazy checks that Map does not read far ahead of slow tasks.
+func TestMapIsLazy(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	pulled, n := 0, 0
+	input := func(yield func([]byte) bool) {
+		for range 400 {
+			pulled++
+			if !yield(number(3_000)) { // some milliseconds each
+				return
+			}
+		}
+	}
+	for _, err := range ex.Map(t.Context(), "burn", input) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 5 {
+			break
+		}
+	}
+	if pulled > 200 {
+		t.Errorf("%d arguments were pulled for %d results", pulled, n)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{RootSlots: 1})
+	var futures []*executor.Future
+	for range 200 {
+		futures = append(futures, ex.Submit(t.Context(), "burn", number(500)))
+	}
+	last := futures[len(futures)-1]
+	if !last.Cancel() {
+		t.Fatal("a call far back in the queue cannot be cancelled")
+	}
+	if last.Cancel() {
+		t.Error("it can be cancelled twice")
+	}
+	if _, err := last.Result(t.Context()); !errors.Is(err, executor.ErrCancelled) || last.State() != executor.Cancelled {
+		t.Errorf("a cancelled call: %v, %v", err, last.State())
+	}
+	for _, f := range futures[:len(futures)-1] {
+		if _, err := f.Result(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if f.Cancel() || f.State() != executor.Finished {
+			t.Fatalf("a finished call is %v or can be cancelled", f.State())
+		}
+	}
+}
+
+func TestResultContext(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{RootSlots: 1})
+	f := ex.Submit(t.Context(), "burn", number(30_000))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := f.Result(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting with a cancelled context: %v", err)
+	}
+	<-f.Done()
+	if _, err := f.Result(ctx); err != nil {
+		t.Errorf("a result that is there, with a cancelled context: %v", err)
+	}
+}
+
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	ex, err := executor.Local(executor.Config{Modules: []*wasmtasks.Module{tasks}, RootSlots: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var futures []*executor.Future
+	for i := range 1_000 {
+		futures = append(futures, ex.Submit(t.Context(), "echo", number(i)))
+	}
+	for range 2 {
+		if err := ex.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, f := range futures {
+		if got, err := f.Result(t.Context()); err != nil || !bytes.Equal(got, number(i)) {
+			t.Fatalf("call %d was submitted before Shutdown: % x, %v", i, got, err)
+		}
+	}
+	if _, err := ex.Call(t.Context(), "echo", nil); !errors.Is(err, executor.ErrClosed) {
+		t.Errorf("a call after Shutdown: %v", err)
+	}
+	for _, err := range ex.Map(t.Context(), "echo", numbers(3)) {
+		if !errors.Is(err, executor.ErrClosed) {
+			t.Errorf("Map after Shutdown: %v", err)
+		}
+	}
+}
+
+// TestShutdownGivesUp checks that a Shutdown whose context ends resolves what
+// is queued.
+func TestShutdownGivesUp(t *testing.T) {
+	t.Parallel()
+	ex, err := executor.Local(executor.Config{Modules: []*wasmtasks.Module{tasks}, RootSlots: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var futures []*executor.Future
+	for range 10_000 {
+		futures = append(futures, ex.Submit(t.Context(), "burn", number(1_000)))
+	}
+	if _, err := futures[0].Result(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := ex.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	closed := 0
+	for _, f := range futures {
+		if _, err := f.Result(t.Context()); errors.Is(err, executor.ErrClosed) {
+			closed++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if closed == 0 {
+		t.Error("no call was dropped")
+	}
+	ex.Shutdown(t.Context()) //nolint:errcheck // it only waits here; the error is ErrClosed
+}
+
+func TestBackpressure(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{RootSlots: 1, QueueCalls: 10})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var futures []*executor.Future
+	full := make(chan int)
+	go func() {
+		for i := range 100 {
+			futures = append(futures, ex.Submit(ctx, "burn", number(20_000)))
+			if i == 20 {
+				cancel()
+			}
+		}
+		full <- len(futures)
+	}()
+	<-full
+	refused := 0
+	for _, f := range futures {
+		if _, err := f.Result(t.Context()); errors.Is(err, context.Canceled) {
+			refused++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if refused == 0 {
+		t.Error("a full queue took everything")
+	}
+}
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	for range ex.Map(t.Context(), "echo", numbers(100)) { //nolint:revive // the results do not matter
+	}
+	st, err := ex.Stats(t.Context())
+	if err != nil || len(st.Workers) != 1 || st.Workers[0].Calls != 100 || st.Workers[0].Slots != 2 || st.InFlight != 0 {
+		t.Errorf("Stats = %+v, %v", st, err)
+	}
+	if ex.NumWorkers() != 1 {
+		t.Errorf("NumWorkers = %d", ex.NumWorkers())
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []executor.Config{
+		{Slots: -1},
+		{RootSlots: -1},
+		{QueueCalls: -5},
+		{Modules: []*wasmtasks.Module{nil}},
+	} {
+		if ex, err := executor.Local(cfg); err == nil {
+			t.Errorf("%+v is accepted", cfg)
+			ex.Shutdown(t.Context()) //nolint:errcheck // the test has failed already
+		}
+	}
+}
+
+func TestGuestLog(t *testing.T) {
+	t.Parallel()
+	var out lockedBuffer
+	ex := open(t, executor.Config{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	if _, err := ex.Call(t.Context(), "say", []byte("hello from a guest")); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.Contains(got, "hello from a guest") || !strings.Contains(got, "call=1") {
+		t.Errorf("the log is %q", got)
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// TestSeveralExecutors checks that executors do not mix results.
+func TestSeveralExecutors(t *testing.T) {
+	t.Parallel()
+	var all sync.WaitGroup
+	for g := range 4 {
+		ex := open(t, executor.Config{RootSlots: 1})
+		all.Go(func() {
+			i := 0
+			for got, err := range ex.Map(t.Context(), "echo", slices.Values([][]byte{number(g), number(g + 10)})) {
+				if err != nil || !bytes.Equal(got, number(g+10*i)) {
+					t.Errorf("executor %d: % x, %v", g, got, err)
+				}
+				i++
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,187 @@
+package executor
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// State is where a call is in its life.
+type State uint32
+
+// The states of a call.
+const (
+	Pending   State = iota // it waits for a worker
+	Running                // it was sent to a worker
+	Finished               // it has a result or an error
+	Cancelled              // Cancel came in time
+)
+
+// String returns the state's name.
+func (s State) String() string {
+	switch s {
+	case Pending:
+		return "pending"
+	case Running:
+		return "running"
+	case Finished:
+		return "finished"
+	case Cancelled:
+		return "cancelled"
+	default:
+		return "unknown"
+	}
+}
+
+// A Future is the caller's handle on one call. It resolves exactly once. All
+// methods are safe for concurrent use.
+//
+// A pending future costs about 130 bytes besides its argument.
+type Future struct {
+	ex      *Executor
+	task    *task
+	data    []byte // the argument; the result once finished
+	err     error  // set before state becomes Finished or Cancelled
+	number  uint64
+	waiters atomic.Pointer[waiter]
+	state   atomic.Uint32
+
+	// Only used by the executor's loop.
+	ticket     uint32
+	next, prev *Future
+	size       int64  // of the argument, bytes
+	worker     int32  // index of the worker it was sent to
+	estimate   uint32 // nanoseconds it was expected to take when it was sent
+	attempt    uint16 // 1 for the first run
+	priority   int8
+}
+
+// A waiter is made when somebody waits for a future that is not done.
+type waiter struct{ done chan struct{} }
+
+// resolved stands for the waiter of a future that is done.
+var resolved = func() *waiter {
+	w := &waiter{done: make(chan struct{})}
+	close(w.done)
+	return w
+}()
+
+// Done returns a channel that is closed when the future is resolved.
+func (f *Future) Done() <-chan struct{} {
+	if w := f.waiters.Load(); w != nil {
+		return w.done
+	}
+	w := &waiter{done: make(chan struct{})}
+	if f.waiters.CompareAndSwap(nil, w) {
+		return w.done
+	}
+	return f.waiters.Load().done
+}
+
+// Result waits for the call and returns its result, or the error that the call
+// ended with: a [*TaskError] when the task failed. A result of no bytes is a
+// success. When ctx ends first, Result returns ctx's error and the call goes
+// on. The caller owns the returned bytes.
+func (f *Future) Result(ctx context.Context) ([]byte, error) {
+	if err := f.wait(ctx); err != nil {
+		return nil, err
+	}
+	return f.outcome()
+}
+
+// wait blocks until the future is resolved or ctx ends.
+func (f *Future) wait(ctx context.Context) error {
+	if f.resolved() {
+		return nil
+	}
+	select {
+	case <-f.Done():
+		return nil
+	case <-ctx.Done():
+		if f.resolved() {
+			return nil
+		}
+		return ctx.Err()
+	}
+}
+
+func (f *Future) outcome() ([]byte, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	return f.data, nil
+}
+
+// State tells where the call is.
+func (f *Future) State() State {
+	if s := State(f.state.Load()); s != stateSettling {
+		return s
+	}
+	return Pending
+}
+
+// String describes the future for logs.
+func (f *Future) String() string {
+	name := "?"
+	if f.task != nil {
+		name = f.task.name
+	}
+	return "Future(" + name + ", " + f.State().String() + ")"
+}
+
+// resolved reports whether the outcome may be read. Once it is true nobody else
+// touches the future, so that Map can use it again.
+func (f *Future) resolved() bool { return f.waiters.Load() == resolved }
+
+// Cancel withdraws a call that is still pending: the future is then resolved
+// with [ErrCancelled]. It reports false for a call that was already sent or is
+// done. It does not block.
+func (f *Future) Cancel() bool { return f.withdraw(Pending, ErrCancelled) }
+
+// withdraw resolves the future with err, without a worker, if it is still in
+// state from.
+func (f *Future) withdraw(from State, err error) bool {
+	// The loop reads data only of calls that it moved to Running itself, so
+	// whoever moves a pending call elsewhere owns err.
+	if !f.state.CompareAndSwap(uint32(from), uint32(stateSettling)) {
+		return false
+	}
+	f.data, f.err = nil, err
+	if err == ErrCancelled { //nolint:errorlint // it is the very value
+		f.settle(Cancelled)
+	} else {
+		f.settle(Finished)
+	}
+	return true
+}
+
+// stateSettling is held while a pending call is withdrawn. To others the call
+// is still pending.
+const stateSettling = Cancelled + 1
+
+// claim moves a pending call to Running. It reports false for a call that was
+// cancelled.
+func (f *Future) claim() bool {
+	return f.state.CompareAndSwap(uint32(Pending), uint32(Running))
+}
+
+// finish resolves a running call.
+func (f *Future) finish(data []byte, err error) {
+	f.data, f.err = data, err
+	f.settle(Finished)
+}
+
+// settle makes the outcome visible and wakes who waits. The swap comes last:
+// see resolved.
+func (f *Future) settle(s State) {
+	f.state.Store(uint32(s))
+	if w := f.waiters.Swap(resolved); w != nil && w != resolved {
+		close(w.done)
+	}
+}
+
+// failed returns a future that is resolved with err from the start.
+func failed(ex *Executor, err error) *Future {
+	f := &Future{ex: ex, err: err}
+	f.settle(Finished)
+	return f
+}

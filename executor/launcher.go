@@ -1,0 +1,98 @@
+package executor
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/wasmpool/wasmpool/internal/transport/mpi"
+)
+
+// A launcher is what the environment says about how this process was started.
+type launcher struct {
+	present bool
+	name    string
+	rank    int // -1 when unknown
+	size    int // 0 when unknown
+}
+
+// launcherVars are the variables by which launchers tell a process its place,
+// the most specific first. FACTS: Open MPI's mpirun sets the first, MPICH's and
+// Slurm's pmi2 the second, srun the third (for every step, of one task too).
+var launcherVars = []struct{ name, rank, size string }{
+	{"mpirun (Open MPI)", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+	{"mpiexec (PMI)", "PMI_RANK", "PMI_SIZE"},
+	{"srun", "SLURM_PROCID", "SLURM_NTASKS"},
+	{"a PMIx launcher", "PMIX_RANK", ""},
+}
+
+// detectLauncher reads the environment. A program that was started as several
+// ranks but has no MPI is an error.
+func detectLauncher() (launcher, error) {
+	l := readLauncher(os.Getenv)
+	if l.present && !mpi.Built {
+		if l.size == 1 {
+			return launcher{}, nil
+		}
+		count := "several processes"
+		if l.size > 1 {
+			count = fmt.Sprintf("%d processes", l.size)
+		}
+		return l, fmt.Errorf("executor: %s started %s of a program that was built without MPI: rebuild it with -tags mpi, or start it alone", l.name, count)
+	}
+	return l, nil
+}
+
+func readLauncher(getenv func(string) string) launcher {
+	for _, v := range launcherVars {
+		rank, err := strconv.Atoi(getenv(v.rank))
+		if err != nil {
+			continue
+		}
+		size, err := strconv.Atoi(getenv(v.size))
+		if err != nil {
+			size = 0
+		}
+		if v.name == "srun" && size <= 1 {
+			continue // a batch script or an interactive step, not a parallel start
+		}
+		return launcher{present: true, name: v.name, rank: rank, size: size}
+	}
+	return launcher{rank: -1}
+}
+
+// ownCPUs returns how many CPUs a worker rank has for itself: those that it was
+// bound to, or, when it may use all of the node's, its share of them.
+func ownCPUs(workersOnNode int) int {
+	mine := runtime.NumCPU()
+	if mine < onlineCPUs() {
+		return mine
+	}
+	return max(1, mine/max(workersOnNode, 1))
+}
+
+// onlineCPUs returns the node's CPUs, or what this process may use where that
+// cannot be told.
+func onlineCPUs() int {
+	text, err := os.ReadFile("/sys/devices/system/cpu/online")
+	if err != nil {
+		return runtime.NumCPU()
+	}
+	n := 0
+	for part := range strings.SplitSeq(strings.TrimSpace(string(text)), ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		a, errA := strconv.Atoi(first)
+		b := a
+		var errB error
+		if isRange {
+			b, errB = strconv.Atoi(last)
+		}
+		if errA != nil || errB != nil || b < a {
+			return runtime.NumCPU()
+		}
+		n += b - a + 1
+	}
+	return n
+}

@@ -1,0 +1,395 @@
+package executor
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// How the loop waits while there is nothing to do.
+const (
+	spin      = 100 * time.Microsecond // it polls, and lets others run
+	firstNap  = 50 * time.Microsecond  // then it sleeps, longer each time,
+	longNap   = time.Millisecond       // up to this,
+	napsUntil = 20 * time.Millisecond  // and after so much silence until the bell rings
+	safety    = 50 * time.Millisecond  // or this has passed, while calls are in flight
+)
+
+// inlineSlab is the length from which a result gets memory of its own instead
+// of a piece of its frame's.
+const inlineSlab = 1 << 10
+
+// longestResult bounds a result: a guest's memory has no more bytes.
+const longestResult = 1 << 32
+
+// A loop is the root's one loop: it owns the scheduler and the endpoints. All
+// fields but the first two, and all methods but wake, are only used by the goroutine
+// in run.
+type loop struct {
+	asleep atomic.Bool // it must be woken
+	hungry atomic.Bool // workers have room and no call waits
+
+	in      *intake
+	sched   *scheduler
+	fabrics []*fabric
+	bell    *transport.Bell
+	log     *slog.Logger
+
+	touched   []*worker // workers with a frame under construction
+	sentCalls int       // since the intake was last told
+	sentBytes int64
+	awaited   int   // workers that have not said hello and are not lost
+	stopping  bool  // shut down when nothing is left to do
+	broken    error // why the pool cannot go on
+}
+
+// A fabric is an endpoint with the workers behind it.
+type fabric struct {
+	loop    *loop
+	ep      transport.Endpoint
+	own     bool      // it leads to the root's own slots
+	workers []*worker // by rank; nil for the root and before the worker's hello
+}
+
+func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
+	return &loop{in: in, sched: newScheduler(), bell: bell, log: log}
+}
+
+// addFabric makes the loop serve the workers behind ep. It is called before run.
+func (l *loop) addFabric(ep transport.Endpoint, own bool) {
+	l.fabrics = append(l.fabrics, &fabric{loop: l, ep: ep, own: own, workers: make([]*worker, ep.Size())})
+	l.awaited += ep.Size() - 1
+}
+
+// wake wakes the loop if it sleeps. It is safe for concurrent use.
+func (l *loop) wake() {
+	if l.asleep.Load() {
+		l.bell.Ring()
+	}
+}
+
+// run serves until it was asked to stop and nothing is left, or the pool broke.
+// Every call that was taken in is resolved when it returns.
+func (l *loop) run() error {
+	last := nanotime()
+	for !l.stopping || l.sched.busy() || !l.in.empty() {
+		moved := l.takeIn()
+		moved += l.poll()
+		if l.broken != nil {
+			break
+		}
+		moved += l.dispatch()
+		now := nanotime()
+		if moved > 0 {
+			last = now
+			continue
+		}
+		l.rest(time.Duration(now - last))
+	}
+	l.end()
+	return l.broken
+}
+
+// takeIn drains the intake.
+func (l *loop) takeIn() int {
+	first, requests := l.in.drain()
+	n := len(requests)
+	for f := first; f != nil; {
+		next := f.next
+		l.sched.queue.push(f)
+		f = next
+		n++
+	}
+	for _, fn := range requests {
+		fn()
+	}
+	return n
+}
+
+func (l *loop) poll() int {
+	n := 0
+	for _, f := range l.fabrics {
+		got, err := f.ep.Poll(f)
+		n += got
+		if err != nil {
+			l.fail(err)
+		}
+	}
+	return n
+}
+
+// dispatch sends waiting calls to workers.
+func (l *loop) dispatch() int {
+	n := 0
+	if l.sched.queue.n > 0 {
+		n = l.sched.assign(l.give)
+		if n > 0 {
+			l.flush()
+			l.in.sent(n, l.sentBytes)
+			l.sentBytes = 0
+		}
+	}
+	l.balance()
+	if hungry := l.sched.hungry(); hungry != l.hungry.Load() {
+		l.hungry.Store(hungry)
+	}
+	return n
+}
+
+// give adds a call to the frame for its worker.
+func (l *loop) give(w *worker, f *Future) {
+	l.announce(w, f.task)
+	c := wire.Call{
+		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: f.attempt,
+		Arg: f.data, ArgLen: int64(len(f.data)), Long: len(f.data) > wire.Inline,
+	}
+	if w.out.Count() == 0 {
+		w.out.Reset(wire.KindCalls)
+		l.touched = append(l.touched, w)
+	} else if w.out.Len()+c.Size() > callsFrame {
+		l.sendCalls(w)
+		l.touched = append(l.touched, w)
+	}
+	w.out.AddCall(&c)
+	l.sentBytes += int64(len(f.data))
+}
+
+// callsFrame is the length at which a frame of calls is sent. A frame of one
+// call may be longer.
+const callsFrame = 4 << 10
+
+// flush sends the frames under construction.
+func (l *loop) flush() {
+	for _, w := range l.touched {
+		if w.out.Count() > 0 {
+			l.sendCalls(w)
+		}
+	}
+	l.touched = l.touched[:0]
+}
+
+func (l *loop) sendCalls(w *worker) {
+	l.send(w, w.out.Frame())
+	w.out.Reset(wire.KindCalls)
+}
+
+func (l *loop) send(w *worker, frame []byte) {
+	if w.lost {
+		return
+	}
+	if err := w.fabric.ep.Send(w.peer, frame); err != nil {
+		l.fail(err)
+	}
+}
+
+func (l *loop) control(w *worker, kind wire.Kind, v any) {
+	frame, err := wire.Control(kind, v)
+	if err != nil {
+		l.fail(err)
+		return
+	}
+	l.send(w, frame)
+}
+
+// announce tells w about a task that it has not seen yet, and its module.
+func (l *loop) announce(w *worker, t *task) {
+	for int(t.number) >= len(w.tasks) {
+		w.tasks = append(w.tasks, false)
+	}
+	if w.tasks[t.number] {
+		return
+	}
+	w.tasks[t.number] = true
+	m := t.module
+	for int(m.index) >= len(w.modules) {
+		w.modules = append(w.modules, nil)
+	}
+	if w.modules[m.index] == nil {
+		w.modules[m.index] = m
+		l.control(w, wire.KindModule, wire.Module{
+			Index: m.index, Name: m.source.Name(), Digest: m.source.Digest().String(), Size: int64(len(m.source.Bytes())),
+		})
+	}
+	l.control(w, wire.KindTasks, wire.Tasks{Tasks: []wire.Task{{Task: t.number, Module: m.index, Export: t.export}}})
+}
+
+// balance asks an overloaded worker to return calls when another one idles.
+func (l *loop) balance() {
+	w, n := l.sched.victim(nanotime())
+	if w == nil {
+		return
+	}
+	w.asked = true
+	l.control(w, wire.KindTakeBack, wire.TakeBack{Max: min(n, wire.MaxReturned)})
+}
+
+// rest waits for something to happen, after so much silence.
+func (l *loop) rest(silent time.Duration) {
+	if silent < spin {
+		runtime.Gosched()
+		return
+	}
+	l.asleep.Store(true)
+	defer l.asleep.Store(false)
+	if !l.in.empty() {
+		return
+	}
+	switch {
+	case l.pending():
+		l.bell.Wait(firstNap)
+	case !l.sched.busy():
+		l.doze(0)
+	case silent > napsUntil:
+		l.doze(safety)
+	default:
+		l.bell.Wait(min(max(silent/4, firstNap), longNap))
+	}
+}
+
+// doze waits for the bell.
+func (l *loop) doze(d time.Duration) {
+	for _, f := range l.fabrics {
+		f.ep.Doze()
+	}
+	if l.poll() > 0 || l.broken != nil {
+		return
+	}
+	l.bell.Wait(d)
+}
+
+// pending reports whether an endpoint needs polling to get rid of what it has.
+func (l *loop) pending() bool {
+	for _, f := range l.fabrics {
+		if f.ep.Pending() {
+			return true
+		}
+	}
+	return false
+}
+
+// fail breaks the pool.
+func (l *loop) fail(err error) {
+	if l.broken == nil {
+		l.broken = err
+	}
+}
+
+// end resolves what is left and tells the workers to stop.
+func (l *loop) end() {
+	err := l.broken
+	if err == nil {
+		err = ErrClosed
+	}
+	l.in.close(err)
+	l.takeIn()
+	l.dropQueued(err)
+	for _, w := range l.sched.workers {
+		if !w.lost {
+			for _, f := range l.sched.lose(w) {
+				f.finish(nil, err)
+			}
+		}
+	}
+	l.stopWorkers()
+}
+
+// dropQueued resolves every call that waits.
+func (l *loop) dropQueued(err error) {
+	n := l.sched.queue.n
+	for f := l.sched.queue.pop(); f != nil; f = l.sched.queue.pop() {
+		f.withdraw(Pending, err)
+	}
+	l.in.sent(n, 0)
+}
+
+// stopWorkers sends every rank the stop frame and waits, with a bound, until
+// the frames have left.
+func (l *loop) stopWorkers() {
+	stop := wire.Bare(wire.KindStop)
+	for _, f := range l.fabrics {
+		for rank := 1; rank < f.ep.Size(); rank++ {
+			if err := f.ep.Send(rank, stop); err != nil {
+				l.log.Warn("stopping a worker", "rank", rank, "error", err)
+			}
+		}
+	}
+	for deadline := time.Now().Add(stopTimeout); l.pending() && time.Now().Before(deadline); {
+		if l.poll() == 0 {
+			time.Sleep(firstNap)
+		}
+	}
+}
+
+// stopTimeout bounds how long the end waits for the last frames to leave.
+const stopTimeout = 5 * time.Second
+
+// Frame implements [transport.Handler].
+func (f *fabric) Frame(from int, frame []byte) {
+	if err := f.handle(from, frame); err != nil {
+		f.drop(from, fmt.Errorf("executor: rank %d sent a frame that makes no sense: %w", from, err))
+	}
+}
+
+// Lost implements [transport.Handler].
+func (f *fabric) Lost(rank int, err error) {
+	f.drop(rank, fmt.Errorf("%w: rank %d: %w", ErrWorkerLost, rank, err))
+}
+
+// drop takes a worker out of the pool and runs its calls elsewhere.
+func (f *fabric) drop(rank int, cause error) {
+	l := f.loop
+	w := f.workers[rank]
+	switch {
+	case w == nil: // lost before its hello
+		w = &worker{rank: rank, lost: true}
+		f.workers[rank] = w
+		l.awaited--
+		l.log.Error("a worker is lost before it joined", "rank", rank, "error", cause)
+	case w.lost:
+		return
+	default:
+		l.log.Error("a worker is lost", "rank", w.rank, "host", w.host, "calls", w.inflight, "error", cause)
+		for _, c := range l.sched.lose(w) {
+			l.retry(w, c)
+		}
+	}
+	if l.sched.alive == 0 && l.awaited == 0 {
+		l.fail(errors.Join(ErrNoWorkers, cause))
+	}
+}
+
+// retry queues a call again that was in flight at a lost worker, unless it has
+// lost several already.
+func (l *loop) retry(w *worker, f *Future) {
+	if f.attempt >= maxAttempts {
+		f.finish(nil, &TaskError{
+			Task: f.task.name, Kind: host.KindLost, Rank: w.rank, Host: w.host, Attempt: int(f.attempt),
+			Message: fmt.Sprintf("%d workers died while they held the call", maxAttempts),
+		})
+		return
+	}
+	f.attempt++
+	l.requeue(f)
+}
+
+// requeue puts a call that was in flight back at the head of the queue.
+func (l *loop) requeue(f *Future) {
+	l.in.sent(-1, -int64(len(f.data)))
+	l.sched.requeue(f)
+}
+
+// maxAttempts is how many workers may be lost with a call before it fails.
+const maxAttempts = 3
+
+// start is what nanotime counts from.
+var start = time.Now()
+
+// nanotime reads the monotonic clock.
+func nanotime() int64 { return int64(time.Since(start)) }

@@ -1,0 +1,243 @@
+package executor
+
+import (
+	"context"
+	"iter"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	segmentCalls = 256       // futures made at once
+	firstAhead   = 64        // how far Map reads ahead at first
+	mostAhead    = 64 << 10  // and at most, when workers would starve otherwise
+	aheadBytes   = 256 << 20 // and how many bytes of arguments it holds at most
+)
+
+// Map calls task once for each argument and yields the results in the order of
+// the arguments. A call that fails yields its error and the iteration goes on.
+//
+// The arguments are pulled by a goroutine of Map's, only as far ahead as keeps
+// the workers busy (at most 65,536 calls or 256 MiB), so they may be endless. Map
+// groups small calls by itself. Results must be consumed for it to go on.
+//
+// When ctx ends, or the task is unknown, the last thing yielded is that error.
+// Stopping early withdraws the calls that were not sent yet. A panic of the
+// arguments' iterator surfaces in the iteration, after the results of the
+// arguments before it. The iterator may be used once.
+//
+// It costs no memory per call besides the result.
+func (ex *Executor) Map(ctx context.Context, task string, args iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		t, err := ex.tasks.lookup(task)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		m := newMapping(ex, t)
+		go m.feed(args, m.first)
+		m.deliver(ctx, yield)
+	}
+}
+
+// A segment is a run of futures that are made and reused together.
+type segment struct {
+	futures [segmentCalls]Future
+	next    atomic.Pointer[segment]
+}
+
+// A mapping is one run of Map. Two goroutines share it: feed submits calls in
+// a list of segments and counts them in fed; deliver takes their results from
+// the list and counts them in delivered.
+type mapping struct {
+	ex   *Executor
+	task *task
+
+	fed       atomic.Int64
+	delivered atomic.Int64
+	bytes     atomic.Int64 // arguments of the calls between the two
+	starving  atomic.Bool  // deliver waits on more
+	blocked   atomic.Bool  // feed waits on room
+	spare     atomic.Pointer[segment]
+
+	more    chan struct{} // rung when fed has grown
+	room    chan struct{} // rung when delivered has grown
+	stopped chan struct{} // closed by deliver when it leaves
+	ended   chan struct{} // closed by feed when it leaves
+
+	// Set by feed before ended is closed.
+	failure  error // of submitting
+	panicked any   // what the arguments' iterator panicked with
+
+	// Only used by deliver.
+	first  *segment
+	at     int
+	ending bool // futures are not reused any more
+}
+
+func newMapping(ex *Executor, t *task) *mapping {
+	return &mapping{
+		ex: ex, task: t, first: new(segment),
+		more: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		stopped: make(chan struct{}), ended: make(chan struct{}),
+	}
+}
+
+// feed submits a call for each argument, as far ahead as is useful.
+func (m *mapping) feed(args iter.Seq[[]byte], s *segment) {
+	defer close(m.ended)
+	defer func() { m.panicked = recover() }()
+	ahead, at := int64(firstAhead), 0
+	for arg := range args {
+		if !m.waitRoom(&ahead, int64(len(arg))) {
+			return
+		}
+		if at == segmentCalls {
+			s, at = m.grow(s), 0
+		}
+		f := &s.futures[at]
+		at++
+		f.ex, f.task, f.data, f.size, f.attempt = m.ex, m.task, arg, int64(len(arg)), 1
+		m.bytes.Add(f.size)
+		if _, m.failure = m.ex.in.tryAdd(f, false); m.failure != nil {
+			return
+		}
+		m.fed.Add(1)
+		if m.starving.Load() {
+			ring(m.more)
+		}
+	}
+}
+
+// waitRoom blocks until another call may be fed. It reads further ahead while
+// workers have nothing to do. It reports false when nobody wants results.
+func (m *mapping) waitRoom(ahead *int64, size int64) bool {
+	for {
+		select {
+		case <-m.stopped:
+			return false
+		default:
+		}
+		open := m.fed.Load() - m.delivered.Load()
+		fits := open == 0 || m.bytes.Load()+size <= aheadBytes
+		if open < *ahead && fits {
+			return true
+		}
+		if fits && *ahead < mostAhead && m.ex.loop.hungry.Load() {
+			*ahead *= 2
+			continue
+		}
+		m.blocked.Store(true)
+		select {
+		case <-m.room:
+		case <-m.stopped:
+		case <-time.After(longNap): // workers may have become hungry
+		}
+		m.blocked.Store(false)
+	}
+}
+
+// grow returns the segment after s.
+func (m *mapping) grow(s *segment) *segment {
+	next := m.spare.Swap(nil)
+	if next == nil {
+		next = new(segment)
+	}
+	s.next.Store(next)
+	return next
+}
+
+// deliver yields the results in order.
+func (m *mapping) deliver(ctx context.Context, yield func([]byte, error) bool) {
+	defer m.withdraw()
+	defer close(m.stopped)
+	for {
+		f, err := m.next(ctx)
+		if err == nil && f == nil {
+			return
+		}
+		if err == nil {
+			err = f.wait(ctx)
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		data, err := f.outcome()
+		m.recycle(f)
+		if !yield(data, err) {
+			return
+		}
+	}
+}
+
+// next returns the next future in order, nil after the last.
+func (m *mapping) next(ctx context.Context) (*Future, error) {
+	for m.delivered.Load() == m.fed.Load() {
+		m.starving.Store(true)
+		if m.delivered.Load() != m.fed.Load() {
+			break // it was fed before it could see that
+		}
+		select {
+		case <-m.more:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-m.ended:
+			if m.delivered.Load() == m.fed.Load() {
+				return nil, m.end()
+			}
+		}
+		m.starving.Store(false)
+	}
+	return m.advance(), nil
+}
+
+// advance returns the future after the last one. It must have been fed.
+func (m *mapping) advance() *Future {
+	if m.at == segmentCalls {
+		old := m.first
+		m.first, m.at = old.next.Load(), 0
+		if !m.ending {
+			old.next.Store(nil)
+			m.spare.Store(old)
+		}
+	}
+	f := &m.first.futures[m.at]
+	m.at++
+	return f
+}
+
+// end reports how feeding ended: with a panic, which goes on here, an error, or
+// well.
+func (m *mapping) end() error {
+	if m.panicked != nil {
+		panic(m.panicked) //nolint:forbidigo // it is the caller's own panic, from the goroutine that ran its iterator
+	}
+	return m.failure
+}
+
+// recycle makes a delivered future ready for another call.
+func (m *mapping) recycle(f *Future) {
+	m.bytes.Add(-f.size)
+	*f = Future{}
+	m.delivered.Add(1)
+	if m.blocked.Load() {
+		ring(m.room)
+	}
+}
+
+// withdraw cancels the calls that were fed and not sent. Cancelled futures stay
+// in the loop's queue for a while, so none is reused from here on.
+func (m *mapping) withdraw() {
+	m.ending = true
+	for ; m.delivered.Load() < m.fed.Load(); m.delivered.Add(1) {
+		m.advance().Cancel()
+	}
+}
+
+func ring(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

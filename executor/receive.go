@@ -1,0 +1,201 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// handle takes in one frame of a worker.
+func (f *fabric) handle(from int, frame []byte) error {
+	kind, count, body, err := wire.Header(frame)
+	if err != nil {
+		return err
+	}
+	if kind == wire.KindHello {
+		return f.handleHello(from, body)
+	}
+	w := f.workers[from]
+	switch {
+	case w == nil:
+		return fmt.Errorf("a %s frame before the hello", kind)
+	case w.lost:
+		return nil // it was declared dead: what it still says does not count
+	}
+	switch kind {
+	case wire.KindResults:
+		return f.handleResults(w, count, body)
+	case wire.KindReturned:
+		return f.handleReturned(w, count, body)
+	case wire.KindPull:
+		return f.handlePull(w, body)
+	case wire.KindNeed:
+		return f.handleNeed(w, body)
+	case wire.KindLog:
+		return f.handleLog(w, body)
+	default:
+		return fmt.Errorf("the root does not expect a %s frame", kind)
+	}
+}
+
+func (f *fabric) handleHello(from int, body []byte) error {
+	var hello wire.Hello
+	if err := wire.Decode(wire.KindHello, body, &hello); err != nil {
+		return err
+	}
+	if f.workers[from] != nil || hello.Slots < 1 || hello.Slots > 1<<16 {
+		return fmt.Errorf("a second hello, or one with %d slots", hello.Slots)
+	}
+	w := &worker{rank: from, host: hello.Host, slots: hello.Slots, fabric: f, peer: from, heard: nanotime()}
+	if f.own {
+		w.rank = 0
+	}
+	f.workers[from] = w
+	f.loop.awaited--
+	f.loop.sched.join(w)
+	return nil
+}
+
+// handleResults resolves the calls that a frame answers. Their small results
+// share one piece of memory.
+func (f *fabric) handleResults(w *worker, count int, body []byte) error {
+	s := f.loop.sched
+	w.heard, w.barren = nanotime(), false
+	r := wire.NewReader(count, body)
+	slab := make([]byte, 0, wire.DataLen(count, body))
+	var res wire.Result
+	var learned batch
+	for r.NextResult(&res) {
+		c := s.lookup(w, res.Ticket, res.Gen)
+		if c == nil {
+			return fmt.Errorf("a result for call %d, which it does not hold", res.Gen)
+		}
+		learned.add(c.task, res.Nanos)
+		if res.Long {
+			if err := f.receive(w, c, res); err != nil {
+				return err
+			}
+			continue
+		}
+		s.release(w, c)
+		w.calls++
+		switch {
+		case res.Failed:
+			c.finish(nil, taskError(c, w, res.Data))
+		case len(res.Data) >= inlineSlab:
+			c.finish(append([]byte(nil), res.Data...), nil)
+		default:
+			at := len(slab)
+			slab = append(slab, res.Data...)
+			c.finish(slab[at:len(slab):len(slab)], nil)
+		}
+	}
+	learned.flush()
+	s.place(w)
+	return r.Err()
+}
+
+// A batch gathers what results of one task say about its run time.
+type batch struct {
+	task  *task
+	nanos int64
+	n     int
+}
+
+func (b *batch) add(t *task, nanos int64) {
+	if t != b.task {
+		b.flush()
+		*b = batch{task: t}
+	}
+	b.nanos += nanos
+	b.n++
+}
+
+func (b *batch) flush() {
+	if b.n > 0 {
+		b.task.learn(b.nanos, b.n)
+	}
+}
+
+// receive takes in a long result, straight into the memory that the caller
+// gets. The call stays in flight until it is here.
+func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
+	if res.Len > longestResult {
+		return fmt.Errorf("a result of %d bytes", res.Len)
+	}
+	data := make([]byte, res.Len)
+	f.ep.RecvPayload(w.peer, res.Payload, data, func(err error) {
+		if err != nil || w.lost {
+			return // the loss of the worker is told apart, and moves the call
+		}
+		f.loop.sched.release(w, c)
+		w.calls++
+		c.finish(data, nil)
+		f.loop.sched.place(w)
+	})
+	return nil
+}
+
+// handleReturned puts calls that a worker gave back at the head of the queue.
+func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
+	s := f.loop.sched
+	w.asked, w.barren = false, count == 0
+	r := wire.NewReader(count, body)
+	for {
+		ticket, gen, ok := r.NextTicket()
+		if !ok {
+			break
+		}
+		c := s.lookup(w, ticket, gen)
+		if c == nil {
+			return fmt.Errorf("it returned call %d, which it does not hold", gen)
+		}
+		s.release(w, c)
+		f.loop.requeue(c)
+	}
+	s.place(w)
+	return r.Err()
+}
+
+// handlePull sends a long argument from the caller's slice.
+func (f *fabric) handlePull(w *worker, body []byte) error {
+	var pull wire.Pull
+	if err := wire.Decode(wire.KindPull, body, &pull); err != nil {
+		return err
+	}
+	c := f.loop.sched.lookup(w, pull.Ticket, pull.Gen)
+	if c == nil {
+		return fmt.Errorf("it wants the argument of call %d, which it does not hold", pull.Gen)
+	}
+	f.ep.SendPayload(w.peer, pull.Payload, c.data, ignore)
+	return nil
+}
+
+// handleNeed sends a module's bytes.
+func (f *fabric) handleNeed(w *worker, body []byte) error {
+	var need wire.Need
+	if err := wire.Decode(wire.KindNeed, body, &need); err != nil {
+		return err
+	}
+	if int(need.Index) >= len(w.modules) || w.modules[need.Index] == nil {
+		return fmt.Errorf("it wants module %d, which was not offered", need.Index)
+	}
+	f.ep.SendPayload(w.peer, need.Payload, w.modules[need.Index].source.Bytes(), ignore)
+	return nil
+}
+
+// ignore is for payloads whose end tells nothing: when the worker is lost, that
+// is reported apart.
+func ignore(error) {}
+
+// handleLog writes a guest's log line.
+func (f *fabric) handleLog(w *worker, body []byte) error {
+	var line wire.LogLine
+	if err := wire.Decode(wire.KindLog, body, &line); err != nil {
+		return err
+	}
+	f.loop.log.Log(context.Background(), slog.Level(line.Level), line.Text, "rank", w.rank, "call", line.Number)
+	return nil
+}

@@ -1,0 +1,120 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/transport/mpi"
+)
+
+// Run runs root on the root with an executor, in whatever shape the program was
+// started:
+//
+//   - alone: the calls run on Config.RootSlots slots of this process;
+//   - under an MPI launcher, in a program built with -tags mpi: rank 0 is the
+//     root; on every other rank Run does not call root but serves calls until
+//     the root has finished.
+//
+// Run returns on all ranks when root has returned and the pool is shut down:
+// nil on the workers, root's error on the root. When root returns nil, calls
+// that are still under way are waited for; when it returns an error or ctx ends,
+// they are dropped. Run is called once in a program's life under MPI.
+//
+// A launcher that does not fit the program is an error that says what to do.
+func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Executor) error) error {
+	if err := cfg.validate(); err != nil {
+		return err
+	}
+	cfg = cfg.withDefaults()
+	bell := transport.NewBell()
+	launched, err := detectLauncher()
+	if err != nil {
+		return err
+	}
+	if !launched.present {
+		return runRoot(ctx, cfg, nil, bell, root)
+	}
+	h, err := host.New(cfg.host())
+	if err != nil {
+		return err
+	}
+	stopWarming := warm(ctx, h, cfg, launched)
+	world, err := openWorld(ctx, launched, bell)
+	if err != nil {
+		stopWarming()
+		return errors.Join(err, h.Close())
+	}
+	if world.Rank() > 0 {
+		return errors.Join(serve(ctx, cfg, h, world), world.Close(), h.Close())
+	}
+	stopWarming()
+	return errors.Join(runRoot(ctx, cfg, world, bell, root), h.Close())
+}
+
+// warm compiles the modules while MPI starts, on ranks that will be workers. It
+// returns a function that stops and waits.
+func warm(ctx context.Context, h *host.Host, cfg Config, l launcher) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, m := range cfg.Modules {
+			if l.rank == 0 || ctx.Err() != nil {
+				return
+			}
+			h.Load(ctx, m) //nolint:errcheck // an error comes again with the first call
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// openWorld starts MPI and checks that it agrees with the launcher.
+func openWorld(ctx context.Context, l launcher, bell *transport.Bell) (transport.Endpoint, error) {
+	world, err := mpi.Open(ctx, bell)
+	if err != nil {
+		return nil, fmt.Errorf("executor: starting MPI: %w", err)
+	}
+	if world.Size() == 1 && l.size > 1 {
+		return nil, errors.Join(fmt.Errorf("executor: %s started %d processes, but %s sees only itself: use the launcher that belongs to the MPI library this program is linked with",
+			l.name, l.size, mpi.Version()), world.Close())
+	}
+	return world, nil
+}
+
+// serve is what a worker rank does.
+func serve(ctx context.Context, cfg Config, h *host.Host, world transport.Endpoint) error {
+	slots := cfg.Slots
+	if slots == 0 {
+		slots = ownCPUs(mpi.LocalRanks())
+	}
+	makeRoom(slots)
+	return host.Serve(ctx, h, world, host.ServeConfig{
+		Slots: slots, Rank: world.Rank(), Modules: cfg.Modules, Logger: cfg.Logger,
+	})
+}
+
+// runRoot is what the root does.
+func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *transport.Bell, root func(context.Context, *Executor) error) error {
+	ex, err := open(cfg, world, bell)
+	if err != nil {
+		if world != nil {
+			err = errors.Join(err, world.Close())
+		}
+		return err
+	}
+	err = root(ctx, ex)
+	if err != nil || ctx.Err() != nil {
+		ex.abandon()
+	}
+	shutdownErr := ex.Shutdown(context.WithoutCancel(ctx))
+	if err != nil && errors.Is(shutdownErr, ErrClosed) {
+		shutdownErr = nil // it is what abandon asked for
+	}
+	return errors.Join(err, shutdownErr)
+}

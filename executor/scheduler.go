@@ -1,0 +1,248 @@
+package executor
+
+import (
+	"math"
+	"time"
+)
+
+// The window: how much a worker holds.
+const (
+	// windowTime is how much work, per slot, a worker holds of short calls, so
+	// that the way to the root and back is hidden.
+	windowTime = 2 * time.Millisecond
+
+	// windowCalls bounds the calls that one slot holds.
+	windowCalls = 8192
+
+	// firstEstimate is how long a call of a new task is taken to run. It makes
+	// the first windows small.
+	firstEstimate = time.Millisecond
+
+	// estimateWeight is how many calls an estimate remembers.
+	estimateWeight = 32
+
+	// backlog is how much work a worker must have waiting before an idle one
+	// takes some of it, and silence how long it must have been quiet to be
+	// taken for overloaded whatever its estimate says.
+	backlog = 300 * time.Microsecond
+	silence = time.Millisecond
+)
+
+// A scheduler decides which worker runs which call. It is a state machine
+// without goroutines or clocks, and belongs to the loop. Choosing a worker is
+// O(1): workers with a free slot are in idle, those that have less than their
+// window in roomy, and no step looks at all of them.
+type scheduler struct {
+	queue   queue
+	workers []*worker
+	slots   int // of the workers that live
+	alive   int
+
+	idle, roomy, loaded workerList
+
+	tickets []*Future // calls in flight, by ticket
+	free    []uint32  // tickets that are not in use
+}
+
+func newScheduler() *scheduler {
+	home := func(w *worker) *links { return &w.links }
+	return &scheduler{
+		idle: workerList{of: home}, roomy: workerList{of: home},
+		loaded: workerList{of: func(w *worker) *links { return &w.loads }},
+	}
+}
+
+// join adds a worker.
+func (s *scheduler) join(w *worker) {
+	w.index = int32(len(s.workers))
+	s.workers = append(s.workers, w)
+	s.slots += w.slots
+	s.alive++
+	s.place(w)
+}
+
+// window returns the load up to which w is filled.
+func (w *worker) window() int64 { return int64(w.slots) * int64(windowTime) }
+
+// full reports whether w holds all it should: two calls a slot, or as many
+// short ones as its window takes.
+func (w *worker) full() bool {
+	return w.inflight >= 2*w.slots && (w.load >= w.window() || w.inflight >= w.slots*windowCalls)
+}
+
+// place puts w into the lists where it belongs by its load.
+func (s *scheduler) place(w *worker) {
+	var home *workerList
+	switch {
+	case w.lost:
+	case w.inflight < w.slots:
+		home = &s.idle
+	case w.inflight < 2*w.slots, w.load < w.window()*3/4 && w.inflight < w.slots*windowCalls*3/4:
+		home = &s.roomy
+	}
+	if home != w.home {
+		if w.home != nil {
+			w.home.remove(w)
+		}
+		if w.home = home; home != nil {
+			home.pushBack(w)
+		}
+	}
+	if loaded := w.inflight > w.slots && !w.lost; loaded != w.loaded {
+		w.loaded = loaded
+		if loaded {
+			s.loaded.pushBack(w)
+		} else {
+			s.loaded.remove(w)
+		}
+	}
+}
+
+// assign gives waiting calls to workers through give, until calls or room run
+// out. It returns how many it took off the queue, cancelled ones included.
+func (s *scheduler) assign(give func(*worker, *Future)) int {
+	before := s.queue.n
+	for s.queue.n > 0 {
+		w := s.idle.head
+		if w == nil {
+			w = s.roomy.head
+		}
+		if w == nil {
+			break
+		}
+		s.fill(w, give)
+		// To the back, so that workers take turns.
+		if w.home != nil {
+			w.home.remove(w)
+			w.home = nil
+		}
+		s.place(w)
+	}
+	return before - s.queue.n
+}
+
+// fill gives w its share of the queue: half of what an even split would be, so
+// that towards the end of the queue all workers finish together.
+func (s *scheduler) fill(w *worker, give func(*worker, *Future)) {
+	share := max(s.queue.n*w.slots/(2*s.slots), 1)
+	for share > 0 {
+		f := s.queue.pop()
+		if f == nil {
+			return
+		}
+		if !f.claim() {
+			continue // cancelled
+		}
+		s.send(w, f)
+		give(w, f)
+		share--
+		if w.full() {
+			return
+		}
+	}
+}
+
+// send books f as in flight at w.
+func (s *scheduler) send(w *worker, f *Future) {
+	if n := len(s.free); n > 0 {
+		f.ticket, s.free = s.free[n-1], s.free[:n-1]
+		s.tickets[f.ticket] = f
+	} else {
+		f.ticket = uint32(len(s.tickets))
+		s.tickets = append(s.tickets, f)
+	}
+	f.estimate = f.task.estimate()
+	w.attach(f)
+}
+
+// lookup returns the call in flight at w with that ticket and generation.
+func (s *scheduler) lookup(w *worker, ticket, gen uint32) *Future {
+	if int(ticket) >= len(s.tickets) {
+		return nil
+	}
+	f := s.tickets[ticket]
+	if f == nil || f.worker != w.index || uint32(f.number) != gen {
+		return nil
+	}
+	return f
+}
+
+// release undoes send: the call came back. The caller places w when it has
+// released all it wants.
+func (s *scheduler) release(w *worker, f *Future) {
+	s.tickets[f.ticket] = nil
+	s.free = append(s.free, f.ticket)
+	w.detach(f)
+}
+
+// requeue puts a call back at the head of the queue.
+func (s *scheduler) requeue(f *Future) {
+	f.state.Store(uint32(Pending))
+	s.queue.pushFront(f)
+}
+
+// victim returns an overloaded worker from which an idle one could take calls,
+// and how many, or nil. now is in nanoseconds.
+func (s *scheduler) victim(now int64) (*worker, int) {
+	if s.queue.n > 0 || s.idle.head == nil {
+		return nil, 0
+	}
+	const tries = 4 // a bounded look; the list is turned for the next time
+	for range tries {
+		w := s.loaded.head
+		if w == nil {
+			return nil, 0
+		}
+		waiting := w.inflight - w.slots
+		behind := w.load * int64(waiting) / int64(w.inflight)
+		quiet := now-w.heard > int64(silence)
+		if !w.asked && (!w.barren || quiet) && (behind > int64(backlog) || quiet) {
+			return w, (waiting + 1) / 2
+		}
+		s.loaded.remove(w)
+		s.loaded.pushBack(w)
+	}
+	return nil, 0
+}
+
+// lose takes a worker out and returns the calls that were in flight there.
+func (s *scheduler) lose(w *worker) []*Future {
+	w.lost = true
+	s.slots -= w.slots
+	s.alive--
+	s.place(w)
+	var calls []*Future
+	for w.first != nil {
+		f := w.first
+		s.release(w, f)
+		calls = append(calls, f)
+	}
+	return calls
+}
+
+// hungry reports whether a worker has room and no call waits.
+func (s *scheduler) hungry() bool {
+	return s.queue.n == 0 && (s.idle.head != nil || s.roomy.head != nil)
+}
+
+// busy reports whether calls wait or are in flight.
+func (s *scheduler) busy() bool { return s.queue.n > 0 || len(s.free) < len(s.tickets) }
+
+// learn moves a task's estimate towards a measured mean of n calls.
+func (t *task) learn(nanos int64, n int) {
+	mean := float64(nanos) / float64(n)
+	if t.nanos == 0 {
+		t.nanos = max(mean, 1)
+		return
+	}
+	weight := float64(n) / float64(n+estimateWeight)
+	t.nanos = max(t.nanos+(mean-t.nanos)*weight, 1)
+}
+
+// estimate returns how long a call of t should run, in nanoseconds.
+func (t *task) estimate() uint32 {
+	if t.nanos == 0 {
+		return uint32(firstEstimate)
+	}
+	return uint32(min(t.nanos, math.MaxUint32))
+}

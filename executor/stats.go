@@ -1,0 +1,67 @@
+package executor
+
+import (
+	"context"
+	"slices"
+)
+
+// Stats says what the pool looks like and did.
+type Stats struct {
+	Workers  []WorkerStats // in the order of their ranks
+	Queued   int           // calls that wait for a worker
+	InFlight int           // calls at workers
+}
+
+// WorkerStats says what one worker did.
+type WorkerStats struct {
+	Rank     int    // 0 for the root's own slots
+	Host     string // the node's name
+	Slots    int
+	Calls    uint64 // finished, with a result or an error
+	InFlight int
+	Lost     bool
+}
+
+// Stats returns a consistent picture of the pool. It waits for the loop, a few
+// microseconds as a rule, or until ctx ends. Workers appear when they have
+// joined.
+func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
+	var s Stats
+	taken := make(chan struct{})
+	ex.in.request(func() {
+		s = ex.loop.sched.stats()
+		close(taken)
+	})
+	select {
+	case <-taken:
+		return s, nil
+	case <-ex.done:
+		return ex.loop.sched.stats(), nil // nobody else uses it any more
+	case <-ctx.Done():
+		return Stats{}, ctx.Err()
+	}
+}
+
+func (s *scheduler) stats() Stats {
+	st := Stats{Queued: s.queue.n, InFlight: len(s.tickets) - len(s.free)}
+	for _, w := range s.workers {
+		st.Workers = append(st.Workers, WorkerStats{
+			Rank: w.rank, Host: w.host, Slots: w.slots, Calls: w.calls, InFlight: w.inflight, Lost: w.lost,
+		})
+	}
+	slices.SortFunc(st.Workers, func(a, b WorkerStats) int { return a.Rank - b.Rank })
+	return st
+}
+
+// NumWorkers returns how many workers the pool started with: the worker ranks,
+// and one for the root's own slots. It does not block.
+func (ex *Executor) NumWorkers() int {
+	n := 0
+	if ex.world != nil {
+		n = ex.world.Size() - 1
+	}
+	if ex.own != nil {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,77 @@
+package executor
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// A module is a loaded module with its number in the pool.
+type module struct {
+	source *wasmtasks.Module
+	index  uint32
+}
+
+// A task is a task that was called at least once, with its number in the pool.
+type task struct {
+	name   string // as the caller named it
+	export string
+	module *module
+	number uint32
+
+	nanos float64 // estimated run time; only used by the loop
+}
+
+// A taskTable resolves names. It is safe for concurrent use.
+type taskTable struct {
+	known sync.Map // name → *task
+
+	mu      sync.Mutex
+	table   wasmtasks.Table
+	modules map[wasmtasks.Digest]*module
+	tasks   map[taskKey]*task
+}
+
+type taskKey struct {
+	module *module
+	export string
+}
+
+// add makes a module's tasks known.
+func (t *taskTable) add(m *wasmtasks.Module) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.table.Add(m); err != nil {
+		return fmt.Errorf("executor: %w", err)
+	}
+	if t.modules == nil {
+		t.modules, t.tasks = map[wasmtasks.Digest]*module{}, map[taskKey]*task{}
+	}
+	if t.modules[m.Digest()] == nil {
+		t.modules[m.Digest()] = &module{source: m, index: uint32(len(t.modules))}
+	}
+	t.known.Clear() // a short name may have become ambiguous
+	return nil
+}
+
+// lookup returns the task of that name.
+func (t *taskTable) lookup(name string) (*task, error) {
+	if known, ok := t.known.Load(name); ok {
+		return known.(*task), nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	source, found, err := t.table.Lookup(name)
+	if err != nil {
+		return nil, fmt.Errorf("executor: %w", err)
+	}
+	key := taskKey{t.modules[source.Digest()], found.Name}
+	known := t.tasks[key]
+	if known == nil {
+		known = &task{name: name, export: found.Name, module: key.module, number: uint32(len(t.tasks))}
+		t.tasks[key] = known
+	}
+	t.known.Store(name, known)
+	return known, nil
+}

@@ -1,0 +1,85 @@
+// Command tasks holds the tasks that the executor's tests run.
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/wasmpool/wasmpool/sdk"
+)
+
+func main() {}
+
+// Echo returns its argument.
+//
+//go:wasmexport echo
+func echo() int32 { return sdk.Bytes(func(arg []byte) ([]byte, error) { return arg, nil }) }
+
+//go:wasmexport square
+func square() int32 { return sdk.JSON(func(x float64) (float64, error) { return x * x, nil }) }
+
+//go:wasmexport none
+func none() int32 { return sdk.Bytes(func([]byte) ([]byte, error) { return nil, nil }) }
+
+//go:wasmexport where
+func where() int32 {
+	return sdk.Bytes(func([]byte) ([]byte, error) {
+		return fmt.Appendf(nil, "rank %d, attempt %d", sdk.Rank(), sdk.Attempt()), nil
+	})
+}
+
+//go:wasmexport fail
+func fail() int32 {
+	return sdk.Bytes(func(arg []byte) ([]byte, error) { return nil, errors.New(string(arg)) })
+}
+
+//go:wasmexport coded
+func coded() int32 {
+	return sdk.Bytes(func([]byte) ([]byte, error) { return nil, &sdk.Error{Code: 77, Message: "seventy-seven"} })
+}
+
+//go:wasmexport panics
+func panics() int32 {
+	return sdk.Bytes(func(arg []byte) ([]byte, error) { return []byte{arg[1<<20]}, nil })
+}
+
+//go:wasmexport deadlock
+func deadlock() int32 {
+	return sdk.Bytes(func([]byte) ([]byte, error) { select {} })
+}
+
+// Odd fails for odd numbers in its argument, a little-endian uint64.
+//
+//go:wasmexport odd
+func odd() int32 {
+	return sdk.Bytes(func(arg []byte) ([]byte, error) {
+		if n := binary.LittleEndian.Uint64(arg); n%2 == 1 {
+			return nil, fmt.Errorf("%d is odd", n)
+		}
+		return bytes.Clone(arg), nil
+	})
+}
+
+//go:wasmexport say
+func say() int32 {
+	return sdk.Bytes(func(arg []byte) ([]byte, error) {
+		sdk.Log("%s", arg)
+		return nil, nil
+	})
+}
+
+var sink uint64
+
+// Burn computes for about as many thousands of steps as its argument says.
+//
+//go:wasmexport burn
+func burn() int32 {
+	return sdk.Bytes(func(arg []byte) ([]byte, error) {
+		for i := range binary.LittleEndian.Uint64(arg) * 1000 {
+			sink = sink*6364136223846793005 + i
+		}
+		return arg, nil
+	})
+}

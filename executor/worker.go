@@ -1,0 +1,94 @@
+package executor
+
+import "github.com/wasmpool/wasmpool/internal/wire"
+
+// A worker is the root's view of one worker. Only the loop uses it.
+type worker struct {
+	index  int32 // in scheduler.workers
+	rank   int
+	host   string
+	slots  int
+	fabric *fabric // how to reach it
+	peer   int     // its rank there
+
+	first    *Future // calls in flight, linked by next and prev
+	inflight int
+	load     int64 // nanoseconds that the calls in flight should take
+	heard    int64 // when it last answered
+	calls    uint64
+	asked    bool // a take-back is under way
+	barren   bool // the last take-back brought nothing, and no answer came since
+	lost     bool
+
+	home   *workerList // the list it is in: idle, roomy, or none
+	links  links       // in home
+	loaded bool        // it is in scheduler.loaded
+	loads  links       // there
+
+	out     wire.Writer // the calls frame under construction
+	tasks   []bool      // by number: announced to it
+	modules []*module   // by index: offered to it
+}
+
+// attach notes that f is in flight at w.
+func (w *worker) attach(f *Future) {
+	f.worker = w.index
+	f.prev, f.next = nil, w.first
+	if w.first != nil {
+		w.first.prev = f
+	}
+	w.first = f
+	w.inflight++
+	w.load += int64(f.estimate)
+}
+
+// detach undoes attach.
+func (w *worker) detach(f *Future) {
+	if f.prev != nil {
+		f.prev.next = f.next
+	} else {
+		w.first = f.next
+	}
+	if f.next != nil {
+		f.next.prev = f.prev
+	}
+	f.next, f.prev = nil, nil
+	w.inflight--
+	w.load -= int64(f.estimate)
+}
+
+// links tie a worker into a workerList.
+type links struct{ next, prev *worker }
+
+// A workerList is a doubly linked list of workers, through the links that of
+// selects.
+type workerList struct {
+	head, tail *worker
+	of         func(*worker) *links
+}
+
+func (l *workerList) pushBack(w *worker) {
+	at := l.of(w)
+	at.prev, at.next = l.tail, nil
+	if l.tail != nil {
+		l.of(l.tail).next = w
+	} else {
+		l.head = w
+	}
+	l.tail = w
+}
+
+func (l *workerList) remove(w *worker) {
+	at := l.of(w)
+	if at.prev != nil {
+		l.of(at.prev).next = at.next
+	} else {
+		l.head = at.next
+	}
+	if at.next != nil {
+		l.of(at.next).prev = at.prev
+	} else {
+		l.tail = at.prev
+	}
+	*at = links{}
+}
