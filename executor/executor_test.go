@@ -25,14 +25,55 @@ import (
 // tasks is the module in testdata/tasks.
 var tasks *wasmtasks.Module
 
+// world is the executor of the ranks that the tests were started on, when they
+// run under mpirun; see TestRanks in mpi_test.go.
+var world *executor.Executor
+
 func TestMain(m *testing.M) {
-	var err error
-	tasks, err = wasmtasks.Build(context.Background(), "testdata/tasks")
-	if err != nil {
+	if os.Getenv("WASMPOOL_TEST_RANKS") != "" {
+		os.Exit(runOnRanks(m))
+	}
+	if err := buildTasks(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
+}
+
+func buildTasks(ctx context.Context) (err error) {
+	tasks, err = wasmtasks.Build(ctx, "testdata/tasks")
+	return err
+}
+
+// runOnRanks runs the tests on the root, with the other ranks as workers.
+func runOnRanks(m *testing.M) int {
+	code := 0
+	err := executor.Run(context.Background(), executor.Config{}, func(ctx context.Context, ex *executor.Executor) error {
+		if err := buildTasks(ctx); err != nil {
+			return err
+		}
+		world = ex
+		code = m.Run()
+		return nil
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// shape returns the executor of the shape that the tests run in: the ranks', or
+// a local one with two slots.
+func shape(t testing.TB) *executor.Executor {
+	t.Helper()
+	if world == nil {
+		return open(t, executor.Config{})
+	}
+	if err := world.Load(tasks); err != nil {
+		t.Fatal(err)
+	}
+	return world
 }
 
 // open returns a local executor with two slots, shut down at the test's end.
@@ -70,7 +111,7 @@ func numbers(n int) iter.Seq[[]byte] {
 
 func TestCall(t *testing.T) {
 	t.Parallel()
-	ex := open(t, executor.Config{})
+	ex := shape(t)
 	ctx := t.Context()
 	for _, tc := range []struct{ task, arg, want string }{
 		{"square", "12", "144"},
@@ -78,7 +119,6 @@ func TestCall(t *testing.T) {
 		{"echo", "", ""},
 		{"echo", "abc", "abc"},
 		{"none", "abc", ""},
-		{"where", "", "rank 0, attempt 1"},
 		{"echo", strings.Repeat("x", 10_000), strings.Repeat("x", 10_000)},
 		{"echo", strings.Repeat("y", 5_000_000), strings.Repeat("y", 5_000_000)},
 	} {
@@ -89,9 +129,36 @@ func TestCall(t *testing.T) {
 	}
 }
 
+// TestMeta checks what a task is told about its call.
+func TestMeta(t *testing.T) {
+	t.Parallel()
+	ex := shape(t)
+	ranks := map[string]int{}
+	for got, err := range ex.Map(t.Context(), "where", numbers(2_000)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ranks[string(got)]++
+	}
+	st, err := ex.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range st.Workers {
+		where := fmt.Sprintf("rank %d, attempt 1", w.Rank)
+		if ranks[where] == 0 || w.Calls == 0 || w.Host == "" {
+			t.Errorf("rank %d: %+v, told to %d calls", w.Rank, w, ranks[where])
+		}
+		delete(ranks, where)
+	}
+	if len(ranks) != 0 {
+		t.Errorf("calls were told they run at %v", ranks)
+	}
+}
+
 func TestTaskErrors(t *testing.T) {
 	t.Parallel()
-	ex := open(t, executor.Config{})
+	ex := shape(t)
 	for _, tc := range []struct {
 		task, arg, message string
 		kind               host.Kind
@@ -121,7 +188,7 @@ func TestTaskErrors(t *testing.T) {
 
 func TestUnknownTask(t *testing.T) {
 	t.Parallel()
-	ex := open(t, executor.Config{})
+	ex := shape(t)
 	f := ex.Submit(t.Context(), "sqare", nil)
 	_, err := f.Result(t.Context())
 	var unknown *wasmtasks.UnknownTaskError
@@ -136,7 +203,7 @@ func TestUnknownTask(t *testing.T) {
 // TestSubmitMany submits from several goroutines and compares every result.
 func TestSubmitMany(t *testing.T) {
 	t.Parallel()
-	ex := open(t, executor.Config{})
+	ex := shape(t)
 	var all sync.WaitGroup
 	for g := range 4 {
 		all.Go(func() {
@@ -158,7 +225,7 @@ func TestSubmitMany(t *testing.T) {
 
 func TestMap(t *testing.T) {
 	t.Parallel()
-	ex := open(t, executor.Config{})
+	ex := shape(t)
 	for _, n := range []int{0, 1, 255, 256, 257, 20_000} {
 		i := 0
 		for got, err := range ex.Map(t.Context(), "odd", numbers(n)) {
@@ -180,7 +247,7 @@ func TestMap(t *testing.T) {
 // arrive.
 func TestMapKeepsResults(t *testing.T) {
 	t.Parallel()
-	ex := open(t, executor.Config{})
+	ex := shape(t)
 	var kept [][]byte
 	for got, err := range ex.Map(t.Context(), "echo", numbers(5_000)) {
 		if err != nil {
@@ -197,7 +264,7 @@ func TestMapKeepsResults(t *testing.T) {
 
 func TestMapStopsEarly(t *testing.T) {
 	t.Parallel()
-	ex := open(t, executor.Config{})
+	ex := shape(t)
 	pulled := 0
 	endless := func(yield func([]byte) bool) {
 		for yield(number(pulled)) {
@@ -217,8 +284,9 @@ func TestMapStopsEarly(t *testing.T) {
 
 func TestMapContext(t *testing.T) {
 	t.Parallel()
-	ex := open(t, executor.Config{})
+	ex := shape(t)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	blocked := func(yield func([]byte) bool) {
 		for i := range 10 {
 			if !yield(number(i)) {
@@ -242,7 +310,7 @@ func TestMapContext(t *testing.T) {
 
 func TestMapPanickingInput(t *testing.T) {
 	t.Parallel()
-	ex := open(t, executor.Config{})
+	ex := shape(t)
 	broken := func(yield func([]byte) bool) {
 		yield(number(1))
 		panic("the input broke")
@@ -394,19 +462,14 @@ func TestBackpressure(t *testing.T) {
 	t.Parallel()
 	ex := open(t, executor.Config{RootSlots: 1, QueueCalls: 10})
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	var futures []*executor.Future
-	full := make(chan int)
-	go func() {
-		for i := range 100 {
-			futures = append(futures, ex.Submit(ctx, "burn", number(20_000)))
-			if i == 20 {
-				cancel()
-			}
+	for i := range 100 {
+		if i == 20 {
+			cancel()
 		}
-		full <- len(futures)
-	}()
-	<-full
+		futures = append(futures, ex.Submit(ctx, "burn", number(20_000)))
+	}
+	cancel()
 	refused := 0
 	for _, f := range futures {
 		if _, err := f.Result(t.Context()); errors.Is(err, context.Canceled) {

@@ -51,6 +51,7 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return errors.Join(serve(ctx, cfg, h, world), world.Close(), h.Close())
 	}
 	stopWarming()
+	makeRoom(0)
 	return errors.Join(runRoot(ctx, cfg, world, bell, root), h.Close())
 }
 

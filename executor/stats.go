@@ -16,6 +16,7 @@ type Stats struct {
 type WorkerStats struct {
 	Rank     int    // 0 for the root's own slots
 	Host     string // the node's name
+	PID      int    // of its process
 	Slots    int
 	Calls    uint64 // finished, with a result or an error
 	InFlight int
@@ -46,7 +47,7 @@ func (s *scheduler) stats() Stats {
 	st := Stats{Queued: s.queue.n, InFlight: len(s.tickets) - len(s.free)}
 	for _, w := range s.workers {
 		st.Workers = append(st.Workers, WorkerStats{
-			Rank: w.rank, Host: w.host, Slots: w.slots, Calls: w.calls, InFlight: w.inflight, Lost: w.lost,
+			Rank: w.rank, Host: w.host, PID: w.pid, Slots: w.slots, Calls: w.calls, InFlight: w.inflight, Lost: w.lost,
 		})
 	}
 	slices.SortFunc(st.Workers, func(a, b WorkerStats) int { return a.Rank - b.Rank })

@@ -7,6 +7,7 @@ type worker struct {
 	index  int32 // in scheduler.workers
 	rank   int
 	host   string
+	pid    int
 	slots  int
 	fabric *fabric // how to reach it
 	peer   int     // its rank there
