@@ -101,6 +101,25 @@ func BenchmarkRunTwoTasks(b *testing.B) {
 	}
 }
 
+// BenchmarkReadArg reads a long argument straight into the memory of a guest,
+// the copy included.
+func BenchmarkReadArg(b *testing.B) {
+	h := newHost(b, Config{})
+	task := taskOf(b, load(b, h, buildGuest(b, "guest")), "echo")
+	slot := newSlot(b, h)
+	arg := make([]byte, 64<<20)
+	call := &Call{ArgLen: int64(len(arg)), ReadArg: func(dst []byte) error {
+		copy(dst, arg)
+		return nil
+	}}
+	b.SetBytes(int64(len(arg)))
+	for b.Loop() {
+		if _, err := slot.Run(b.Context(), task, call); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkRaw(b *testing.B) {
 	h := newHost(b, Config{})
 	add := taskOf(b, load(b, h, buildGuest(b, "guest")), "add")
@@ -138,6 +157,7 @@ func BenchmarkInstantiate(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	m := buildGuest(b, "guest")
 	warm := b.TempDir()
+	load(b, newHost(b, Config{CacheDir: warm}), m)
 	for _, cache := range []string{"cold", "warm"} {
 		b.Run("cache="+cache, func(b *testing.B) {
 			for b.Loop() {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -84,17 +83,30 @@ func TestLoadOnce(t *testing.T) {
 func TestLoadContext(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{CacheDir: t.TempDir()})
+	m := compileWAT(t, "door", doorWAT)
+	unlock := compiledElsewhere(t, h, m)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	m := buildGuest(t, "guest")
-	_, err := h.Load(ctx, m)
-	if !errors.Is(err, context.Canceled) {
+	if _, err := h.Load(ctx, m); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want cancelled", err)
 	}
+	unlock()
 	load(t, h, m) // it went on
 	if n := h.compiled.Load(); n != 1 {
 		t.Errorf("compiled %d, want 1", n)
 	}
+}
+
+// compiledElsewhere makes it look as if another process compiled m, and took
+// its time.
+func compiledElsewhere(t *testing.T, h *Host, m *wasmtasks.Module) (done func()) {
+	t.Helper()
+	e := entry{dir: h.cfg.CacheDir, key: m.Digest().String(), log: h.cfg.Logger}
+	unlock, err := e.lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return unlock
 }
 
 func TestUnknownTask(t *testing.T) {
@@ -148,32 +160,18 @@ func TestCloseWhileLoading(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := buildGuest(t, "guest")
-	e := entry{dir: h.cfg.CacheDir, key: m.Digest().String(), log: h.cfg.Logger}
-	unlock, err := e.lock(t.Context()) // as if another process compiled it, and took long
+	m := compileWAT(t, "door", doorWAT)
+	unlock := compiledElsewhere(t, h, m)
+	defer unlock()
+	l, err := h.begin(m)
 	if err != nil {
 		t.Fatal(err)
-	}
-	defer unlock()
-	done := make(chan error)
-	go func() {
-		_, err := h.Load(context.Background(), m)
-		done <- err
-	}()
-	for range 100 {
-		h.mu.Lock()
-		n := len(h.codes)
-		h.mu.Unlock()
-		if n > 0 {
-			break
-		}
-		time.Sleep(time.Millisecond)
 	}
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; !errors.Is(err, ErrClosed) {
-		t.Errorf("got %v, want closed", err)
+	if <-l.done; !errors.Is(l.err, ErrClosed) {
+		t.Errorf("got %v, want closed", l.err)
 	}
 }
 

@@ -65,8 +65,8 @@ func (in *instance) Value(key any) any {
 // add to what the instance is given.
 func newInstance(s *Slot, c *code, configure func(*instance, wazero.ModuleConfig) wazero.ModuleConfig) (in *instance, err error) {
 	in = &instance{slot: s, code: c}
-	in.linear = linear{limit: s.host.cfg.MemoryLimit, reserve: !s.host.heap}
-	in.world.init(in)
+	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, reserve: !s.host.heap}
+	in.world.init(s)
 	in.parent = experimental.WithMemoryAllocator(context.Background(), &in.linear)
 	defer func() {
 		if r := recover(); r != nil { // wazero has no other way to say that there is no memory

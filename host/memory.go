@@ -21,13 +21,14 @@ const maxMemory = math.MaxUint32 + 1 - pageSize
 // It is its own allocator, since an instance has one memory. Its owner calls
 // Free again after wazero did, or in its place where wazero does not.
 type linear struct {
+	slot    *Slot
 	limit   uint64 // what the host allows
 	reserve bool
 	space   []byte // reserved, as long as the memory may become; nil in the heap
 	size    uint64 // usable
 
 	heap    []byte
-	refused bool // the guest asked for more than limit
+	refused bool // the guest asked for more than it can have, in this call
 }
 
 // Allocate implements [experimental.MemoryAllocator].
@@ -41,15 +42,13 @@ func (l *linear) Allocate(_, most uint64) experimental.LinearMemory {
 // Reallocate implements [experimental.LinearMemory].
 func (l *linear) Reallocate(size uint64) []byte {
 	if size > l.limit {
-		l.refused = true
-		return nil
+		return l.refuse()
 	}
 	if l.space == nil {
 		return l.growHeap(size)
 	}
 	if size > uint64(len(l.space)) || commitSpace(l.space[l.size:size]) != nil {
-		l.refused = true
-		return nil
+		return l.refuse()
 	}
 	l.size = size
 	return l.space[:size:size]
@@ -57,8 +56,7 @@ func (l *linear) Reallocate(size uint64) []byte {
 
 func (l *linear) growHeap(size uint64) []byte {
 	if size > math.MaxInt {
-		l.refused = true
-		return nil
+		return l.refuse()
 	}
 	if size > uint64(cap(l.heap)) {
 		grown := make([]byte, size, min(l.limit, size+size/4))
@@ -67,6 +65,13 @@ func (l *linear) growHeap(size uint64) []byte {
 	}
 	l.heap = l.heap[:size]
 	return l.heap
+}
+
+// refuse remembers that the guest was refused memory, which explains a crash
+// that follows.
+func (l *linear) refuse() []byte {
+	l.refused, l.slot.dirty = true, true
+	return nil
 }
 
 // Free implements [experimental.LinearMemory]. No view of the memory may be

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"iter"
 	"math"
 	"strconv"
 
@@ -71,20 +70,22 @@ func (s *Slot) wholeArg(c *Call, most int64) ([]byte, error) {
 // parseNumbers reads a JSON array with one number for each of params. A single
 // number may stand alone; nothing, or null, stands for no parameters.
 func parseNumbers(arg []byte, params []numeric, stack []uint64) error {
-	words, err := splitNumbers(bytes.TrimSpace(arg))
+	rest, isArray, err := unwrapArray(bytes.TrimSpace(arg))
 	if err != nil {
 		return err
 	}
 	n := 0
-	for word := range words {
-		if n < len(params) {
-			v, err := parseNumber(word, params[n])
-			if err != nil {
-				return fmt.Errorf("parameter %d of %d: %w", n+1, len(params), err)
-			}
-			stack[n] = v
+	for more := len(rest) > 0; more; n++ {
+		word := rest
+		if more = false; isArray {
+			word, rest, more = bytes.Cut(rest, []byte{','})
 		}
-		n++
+		if n >= len(params) {
+			continue // to count them
+		}
+		if stack[n], err = parseNumber(bytes.TrimSpace(word), params[n]); err != nil {
+			return fmt.Errorf("parameter %d of %d: %w", n+1, len(params), err)
+		}
 	}
 	if n != len(params) {
 		return fmt.Errorf("the argument has %d numbers, the function has %d parameters: give a JSON array such as [1, 2.5]", n, len(params))
@@ -92,31 +93,17 @@ func parseNumbers(arg []byte, params []numeric, stack []uint64) error {
 	return nil
 }
 
-// splitNumbers returns the elements of a JSON array that has no commas in its
-// elements.
-func splitNumbers(arg []byte) (iter.Seq[[]byte], error) {
-	if len(arg) == 0 || string(arg) == "null" {
-		return func(func([]byte) bool) {}, nil
+// unwrapArray returns what stands between the brackets.
+func unwrapArray(arg []byte) (inner []byte, isArray bool, err error) {
+	switch {
+	case string(arg) == "null":
+		return nil, false, nil
+	case len(arg) == 0 || arg[0] != '[':
+		return arg, false, nil
+	case arg[len(arg)-1] != ']':
+		return nil, false, errors.New("the argument starts with [ and does not end with ]")
 	}
-	if arg[0] != '[' {
-		return func(yield func([]byte) bool) { yield(arg) }, nil
-	}
-	if arg[len(arg)-1] != ']' {
-		return nil, errors.New("the argument starts with [ and does not end with ]")
-	}
-	inner := bytes.TrimSpace(arg[1 : len(arg)-1])
-	if len(inner) == 0 {
-		return func(func([]byte) bool) {}, nil
-	}
-	return func(yield func([]byte) bool) {
-		for more := true; more; {
-			var word []byte
-			word, inner, more = bytes.Cut(inner, []byte{','})
-			if !yield(bytes.TrimSpace(word)) {
-				return
-			}
-		}
-	}, nil
+	return bytes.TrimSpace(arg[1 : len(arg)-1]), true, nil
 }
 
 // parseNumber reads one number as a value of type t. An integer may be written

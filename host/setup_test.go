@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -117,7 +118,7 @@ func errorOf(t testing.TB, err error) *Error {
 // buildGuest builds a task package of testdata.
 func buildGuest(t testing.TB, name string) *wasmtasks.Module {
 	t.Helper()
-	m, err := buildGuestTmp(t, name), error(nil)
+	m, err := wasmtasks.Build(context.Background(), filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,8 +91,8 @@ func (s *Slot) Run(ctx context.Context, t *Task, c *Call) (result []byte, err er
 			return nil, err
 		}
 	}
-	if c.ReadArg != nil && (c.ArgLen < 0 || c.ArgLen > math.MaxUint32) {
-		return nil, errorf(KindMemory, "an argument of %d bytes does not fit into a guest's memory", c.ArgLen)
+	if n := argLen(c); n < 0 || n > math.MaxUint32 {
+		return nil, errorf(KindMemory, "an argument of %d bytes does not fit into a guest's memory", n)
 	}
 	switch t.kind {
 	case wasmtasks.KindTask:

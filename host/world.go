@@ -13,35 +13,42 @@ const (
 	// epoch is when a guest's clock starts: 2022-01-01 UTC, in nanoseconds.
 	epoch = 1_640_995_200_000_000_000
 
-	// reading is how much a guest's clock advances each time it is read.
-	reading = 1_000_000
+	// resolution is the step in which a guest's clock moves, in nanoseconds.
+	resolution = 1_000_000
+
+	// readings is how often a guest must read its clock for it to move by a
+	// step.
+	readings = 1000
 )
 
 // A world is all that a guest sees of the world outside, by default nothing
 // real: it makes the same call give the same bytes each time, on every rank.
 //
-// The clock advances a millisecond with each reading, and a guest that sleeps
-// is woken at once with its clock put forward. The wall clock and the random
-// numbers start anew with every call. The monotonic clock never goes back, as
-// the guest's runtime relies on it.
+// A guest that sleeps is woken at once with its clock put forward. Else the
+// clock stands still, unless it is read so often that the guest seems to wait
+// for it to move: a few readings more or less, by the guest's runtime, do not
+// show. The wall clock and the random numbers start anew with every call. The
+// monotonic clock never goes back, as the guest's runtime relies on it.
 type world struct {
 	slot    *Slot
-	wall    int64
-	mono    int64
+	begin   int64 // monotonic time when the call began
+	slept   int64 // since
+	read    int64 // times, since
 	random  *rand.ChaCha8
 	printed printed // by the guest, to stdout and stderr
 }
 
-func (w *world) init(in *instance) {
-	w.slot = in.slot
-	w.printed.slot = in.slot
+func (w *world) init(s *Slot) {
+	w.slot = s
+	w.begin = resolution // Go does not start at zero
+	w.printed.slot = s
 	w.random = rand.NewChaCha8([32]byte{})
-	w.renew()
 }
 
 // renew makes the world as it is at the start of a call.
 func (w *world) renew() {
-	w.wall = epoch
+	w.begin += w.elapsed()
+	w.slept, w.read = 0, 0
 	w.random.Seed([32]byte{})
 	w.printed.reset()
 }
@@ -54,8 +61,8 @@ func (w *world) config() wazero.ModuleConfig {
 		WithStdout(&w.printed).
 		WithStderr(&w.printed).
 		WithRandSource(w).
-		WithWalltime(w.walltime, sys.ClockResolution(reading)).
-		WithNanotime(w.nanotime, sys.ClockResolution(reading)).
+		WithWalltime(w.walltime, sys.ClockResolution(resolution)).
+		WithNanotime(w.nanotime, sys.ClockResolution(resolution)).
 		WithNanosleep(w.nanosleep)
 }
 
@@ -65,25 +72,26 @@ func (w *world) Read(p []byte) (int, error) {
 	return w.random.Read(p)
 }
 
-func (w *world) walltime() (sec int64, nsec int32) {
+// elapsed returns how long the call took, as the guest sees it.
+func (w *world) elapsed() int64 { return w.slept + w.read/readings*resolution }
+
+// look reads the clock.
+func (w *world) look() int64 {
 	w.slot.dirty = true
-	now := w.wall
-	w.wall += reading
+	w.read++
+	return w.elapsed()
+}
+
+func (w *world) walltime() (sec int64, nsec int32) {
+	now := epoch + w.look()
 	return now / 1e9, int32(now % 1e9)
 }
 
-func (w *world) nanotime() int64 {
-	now := w.mono
-	w.mono += reading
-	return now
-}
+func (w *world) nanotime() int64 { return w.begin + w.look() }
 
 func (w *world) nanosleep(ns int64) {
-	if ns > 0 {
-		w.slot.dirty = true
-		w.wall += ns
-		w.mono += ns
-	}
+	w.slot.dirty = true
+	w.slept += max(ns, 0)
 }
 
 // mostPrinted is how much of a guest's output is kept.

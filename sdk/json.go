@@ -21,8 +21,9 @@ import (
 // has no fields, as struct{}. An error of fn, or a panic, fails this call
 // only.
 //
-// Where In and Out are int, int64 or float64 a call costs about 0.2 µs; other
-// types pay for encoding/json, which is some microseconds.
+// Where In and Out are int, int64 or float64 a call costs 0.3 to 0.8 µs and
+// allocates nothing; other types pay for encoding/json, which takes 10 µs and
+// more for a small struct.
 func JSON[In, Out any](fn func(In) (Out, error)) (status int32) {
 	status = abi.StatusPanic // as in Bytes
 	defer func() {

@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -34,13 +35,14 @@ type Trial struct {
 func (t Trial) Run(export func() int32) ([]byte, error) {
 	trials.Lock()
 	defer trials.Unlock()
+	t.Arg = slices.Clone(t.Arg) // the task may change it
 	r := &run{trial: t}
 	current.Store(r)
 	defer current.Store(nil)
 	if status := export(); status != abi.StatusOK {
 		return nil, &Error{Code: int(status), Message: r.message}
 	}
-	return r.result, nil
+	return slices.Clone(r.result), nil // it may be a view that the next trial reuses
 }
 
 // A run is the state of a trial. The rest of the package reaches it through

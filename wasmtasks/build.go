@@ -2,6 +2,7 @@ package wasmtasks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -37,11 +38,11 @@ func Open(ctx context.Context, path string) (*Module, error) {
 // process but for GOOS=wasip1, GOARCH=wasm and CGO_ENABLED=0. What the
 // compiler has to say comes back as a [*BuildError].
 //
-// The result is kept in the folder wasmpool/build of the user's cache folder
-// ($WASMPOOL_CACHE names another in place of wasmpool), under a key made of all source
-// files, so that building an unchanged package takes only the time of a
-// go list, some 0.2 s. When several processes build the same package at once,
-// one does and the others wait for it.
+// The result is kept in wasmpool/build in the user's cache folder, or in build
+// in the folder that WASMPOOL_CACHE names, under a key made of all source
+// files. So building an unchanged package takes only the time of a go list,
+// less than 0.1 s for a small one. When several processes build the same
+// package at once, one does and the others wait for it.
 //
 // Build also reads the sources: the module's [Task.Doc] is the first sentence
 // of a task's comment, and [Task.In] and [Task.Out] are the types of the
@@ -94,15 +95,20 @@ func (e *BuildError) Error() string {
 }
 
 // firstMessage returns the first line of the go command's output that says
-// what is wrong.
+// what is wrong, with the next one if it ends in a colon.
 func firstMessage(output string) string {
+	var message string
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "# ") && !strings.HasPrefix(line, "go: downloading ") {
-			return line
+		if line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "go: downloading ") {
+			continue
+		}
+		message = strings.TrimSpace(message + " " + line)
+		if !strings.HasSuffix(message, ":") {
+			break
 		}
 	}
-	return "the go command failed without a message"
+	return cmp.Or(message, "the go command failed without a message")
 }
 
 // buildFailed names the folder in an error.
@@ -188,10 +194,15 @@ func appendDocs(wasm []byte, docs []abi.TaskDoc) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Lengths are LEB128, which is what encoding/binary calls a uvarint.
-	content := binary.AppendUvarint(nil, uint64(len(abi.SectionTasks)))
-	content = append(append(content, abi.SectionTasks...), data...)
+	return appendSection(wasm, abi.SectionTasks, data), nil
+}
+
+// appendSection adds a custom section to a binary. Its lengths are LEB128,
+// which is what encoding/binary calls a uvarint.
+func appendSection(wasm []byte, name string, data []byte) []byte {
+	content := binary.AppendUvarint(nil, uint64(len(name)))
+	content = append(append(content, name...), data...)
 	wasm = append(wasm, byte(wasmbin.SectionCustom))
 	wasm = binary.AppendUvarint(wasm, uint64(len(content)))
-	return append(wasm, content...), nil
+	return append(wasm, content...)
 }

@@ -35,8 +35,9 @@ type Module struct {
 // Load makes a module of a wasm binary. The name is what callers write before
 // the dot in "module.task". The module keeps wasm, which must not change.
 //
-// Load reads the binary's declarations, which takes well under a millisecond;
-// whether its code is valid shows when a worker compiles it.
+// Load reads the binary's declarations and digests its bytes, which takes some
+// milliseconds for a Go module of 3 MB. Whether its code is valid shows when a
+// worker compiles it.
 func Load(name string, wasm []byte) (*Module, error) {
 	if why := badName(name); why != "" {
 		return nil, fmt.Errorf("wasmtasks: %q cannot be a module's name: it %s", name, why)

@@ -1,6 +1,7 @@
 package wasmtasks
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -101,7 +102,7 @@ func (e *UnknownTaskError) Error() string {
 		return fmt.Sprintf("unknown task %q (no module has any task)", e.Name)
 	}
 	var hint string
-	if near := nearest(e.Name, e.Known); near != "" {
+	if near := e.nearest(); near != "" {
 		hint = fmt.Sprintf("did you mean %q? ", near)
 	}
 	known := strings.Join(e.Known[:min(len(e.Known), maxKnown)], ", ")
@@ -109,6 +110,13 @@ func (e *UnknownTaskError) Error() string {
 		known += fmt.Sprintf(", and %d more", more)
 	}
 	return fmt.Sprintf("unknown task %q (%sknown: %s)", e.Name, hint, known)
+}
+
+// nearest returns the known task that is meant by the name, with or without
+// the module's, if there is one.
+func (e *UnknownTaskError) nearest() string {
+	short := e.Name[strings.LastIndexByte(e.Name, '.')+1:]
+	return cmp.Or(nearest(e.Name, e.Known), nearest(short, e.Known))
 }
 
 // An AmbiguousTaskError says that several modules have a task of this name.
@@ -125,7 +133,7 @@ func (e *AmbiguousTaskError) Error() string {
 // nearest returns the candidate that a typing error would turn into name, or
 // nothing when none is near.
 func nearest(name string, candidates []string) string {
-	best, bound := "", max(1, len(name)/3)
+	best, bound := "", min(max(1, len(name)/3), len(name)-1)
 	for _, c := range candidates {
 		if d := distance(name, c, bound); d <= bound {
 			best, bound = c, d-1

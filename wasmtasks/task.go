@@ -47,8 +47,8 @@ func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // A Task is one function of a module that can be called.
 type Task struct {
-	Name      string   `json:"name"`      // the export's, or of a command the module's
-	Kind      Kind     `json:"kind"`      //
+	Name      string   `json:"name"` // the export's, or of a command the module's
+	Kind      Kind     `json:"kind"`
 	Signature string   `json:"signature"` // such as "(i32, i32) -> i32"
 	Params    []string `json:"params"`    // of the signature, such as "i32"
 	Results   []string `json:"results"`

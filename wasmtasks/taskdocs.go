@@ -149,22 +149,25 @@ func exportName(decl *ast.FuncDecl) (name string, ok bool) {
 // function it wraps.
 func (r *docReader) describe(p *parsedPackage, f function, name string) abi.TaskDoc {
 	d := abi.TaskDoc{Name: name, Doc: synopsis(f.decl.Doc.Text())}
-	wrapped, ok := wrappedFunc(f)
+	call, ok := sdkCall(f)
 	if !ok {
 		return d
 	}
-	typ, comment := r.resolve(p, f.file, wrapped)
+	typ, comment := r.resolve(p, f.file, call.Args[0])
 	if d.Doc == "" {
 		d.Doc = synopsis(comment)
 	}
-	if typ != nil {
+	if typ != nil && typ.TypeParams == nil {
 		d.In, d.Out = firstType(typ.Params), firstType(typ.Results)
+	}
+	if explicit, ok := call.Fun.(*ast.IndexListExpr); ok { // sdk.JSON[In, Out](fn)
+		d.In, d.Out = typeText(explicit.Indices[0]), typeText(explicit.Indices[1])
 	}
 	return d
 }
 
-// wrappedFunc returns fn of a body that is "return sdk.JSON(fn)", or Bytes.
-func wrappedFunc(f function) (ast.Expr, bool) {
+// sdkCall returns the call in a body that is "return sdk.JSON(fn)", or Bytes.
+func sdkCall(f function) (*ast.CallExpr, bool) {
 	if f.decl.Body == nil || len(f.decl.Body.List) != 1 {
 		return nil, false
 	}
@@ -176,26 +179,16 @@ func wrappedFunc(f function) (ast.Expr, bool) {
 	if !ok || len(call.Args) != 1 {
 		return nil, false
 	}
-	sel, ok := withoutTypeArgs(call.Fun).(*ast.SelectorExpr)
+	fun := call.Fun
+	if explicit, ok := fun.(*ast.IndexListExpr); ok {
+		fun = explicit.X
+	}
+	sel, ok := fun.(*ast.SelectorExpr)
 	if !ok || sel.Sel.Name != "JSON" && sel.Sel.Name != "Bytes" {
 		return nil, false
 	}
 	pkg, ok := sel.X.(*ast.Ident)
-	if !ok || importPath(f.file, pkg.Name) != sdkPath {
-		return nil, false
-	}
-	return call.Args[0], true
-}
-
-// withoutTypeArgs turns f[A, B] into f.
-func withoutTypeArgs(e ast.Expr) ast.Expr {
-	switch e := e.(type) {
-	case *ast.IndexExpr:
-		return e.X
-	case *ast.IndexListExpr:
-		return e.X
-	}
-	return e
+	return call, ok && importPath(f.file, pkg.Name) == sdkPath
 }
 
 // resolve returns the type and the comment of a function that is written out,
@@ -240,14 +233,18 @@ func importPath(file *ast.File, name string) string {
 	return ""
 }
 
-// firstType returns the first type of a list as the author wrote it, on one
-// line.
+// firstType returns the text of a list's first type.
 func firstType(list *ast.FieldList) string {
 	if list == nil || len(list.List) == 0 {
 		return ""
 	}
+	return typeText(list.List[0].Type)
+}
+
+// typeText returns a type as the author wrote it, on one line.
+func typeText(typ ast.Expr) string {
 	var b strings.Builder
-	if err := printer.Fprint(&b, token.NewFileSet(), list.List[0].Type); err != nil {
+	if err := printer.Fprint(&b, token.NewFileSet(), typ); err != nil {
 		return ""
 	}
 	return strings.Join(strings.Fields(b.String()), " ")

@@ -29,7 +29,7 @@ const (
 const (
 	StatusOK       = 0
 	StatusError    = 1 // the task failed
-	StatusPanic    = 2 // the guest caught a panic; the instance stays usable
+	StatusPanic    = 2 // the guest caught a panic; the instance stays usable. The text is the message, an empty line, and the stack
 	StatusBadInput = 3 // the argument is wrong: do not retry
 	StatusReserved = 4 // 4..63 are reserved
 	StatusUser     = 64
@@ -70,7 +70,8 @@ const (
 )
 
 // SectionTasks is the custom section that describes tasks: a JSON array of
-// [TaskDoc]. The export section is the truth about which tasks exist.
+// [TaskDoc]. The export section is the truth about which tasks exist. An entry
+// named [Start] describes a WASI command.
 const SectionTasks = "wasmpool.tasks"
 
 // TaskDoc is one entry of [SectionTasks].
