@@ -86,7 +86,8 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	}
 	makeRoom(slots)
 	own := &ownWorker{host: h, done: make(chan struct{})}
-	own.root, own.worker = mem.Pair(bell)
+	pair := mem.Pair(bell)
+	own.root, own.worker = pair.Endpoint(0), pair.Endpoint(1)
 	ctx, cancel := context.WithCancel(context.Background())
 	own.cancel = cancel
 	ex.own = own

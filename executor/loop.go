@@ -249,11 +249,11 @@ func (l *loop) rest(silent time.Duration) {
 	case silent > napsUntil:
 		l.doze(safety)
 	default:
-		l.bell.Wait(min(max(silent/4, firstNap), longNap))
+		l.doze(min(max(silent/4, firstNap), longNap))
 	}
 }
 
-// doze waits for the bell.
+// doze waits for the bell, at most for d if that is not 0.
 func (l *loop) doze(d time.Duration) {
 	for _, f := range l.fabrics {
 		f.ep.Doze()

@@ -1,0 +1,182 @@
+package mem
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+)
+
+// An endpoint implements [transport.Endpoint]. Its owner drains the inbox,
+// which the others fill.
+type endpoint struct {
+	world  *World
+	rank   int
+	bell   *transport.Bell
+	dead   atomic.Bool // to the others
+	dozing atomic.Bool // the owner wants to be rung
+	inbox  inbox
+
+	// Only used by the owner.
+	closed bool
+	read   inbox // what Poll works on
+}
+
+// An inbox holds what has arrived. Its memory is reused.
+type inbox struct {
+	mu     sync.Mutex
+	filled atomic.Bool
+	bytes  []byte
+	frames []frame
+	done   []completion
+	lost   []int
+}
+
+type frame struct{ from, end int } // its bytes end there and begin where the one before ends
+
+type completion struct {
+	done func(error)
+	err  error
+}
+
+func (e *endpoint) Rank() int             { return e.rank }
+func (e *endpoint) Size() int             { return len(e.world.ends) }
+func (e *endpoint) Bell() *transport.Bell { return e.bell }
+
+// Pending reports false: nothing here needs polling to leave.
+func (e *endpoint) Pending() bool { return false }
+
+func (e *endpoint) Doze() { e.dozing.Store(true) }
+
+// arrived tells the owner that its inbox has something.
+func (e *endpoint) arrived() {
+	e.inbox.filled.Store(true)
+	if e.dozing.Load() && e.dozing.Swap(false) {
+		e.bell.Ring()
+	}
+}
+
+func (e *endpoint) Send(to int, b []byte) error {
+	switch {
+	case e.closed:
+		return transport.ErrClosed
+	case to < 0 || to >= e.Size() || to == e.rank:
+		return fmt.Errorf("mem: rank %d cannot send to rank %d of %d", e.rank, to, e.Size())
+	case len(b) == 0 || len(b) > transport.FrameCap:
+		return fmt.Errorf("mem: a frame of %d bytes; 1 to %d are allowed", len(b), transport.FrameCap)
+	}
+	peer := e.world.ends[to]
+	if e.dead.Load() || peer.dead.Load() {
+		return nil
+	}
+	peer.inbox.mu.Lock()
+	peer.inbox.bytes = append(peer.inbox.bytes, b...)
+	peer.inbox.frames = append(peer.inbox.frames, frame{from: e.rank, end: len(peer.inbox.bytes)})
+	peer.inbox.mu.Unlock()
+	peer.arrived()
+	return nil
+}
+
+func (e *endpoint) SendPayload(to int, id uint32, data []byte, done func(error)) {
+	e.transfer(transferKey{from: e.rank, to: to, id: id}, to, half{e, data, done})
+}
+
+func (e *endpoint) RecvPayload(from int, id uint32, data []byte, done func(error)) {
+	e.transfer(transferKey{from: from, to: e.rank, id: id}, from, half{e, data, done})
+}
+
+// transfer brings the two halves of a payload together; the one that comes
+// second copies.
+func (e *endpoint) transfer(key transferKey, peer int, mine half) {
+	if e.closed {
+		e.complete(mine.done, transport.ErrClosed)
+		return
+	}
+	w := e.world
+	w.mu.Lock()
+	if e.dead.Load() || w.ends[peer].dead.Load() {
+		w.mu.Unlock()
+		e.complete(mine.done, ErrKilled)
+		return
+	}
+	other, met := w.transfers[key]
+	if !met {
+		w.transfers[key] = mine
+		w.mu.Unlock()
+		return
+	}
+	delete(w.transfers, key)
+	w.mu.Unlock()
+	var err error
+	if len(mine.data) != len(other.data) {
+		err = fmt.Errorf("mem: payload %d from rank %d to %d: one side has %d bytes, the other %d", key.id, key.from, key.to, len(mine.data), len(other.data))
+	} else if e.rank == key.to {
+		copy(mine.data, other.data)
+	} else {
+		copy(other.data, mine.data)
+	}
+	other.end.complete(other.done, err)
+	e.complete(mine.done, err)
+}
+
+// complete queues a callback for the owner's next Poll.
+func (e *endpoint) complete(done func(error), err error) {
+	e.inbox.mu.Lock()
+	e.inbox.done = append(e.inbox.done, completion{done, err})
+	e.inbox.mu.Unlock()
+	e.arrived()
+}
+
+func (e *endpoint) Poll(h transport.Handler) (int, error) {
+	if e.closed {
+		return 0, transport.ErrClosed
+	}
+	if !e.inbox.filled.Load() {
+		return 0, nil
+	}
+	r := &e.read
+	e.swap()
+	n := len(r.frames) + len(r.done) + len(r.lost)
+	at := 0
+	for _, f := range r.frames {
+		if !e.world.ends[f.from].dead.Load() {
+			h.Frame(f.from, r.bytes[at:f.end:f.end])
+		}
+		at = f.end
+	}
+	for _, c := range r.done {
+		c.done(c.err)
+	}
+	for _, rank := range r.lost {
+		h.Lost(rank, ErrKilled)
+	}
+	return n, nil
+}
+
+// swap exchanges the inbox with the one that was read last.
+func (e *endpoint) swap() {
+	r, in := &e.read, &e.inbox
+	clear(r.done)
+	r.bytes, r.frames, r.done, r.lost = r.bytes[:0], r.frames[:0], r.done[:0], r.lost[:0]
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.filled.Store(false)
+	r.bytes, in.bytes = in.bytes, r.bytes
+	r.frames, in.frames = in.frames, r.frames
+	r.done, in.done = in.done, r.done
+	r.lost, in.lost = in.lost, r.lost
+}
+
+func (e *endpoint) Close() error {
+	if e.closed {
+		return nil
+	}
+	e.world.drop(func(k transferKey) bool { return k.from == e.rank || k.to == e.rank }, transport.ErrClosed)
+	e.swap()
+	e.closed = true
+	for _, c := range e.read.done {
+		c.done(c.err)
+	}
+	return nil
+}
