@@ -34,7 +34,7 @@ const longestResult = 1 << 32
 // in run.
 type loop struct {
 	asleep atomic.Bool // it must be woken
-	hungry atomic.Bool // workers have room and no call waits
+	hungry atomic.Bool // workers have room and no call waits; Map takes it back
 
 	in      *intake
 	sched   *scheduler
@@ -143,7 +143,8 @@ func (l *loop) dispatch() int {
 	return n
 }
 
-// give adds a call to the frame for its worker.
+// give adds a call to the frame for its worker. Only a frame of one call is
+// longer than what leaves at once.
 func (l *loop) give(w *worker, f *Future) {
 	l.announce(w, f.task)
 	c := wire.Call{
@@ -153,17 +154,13 @@ func (l *loop) give(w *worker, f *Future) {
 	if w.out.Count() == 0 {
 		w.out.Reset(wire.KindCalls)
 		l.touched = append(l.touched, w)
-	} else if w.out.Len()+c.Size() > callsFrame {
+	} else if w.out.Len()+c.Size() > transport.EagerFrame {
 		l.sendCalls(w)
 		l.touched = append(l.touched, w)
 	}
 	w.out.AddCall(&c)
 	l.sentBytes += int64(len(f.data))
 }
-
-// callsFrame is the length at which a frame of calls is sent. A frame of one
-// call may be longer.
-const callsFrame = 4 << 10
 
 // flush sends the frames under construction.
 func (l *loop) flush() {

@@ -123,8 +123,8 @@ func (m *mapping) waitRoom(ahead *int64, size int64) bool {
 		if open < *ahead && fits {
 			return true
 		}
-		if fits && *ahead < mostAhead && m.ex.loop.hungry.Load() {
-			*ahead *= 2
+		if fits && *ahead < mostAhead && m.ex.loop.hungry.CompareAndSwap(true, false) {
+			*ahead *= 2 // once for each time that the loop found all calls taken
 			continue
 		}
 		m.blocked.Store(true)

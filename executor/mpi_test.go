@@ -4,8 +4,6 @@ package executor_test
 
 import (
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/wasmpool/wasmpool/internal/mpitest"
@@ -16,10 +14,7 @@ func TestRanks(t *testing.T) {
 	if world != nil {
 		return // this is the inner run
 	}
-	bin := filepath.Join(t.TempDir(), "executor.test")
-	if out, err := exec.Command("go", "test", "-c", "-tags", "mpi", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	bin := mpitest.BuildTest(t)
 	for _, ranks := range []int{1, 2, 4} {
 		t.Run(fmt.Sprintf("ranks=%d", ranks), func(t *testing.T) {
 			cmd := mpitest.Command(t.Context(), t, ranks, bin, "-test.short", "-test.timeout=120s", "-test.skip=^Example|^TestScheduler")

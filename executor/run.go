@@ -76,7 +76,7 @@ func warm(ctx context.Context, h *host.Host, cfg Config, l launcher) func() {
 }
 
 // openWorld starts MPI and checks that it agrees with the launcher.
-func openWorld(ctx context.Context, l launcher, bell *transport.Bell) (transport.Endpoint, error) {
+func openWorld(ctx context.Context, l launcher, bell *transport.Bell) (mpi.World, error) {
 	world, err := mpi.Open(ctx, bell)
 	if err != nil {
 		return nil, fmt.Errorf("executor: starting MPI: %w", err)
@@ -89,10 +89,10 @@ func openWorld(ctx context.Context, l launcher, bell *transport.Bell) (transport
 }
 
 // serve is what a worker rank does.
-func serve(ctx context.Context, cfg Config, h *host.Host, world transport.Endpoint) error {
+func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.World) error {
 	slots := cfg.Slots
 	if slots == 0 {
-		slots = ownCPUs(mpi.LocalRanks())
+		slots = ownCPUs(world.LocalWorkers())
 	}
 	makeRoom(slots)
 	return host.Serve(ctx, h, world, host.ServeConfig{

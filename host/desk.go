@@ -9,10 +9,6 @@ import (
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
-// fullFrame is the length at which a frame of results is sent: what MPI sends
-// eagerly, so that a frame leaves without waiting for the root.
-const fullFrame = 4 << 10
-
 // A desk is where the calls that arrived wait for a slot and the results wait
 // to be sent. It allocates nothing once it is warm.
 type desk struct {
@@ -135,13 +131,10 @@ func (d *desk) takeBack() (c deskCall, ok bool) {
 func (d *desk) put(res *wire.Result) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.out.Len()+len(res.Data) > transport.FrameCap-wire.ResultOverhead {
+	if d.out.Count() > 0 && d.out.Len()+len(res.Data)+wire.ResultOverhead > transport.EagerFrame {
 		d.shift()
 	}
 	d.out.AddResult(res)
-	if d.out.Len() >= fullFrame {
-		d.shift()
-	}
 	return len(d.full) > 0
 }
 

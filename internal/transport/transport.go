@@ -14,6 +14,11 @@ var ErrClosed = errors.New("transport: endpoint closed")
 // as a payload.
 const FrameCap = 64 << 10
 
+// EagerFrame is the length in bytes up to which a frame leaves at once. Open
+// MPI sends 4 KiB through shared memory with its own header; a longer message
+// waits for the receiver to ask for it.
+const EagerFrame = 3900
+
 // A Handler receives what [Endpoint.Poll] finds. Its methods run on the
 // goroutine that polls and must not call Poll.
 type Handler interface {

@@ -1,0 +1,121 @@
+// Package mpitest starts programs under mpirun for tests. A test that needs MPI
+// fails without it, it never skips.
+package mpitest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Build compiles the main package at pkg (an import path or a relative folder)
+// with the build tag mpi and returns the program's path.
+func Build(t testing.TB, pkg string) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "prog")
+	run(t, "go", "build", "-tags", "mpi", "-o", bin, pkg)
+	return bin
+}
+
+// BuildTest compiles the tests of the package in the working folder with the
+// build tag mpi and returns the program's path.
+func BuildTest(t testing.TB) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "tests")
+	run(t, "go", "test", "-c", "-tags", "mpi", "-o", bin, ".")
+	return bin
+}
+
+func run(t testing.TB, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
+
+// Command returns a command that runs a program on so many ranks of this
+// machine. It is given a process group of its own, which is killed when ctx or
+// the test ends. Its temporary files go where the test's do.
+func Command(ctx context.Context, t testing.TB, ranks int, program string, args ...string) *exec.Cmd {
+	t.Helper()
+	return CommandFlags(ctx, t, ranks, nil, program, args...)
+}
+
+// CommandFlags is Command with further flags for mpirun.
+func CommandFlags(ctx context.Context, t testing.TB, ranks int, flags []string, program string, args ...string) *exec.Cmd {
+	t.Helper()
+	mpirun, err := exec.LookPath("mpirun")
+	if err != nil {
+		t.Fatalf("mpirun is missing: run make deps: %v", err)
+	}
+	list := append([]string{"-n", fmt.Sprint(ranks)}, flags...)
+	list = append(append(list, program), args...)
+	cmd := exec.CommandContext(ctx, mpirun, list...)
+	cmd.Env = append(os.Environ(), environment...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 10 * time.Second
+	before := segments(t)
+	t.Cleanup(func() {
+		if cmd.Process != nil {
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) //nolint:errcheck // it has ended, as a rule
+		}
+		removeNew(before, segments(t))
+	})
+	return cmd
+}
+
+// environment makes Open MPI run as root, with more ranks than cores, unbound,
+// over loopback, and copy through shared memory.
+var environment = []string{
+	"OMPI_ALLOW_RUN_AS_ROOT=1",
+	"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
+	"OMPI_MCA_rmaps_base_oversubscribe=1",
+	"OMPI_MCA_hwloc_base_binding_policy=none",
+	"OMPI_MCA_btl_vader_single_copy_mechanism=none",
+	"OMPI_MCA_btl_tcp_if_include=lo",
+	"OMPI_MCA_oob_tcp_if_include=lo",
+}
+
+// segments lists the shared-memory files that killed ranks leave behind.
+func segments(t testing.TB) map[string]bool {
+	t.Helper()
+	list, err := filepath.Glob("/dev/shm/vader_segment.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, name := range list {
+		found[name] = true
+	}
+	return found
+}
+
+// removeNew removes the segments of processes that have ended.
+func removeNew(before, after map[string]bool) {
+	for name := range after {
+		if !before[name] && !inUse(name) {
+			os.Remove(name) //nolint:errcheck // another test may have been faster
+		}
+	}
+}
+
+// inUse reports whether a process has the file mapped.
+func inUse(name string) bool {
+	maps, err := filepath.Glob("/proc/[0-9]*/maps")
+	if err != nil {
+		return true
+	}
+	for _, m := range maps {
+		if text, err := os.ReadFile(m); err == nil && strings.Contains(string(text), name) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,256 @@
+//go:build mpi
+
+#include "fabric.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Frames and payloads have a communicator each, so that a probe for frames
+// never sees a payload and payloads may use every tag.
+static MPI_Comm frames, payloads;
+
+enum { TAG_FRAME = 1 };
+
+// Requests under way, side by side so that one MPI_Testsome looks at all.
+typedef struct {
+	MPI_Request *request;
+	void **buffer;    // of a frame: to be given back
+	int32_t *handle;  // of a chunk
+	int n, cap;
+} list;
+
+static list sends, chunks;
+
+// A frame that is being received. Frames are received one after the other, so
+// that those of a sender keep their order. While one is under way its arena
+// stays as it is and the next frames go to the other.
+static MPI_Request receiving = MPI_REQUEST_NULL;
+static wp_frame incoming = {.from = -1};
+static char *arenas[2];
+static int arena;
+
+static int *indices;
+static int indices_cap;
+
+static void grow(list *l) {
+	if (l->n < l->cap)
+		return;
+	int cap = l->cap ? 2 * l->cap : 256;
+	l->request = realloc(l->request, cap * sizeof *l->request);
+	l->buffer = realloc(l->buffer, cap * sizeof *l->buffer);
+	l->handle = realloc(l->handle, cap * sizeof *l->handle);
+	if (cap > indices_cap) {
+		indices = realloc(indices, cap * sizeof *indices);
+		indices_cap = cap;
+	}
+	if (!l->request || !l->buffer || !l->handle || !indices)
+		abort(); // out of memory: Go would do the same
+	l->cap = cap;
+}
+
+// Buffers of sent frames, kept for the next ones.
+static void *spare[256];
+static int spares;
+
+static void *take_buffer(void) {
+	void *b = spares ? spare[--spares] : malloc(WP_LONGEST);
+	if (!b)
+		abort();
+	return b;
+}
+
+static void give_buffer(void *b) {
+	if (spares < 256)
+		spare[spares++] = b;
+	else
+		free(b);
+}
+
+const char *wp_start(int *code, int *provided) {
+	*code = MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, provided);
+	return "MPI_Init_thread";
+}
+
+const char *wp_world(int *code, int *local, int *root_is_local) {
+	MPI_Comm node;
+	int rank, lowest;
+	if ((*code = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN)))
+		return "MPI_Comm_set_errhandler";
+	if ((*code = MPI_Comm_dup(MPI_COMM_WORLD, &frames)) || (*code = MPI_Comm_dup(MPI_COMM_WORLD, &payloads)))
+		return "MPI_Comm_dup";
+	if ((*code = MPI_Comm_set_errhandler(frames, MPI_ERRORS_RETURN)) || (*code = MPI_Comm_set_errhandler(payloads, MPI_ERRORS_RETURN)))
+		return "MPI_Comm_set_errhandler";
+	if ((*code = MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node)))
+		return "MPI_Comm_split_type";
+	if ((*code = MPI_Comm_size(node, local)) || (*code = MPI_Comm_rank(MPI_COMM_WORLD, &rank)))
+		return "MPI_Comm_size";
+	if ((*code = MPI_Allreduce(&rank, &lowest, 1, MPI_INT, MPI_MIN, node)))
+		return "MPI_Allreduce";
+	*root_is_local = lowest == 0;
+	*code = MPI_Comm_free(&node);
+	return "MPI_Comm_free";
+}
+
+const char *wp_share(int *code, void *data, int n) {
+	*code = MPI_Bcast(data, n, MPI_BYTE, 0, frames);
+	return "MPI_Bcast";
+}
+
+wp_result *wp_new(void) {
+	wp_result *r = calloc(1, sizeof *r);
+	arenas[0] = malloc(WP_ARENA);
+	arenas[1] = malloc(WP_ARENA);
+	if (!r || !arenas[0] || !arenas[1])
+		abort();
+	return r;
+}
+
+static int failed(wp_result *r, int code, const char *call) {
+	if (code != MPI_SUCCESS && r->code == MPI_SUCCESS) {
+		r->code = code;
+		r->call = call;
+	}
+	return code != MPI_SUCCESS;
+}
+
+void wp_send(wp_result *r, int to, uint32_t type, uint32_t count, const void *data, int n) {
+	int done = 0;
+	uint32_t header[2] = {type, count};
+	char *b = take_buffer();
+	memcpy(b, header, WP_HEADER);
+	if (n)
+		memcpy(b + WP_HEADER, data, n);
+	grow(&sends);
+	MPI_Request *request = &sends.request[sends.n];
+	if (failed(r, MPI_Isend(b, n + WP_HEADER, MPI_BYTE, to, TAG_FRAME, frames, request), "MPI_Isend")) {
+		give_buffer(b);
+		return;
+	}
+	// A short frame has left already.
+	if (failed(r, MPI_Test(request, &done, MPI_STATUS_IGNORE), "MPI_Test") || done) {
+		give_buffer(b);
+		return;
+	}
+	sends.buffer[sends.n++] = b;
+	r->pending = sends.n;
+}
+
+void wp_chunk(wp_result *r, int send, int peer, int tag, void *data, int n, int32_t handle) {
+	grow(&chunks);
+	MPI_Request *request = &chunks.request[chunks.n];
+	int code = send ? MPI_Isend(data, n, MPI_BYTE, peer, tag, payloads, request)
+	                : MPI_Irecv(data, n, MPI_BYTE, peer, tag, payloads, request);
+	if (failed(r, code, send ? "MPI_Isend" : "MPI_Irecv"))
+		return;
+	chunks.handle[chunks.n++] = handle;
+}
+
+// drop_done takes the requests that Testsome found complete off the list.
+static void drop_done(list *l, int n, wp_result *r) {
+	int kept = 0;
+	for (int i = 0; i < n; i++) {
+		if (l == &chunks)
+			r->finished[r->done++] = l->handle[indices[i]];
+		else
+			give_buffer(l->buffer[indices[i]]);
+	}
+	for (int i = 0; i < l->n; i++) {
+		if (l->request[i] == MPI_REQUEST_NULL)
+			continue;
+		l->request[kept] = l->request[i];
+		l->buffer[kept] = l->buffer[i];
+		l->handle[kept] = l->handle[i];
+		kept++;
+	}
+	l->n = kept;
+}
+
+static void test(list *l, int most, wp_result *r) {
+	int n = 0, count = l->n < most ? l->n : most;
+	if (!count)
+		return;
+	if (failed(r, MPI_Testsome(count, l->request, &n, indices, MPI_STATUSES_IGNORE), "MPI_Testsome"))
+		return;
+	if (n != MPI_UNDEFINED && n > 0)
+		drop_done(l, n, r);
+}
+
+// finish reports whether the incoming frame is here, and adds it to the result.
+static int finish(wp_result *r) {
+	int done = 0;
+	if (failed(r, MPI_Test(&receiving, &done, MPI_STATUS_IGNORE), "MPI_Test") || !done)
+		return 0;
+	r->frame[r->frames++] = incoming;
+	incoming.from = -1;
+	return 1;
+}
+
+// begin starts to receive the next frame at that place. It reports whether
+// there was one.
+static int begin(wp_result *r, char *place) {
+	MPI_Message message;
+	MPI_Status status;
+	int found = 0, n = 0;
+	// Open MPI looks first and makes progress after: when nothing was found
+	// yet, look twice.
+	for (int tries = r->frames ? 1 : 2; tries > 0 && !found; tries--)
+		if (failed(r, MPI_Improbe(MPI_ANY_SOURCE, TAG_FRAME, frames, &found, &message, &status), "MPI_Improbe"))
+			return 0;
+	if (!found || failed(r, MPI_Get_count(&status, MPI_BYTE, &n), "MPI_Get_count") ||
+	    failed(r, MPI_Imrecv(place, n, MPI_BYTE, &message, &receiving), "MPI_Imrecv"))
+		return 0;
+	incoming = (wp_frame){.data = place, .from = status.MPI_SOURCE, .length = n};
+	return 1;
+}
+
+// receive takes in frames until there is none, one is slow, or there is no room.
+static void receive(wp_result *r) {
+	if (incoming.from >= 0) {
+		if (!finish(r))
+			return;
+		arena ^= 1;
+	}
+	int used = 0;
+	while (r->frames < WP_FRAMES && used + WP_LONGEST <= WP_ARENA) {
+		if (!begin(r, arenas[arena] + used))
+			return;
+		int n = incoming.length;
+		if (!finish(r))
+			return;
+		used += (n + 7) & ~7;
+	}
+}
+
+void wp_poll(wp_result *r) {
+	r->frames = r->done = 0;
+	test(&sends, sends.n, r);
+	test(&chunks, WP_DONE, r);
+	receive(r);
+	r->pending = sends.n;
+	if (!r->frames && !r->done)
+		sched_yield();
+}
+
+void wp_forget(int rank) {
+	if (incoming.from != rank)
+		return;
+	// The rest of the frame will never come, or must not count. MPI may still
+	// write to its place, so the arena is given up.
+	incoming.from = -1;
+	receiving = MPI_REQUEST_NULL;
+	if (!(arenas[arena] = malloc(WP_ARENA)))
+		abort();
+}
+
+int wp_error(int code, char *text) {
+	int n = 0;
+	MPI_Error_string(code, text, &n);
+	return n;
+}
+
+int wp_library(char *text) {
+	int n = 0;
+	MPI_Get_library_version(text, &n);
+	return n;
+}

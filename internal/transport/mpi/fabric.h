@@ -1,0 +1,40 @@
+#include <mpi.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Limits of one crossing into C.
+enum {
+	WP_FRAMES = 64,       // frames that one poll returns
+	WP_DONE = 64,         // payload chunks that one poll reports
+	WP_ARENA = 1 << 20,   // bytes of frames that one poll returns
+	WP_HEADER = 8,        // transport header of a frame: its type and a count
+	WP_LONGEST = WP_HEADER + (64 << 10), // the longest frame, transport.FrameCap
+};
+
+typedef struct {
+	char *data; // valid until the next poll
+	int32_t from;
+	int32_t length; // header included
+} wp_frame;
+
+// What wp_poll hands back. It lies in C memory.
+typedef struct {
+	int32_t frames;
+	int32_t done;
+	int32_t pending; // frames that have not left yet
+	int32_t code;    // MPI's error code, 0 if all is well
+	const char *call; // the call that failed
+	wp_frame frame[WP_FRAMES];
+	int32_t finished[WP_DONE]; // handles given to wp_chunk
+} wp_result;
+
+const char *wp_start(int *code, int *provided);
+const char *wp_world(int *code, int *local, int *root_is_local);
+const char *wp_share(int *code, void *data, int n);
+wp_result *wp_new(void);
+void wp_send(wp_result *r, int to, uint32_t type, uint32_t count, const void *data, int n);
+void wp_chunk(wp_result *r, int send, int peer, int tag, void *data, int n, int32_t handle);
+void wp_poll(wp_result *r);
+void wp_forget(int rank);
+int wp_error(int code, char *text);
+int wp_library(char *text);

@@ -1,0 +1,266 @@
+//go:build mpi
+
+package mpi
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+)
+
+// A lifeline is the TCP connections beside MPI: on the root one to each worker,
+// on a worker one to the root. A goroutine reads each: a byte rings the bell,
+// the end tells that the peer is gone.
+type lifeline struct {
+	bell     *transport.Bell
+	listener net.Listener // on the root, while workers connect
+	card     card
+	size     int
+	conns    []syscall.RawConn // by rank
+	closers  []net.Conn
+	readers  sync.WaitGroup
+	closing  atomic.Bool
+
+	ended atomic.Bool // ends is not empty
+	mu    sync.Mutex
+	ends  []lineEnd
+}
+
+// A lineEnd tells of a peer that is gone.
+type lineEnd struct {
+	rank int
+	err  error
+}
+
+// A card tells workers how to reach the root.
+type card struct {
+	Addrs  []string `json:"addrs"`
+	Secret []byte   `json:"secret"`
+}
+
+const (
+	secretLen   = 16
+	helloLen    = secretLen + 4 // the secret and the rank
+	dialTimeout = 3 * time.Second
+)
+
+var errLineEnded = errors.New("mpi: its connection ended: the process died or was cut off")
+
+// listen opens the root's side, on loopback when all ranks share its node. The
+// text goes to the workers.
+func listen(size int, oneNode bool, bell *transport.Bell) (*lifeline, string, error) {
+	host := ""
+	if oneNode {
+		host = "127.0.0.1"
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return nil, "", fmt.Errorf("mpi: opening the lifeline: %w", err)
+	}
+	l := &lifeline{bell: bell, listener: listener, size: size, conns: make([]syscall.RawConn, size)}
+	l.card.Secret = make([]byte, secretLen)
+	rand.Read(l.card.Secret) //nolint:errcheck // it never fails
+	l.card.Addrs, err = addresses(listener.Addr().(*net.TCPAddr), oneNode)
+	if err != nil {
+		return nil, "", errors.Join(err, listener.Close())
+	}
+	text, err := json.Marshal(l.card)
+	if err != nil {
+		return nil, "", errors.Join(err, listener.Close())
+	}
+	return l, string(text), nil
+}
+
+// addresses lists where a listener can be reached.
+func addresses(at *net.TCPAddr, oneNode bool) ([]string, error) {
+	if oneNode {
+		return []string{at.String()}, nil
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("mpi: opening the lifeline: %w", err)
+	}
+	const most = 8 // they must fit into the card
+	var list []string
+	for _, a := range all {
+		ip, ok := a.(*net.IPNet)
+		if ok && ip.IP.IsGlobalUnicast() && len(list) < most {
+			list = append(list, (&net.TCPAddr{IP: ip.IP, Port: at.Port}).String())
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("mpi: the root's node has no network address the other nodes could reach")
+	}
+	return list, nil
+}
+
+// accept waits for all workers.
+func (l *lifeline) accept(ctx context.Context) error {
+	defer l.listener.Close()
+	stop := context.AfterFunc(ctx, func() { l.listener.Close() })
+	defer stop()
+	joined := make(chan error)
+	var greeting sync.WaitGroup
+	defer greeting.Wait()
+	enough := make(chan struct{})
+	defer close(enough)
+	failed := make(chan error, 1)
+	go func() {
+		for {
+			conn, err := l.listener.Accept()
+			if err != nil {
+				failed <- err
+				return
+			}
+			greeting.Go(func() {
+				select {
+				case joined <- l.greet(conn):
+				case <-enough:
+				}
+			})
+		}
+	}()
+	for missing := l.size - 1; missing > 0; {
+		select {
+		case err := <-joined:
+			if err == nil { // otherwise a stranger
+				missing--
+			}
+		case <-ctx.Done():
+			<-failed
+			return fmt.Errorf("mpi: %d of %d workers did not connect: %w", missing, l.size-1, context.Cause(ctx))
+		}
+	}
+	l.listener.Close()
+	<-failed
+	return nil
+}
+
+// greet checks who has connected.
+func (l *lifeline) greet(conn net.Conn) error {
+	var hello [helloLen]byte
+	conn.SetReadDeadline(time.Now().Add(dialTimeout)) //nolint:errcheck // the read fails then
+	if _, err := readFull(conn, hello[:]); err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	rank := int(binary.LittleEndian.Uint32(hello[secretLen:]))
+	if subtle.ConstantTimeCompare(hello[:secretLen], l.card.Secret) != 1 || rank < 1 || rank >= l.size {
+		return errors.Join(errors.New("mpi: a stranger at the lifeline"), conn.Close())
+	}
+	conn.SetReadDeadline(time.Time{}) //nolint:errcheck // the read fails then
+	return l.add(rank, conn)
+}
+
+func readFull(conn net.Conn, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var k int
+		k, err = conn.Read(b[n:])
+		n += k
+	}
+	return n, err
+}
+
+// dial opens a worker's side.
+func dial(ctx context.Context, text string, rank int, bell *transport.Bell) (*lifeline, error) {
+	l := &lifeline{bell: bell, size: 1, conns: make([]syscall.RawConn, 1)}
+	if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&l.card); err != nil {
+		return nil, fmt.Errorf("mpi: the root's lifeline card %q: %w", text, err)
+	}
+	hello := binary.LittleEndian.AppendUint32(append([]byte(nil), l.card.Secret...), uint32(rank))
+	var errs []error
+	for _, addr := range l.card.Addrs {
+		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", addr)
+		if err == nil {
+			_, err = conn.Write(hello)
+		}
+		if err == nil {
+			return l, l.add(0, conn)
+		}
+		errs = append(errs, err)
+	}
+	return nil, fmt.Errorf("mpi: rank %d cannot reach the root's lifeline: %w", rank, errors.Join(errs...))
+}
+
+// add starts reading a connection.
+func (l *lifeline) add(rank int, conn net.Conn) error {
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conns[rank] != nil {
+		return errors.Join(fmt.Errorf("mpi: rank %d connected twice", rank), conn.Close())
+	}
+	l.conns[rank] = raw
+	l.closers = append(l.closers, conn)
+	l.readers.Go(func() { l.read(rank, conn) })
+	return nil
+}
+
+// read rings the bell for each byte, until the connection ends.
+func (l *lifeline) read(rank int, conn net.Conn) {
+	var b [64]byte
+	for {
+		_, err := conn.Read(b[:])
+		if err == nil {
+			l.bell.Ring()
+			continue
+		}
+		if l.closing.Load() {
+			return
+		}
+		l.mu.Lock()
+		l.ends = append(l.ends, lineEnd{rank, errLineEnded})
+		l.mu.Unlock()
+		l.ended.Store(true)
+		l.bell.Ring()
+		return
+	}
+}
+
+// takeEnded returns the peers that are gone since it was called last.
+func (l *lifeline) takeEnded() []lineEnd {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended.Store(false)
+	list := l.ends
+	l.ends = nil
+	return list
+}
+
+var ringByte = []byte{1}
+
+// ring wakes a peer. It never blocks: with a full socket the peer has rings to
+// read already.
+func (l *lifeline) ring(rank int) {
+	conn := l.conns[rank]
+	if conn == nil {
+		return
+	}
+	conn.Write(func(fd uintptr) bool { //nolint:errcheck // the reader sees a dead connection
+		syscall.Write(int(fd), ringByte) //nolint:errcheck // likewise
+		return true
+	})
+}
+
+// close ends the connections and waits for their readers.
+func (l *lifeline) close() {
+	l.closing.Store(true)
+	for _, c := range l.closers {
+		c.Close() //nolint:errcheck // nobody can do anything about it
+	}
+	l.readers.Wait()
+}

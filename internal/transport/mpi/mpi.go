@@ -1,0 +1,352 @@
+//go:build mpi
+
+package mpi
+
+/*
+#cgo pkg-config: ompi
+#cgo CFLAGS: -O2
+#cgo noescape wp_send
+#cgo nocallback wp_send
+#cgo noescape wp_poll
+#cgo nocallback wp_poll
+#cgo nocallback wp_chunk
+#include "fabric.h"
+*/
+import "C"
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/emer/empi/v2/mpi"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+)
+
+// Built reports whether this program has MPI.
+const Built = true
+
+// startTimeout bounds how long Open waits for the other ranks.
+const startTimeout = 60 * time.Second
+
+// A World is the endpoint of a rank among MPI processes.
+type World interface {
+	transport.Endpoint
+
+	// LocalWorkers is how many workers share this rank's node.
+	LocalWorkers() int
+}
+
+// Version describes the MPI library this program is linked with. It may be
+// called at any time.
+func Version() string {
+	var text [C.MPI_MAX_LIBRARY_VERSION_STRING]byte
+	n := C.wp_library((*C.char)(unsafe.Pointer(&text[0])))
+	first, _, _ := strings.Cut(string(text[:n]), ",")
+	return strings.TrimSpace(first)
+}
+
+var opened sync.Once
+
+// Open starts MPI and connects the ranks. All ranks must call it, once in a
+// process's life. It blocks until all have, at most a minute or until ctx ends;
+// after such an error the process can only leave.
+func Open(ctx context.Context, bell *transport.Bell) (World, error) {
+	err := errors.New("mpi: opened twice; MPI starts once in a process")
+	var e *endpoint
+	opened.Do(func() { e, err = openOnce(ctx, bell) })
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func openOnce(ctx context.Context, bell *transport.Bell) (*endpoint, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
+		fmt.Errorf("not all ranks were there after %v: did one die at the start, or does the launcher belong to another MPI?", startTimeout))
+	defer cancel()
+	e := &endpoint{bell: bell}
+	started := make(chan error, 1)
+	go func() { started <- e.start() }() // it cannot be interrupted
+	select {
+	case err := <-started:
+		if err != nil {
+			return nil, err
+		}
+	case <-ctx.Done():
+		return nil, fmt.Errorf("mpi: starting: %w", context.Cause(ctx))
+	}
+	return e, e.connect(ctx)
+}
+
+// start initializes MPI, makes the communicators and tells all ranks how to
+// reach the root. Here, and only here, there are collectives.
+func (e *endpoint) start() error {
+	mpi.LogErrors = false // empi would write to the global log
+	// empi's Init asks for no thread level and its InitThreadSafe demands
+	// MULTIPLE; this transport needs SERIALIZED, so it starts MPI itself.
+	var code, provided, local, rootIsLocal C.int
+	if err := check(C.wp_start(&code, &provided), code); err != nil {
+		return err
+	}
+	if provided < C.MPI_THREAD_SERIALIZED {
+		return fmt.Errorf("mpi: %s grants thread level %d, MPI_THREAD_SERIALIZED (%d) is needed", Version(), provided, C.MPI_THREAD_SERIALIZED)
+	}
+	comm, err := mpi.NewComm(nil)
+	if err != nil {
+		return fmt.Errorf("mpi: %w", err)
+	}
+	e.rank, e.size = comm.Rank(), comm.Size()
+	call := C.wp_world(&code, &local, &rootIsLocal)
+	if err := check(call, code); err != nil {
+		return err
+	}
+	e.localWorkers = int(local - rootIsLocal)
+	e.lost = make([]bool, e.size)
+	e.result = C.wp_new()
+	if e.size == 1 {
+		return nil
+	}
+	if err := comm.Barrier(); err != nil {
+		return fmt.Errorf("mpi: %w", err)
+	}
+	return e.shareAddress(int(local) == e.size)
+}
+
+// shareAddress opens the lifeline's listener on the root and tells every rank
+// where it is.
+func (e *endpoint) shareAddress(oneNode bool) error {
+	var card [1024]byte
+	var listenErr error
+	if e.rank == 0 {
+		var text string
+		if e.lifeline, text, listenErr = listen(e.size, oneNode, e.bell); listenErr == nil {
+			copy(card[:], text)
+		}
+	}
+	var code C.int
+	call := C.wp_share(&code, unsafe.Pointer(&card[0]), C.int(len(card)))
+	if err := errors.Join(listenErr, check(call, code)); err != nil {
+		return err
+	}
+	text, _, _ := bytes.Cut(card[:], []byte{0})
+	e.card = string(text)
+	if e.card == "" {
+		return errors.New("mpi: the root could not open its lifeline")
+	}
+	return nil
+}
+
+// connect sets up the lifelines.
+func (e *endpoint) connect(ctx context.Context) (err error) {
+	switch {
+	case e.size == 1:
+	case e.rank == 0:
+		err = e.lifeline.accept(ctx)
+	default:
+		e.lifeline, err = dial(ctx, e.card, e.rank, e.bell)
+	}
+	return err
+}
+
+// check turns MPI's error code into an error that names the call.
+func check(call *C.char, code C.int) error {
+	if code == C.MPI_SUCCESS {
+		return nil
+	}
+	var text [C.MPI_MAX_ERROR_STRING]byte
+	n := C.wp_error(code, (*C.char)(unsafe.Pointer(&text[0])))
+	return fmt.Errorf("mpi: %s: %s (code %d)", C.GoString(call), text[:n], int(code))
+}
+
+// An endpoint implements [World].
+type endpoint struct {
+	bell         *transport.Bell
+	rank, size   int
+	localWorkers int
+	card         string    // how to reach the root's lifeline
+	lifeline     *lifeline // nil in a world of one
+
+	// Only used by the owner.
+	result    *C.wp_result
+	lost      []bool // by rank
+	anyLost   bool
+	closed    bool
+	received  uint32    // frames from the root
+	sent      []uint32  // on the root: frames sent, by rank
+	dozing    []bool    // on the root: by rank
+	quiet     time.Time // on a worker: when something was last sent or received
+	transfers []*transfer
+	free      []int32 // places in transfers
+	live      int     // transfers whose done was not called yet
+	finished  []completion
+}
+
+func (e *endpoint) Rank() int             { return e.rank }
+func (e *endpoint) Size() int             { return e.size }
+func (e *endpoint) LocalWorkers() int     { return e.localWorkers }
+func (e *endpoint) Bell() *transport.Bell { return e.bell }
+func (e *endpoint) Pending() bool         { return e.result.pending > 0 || e.live > 0 }
+
+// Types in a frame's transport header.
+const (
+	typeFrame = iota
+	typeDoze  // a worker is about to sleep; the count is how many frames it has received
+)
+
+// ringAfter is how long a worker must have been silent to ring the root after a
+// send. The root sleeps without looking only after twice that silence, so every
+// worker that could wake it rings.
+const ringAfter = 10 * time.Millisecond
+
+func (e *endpoint) Send(to int, b []byte) error {
+	switch {
+	case e.closed:
+		return transport.ErrClosed
+	case to < 0 || to >= e.size || to == e.rank:
+		return fmt.Errorf("mpi: rank %d cannot send to rank %d of %d", e.rank, to, e.size)
+	case len(b) == 0 || len(b) > transport.FrameCap:
+		return fmt.Errorf("mpi: a frame of %d bytes; 1 to %d are allowed", len(b), transport.FrameCap)
+	case e.lost[to]:
+		return nil
+	}
+	C.wp_send(e.result, C.int(to), typeFrame, 0, unsafe.Pointer(&b[0]), C.int(len(b)))
+	if e.rank == 0 {
+		e.afterSend(to)
+	} else if now := time.Now(); now.Sub(e.quiet) >= ringAfter {
+		e.lifeline.ring(0)
+		e.quiet = now
+	}
+	return e.failure()
+}
+
+// afterSend rings a worker that said that it sleeps.
+func (e *endpoint) afterSend(to int) {
+	if e.sent == nil {
+		e.sent, e.dozing = make([]uint32, e.size), make([]bool, e.size)
+	}
+	e.sent[to]++
+	if e.dozing[to] {
+		e.dozing[to] = false
+		e.lifeline.ring(to)
+	}
+}
+
+// Doze tells the root, with the number of frames that came, that this worker
+// will sleep: so the root knows whether one is still on its way. The root itself
+// needs to tell nobody, see ringAfter.
+func (e *endpoint) Doze() {
+	if e.rank == 0 || e.closed || e.lost[0] {
+		return
+	}
+	C.wp_send(e.result, 0, typeDoze, C.uint32_t(e.received), nil, 0)
+}
+
+// heardDoze notes on the root that a worker sleeps, unless it has not seen yet
+// all that was sent to it.
+func (e *endpoint) heardDoze(from int, received uint32) {
+	if e.sent == nil {
+		e.sent, e.dozing = make([]uint32, e.size), make([]bool, e.size)
+	}
+	if e.sent[from] == received {
+		e.dozing[from] = true
+		return
+	}
+	e.lifeline.ring(from)
+}
+
+func (e *endpoint) Poll(h transport.Handler) (int, error) {
+	if e.closed {
+		return 0, transport.ErrClosed
+	}
+	if e.size == 1 {
+		return 0, nil
+	}
+	r := e.result
+	C.wp_poll(r)
+	n := 0
+	for i := range int(r.frames) {
+		n += e.deliver(h, &r.frame[i])
+	}
+	for i := range int(r.done) {
+		e.chunkDone(int32(r.finished[i]))
+	}
+	if len(e.finished) > 0 {
+		n += e.complete()
+	}
+	if n == 0 && e.lifeline.ended.Load() {
+		n = e.takeLost(h)
+	}
+	return n, e.failure()
+}
+
+// deliver hands one frame over, or takes note of a doze.
+func (e *endpoint) deliver(h transport.Handler, f *C.wp_frame) int {
+	from := int(f.from)
+	if e.lost[from] || f.length < C.WP_HEADER {
+		return 0
+	}
+	frame := unsafe.Slice((*byte)(unsafe.Pointer(f.data)), int(f.length))
+	header := (*[2]uint32)(unsafe.Pointer(f.data))
+	if header[0] == typeDoze {
+		e.heardDoze(from, header[1])
+		return 0
+	}
+	if e.rank != 0 {
+		e.received++
+		e.quiet = time.Now()
+	}
+	h.Frame(from, frame[C.WP_HEADER:])
+	return 1
+}
+
+// takeLost tells of the ranks whose lifeline ended.
+func (e *endpoint) takeLost(h transport.Handler) int {
+	n := 0
+	for _, end := range e.lifeline.takeEnded() {
+		if e.lost[end.rank] {
+			continue
+		}
+		e.lost[end.rank], e.anyLost = true, true
+		C.wp_forget(C.int(end.rank))
+		e.orphan(end.rank, end.err)
+		h.Lost(end.rank, end.err)
+		n++
+	}
+	return n + e.complete()
+}
+
+// failure returns the first error of MPI since the last call.
+func (e *endpoint) failure() error {
+	code := e.result.code
+	if code == C.MPI_SUCCESS {
+		return nil
+	}
+	e.result.code = C.MPI_SUCCESS
+	return check(e.result.call, code)
+}
+
+func (e *endpoint) Close() error {
+	if e.closed {
+		return nil
+	}
+	e.closed = true
+	e.orphan(-1, transport.ErrClosed)
+	e.complete()
+	if e.lifeline != nil {
+		defer e.lifeline.close()
+	}
+	if !e.anyLost {
+		// It would wait for ever for a rank that is lost.
+		mpi.Finalize()
+	}
+	runtime.KeepAlive(e)
+	return nil
+}

@@ -1,0 +1,148 @@
+//go:build mpi
+
+package mpi
+
+// #include "fabric.h"
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+)
+
+const (
+	// chunkLen is how much of a payload one message carries.
+	chunkLen = 4 << 20
+
+	// chunksAhead is how many messages of a payload are under way at once.
+	chunksAhead = 4
+)
+
+// A transfer is a payload that is sent or received. Its chunks are messages
+// with the payload's id as tag; MPI keeps them in order.
+type transfer struct {
+	send    bool
+	peer    int
+	tag     int
+	data    []byte
+	place   int32 // in endpoint.transfers: the chunks' handle
+	next    int   // where the next chunk begins
+	started bool  // at least one chunk was: a payload of no bytes has one, too
+	flying  int   // chunks under way
+	done    func(error)
+	pin     runtime.Pinner
+}
+
+// A completion is a callback for the next Poll.
+type completion struct {
+	done func(error)
+	err  error
+}
+
+func (e *endpoint) SendPayload(to int, id uint32, data []byte, done func(error)) {
+	e.transfer(&transfer{send: true, peer: to, tag: int(id), data: data, done: done})
+}
+
+func (e *endpoint) RecvPayload(from int, id uint32, data []byte, done func(error)) {
+	e.transfer(&transfer{peer: from, tag: int(id), data: data, done: done})
+}
+
+func (e *endpoint) transfer(t *transfer) {
+	switch {
+	case e.closed:
+		e.finished = append(e.finished, completion{t.done, transport.ErrClosed})
+		return
+	case t.peer < 0 || t.peer >= e.size || t.peer == e.rank || t.tag >= transport.MaxPayloads:
+		e.finished = append(e.finished, completion{t.done, fmt.Errorf("mpi: no payload %d with rank %d of %d", t.tag, t.peer, e.size)})
+		return
+	case e.lost[t.peer]:
+		e.finished = append(e.finished, completion{t.done, errLost(t.peer)})
+		return
+	}
+	if len(t.data) > 0 {
+		t.pin.Pin(&t.data[0]) // MPI keeps the address after the call; for guest memory this does nothing
+	}
+	if n := len(e.free); n > 0 {
+		t.place, e.free = e.free[n-1], e.free[:n-1]
+		e.transfers[t.place] = t
+	} else {
+		t.place = int32(len(e.transfers))
+		e.transfers = append(e.transfers, t)
+	}
+	e.live++
+	e.startChunks(t)
+}
+
+// startChunks keeps some of the payload's messages under way.
+func (e *endpoint) startChunks(t *transfer) {
+	for t.flying < chunksAhead && (t.next < len(t.data) || !t.started) {
+		n := min(chunkLen, len(t.data)-t.next)
+		var at unsafe.Pointer
+		if n > 0 {
+			at = unsafe.Pointer(&t.data[t.next])
+		}
+		send := C.int(0)
+		if t.send {
+			send = 1
+		}
+		C.wp_chunk(e.result, send, C.int(t.peer), C.int(t.tag), at, C.int(n), C.int32_t(t.place))
+		t.next += n
+		t.flying++
+		t.started = true
+	}
+}
+
+// chunkDone takes note that a chunk has arrived or left.
+func (e *endpoint) chunkDone(place int32) {
+	t := e.transfers[place]
+	t.flying--
+	if t.done != nil { // not an orphan
+		e.startChunks(t)
+	}
+	if t.flying > 0 {
+		return
+	}
+	t.pin.Unpin()
+	e.transfers[place] = nil
+	e.free = append(e.free, place)
+	if t.done != nil {
+		e.finish(t, nil)
+	}
+}
+
+// finish queues a transfer's callback.
+func (e *endpoint) finish(t *transfer, err error) {
+	e.finished = append(e.finished, completion{t.done, err})
+	t.done = nil
+	e.live--
+}
+
+// orphan ends the transfers with a rank, or with all when rank is negative.
+// MPI may still use their memory, so it stays pinned until the chunks are
+// through, which may be never.
+func (e *endpoint) orphan(rank int, err error) {
+	for _, t := range e.transfers {
+		if t != nil && t.done != nil && (rank < 0 || t.peer == rank) {
+			e.finish(t, err)
+		}
+	}
+}
+
+// complete calls the callbacks that wait and returns how many there were.
+func (e *endpoint) complete() int {
+	n := 0
+	for len(e.finished) > 0 { // a callback may start another transfer
+		list := e.finished
+		e.finished = nil
+		for _, c := range list {
+			c.done(c.err)
+			n++
+		}
+	}
+	return n
+}
+
+func errLost(rank int) error { return fmt.Errorf("mpi: rank %d is lost", rank) }

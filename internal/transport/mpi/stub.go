@@ -1,0 +1,29 @@
+//go:build !mpi
+
+package mpi
+
+import (
+	"context"
+	"errors"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+)
+
+// Built reports whether this program has MPI.
+const Built = false
+
+// A World is the endpoint of a rank among MPI processes.
+type World interface {
+	transport.Endpoint
+
+	// LocalWorkers is how many workers share this rank's node.
+	LocalWorkers() int
+}
+
+// Version returns "": there is no MPI library in this program.
+func Version() string { return "" }
+
+// Open fails: this program was built without MPI.
+func Open(context.Context, *transport.Bell) (World, error) {
+	return nil, errors.New("mpi: built without MPI, rebuild with -tags mpi")
+}
