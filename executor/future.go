@@ -164,19 +164,22 @@ func (f *Future) claim() bool {
 	return f.state.CompareAndSwap(uint32(Pending), uint32(Running))
 }
 
-// finish resolves a running call.
-func (f *Future) finish(data []byte, err error) {
+// finish resolves a running call and reports whether somebody waited for it.
+func (f *Future) finish(data []byte, err error) bool {
 	f.data, f.err = data, err
-	f.settle(Finished)
+	return f.settle(Finished)
 }
 
 // settle makes the outcome visible and wakes who waits. The swap comes last:
 // see resolved.
-func (f *Future) settle(s State) {
+func (f *Future) settle(s State) (woken bool) {
 	f.state.Store(uint32(s))
-	if w := f.waiters.Swap(resolved); w != nil && w != resolved {
-		close(w.done)
+	w := f.waiters.Swap(resolved)
+	if w == nil || w == resolved {
+		return false
 	}
+	close(w.done)
+	return true
 }
 
 // failed returns a future that is resolved with err from the start.

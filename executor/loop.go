@@ -46,6 +46,7 @@ type loop struct {
 	sentCalls int       // since the intake was last told
 	sentBytes int64
 	awaited   int   // workers that have not said hello and are not lost
+	woke      bool  // a goroutine that waited has its result
 	stopping  bool  // shut down when nothing is left to do
 	broken    error // why the pool cannot go on
 }
@@ -86,6 +87,10 @@ func (l *loop) run() error {
 			break
 		}
 		moved += l.dispatch()
+		if l.woke {
+			l.woke = false
+			runtime.Gosched() // it is next on this P, and may have another call at once
+		}
 		now := nanotime()
 		if moved > 0 {
 			last = now

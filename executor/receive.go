@@ -81,16 +81,18 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		}
 		s.release(w, c)
 		w.calls++
+		var woken bool
 		switch {
 		case res.Failed:
-			c.finish(nil, taskError(c, w, res.Data))
+			woken = c.finish(nil, taskError(c, w, res.Data))
 		case len(res.Data) >= inlineSlab:
-			c.finish(append([]byte(nil), res.Data...), nil)
+			woken = c.finish(append([]byte(nil), res.Data...), nil)
 		default:
 			at := len(slab)
 			slab = append(slab, res.Data...)
-			c.finish(slab[at:len(slab):len(slab)], nil)
+			woken = c.finish(slab[at:len(slab):len(slab)], nil)
 		}
+		f.loop.woke = f.loop.woke || woken
 	}
 	learned.flush()
 	s.place(w)

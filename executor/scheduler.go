@@ -84,7 +84,11 @@ func (s *scheduler) place(w *worker) {
 		if w.home != nil {
 			w.home.remove(w)
 		}
-		if w.home = home; home != nil {
+		switch w.home = home; home {
+		case nil:
+		case &s.idle:
+			home.pushFront(w) // the one that worked last is awake
+		default:
 			home.pushBack(w)
 		}
 	}
@@ -111,12 +115,11 @@ func (s *scheduler) assign(give func(*worker, *Future)) int {
 			break
 		}
 		s.fill(w, give)
-		// To the back, so that workers take turns.
-		if w.home != nil {
-			w.home.remove(w)
-			w.home = nil
-		}
 		s.place(w)
+		if w.home != nil { // to the back, so that workers take turns
+			w.home.remove(w)
+			w.home.pushBack(w)
+		}
 	}
 	return before - s.queue.n
 }

@@ -79,6 +79,17 @@ func (l *workerList) pushBack(w *worker) {
 	l.tail = w
 }
 
+func (l *workerList) pushFront(w *worker) {
+	at := l.of(w)
+	at.prev, at.next = nil, l.head
+	if l.head != nil {
+		l.of(l.head).prev = w
+	} else {
+		l.tail = w
+	}
+	l.head = w
+}
+
 func (l *workerList) remove(w *worker) {
 	at := l.of(w)
 	if at.prev != nil {

@@ -19,7 +19,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -344,9 +343,18 @@ func (e *endpoint) Close() error {
 		defer e.lifeline.close()
 	}
 	if !e.anyLost {
-		// It would wait for ever for a rank that is lost.
 		mpi.Finalize()
+		return nil
 	}
-	runtime.KeepAlive(e)
+	// MPI_Finalize would wait for ever for a rank that is lost. It would also
+	// have sent what MPI still keeps for the others.
+	for end := time.Now().Add(linger); time.Now().Before(end); {
+		C.wp_poll(e.result)
+		time.Sleep(time.Millisecond)
+	}
 	return nil
 }
+
+// linger is how long a rank makes progress before it leaves without
+// MPI_Finalize.
+const linger = 50 * time.Millisecond
