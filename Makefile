@@ -1,0 +1,126 @@
+# make help lists the targets. Everything a target needs it builds or installs.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# What the benchmarks measure, and with what make bench-cmp compares.
+BENCH ?= .
+COUNT ?= 6
+PACKAGES ?= ./...
+REF ?= HEAD
+# How long each fuzz target runs.
+FUZZTIME ?= 10s
+
+GO ?= go
+# Each test package ends long before; a hang must not take the night.
+TEST := $(GO) test -timeout 8m
+LINT := bin/tools/golangci-lint
+BENCHSTAT := bin/tools/benchstat
+# The packages with code or tests that only a build with -tags mpi has.
+MPI_PACKAGES = $(shell grep -rl --include='*.go' '^//go:build mpi' . | xargs -n1 dirname | sort -u)
+
+##@ Use
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## Build bin/wasmpool: local slots, no MPI, no cgo
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/wasmpool ./cmd/wasmpool
+
+.PHONY: mpi
+mpi: ## Build bin/wasmpool-mpi, for mpirun and srun (make deps installs Open MPI)
+	@scripts/deps mpi
+	CGO_ENABLED=1 $(GO) build -trimpath -tags mpi -o bin/wasmpool-mpi ./cmd/wasmpool
+
+.PHONY: demo
+demo: build ## Draw a Julia set, count words, measure (needs Go and make only)
+	@scripts/demo
+
+.PHONY: deps
+deps: ## Install Open MPI, pkg-config, gcc and wabt, if missing (apt-get)
+	@scripts/deps
+
+##@ Develop
+
+.PHONY: test
+test: deps vet lint test-unit test-nocgo test-mpi test-examples ## Run all tests, the MPI ones at 1, 2 and 4 ranks
+	@printf '\n==== All tests passed.\n'
+
+.PHONY: check
+check: format tidy test ## Format, tidy, test, and fail if that changed a file
+	git diff --exit-code
+
+.PHONY: vet
+vet: deps ## Run go vet on every build: plain, mpi, guests
+	@printf '\n==== vet\n'
+	$(GO) vet ./...
+	$(GO) vet -tags mpi ./...
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./sdk/...
+
+.PHONY: lint
+lint: deps $(LINT) ## Run the linters of .golangci.yml on every build
+	@printf '\n==== lint\n'
+	$(LINT) run ./...
+	$(LINT) run --build-tags mpi ./...
+	GOOS=wasip1 GOARCH=wasm $(LINT) run ./sdk/...
+
+.PHONY: format
+format: $(LINT) ## Format all code
+	$(LINT) fmt ./...
+
+.PHONY: tidy
+tidy: ## Tidy go.mod and tools/go.mod
+	$(GO) mod tidy
+	$(GO) -C tools mod tidy
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no MPI, with the race detector
+	@printf '\n==== unit tests with the race detector\n'
+	CGO_ENABLED=1 $(TEST) -race ./...
+
+.PHONY: test-nocgo
+test-nocgo: ## Run the short tests of the build without cgo
+	@printf '\n==== tests of the build without cgo\n'
+	CGO_ENABLED=0 $(TEST) -short ./...
+
+.PHONY: test-mpi
+test-mpi: deps ## Run the MPI tests, at 1, 2 and 4 ranks
+	@printf '\n==== MPI tests at 1, 2 and 4 ranks\n'
+	$(TEST) -tags mpi -count 1 -p 1 $(filter-out ./examples/%,$(MPI_PACKAGES))
+
+.PHONY: test-examples
+test-examples: deps ## Run the examples, alone and under mpirun
+	@printf '\n==== examples, alone and under mpirun\n'
+	CGO_ENABLED=0 $(TEST) -count 1 ./examples/...
+	$(TEST) -tags mpi -count 1 -p 1 $(filter ./examples/%,$(MPI_PACKAGES))
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME=10s
+	scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Run the benchmarks (BENCH=pattern COUNT=6 PACKAGES=./...)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PACKAGES)
+
+.PHONY: bench-cmp
+bench-cmp: $(BENCHSTAT) ## Compare the benchmarks with those of REF=main
+	BENCH='$(BENCH)' COUNT=$(COUNT) PACKAGES='$(PACKAGES)' scripts/bench-cmp $(REF) $(CURDIR)/$(BENCHSTAT)
+
+.PHONY: clean
+clean: ## Remove what make has built
+	rm -rf bin out
+
+# The tools' versions are pinned in a module of their own, so that programs that
+# use wasmpool do not inherit them.
+$(LINT): tools/go.mod tools/go.sum
+	$(GO) -C tools build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BENCHSTAT): tools/go.mod tools/go.sum
+	$(GO) -C tools build -o ../$@ golang.org/x/perf/cmd/benchstat

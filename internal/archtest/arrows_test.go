@@ -1,0 +1,170 @@
+package archtest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Modules that several packages may import.
+const (
+	empi        = "github.com/emer/empi/v2"
+	flock       = "github.com/gofrs/flock"
+	cobra       = "github.com/spf13/cobra"
+	pflag       = "github.com/spf13/pflag"
+	progressbar = "github.com/schollz/progressbar/v3"
+	wazero      = "github.com/tetratelabs/wazero"
+	xsys        = "golang.org/x/sys"
+	xterm       = "golang.org/x/term"
+)
+
+// arrows says what each package may import besides the standard library:
+// packages of this project by their path in it, and other modules. A name also
+// stands for what lies below it. All imports point down this list.
+//
+// A package that is not here fails the test: whoever adds one says where it
+// stands.
+var arrows = []struct {
+	pkg string
+	may []string
+}{
+	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/transport/mpi", cobra, pflag, progressbar, xterm}},
+	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
+	{"bench", []string{"bench", "internal/bench", "executor", "pool", "sdk", "wasmtasks"}},
+	{"internal/bench", []string{"executor", "host", "wasmtasks", "internal/executorhook", "internal/transport", "internal/wire"}},
+	{"pool", []string{"executor"}},
+	{"executor", []string{"host", "wasmtasks", "internal/executorhook", "internal/transport", "internal/wire"}},
+	{"host", []string{"wasmtasks", "internal/abi", "internal/transport", "internal/wasmbin", "internal/wire", flock, wazero, xsys}},
+	{"wasmtasks", []string{"internal/abi", "internal/wasmbin", flock}},
+	{"sdk", []string{"internal/abi"}},
+	{"internal/executorhook", []string{"internal/transport"}},
+	{"internal/transport/mpi", []string{"internal/transport", empi}},
+	{"internal/transport/mem", []string{"internal/transport"}},
+	{"internal/transport/transporttest", []string{"internal/transport"}},
+	{"internal/transport", nil},
+	{"internal/wire", nil},
+	{"internal/wasmbin", nil},
+	{"internal/abi", nil},
+	{"internal/archtest", nil},
+	{"internal/doctest", nil},
+	{"internal/mpitest", nil},
+	{".", nil},
+}
+
+// below reports whether path is parent or lies below it.
+func below(path, parent string) bool {
+	return path == parent || strings.HasPrefix(path, parent+"/")
+}
+
+// rule returns what a package of the project may import: the entry with the
+// longest name is the one that counts.
+func rule(pkg string) (may []string, found bool) {
+	best := ""
+	for _, a := range arrows {
+		if below(pkg, a.pkg) && (!found || len(a.pkg) > len(best)) {
+			best, may, found = a.pkg, a.may, true
+		}
+	}
+	return may, found
+}
+
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	for _, v := range views {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			packages := v.list(t, "./...")
+			for path, p := range packages {
+				if pkg, own := short(path); own {
+					checkImports(t, packages, pkg, p)
+				}
+			}
+		})
+	}
+}
+
+// A guest is compiled to wasm: there, too, it carries neither cgo nor a runtime.
+func TestGuestArrows(t *testing.T) {
+	t.Parallel()
+	v := view{env: []string{"CGO_ENABLED=0", "GOOS=wasip1", "GOARCH=wasm"}}
+	for path, p := range v.list(t, "./sdk") {
+		pkg, own := short(path)
+		if !own && !p.Standard {
+			t.Errorf("sdk needs %s, want the standard library only", path)
+		}
+		if own && pkg != "sdk" && pkg != "internal/abi" {
+			t.Errorf("sdk needs %s, want internal/abi only", pkg)
+		}
+	}
+}
+
+func checkImports(t *testing.T, packages map[string]*listed, pkg string, p *listed) {
+	t.Helper()
+	may, found := rule(pkg)
+	if !found {
+		t.Errorf("package %s has no entry among the arrows", pkg)
+	}
+	for _, path := range p.Imports {
+		if path == "C" || packages[path].Standard {
+			continue
+		}
+		name := path
+		if own, ok := short(path); ok {
+			name = own
+		}
+		if !slices.ContainsFunc(may, func(m string) bool { return below(name, m) }) {
+			t.Errorf("%s imports %s, which is no arrow of the design", pkg, name)
+		}
+	}
+}
+
+// Only the MPI fabric, and the module it starts MPI with, have cgo, and only in
+// a build that asks for it.
+func TestCgo(t *testing.T) {
+	t.Parallel()
+	for _, v := range views {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for path, p := range v.list(t, "./...") {
+				if !p.Standard && len(p.CgoFiles) > 0 {
+					got = append(got, path)
+				}
+			}
+			slices.Sort(got)
+			var want []string
+			if v.tags == "mpi" {
+				want = []string{empi + "/mpi", root + "/internal/transport/mpi"}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("packages with cgo: %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// Test code stays out of programs, and out of what libraries drag in.
+func TestNoTestCode(t *testing.T) {
+	t.Parallel()
+	for path, p := range views[1].list(t, "./...") {
+		pkg, own := short(path)
+		if own && !strings.HasSuffix(pkg, "test") && slices.Contains(p.Deps, "testing") {
+			t.Errorf("%s needs the package testing", pkg)
+		}
+	}
+}
+
+// libraryModules are all that a program gets with the public packages, beside
+// itself. Each has an entry in RATIONALE.md.
+var libraryModules = []string{wazero, flock, xsys, empi}
+
+func TestLibraryDependencies(t *testing.T) {
+	t.Parallel()
+	for path, p := range views[1].list(t, "./executor", "./host", "./pool", "./sdk", "./wasmtasks") {
+		_, own := short(path)
+		allowed := slices.ContainsFunc(libraryModules, func(m string) bool { return below(path, m) })
+		if !own && !p.Standard && !allowed {
+			t.Errorf("the libraries need %s: write down why, or do without", path)
+		}
+	}
+}
