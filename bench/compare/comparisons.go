@@ -1,0 +1,153 @@
+package main
+
+// comparisons are all there are. Their goals are the promises of the project.
+var comparisons = []comparison{
+	{
+		name: "submit", title: "Submit, then all results: 8-byte calls a second, 3 ranks",
+		programs: []program{
+			our(3, "submit"),
+			{subject: "MPI in C", tool: floor, ranks: 3, args: []string{"farm_1", "farm_16", "farm_64"}},
+			peer("mpi4py", 3, nil, "submit"),
+			peer("mpi4py, backoff 0", 3, []string{"MPI4PY_FUTURES_BACKOFF=0"}, "submit"),
+			peer("mpi4py, backoff 0, Python 3.10's sleep", 3, []string{"MPI4PY_FUTURES_BACKOFF=0", "PEER_SLEEP=3.10"}, "submit"),
+			peer("mpi4py, timer slack 1 ns", 3, []string{"PEER_SLEEP=slack"}, "submit"),
+		},
+		goals: []goal{
+			{name: "Submit", unit: "calls/s", must: 400e3, aim: 1e6, derive: figure("wasmpool submit")},
+			{name: "Submit against mpi4py as it comes", unit: "×", must: 60, derive: ratio("wasmpool submit", "mpi4py submit")},
+			{name: "Submit against mpi4py tuned", unit: "×", must: 10, derive: ratio("wasmpool submit",
+				"mpi4py submit", "mpi4py, backoff 0 submit", "mpi4py, backoff 0, Python 3.10's sleep submit", "mpi4py, timer slack 1 ns submit")},
+		},
+	},
+	{
+		name: "map", title: "Map: 8-byte calls a second, 3 ranks",
+		programs: []program{
+			our(3, "map"),
+			{subject: "MPI in C", tool: floor, ranks: 3, args: []string{"farm_batch"}},
+			peer("mpi4py", 3, nil, "map_1", "map_100", "map_1000"),
+			peer("mpi4py, backoff 0", 3, []string{"MPI4PY_FUTURES_BACKOFF=0"}, "map_1000"),
+		},
+		goals: []goal{
+			{name: "Map", unit: "calls/s", must: 3e6, aim: 12e6, derive: figure("wasmpool map")},
+			{name: "Map against mpi4py's best chunk", unit: "×", must: 1, derive: ratio("wasmpool map",
+				"mpi4py map_1", "mpi4py map_100", "mpi4py map_1000", "mpi4py, backoff 0 map_1000")},
+		},
+	},
+	{
+		name: "latency", title: "Round trip of one call at a time, 2 ranks",
+		programs: []program{
+			our(2, "latency_busy,latency_busy_p99"),
+			{subject: "MPI in C", tool: floor, ranks: 2, args: []string{"ping"}},
+			peer("mpi4py", 2, nil, "latency_busy"),
+		},
+		goals: []goal{
+			{name: "busy round trip, median", unit: "µs", most: true, must: 10, aim: 4, derive: figure("wasmpool latency_busy")},
+			{name: "busy round trip, 99 %", unit: "µs", most: true, must: 50, aim: 10, derive: figure("wasmpool latency_busy_p99")},
+		},
+	},
+	{
+		name: "idle", title: "A pool that idles, 3 ranks",
+		programs: []program{
+			our(3, "latency_idle,idle_cpu_root,idle_cpu_worker"),
+			peer("mpi4py", 3, nil, "latency_idle"),
+		},
+		goals: []goal{
+			{name: "round trip after 1 s idle", unit: "µs", most: true, must: 300, aim: 60, derive: figure("wasmpool latency_idle")},
+			{name: "idle CPU, root", unit: "% of a core", most: true, must: 1, aim: 0.1, derive: figure("wasmpool idle_cpu_root")},
+			{name: "idle CPU, worker", unit: "% of a core", most: true, must: 1, aim: 0.1, derive: figure("wasmpool idle_cpu_worker")},
+		},
+	},
+	{
+		name: "echo", title: "Payloads there and back, both ways summed, 3 ranks",
+		programs: []program{
+			our(3, "echo_64KiB,echo_1MiB,echo_64MiB"),
+			{subject: "MPI in C", tool: floor, ranks: 3, args: []string{"echo_64KiB", "echo_1MiB", "echo_64MiB"}},
+			peer("mpi4py", 3, nil, "echo_64KiB", "echo_1MiB", "echo_64MiB"),
+		},
+		goals: []goal{
+			{name: "echo of 64 KiB", unit: "GB/s", must: 3, derive: figure("wasmpool echo_64KiB")},
+			{name: "echo of 1 MiB", unit: "GB/s", must: 3, derive: figure("wasmpool echo_1MiB")},
+			{name: "echo of 64 MiB", unit: "GB/s", must: 3, derive: figure("wasmpool echo_64MiB")},
+			{name: "echo of 64 KiB against MPI in C", unit: "×", must: 0.4, aim: 0.8, derive: ratio("wasmpool echo_64KiB", "MPI in C echo_64KiB")},
+			{name: "echo of 1 MiB against MPI in C", unit: "×", must: 0.4, aim: 0.8, derive: ratio("wasmpool echo_1MiB", "MPI in C echo_1MiB")},
+			{name: "echo of 64 MiB against MPI in C", unit: "×", must: 0.4, aim: 0.8, derive: ratio("wasmpool echo_64MiB", "MPI in C echo_64MiB")},
+		},
+	},
+	{
+		name: "huge", title: "One argument and result of 3 GiB, 2 ranks", once: true,
+		programs: []program{our(2, "echo_3GiB")},
+		goals:    []goal{{name: "echo of 3 GiB works", unit: "GB/s", derive: figure("wasmpool echo_3GiB")}},
+	},
+	{
+		name: "memory", title: "Memory of the root, 3 ranks", once: true,
+		programs: []program{our(3, "map_rss"), our(3, "bytes_per_future")},
+		goals: []goal{
+			{name: "a queued future, above its argument", unit: "B", most: true, must: 400, aim: 150, derive: figure("wasmpool bytes_per_future")},
+			{name: "root during Map over 10^7 inputs", unit: "MiB", most: true, must: 150, derive: figure("wasmpool map_rss")},
+		},
+	},
+	{
+		name: "scheduler", title: "The root's cost per call with 4096 workers as a multiple of that with 4",
+		programs: []program{our(0, "scheduler_ratio_4096")},
+		goals:    []goal{{name: "4096 workers against 4", unit: "×", most: true, must: 1.5, aim: 1.1, derive: figure("wasmpool scheduler_ratio_4096")}},
+	},
+	{
+		name: "many", title: "10^6 8-byte calls on 64 ranks of this machine", once: true,
+		programs: []program{{subject: "wasmpool", tool: ours, ranks: 64, args: []string{"bench", "--json", "--runs", "1", "--cases", "map"}}},
+		goals:    []goal{{name: "Map on 64 ranks completes", unit: "calls/s", derive: figure("wasmpool map")}},
+	},
+	{
+		name: "julia", title: "Julia set, rows of about 1 ms, 2 workers: rows a second, against two serial loops at once",
+		programs: []program{
+			our(3, "julia"),
+			{subject: "two serial loops", tool: ours, copies: 2, args: []string{"bench", "--json", "--cases", "julia_serial"}},
+			peer("mpi4py", 3, nil, "julia"),
+			{subject: "two serial loops of Python", tool: mpi4py, copies: 2, args: []string{"julia_serial"}},
+		},
+		goals: []goal{
+			{name: "Julia set, share of two serial loops", unit: "×", must: 0.93, aim: 0.99, derive: ratio("wasmpool julia", "two serial loops julia_serial")},
+			{name: "the same, mpi4py and Python", unit: "×", derive: ratio("mpi4py julia", "two serial loops of Python julia_serial")},
+		},
+	},
+	{
+		name: "mixed", title: "Mixed load, 1 % of calls take 100 ms and the rest 10 µs, 2 workers: calls a second",
+		programs: []program{
+			our(3, "mixed"),
+			{subject: "two serial loops", tool: ours, copies: 2, args: []string{"bench", "--json", "--runs", "3", "--cases", "mixed_serial"}},
+		},
+		goals: []goal{{name: "mixed load, share of the ideal schedule", unit: "×", must: 1 / 1.15, aim: 1 / 1.05, derive: ratio("wasmpool mixed", "two serial loops mixed_serial")}},
+	},
+	{
+		name: "start", title: "From mpirun's start to the first result, 3 ranks",
+		programs: []program{
+			{subject: "wasmpool", tool: ours, ranks: 3, timed: true, args: []string{"run", guest, "echo", "--arg", "x"}},
+			{subject: "empty MPI program", tool: floor, ranks: 3, timed: true, args: []string{"empty"}},
+			peerStart("mpi4py", 3),
+		},
+		goals: []goal{{name: "start to the first result, above an empty MPI program", unit: "ms", most: true, must: 100, aim: 40,
+			derive: minus("wasmpool start", "empty MPI program start")}},
+	},
+}
+
+// our is wasmpool bench with some cases; without MPI when ranks is 0.
+func our(ranks int, cases string) program {
+	return program{subject: "wasmpool", tool: ours, ranks: ranks, args: []string{"bench", "--json", "--cases", cases}}
+}
+
+func peer(subject string, ranks int, env []string, cases ...string) program {
+	return program{subject: subject, tool: mpi4py, ranks: ranks, args: cases, env: env}
+}
+
+func peerStart(subject string, ranks int) program {
+	p := peer(subject, ranks, nil, "first")
+	p.timed = true
+	return p
+}
+
+func comparisonNames() []string {
+	var names []string
+	for _, c := range comparisons {
+		names = append(names, c.name)
+	}
+	return names
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// An app is one run of the command.
+//
+// Under an MPI launcher every rank runs the same command line. All of them
+// check the flags, but only rank 0 reads, writes and prints; the others serve
+// the pool, or do nothing.
+type app struct {
+	in       io.Reader
+	out      io.Writer
+	err      io.Writer
+	launched bool // by an MPI launcher, or something like it
+	rank     int  // 0 when not launched
+
+	// patience is for how long another rank than 0 leaves the floor to rank 0
+	// before it exits with the same error: launchers kill all ranks as soon as
+	// one fails, rank 0 perhaps in the middle of its sentence.
+	patience time.Duration
+}
+
+// launchRank returns the rank that a launcher gave this process, if one did. It
+// is known before MPI is, and also to a build without it.
+func launchRank(getenv func(string) string) (rank int, launched bool) {
+	for _, name := range []string{"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID", "PMIX_RANK"} {
+		if rank, err := strconv.Atoi(getenv(name)); err == nil {
+			return rank, true
+		}
+	}
+	return 0, false
+}
+
+// execute runs the command and returns its exit code.
+func (a *app) execute(ctx context.Context, args []string) int {
+	cmd := a.command()
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	code := exitCode(err)
+	if ctx.Err() != nil {
+		err, code = errors.New("interrupted"), exitInterrupted
+	}
+	var own *workerError
+	if a.rank > 0 && !errors.As(err, &own) {
+		wait(ctx, a.patience)
+	} else if text := oneLine(err); text != "" {
+		fmt.Fprintln(a.err, "wasmpool:", text)
+	}
+	return code
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// command returns the command with all its subcommands.
+func (a *app) command() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "wasmpool",
+		Short: "Run WebAssembly tasks on local CPUs or on MPI ranks",
+		Long: `wasmpool runs WebAssembly tasks on the CPUs of this machine, or, under an MPI
+launcher such as mpirun or srun, on all ranks.
+
+MODULE is a .wasm file, or the folder of a Go package, which is compiled. A task
+is a function that the module exports; TASK may be left out when there is one.
+
+Exit codes: 0 all is well, 1 a call failed, 2 a usage or set-up error,
+130 interrupted.`,
+		Example: `  wasmpool init mytasks
+  wasmpool run mytasks upper --arg hello
+  wasmpool map mytasks upper --lines names.txt --out names.jsonl
+  mpirun -n 4 wasmpool-mpi map mytasks upper --lines names.txt --out names.jsonl`,
+		Args:          noSuchCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	cmd.CompletionOptions.HiddenDefaultCmd = true
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.SetFlagErrorFunc(flagError)
+	cmd.SetIn(a.in)
+	cmd.SetOut(a.out)
+	cmd.SetErr(a.err)
+	if a.rank > 0 {
+		cmd.SetOut(io.Discard) // rank 0 prints the help
+		cmd.SetErr(io.Discard)
+	}
+	cmd.AddCommand(a.runCommand(), a.mapCommand(), a.inspectCommand(), a.buildCommand(), a.initCommand(), a.versionCommand())
+	return cmd
+}
+
+// onRoot makes a command that uses no pool run once, not once per rank.
+func (a *app) onRoot(run func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if a.rank > 0 {
+			return nil
+		}
+		return run(cmd.Context(), args)
+	}
+}
+
+// isTerminal reports whether stream, one of the app's, is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

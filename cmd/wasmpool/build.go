@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+func (a *app) buildCommand() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "build DIR [-o F]",
+		Short: "Compile a task package",
+		Long: `Build compiles the Go package in DIR to WebAssembly with the go command, and
+writes the module to F. The task modules that run and map compile are the same.`,
+		Example: `  wasmpool build examples/executor/tasks -o tasks.wasm`,
+		Args:    argCount(1, 1, ""),
+	}
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the `F` to write (default: the folder's name with .wasm)")
+	cmd.RunE = a.onRoot(func(ctx context.Context, args []string) error { return a.build(ctx, args[0], out) })
+	return cmd
+}
+
+func (a *app) build(ctx context.Context, dir, out string) error {
+	m, err := wasmtasks.Build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		out = m.Name() + ".wasm"
+	}
+	if err := os.WriteFile(out, m.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("writing the module: %w", err)
+	}
+	n := len(m.Tasks())
+	fmt.Fprintf(a.err, "wasmpool: wrote %s (%s, %d %s)\n", out, formatBytes(uint64(len(m.Bytes()))), n, plural(n, "task"))
+	return nil
+}

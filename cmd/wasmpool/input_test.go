@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLineInput(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 200<<10)
+	tests := []struct {
+		name, text string
+		want       []string
+	}{
+		{"empty", "", nil},
+		{"no newline at the end", "a\nb", []string{"a", "b"}},
+		{"newline at the end", "a\nb\n", []string{"a", "b"}},
+		{"empty lines", "\n\na\n", []string{"", "", "a"}},
+		{"carriage returns", "a\r\nb\rc\r\n", []string{"a", "b\rc"}},
+		{"long lines", long + "\na\n" + long, []string{long, "a", long}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			// Read in small pieces, so that lines are cut everywhere.
+			in, err := openLines("-", iotest.HalfReader(strings.NewReader(tt.text)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, line := range slices.Collect(in.args()) { // all are still valid
+				got = append(got, string(line))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" || in.err() != nil {
+				t.Errorf("lines (-want +got), error %v:\n%s", in.err(), diff)
+			}
+			if n := countLines(strings.NewReader(tt.text)); n != int64(len(tt.want)) {
+				t.Errorf("countLines = %d, want %d", n, len(tt.want))
+			}
+		})
+	}
+}
+
+// A line may grow without touching the next one.
+func TestLineInputOwnership(t *testing.T) {
+	t.Parallel()
+	in, err := openLines("-", strings.NewReader("aa\nbb\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := slices.Collect(in.args())
+	_ = append(lines[0], "XXXX"...)
+	if got := string(lines[1]); got != "bb" {
+		t.Errorf("the second line became %q", got)
+	}
+}
+
+func TestLineInputErrors(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken pipe")
+	in, err := openLines("-", io.MultiReader(strings.NewReader("1\n2"), iotest.ErrReader(broken)), checkJSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(slices.Collect(in.args())); got != 1 || !errors.Is(in.err(), broken) {
+		t.Errorf("%d lines and %v, want 1 and %v", got, in.err(), broken)
+	}
+
+	in, err = openLines("-", strings.NewReader("{}\n\"\xff\"\n"), checkJSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(slices.Collect(in.args())); got != 1 || in.err() == nil || !strings.Contains(in.err().Error(), "line 2 of standard input: it is not JSON") {
+		t.Errorf("%d lines and %v, want 1 and that line 2 is not UTF-8", got, in.err())
+	}
+}
+
+func TestInputCountLeavesTheFileAlone(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(name, bytes.Repeat([]byte("line\n"), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, err := openLines(name, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.close()
+	if n := in.count(); n != 1000 {
+		t.Errorf("count = %d, want 1000", n)
+	}
+	if n := len(slices.Collect(in.args())); n != 1000 {
+		t.Errorf("%d lines after count, want 1000", n)
+	}
+}
+
+func TestGlob(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"a.txt", "b.go", "x/c.txt", "x/y/d.txt", "x/y/e.go", "z.txt/f.txt"} {
+		if err := writeFile(filepath.Join(dir, name), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, link := range []struct{ name, to string }{{"linked", "x"}, {"x/link.txt", "../a.txt"}, {"x/folder.txt", "y"}} {
+		if err := os.Symlink(link.to, filepath.Join(dir, link.name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		pattern string
+		want    []string
+	}{
+		{"*.txt", []string{"a.txt"}},
+		{"*", []string{"a.txt", "b.go"}},
+		{"**", []string{"a.txt", "b.go", "linked", "x/c.txt", "x/link.txt", "x/y/d.txt", "x/y/e.go", "z.txt/f.txt"}},
+		{"**/*.txt", []string{"a.txt", "x/c.txt", "x/link.txt", "x/y/d.txt", "z.txt/f.txt"}},
+		{"x/**/*.go", []string{"x/y/e.go"}},
+		{"**/y/*", []string{"x/y/d.txt", "x/y/e.go"}},
+		{"x/**/y/**/d.txt", []string{"x/y/d.txt"}},
+		{"linked/**/*.go", []string{"linked/y/e.go"}},
+		{"**/nosuch", nil},
+	}
+	for _, tt := range tests {
+		want := slices.DeleteFunc(slices.Clone(tt.want), func(name string) bool { return name == "linked" }) // a folder
+		got, err := glob(filepath.Join(dir, tt.pattern))
+		if err != nil {
+			t.Errorf("glob(%s): %v", tt.pattern, err)
+		}
+		for i, name := range got {
+			got[i], _ = filepath.Rel(dir, name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("glob(%s) (-want +got):\n%s", tt.pattern, diff)
+		}
+	}
+}
+
+func BenchmarkLineInput(b *testing.B) {
+	text := bytes.Repeat([]byte("{\"x\":1.25}\n"), 10_000)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		in, err := openLines("-", bytes.NewReader(text), checkJSON)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range in.args() {
+		}
+	}
+}

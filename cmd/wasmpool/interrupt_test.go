@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// An interrupted map writes what is done, says so, and exits with 130.
+func TestMapInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	stdin, feed := io.Pipe() // never ends by itself
+	results, stdout := io.Pipe()
+	var stderr bytes.Buffer
+	a := &app{in: stdin, out: stdout, err: &stderr}
+	code := make(chan int, 1)
+	go func() {
+		code <- a.execute(ctx, []string{"map", "testdata/tasks", "square", "--jsonl", "-", "--workers", "1"})
+		stdout.Close()
+		stdin.Close()
+	}()
+	if _, err := io.WriteString(feed, "3\n"); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(results).ReadString('\n') // it comes although more input may follow
+	if want := `{"i":0,"ok":true,"out":9}` + "\n"; line != want || err != nil {
+		t.Fatalf("the first result is %q, %v, want %q", line, err, want)
+	}
+	interrupt()
+	if got := <-code; got != exitInterrupted {
+		t.Errorf("exit code %d, want %d", got, exitInterrupted)
+	}
+	feed.Close()
+	text := stderr.String()
+	if !strings.Contains(text, "1 calls, 1 ok, 0 failed") || !strings.HasSuffix(text, "wasmpool: interrupted\n") {
+		t.Errorf("stderr is %q, want a summary and that it was interrupted", text)
+	}
+}
+
+func TestRunInterruptedBuild(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	var out, stderr bytes.Buffer
+	a := &app{in: strings.NewReader(""), out: &out, err: &stderr}
+	got := a.execute(ctx, []string{"build", "testdata/tasks", "-o", filepath.Join(t.TempDir(), "t.wasm")})
+	if got != exitInterrupted || stderr.String() != "wasmpool: interrupted\n" {
+		t.Errorf("exit code %d, stderr %q, want %d and that it was interrupted", got, &stderr, exitInterrupted)
+	}
+}

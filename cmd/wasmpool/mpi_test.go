@@ -1,0 +1,186 @@
+//go:build mpi
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wasmpool/wasmpool/internal/mpitest"
+)
+
+// A result is what a program left behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func runCmd(t *testing.T, cmd *exec.Cmd) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		t.Fatalf("%v: %v\n%s", cmd, err, &stderr)
+	}
+	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// said returns the lines on standard error that are the command's, not mpirun's.
+func (r result) said() []string {
+	var lines []string
+	for line := range strings.Lines(r.stderr) {
+		if strings.HasPrefix(line, "wasmpool: ") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+// ranks is the command built with MPI.
+type ranks struct{ program string }
+
+func (r ranks) run(t *testing.T, n int, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	return runCmd(t, mpitest.Command(ctx, t, n, r.program, args...))
+}
+
+func TestOnRanks(t *testing.T) {
+	r := ranks{mpitest.Build(t, ".")}
+	t.Run("map", r.testMap)
+	t.Run("run", r.testRun)
+	t.Run("failures", r.testFailures)
+	t.Run("setup errors", r.testSetupErrors)
+}
+
+// local runs the command in this process.
+func local(t *testing.T, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	a := &app{in: strings.NewReader(""), out: &stdout, err: &stderr}
+	code := a.execute(t.Context(), args)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// The bytes are the same on ranks as in one process, and all ranks work.
+func (r ranks) testMap(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 40 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.txt", i)), fmt.Appendf(nil, "%d", 40+i%7), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := filepath.Join(dir, "*.txt")
+	mpiOut, localOut := filepath.Join(dir, "a.jsonl"), filepath.Join(dir, "b.jsonl")
+	onRanks := r.run(t, 4, "map", "testdata/tasks", "spin", "--files", files, "--out", mpiOut, "--slots", "1")
+	alone := local(t, "map", "testdata/tasks", "spin", "--files", files, "--out", localOut)
+	if onRanks.code != 0 || alone.code != 0 {
+		t.Fatalf("exit codes %d and %d, want 0:\n%s\n%s", onRanks.code, alone.code, onRanks.stderr, alone.stderr)
+	}
+	if diff := cmp.Diff(readFile(t, localOut), readFile(t, mpiOut)); diff != "" {
+		t.Errorf("results of ranks (-local +ranks):\n%s", diff)
+	}
+	said := onRanks.said()
+	if len(said) != 1 {
+		t.Fatalf("%d lines by the command, want its summary:\n%s", len(said), onRanks.stderr)
+	}
+	_, shares, _ := strings.Cut(said[0], "; ")
+	total := 0
+	for i, share := range strings.Split(shares, ", ") {
+		var rank, calls int
+		if _, err := fmt.Sscanf(share, "rank %d: %d", &rank, &calls); err != nil || rank != i+1 || calls == 0 {
+			t.Errorf("share %d of the summary is %q, want calls of rank %d", i, share, i+1)
+		}
+		total += calls
+	}
+	if total != 40 {
+		t.Errorf("the ranks ran %d calls, want 40: %s", total, said[0])
+	}
+}
+
+// The result is printed once, and it is the workers who work.
+func (r ranks) testRun(t *testing.T) {
+	for _, n := range []int{1, 2, 3} {
+		if got := r.run(t, n, "run", "testdata/tasks", "square", "--arg", "12"); got.code != 0 || got.stdout != "144" || len(got.said()) > 0 {
+			t.Errorf("%d ranks: %+v, want 144 once", n, got)
+		}
+	}
+	for _, n := range []int{2, 3} {
+		if got := r.run(t, n, "run", "testdata/tasks", "where"); got.code != 0 || got.stdout == "0" {
+			t.Errorf("%d ranks: %+v, want that a worker rank ran it", n, got)
+		}
+	}
+	if got := r.run(t, 2, "version"); got.code != 0 || strings.Count(got.stdout, "MPI") < 1 || strings.Count(got.stdout, "wasmpool ") != 1 {
+		t.Errorf("version on 2 ranks: %+v, want it once", got)
+	}
+}
+
+// A call that fails fails alone, and the exit code tells.
+func (r ranks) testFailures(t *testing.T) {
+	tempers := filepath.Join(t.TempDir(), "tempers.txt")
+	if err := os.WriteFile(tempers, []byte("calm\nerror\npanic\ntrap\nfine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"map", "testdata/tasks", "temper", "--lines", tempers}
+	onRanks, alone := r.run(t, 3, args...), local(t, args...)
+	if onRanks.code != exitCallFailed || alone.code != exitCallFailed {
+		t.Errorf("exit codes %d and %d, want %d", onRanks.code, alone.code, exitCallFailed)
+	}
+	if diff := cmp.Diff(alone.stdout, onRanks.stdout); diff != "" || strings.Count(alone.stdout, `"ok":true`) != 2 {
+		t.Errorf("results of ranks (-local +ranks):\n%s", diff)
+	}
+}
+
+// Errors are told once, whether all ranks see them or only the root does, and
+// nothing hangs.
+func (r ranks) testSetupErrors(t *testing.T) {
+	tests := []struct{ args, want string }{
+		{"map testdata/tasks square --nonsense", "unknown flag: --nonsense"},
+		{"run testdata/tasks nosuch", `unknown task "nosuch"`},
+		{"run nosuch.wasm square", "no such file"},
+		{"map testdata/tasks square --lines nosuch", "open nosuch"},
+		{"map testdata/tasks square --files main.go --out nosuch/out", "open nosuch/out"},
+	}
+	for _, tt := range tests {
+		got := r.run(t, 3, strings.Fields(tt.args)...)
+		if said := got.said(); got.code != exitSetup || len(said) != 1 || !strings.Contains(said[0], tt.want) {
+			t.Errorf("%s: exit code %d, stderr:\n%s\nwant %d and one line with %q", tt.args, got.code, got.stderr, exitSetup, tt.want)
+		}
+	}
+}
+
+// The build without MPI refuses to be several copies.
+func TestBuildWithoutMPIOnRanks(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "wasmpool")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	got := runCmd(t, mpitest.Command(t.Context(), t, 3, program, "run", "testdata/tasks", "square", "--arg", "12"))
+	if said := got.said(); got.code != exitSetup || got.stdout != "" || len(said) != 1 || !strings.Contains(said[0], "rebuild it with -tags mpi") {
+		t.Errorf("%+v, want exit code %d and one line that says what to do", got, exitSetup)
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/internal/transport/mpi"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// poolFlags are the flags of the commands that run calls.
+type poolFlags struct {
+	workers int
+	slots   int
+	memory  byteSize
+	verbose bool
+}
+
+func (f *poolFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.IntVar(&f.workers, "workers", 0, "run `N` calls at once in this process (default: the CPUs; under MPI none, as the other ranks work)")
+	flags.IntVar(&f.slots, "slots", 0, "under MPI, run `N` calls at once on each worker rank (default: the CPUs it may use)")
+	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `size` such as 512MiB (default: 4GiB)")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show more: debug logs, and where the task of run failed")
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "root-slots" {
+			name = "workers" // what it means under MPI
+		}
+		return pflag.NormalizedName(name)
+	})
+}
+
+// check finds values that make no sense. It knows nothing but the flags, so
+// that all ranks agree.
+func (f *poolFlags) check(flags *pflag.FlagSet) error {
+	for _, name := range []string{"workers", "slots"} {
+		if n, err := flags.GetInt(name); err == nil && n < 1 && flags.Changed(name) {
+			return fmt.Errorf("--%s is %d, must be at least 1", name, n)
+		}
+	}
+	return nil
+}
+
+func (f *poolFlags) config(a *app) executor.Config {
+	level := slog.LevelInfo
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	return executor.Config{
+		RootSlots:   f.workers,
+		Slots:       f.slots,
+		MemoryLimit: uint64(f.memory),
+		Logger:      slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})),
+	}
+}
+
+// withPool runs root on rank 0 with a pool, and serves it on the other ranks.
+//
+// Whatever looks at files belongs into root: the other ranks may be on nodes
+// without them, and an error of root still ends the pool on all ranks.
+func (a *app) withPool(ctx context.Context, f *poolFlags, root func(context.Context, *executor.Executor) error) error {
+	err := executor.Run(ctx, f.config(a), root)
+	if err == nil || a.rank == 0 || !mpi.Built {
+		return err // without MPI it is the launcher's, and the same on all ranks
+	}
+	return &workerError{rank: a.rank, err: err}
+}
+
+// A target is the task that a command was told to call.
+type target struct {
+	name string
+	task wasmtasks.Task
+}
+
+// openTarget loads MODULE into the pool and finds TASK in it. The arguments are
+// the command's: MODULE, and perhaps TASK.
+func openTarget(ctx context.Context, ex *executor.Executor, args []string) (target, error) {
+	m, err := openModule(ctx, args[0])
+	if err != nil {
+		return target{}, err
+	}
+	t, err := findTarget(m, args[1:])
+	if err != nil {
+		return target{}, err
+	}
+	return t, ex.Load(m)
+}
+
+// openModule opens what MODULE names.
+func openModule(ctx context.Context, name string) (*wasmtasks.Module, error) {
+	m, err := wasmtasks.Open(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w (MODULE is a .wasm file, or the folder of a Go package)", err)
+	}
+	return m, err
+}
+
+func findTarget(m *wasmtasks.Module, names []string) (target, error) {
+	tasks := m.Tasks()
+	switch {
+	case len(tasks) == 0:
+		return target{}, fmt.Errorf("module %s exports no task (wasmpool inspect shows what it has)", m.Name())
+	case len(names) == 0 && len(tasks) == 1:
+		return target{tasks[0].Name, tasks[0]}, nil
+	case len(names) == 0:
+		return target{}, fmt.Errorf("module %s has %d tasks, name one: %s", m.Name(), len(tasks), taskNames(tasks))
+	}
+	var table wasmtasks.Table
+	if err := table.Add(m); err != nil {
+		return target{}, err
+	}
+	_, task, err := table.Lookup(names[0])
+	return target{names[0], task}, err
+}
+
+func taskNames(tasks []wasmtasks.Task) string {
+	const most = 20
+	var names []string
+	for _, t := range tasks[:min(len(tasks), most)] {
+		names = append(names, t.Name)
+	}
+	if len(tasks) > most {
+		names = append(names, "…")
+	}
+	return strings.Join(names, ", ")
+}

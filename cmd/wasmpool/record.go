@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A recordWriter makes the lines that map writes, in a buffer of its own. It
+// does without encoding/json where it can: there may be a hundred million.
+type recordWriter struct{ buf bytes.Buffer }
+
+// success returns the line of a call with a result. It is valid until the next
+// one.
+func (w *recordWriter) success(i int64, out []byte) []byte {
+	w.begin(i, true)
+	w.value(out)
+	w.buf.WriteString("}\n")
+	return w.buf.Bytes()
+}
+
+// failure returns the line of a call that failed. It is valid until the next
+// one.
+func (w *recordWriter) failure(i int64, kind, message string) []byte {
+	w.begin(i, false)
+	w.buf.WriteString(`,"error":{"kind":`)
+	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), kind))
+	w.buf.WriteString(`,"message":`)
+	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), strings.ToValidUTF8(message, "\uFFFD")))
+	w.buf.WriteString("}}\n")
+	return w.buf.Bytes()
+}
+
+func (w *recordWriter) begin(i int64, ok bool) {
+	w.buf.Reset()
+	w.buf.WriteString(`{"i":`)
+	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), i, 10))
+	w.buf.WriteString(`,"ok":`)
+	w.buf.Write(strconv.AppendBool(w.buf.AvailableBuffer(), ok))
+}
+
+// value adds a result: as JSON if it is that, else as text, else in base64.
+func (w *recordWriter) value(out []byte) {
+	if !utf8.Valid(out) {
+		w.buf.WriteString(`,"out_b64":"`)
+		w.buf.Write(base64.StdEncoding.AppendEncode(w.buf.AvailableBuffer(), out))
+		w.buf.WriteByte('"')
+		return
+	}
+	w.buf.WriteString(`,"out":`)
+	if mayBeJSON(out) && json.Compact(&w.buf, out) == nil {
+		return // Compact leaves the buffer alone when it fails
+	}
+	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), out))
+}
+
+// mayBeJSON rules out most text at a glance.
+func mayBeJSON(out []byte) bool {
+	if len(out) == 0 {
+		return false
+	}
+	switch c := out[0]; c {
+	case '{', '[', '"', '-', ' ', '\t', '\r', '\n':
+		return true
+	case 't', 'f', 'n':
+		return len(bytes.TrimSpace(out)) <= len("false")
+	default:
+		return c >= '0' && c <= '9'
+	}
+}
+
+// appendJSONString appends text, which must be UTF-8, as a JSON string.
+func appendJSONString[T string | []byte](dst []byte, text T) []byte {
+	dst = append(dst, '"')
+	plain := 0 // where the text that needs no escape begins
+	for i := range len(text) {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, text[plain:i]...)
+		dst = appendEscape(dst, c)
+		plain = i + 1
+	}
+	dst = append(dst, text[plain:]...)
+	return append(dst, '"')
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	const hex = "0123456789abcdef"
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\n':
+		return append(dst, `\n`...)
+	case '\r':
+		return append(dst, `\r`...)
+	case '\t':
+		return append(dst, `\t`...)
+	}
+	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRecordWriter(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ out, want string }{
+		{``, `{"i":7,"ok":true,"out":""}`},
+		{`12`, `{"i":7,"ok":true,"out":12}`},
+		{`-1.50e+3`, `{"i":7,"ok":true,"out":-1.50e+3}`},
+		{`12345678901234567890123`, `{"i":7,"ok":true,"out":12345678901234567890123}`},
+		{`012`, `{"i":7,"ok":true,"out":"012"}`},
+		{`1 2`, `{"i":7,"ok":true,"out":"1 2"}`},
+		{` `, `{"i":7,"ok":true,"out":" "}`},
+		{`null`, `{"i":7,"ok":true,"out":null}`},
+		{`nullable`, `{"i":7,"ok":true,"out":"nullable"}`},
+		{"[1,\n 2]\n", `{"i":7,"ok":true,"out":[1,2]}`},
+		{`{"a": "<&> \n"}`, `{"i":7,"ok":true,"out":{"a":"<&> \n"}}`},
+		{`{"a":`, `{"i":7,"ok":true,"out":"{\"a\":"}`},
+		{"\"a\xff\"", `{"i":7,"ok":true,"out_b64":"ImH/Ig=="}`},
+		{"tab\tquote\" back\\ bell\a é", `{"i":7,"ok":true,"out":"tab\tquote\" back\\ bell\u0007 é"}`},
+	}
+	var w recordWriter
+	for _, tt := range tests {
+		if diff := cmp.Diff(tt.want+"\n", string(w.success(7, []byte(tt.out)))); diff != "" {
+			t.Errorf("success(%q) (-want +got):\n%s", tt.out, diff)
+		}
+	}
+	want := `{"i":8,"ok":false,"error":{"kind":"trap","message":"a \"bad\" ` + "\uFFFD" + ` byte"}}` + "\n"
+	if diff := cmp.Diff(want, string(w.failure(8, "trap", "a \"bad\" \xff byte"))); diff != "" {
+		t.Errorf("failure (-want +got):\n%s", diff)
+	}
+}
+
+// Whatever a task returns, its line is JSON, one line, and gives it back.
+func FuzzRecordWriter(f *testing.F) {
+	for _, seed := range []string{"", "12", "{\"a\":\n1}", "a\nb", "\xff", "\u2028", " 1", "\"\\u00e9\"", "[1,"} {
+		f.Add([]byte(seed))
+	}
+	var w recordWriter
+	f.Fuzz(func(t *testing.T, out []byte) {
+		line := w.success(1, out)
+		if n := len(line); line[n-1] != '\n' || !utf8.Valid(line) {
+			t.Fatalf("%q becomes %q, which is no line of UTF-8", out, line)
+		}
+		for _, c := range line[:len(line)-1] {
+			if c < ' ' {
+				t.Fatalf("%q becomes %q, with a control character", out, line)
+			}
+		}
+		var record struct {
+			I   int             `json:"i"`
+			OK  bool            `json:"ok"`
+			Out json.RawMessage `json:"out"`
+			B64 *string         `json:"out_b64"`
+		}
+		if err := json.Unmarshal(line, &record); err != nil || record.I != 1 || !record.OK {
+			t.Fatalf("%q becomes %q, read as %+v, %v", out, line, record, err)
+		}
+		if got := decodeResult(t, record.Out, record.B64, out); !cmp.Equal(got, out) && len(got)+len(out) > 0 {
+			t.Fatalf("%q becomes %q, which means %q", out, line, got)
+		}
+	})
+}
+
+// decodeResult undoes what recordWriter does with a result, as far as it can:
+// JSON comes back compacted, so it is compared as such and want returned.
+func decodeResult(t *testing.T, out json.RawMessage, b64 *string, want []byte) []byte {
+	t.Helper()
+	var text string
+	switch {
+	case b64 != nil:
+		got, err := base64.StdEncoding.DecodeString(*b64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	case json.Valid(want):
+		var a, b any
+		if json.Unmarshal(out, &a) != nil || json.Unmarshal(want, &b) != nil || cmp.Equal(a, b) {
+			return want // also when a number is beyond float64 in both
+		}
+	case json.Unmarshal(out, &text) == nil:
+		return []byte(text)
+	}
+	return out
+}
+
+func BenchmarkRecordWriter(b *testing.B) {
+	for name, out := range map[string]string{
+		"number": "144",
+		"object": `{"words":12345,"lines":678,"longest":"incomprehensibilities"}`,
+		"text":   "the quick brown fox jumps over the lazy dog",
+	} {
+		b.Run("result="+name, func(b *testing.B) {
+			var w recordWriter
+			b.ReportAllocs()
+			for b.Loop() {
+				w.success(123456, []byte(out))
+			}
+		})
+	}
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// runFlags are the flags of run.
+type runFlags struct {
+	pool    poolFlags
+	arg     string
+	argFile string
+	hasArg  bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run MODULE [TASK] [--arg TEXT | --arg-file F]",
+		Short: "Run one call and print its result",
+		Long: `Run calls a task once and writes the bytes of its result to standard output.
+
+The argument is TEXT, the content of F, or else what standard input holds; it is
+empty when that is a terminal. A task that takes numbers (kind raw) wants them
+as a JSON array, or one bare number.`,
+		Example: `  wasmpool run examples/executor/tasks square --arg 12
+  wasmpool run add.wasm add --arg '[2, 40]'
+  wasmpool run render.wasm --arg-file scene.json >scene.png`,
+		Args: argCount(1, 2, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.hasArg = cmd.Flags().Changed("arg")
+			if f.hasArg && f.argFile != "" {
+				return errors.New("--arg and --arg-file exclude each other: give one")
+			}
+			if err := f.pool.check(cmd.Flags()); err != nil {
+				return err
+			}
+			return a.withPool(cmd.Context(), &f.pool, func(ctx context.Context, ex *executor.Executor) error {
+				return a.run(ctx, ex, args, &f)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&f.arg, "arg", "", "the argument, as `TEXT`")
+	cmd.Flags().StringVar(&f.argFile, "arg-file", "", "the file `F` with the argument")
+	f.pool.add(cmd)
+	return cmd
+}
+
+func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *runFlags) error {
+	t, err := openTarget(ctx, ex, args)
+	if err != nil {
+		return err
+	}
+	arg, err := a.argument(f, t.task)
+	if err != nil {
+		return err
+	}
+	result, err := ex.Call(ctx, t.name, arg)
+	if err != nil {
+		return a.explainCall(err, f.pool.verbose)
+	}
+	// mpirun gives rank 0 a pseudo terminal, whatever is behind it.
+	if isTerminal(a.out) && !a.launched && len(result) > 0 && !bytes.HasSuffix(result, []byte("\n")) {
+		result = append(result, '\n')
+	}
+	if _, err := a.out.Write(result); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
+}
+
+// argument returns the call's argument.
+func (a *app) argument(f *runFlags, task wasmtasks.Task) ([]byte, error) {
+	switch {
+	case f.hasArg:
+		return []byte(f.arg), nil
+	case f.argFile != "":
+		arg, err := os.ReadFile(f.argFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the argument: %w", err)
+		}
+		return arg, nil
+	case task.Kind == wasmtasks.KindRaw && len(task.Params) == 0, isTerminal(a.in):
+		return nil, nil
+	}
+	arg, err := io.ReadAll(a.in)
+	if err != nil {
+		return nil, fmt.Errorf("reading the argument from standard input: %w", err)
+	}
+	return arg, nil
+}
+
+// explainCall says how a call failed. With verbose it prints first what the
+// guest left behind.
+func (a *app) explainCall(err error, verbose bool) error {
+	var failed *executor.TaskError
+	if !errors.As(err, &failed) {
+		return &exitError{exitCallFailed, err}
+	}
+	if verbose {
+		for _, text := range []string{failed.Stderr, failed.Stack} {
+			if text != "" {
+				fmt.Fprintln(a.err, text)
+			}
+		}
+	}
+	if failed.Kind == host.KindBadModule {
+		return err // no call of it can succeed
+	}
+	return &exitError{exitCallFailed, err}
+}

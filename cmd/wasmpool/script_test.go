@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/wasmpool/wasmpool/internal/transport/mpi"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"wasmpool": main})
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir() // one for all scripts: they use the same modules
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("ROOT", root)
+			env.Setenv("TASKS", filepath.Join(root, "cmd/wasmpool/testdata/tasks"))
+			env.Setenv("TESTDATA", filepath.Join(root, "cmd/wasmpool/testdata"))
+			env.Setenv("WASMPOOL_CACHE", cache)
+			env.Setenv("GOPROXY", "off") // everything must work without a network
+			env.Setenv("GOFLAGS", "-buildvcs=false")
+			return goFolders(env)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits":    exits,
+			"fails":    fails,
+			"truncate": truncate,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "mpi" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return mpi.Built, nil
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// goFolders lets the go command of scripts use its folders of this machine.
+func goFolders(env *testscript.Env) error {
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH"} {
+		out, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			return err
+		}
+		env.Setenv(name, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// exits runs a program and checks its exit code:
+//
+//	exits 1 wasmpool run …
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code program args...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		ts.Fatalf("%v", err)
+	}
+	got := 0
+	if failed != nil {
+		got = failed.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// fails is exits for errors: nothing goes to standard output, and one line, by
+// the command, to standard error.
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	exits(ts, neg, args)
+	if out := ts.ReadFile("stdout"); out != "" {
+		ts.Fatalf("stdout is %q, want nothing", out)
+	}
+	text := ts.ReadFile("stderr")
+	if !strings.HasPrefix(text, "wasmpool: ") || strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, "\n") {
+		ts.Fatalf("stderr is %q, want one line by wasmpool", text)
+	}
+}
+
+// truncate copies the first bytes of a file:
+//
+//	truncate n from to
+func truncate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: truncate n from to")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(ts.ReadFile(args[1]))[:n], 0o644))
+}

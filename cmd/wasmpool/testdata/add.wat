@@ -1,0 +1,8 @@
+;; Raw numeric exports, which know nothing of wasmpool.
+(module
+  (func (export "add") (param i32 i32) (result i32)
+    local.get 0
+    local.get 1
+    i32.add)
+  (func (export "answer") (result i32)
+    i32.const 42))
