@@ -21,6 +21,10 @@ var (
 	// ErrNoWorkers is matched when every worker is lost.
 	ErrNoWorkers = errors.New("executor: every worker is lost")
 
+	// ErrLaunch is matched by the error of [Run] when the launcher does not fit
+	// the program. Every rank gets it.
+	ErrLaunch = errors.New("executor: the launcher does not fit the program")
+
 	// ErrWorkerLost is matched by a [TaskError] of kind lost: the workers that
 	// ran the call died.
 	ErrWorkerLost = errors.New("executor: the worker is lost")

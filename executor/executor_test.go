@@ -272,7 +272,10 @@ func TestMapStopsEarly(t *testing.T) {
 		}
 	}
 	n := 0
-	for range ex.Map(t.Context(), "echo", endless) {
+	for _, err := range ex.Map(t.Context(), "echo", endless) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n++; n == 1000 {
 			break
 		}
@@ -321,7 +324,10 @@ func TestMapPanickingInput(t *testing.T) {
 			t.Errorf("%d results, then the panic %v", n, v)
 		}
 	}()
-	for range ex.Map(t.Context(), "echo", broken) {
+	for _, err := range ex.Map(t.Context(), "echo", broken) {
+		if err != nil {
+			t.Error(err)
+		}
 		n++
 	}
 }
@@ -488,7 +494,10 @@ func TestBackpressure(t *testing.T) {
 func TestStats(t *testing.T) {
 	t.Parallel()
 	ex := open(t, executor.Config{})
-	for range ex.Map(t.Context(), "echo", numbers(100)) { //nolint:revive // the results do not matter
+	for _, err := range ex.Map(t.Context(), "echo", numbers(100)) {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	st, err := ex.Stats(t.Context())
 	if err != nil || len(st.Workers) != 1 || st.Workers[0].Calls != 100 || st.Workers[0].Slots != 2 || st.InFlight != 0 {

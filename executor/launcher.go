@@ -14,7 +14,7 @@ import (
 type launcher struct {
 	present bool
 	name    string
-	rank    int // -1 when unknown
+	rank    int
 	size    int // 0 when unknown
 }
 
@@ -40,9 +40,17 @@ func detectLauncher() (launcher, error) {
 		if l.size > 1 {
 			count = fmt.Sprintf("%d processes", l.size)
 		}
-		return l, fmt.Errorf("executor: %s started %s of a program that was built without MPI: rebuild it with -tags mpi, or start it alone", l.name, count)
+		return l, fmt.Errorf("%w: %s started %s of a program that was built without MPI: rebuild it with -tags mpi, or start it alone", ErrLaunch, l.name, count)
 	}
 	return l, nil
+}
+
+// LaunchRank returns the rank that a launcher gave this process, if one did. It
+// is known before MPI starts, and to a program without MPI, so that of many ranks
+// with the same complaint one can speak.
+func LaunchRank() (rank int, launched bool) {
+	l := readLauncher(os.Getenv)
+	return l.rank, l.present
 }
 
 func readLauncher(getenv func(string) string) launcher {
@@ -56,11 +64,11 @@ func readLauncher(getenv func(string) string) launcher {
 			size = 0
 		}
 		if v.name == "srun" && size <= 1 {
-			continue // a batch script or an interactive step, not a parallel start
+			break // a batch script or a step of one task, not a parallel start
 		}
 		return launcher{present: true, name: v.name, rank: rank, size: size}
 	}
-	return launcher{rank: -1}
+	return launcher{}
 }
 
 // ownCPUs returns how many CPUs a worker rank has for itself: those that it was

@@ -43,12 +43,11 @@ type loop struct {
 	log     *slog.Logger
 
 	touched   []*worker // workers with a frame under construction
-	sentCalls int       // since the intake was last told
-	sentBytes int64
-	awaited   int   // workers that have not said hello and are not lost
-	woke      bool  // a goroutine that waited has its result
-	stopping  bool  // shut down when nothing is left to do
-	broken    error // why the pool cannot go on
+	sentBytes int64     // since the intake was last told
+	awaited   int       // workers that have not said hello and are not lost
+	woke      bool      // a goroutine that waited has its result
+	stopping  bool      // shut down when nothing is left to do
+	broken    error     // why the pool cannot go on
 }
 
 // A fabric is an endpoint with the workers behind it.

@@ -82,8 +82,8 @@ func openWorld(ctx context.Context, l launcher, bell *transport.Bell) (mpi.World
 		return nil, fmt.Errorf("executor: starting MPI: %w", err)
 	}
 	if world.Size() == 1 && l.size > 1 {
-		return nil, errors.Join(fmt.Errorf("executor: %s started %d processes, but %s sees only itself: use the launcher that belongs to the MPI library this program is linked with",
-			l.name, l.size, mpi.Version()), world.Close())
+		return nil, errors.Join(fmt.Errorf("%w: %s started %d processes, but in each %s sees only itself: use the launcher that belongs to the MPI library this program is linked with",
+			ErrLaunch, l.name, l.size, mpi.Version()), world.Close())
 	}
 	return world, nil
 }

@@ -9,13 +9,12 @@ import (
 // A simulation runs the scheduler against workers that exist only as lists of
 // what they hold.
 type simulation struct {
-	t       testing.TB
-	s       *scheduler
-	held    map[*worker][]*Future
-	waiting int
-	done    map[*Future]int // how often each call was resolved
-	number  uint64
-	tasks   []*task
+	t      testing.TB
+	s      *scheduler
+	held   map[*worker][]*Future
+	done   map[*Future]int // how often each call was resolved
+	number uint64
+	tasks  []*task
 }
 
 func newSimulation(t testing.TB, workers, slots int) *simulation {

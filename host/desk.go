@@ -209,6 +209,6 @@ func (d *desk) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed.Store(true)
-	for d.wake() { //nolint:revive // waking is the work
+	for d.wake() {
 	}
 }

@@ -131,7 +131,7 @@ func endedKind(err error) Kind {
 	return KindHost
 }
 
-// An abort ends a call from inside an import. The import panics with it,
+// An abort ends a call from inside an import. The import is left with raise,
 // wazero recovers it and returns it as the call's error.
 type abort struct {
 	kind    Kind
@@ -140,6 +140,11 @@ type abort struct {
 }
 
 func (a *abort) Error() string { return a.message }
+
+// raise leaves an import, and the guest that called it.
+func raise(a *abort) {
+	panic(a) //nolint:forbidigo // wazero has no other way out of an import
+}
 
 // statusError explains a status other than 0. text is what the guest wrote
 // with error_write.

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
@@ -50,7 +51,8 @@ func example(ctx context.Context) error {
 	fmt.Printf("%s\n", result)
 
 	_, err = slot.Run(ctx, fail, &host.Call{Number: 2, Attempt: 1, Arg: []byte("input")})
-	if e, ok := err.(*host.Error); ok {
+	var e *host.Error
+	if errors.As(err, &e) {
 		fmt.Printf("%v: %s\n", e.Kind, e.Message)
 	}
 	return nil

@@ -134,7 +134,7 @@ func doorOpen(ctx context.Context, mod api.Module, stack []uint64) {
 	at, n := uint32(stack[0]), uint32(stack[1])
 	in.memory(mod, abi.DoorOpen, at, n)
 	if n < abi.DoorMin {
-		panic(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: a door of %d bytes is too small, it takes at least %d", abi.DoorOpen, n, abi.DoorMin)})
+		raise(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: a door of %d bytes is too small, it takes at least %d", abi.DoorOpen, n, abi.DoorMin)})
 	}
 	in.openDoor(at, n)
 }

@@ -154,7 +154,7 @@ func (in *instance) memory(mod api.Module, name string, at, n uint32) []byte {
 		in.look()
 	}
 	if uint64(at)+uint64(n) > uint64(len(in.view)) {
-		panic(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: %d bytes at %d are outside the guest's memory of %d bytes", name, n, at, len(in.view))})
+		raise(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: %d bytes at %d are outside the guest's memory of %d bytes", name, n, at, len(in.view))})
 	}
 	return in.view[at:][:n:n]
 }
@@ -211,7 +211,7 @@ func (in *instance) leave() (result []byte, ok bool) {
 func (in *instance) write(part []byte) {
 	s := in.slot
 	if uint64(len(s.out))+uint64(len(part)) > s.host.cfg.MemoryLimit {
-		panic(&abort{kind: KindMemory, message: fmt.Sprintf("the result is longer than the limit of %d bytes", s.host.cfg.MemoryLimit)})
+		raise(&abort{kind: KindMemory, message: fmt.Sprintf("the result is longer than the limit of %d bytes", s.host.cfg.MemoryLimit)})
 	}
 	s.out = append(s.out, part...)
 	s.dirty = true
@@ -220,7 +220,7 @@ func (in *instance) write(part []byte) {
 // takeArg reads a long argument straight into guest memory.
 func (in *instance) takeArg(dst []byte) {
 	if in.taken {
-		panic(&abort{kind: KindTrap, message: "import " + abi.InputRead + ": a long argument can be read whole only once"})
+		raise(&abort{kind: KindTrap, message: "import " + abi.InputRead + ": a long argument can be read whole only once"})
 	}
 	in.taken = true
 	in.readArg(dst)
@@ -230,7 +230,7 @@ func (in *instance) takeArg(dst []byte) {
 func (in *instance) fetchArg() []byte {
 	if !in.fetched {
 		if in.taken {
-			panic(&abort{kind: KindTrap, message: "import " + abi.InputRead + ": a long argument that was read whole cannot be read again"})
+			raise(&abort{kind: KindTrap, message: "import " + abi.InputRead + ": a long argument that was read whole cannot be read again"})
 		}
 		arg := make([]byte, argLen(in.call))
 		in.readArg(arg)
@@ -242,6 +242,6 @@ func (in *instance) fetchArg() []byte {
 
 func (in *instance) readArg(dst []byte) {
 	if err := in.call.ReadArg(dst); err != nil {
-		panic(&abort{kind: endedKind(err), message: fmt.Sprintf("reading the argument: %v", err), err: err})
+		raise(&abort{kind: endedKind(err), message: fmt.Sprintf("reading the argument: %v", err), err: err})
 	}
 }

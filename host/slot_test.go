@@ -509,7 +509,7 @@ func TestPrintedIsBounded(t *testing.T) {
 	if got := p.String(); len(got) != mostPrinted || !strings.HasSuffix(got, "line 9998\nline 9999\n") {
 		t.Errorf("got %d bytes that end with %q", len(got), got[len(got)-20:])
 	}
-	p.Write(bytes.Repeat([]byte("y"), 5*mostPrinted))
+	fmt.Fprintf(&p, "%s", bytes.Repeat([]byte("y"), 5*mostPrinted))
 	if got := p.String(); got != strings.Repeat("y", mostPrinted) || len(p.text) > 2*mostPrinted {
 		t.Errorf("got %d bytes, kept %d", len(got), len(p.text))
 	}
@@ -558,8 +558,8 @@ func TestParallelSlots(t *testing.T) {
 					t.Errorf("got %q, %v, want %q", result, err, want)
 				}
 				if i%50 == 0 {
-					slot.Run(context.Background(), tasks[2], &Call{Arg: []byte("goroutine")})
-					slot.Run(context.Background(), tasks[3], &Call{})
+					_, _ = slot.Run(context.Background(), tasks[2], &Call{Arg: []byte("goroutine")})
+					_, _ = slot.Run(context.Background(), tasks[3], &Call{})
 				}
 			}
 		})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,17 +28,6 @@ type app struct {
 	// before it exits with the same error: launchers kill all ranks as soon as
 	// one fails, rank 0 perhaps in the middle of its sentence.
 	patience time.Duration
-}
-
-// launchRank returns the rank that a launcher gave this process, if one did. It
-// is known before MPI is, and also to a build without it.
-func launchRank(getenv func(string) string) (rank int, launched bool) {
-	for _, name := range []string{"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID", "PMIX_RANK"} {
-		if rank, err := strconv.Atoi(getenv(name)); err == nil {
-			return rank, true
-		}
-	}
-	return 0, false
 }
 
 // execute runs the command and returns its exit code.
@@ -102,7 +90,7 @@ Exit codes: 0 all is well, 1 a call failed, 2 a usage or set-up error,
 		cmd.SetOut(io.Discard) // rank 0 prints the help
 		cmd.SetErr(io.Discard)
 	}
-	cmd.AddCommand(a.runCommand(), a.mapCommand(), a.inspectCommand(), a.buildCommand(), a.initCommand(), a.versionCommand())
+	cmd.AddCommand(a.runCommand(), a.mapCommand(), a.inspectCommand(), a.buildCommand(), a.initCommand(), a.versionCommand(), a.benchCommand())
 	return cmd
 }
 

@@ -11,29 +11,6 @@ import (
 	"github.com/wasmpool/wasmpool/executor"
 )
 
-func TestLaunchRank(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		env      map[string]string
-		want     int
-		launched bool
-	}{
-		{nil, 0, false},
-		{map[string]string{"OMPI_COMM_WORLD_RANK": "3"}, 3, true},
-		{map[string]string{"PMI_RANK": "2"}, 2, true},
-		{map[string]string{"SLURM_PROCID": "4"}, 4, true},
-		{map[string]string{"PMIX_RANK": "5"}, 5, true},
-		{map[string]string{"OMPI_COMM_WORLD_RANK": "0", "SLURM_PROCID": "1"}, 0, true}, // mpirun's daemons are srun's tasks
-		{map[string]string{"PMI_RANK": "none"}, 0, false},
-	}
-	for _, tt := range tests {
-		got, launched := launchRank(func(name string) string { return tt.env[name] })
-		if got != tt.want || launched != tt.launched {
-			t.Errorf("launchRank with %v = %d, %t, want %d, %t", tt.env, got, launched, tt.want, tt.launched)
-		}
-	}
-}
-
 // Other ranks leave errors that all have, and help, to rank 0.
 func TestOtherRanksAreSilent(t *testing.T) {
 	t.Parallel()

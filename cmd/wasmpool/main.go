@@ -8,12 +8,14 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/wasmpool/wasmpool/executor"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, patience: 5 * time.Second}
-	a.rank, a.launched = launchRank(os.Getenv)
+	a.rank, a.launched = executor.LaunchRank()
 	os.Exit(a.execute(ctx, os.Args[1:]))
 }

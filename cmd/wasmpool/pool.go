@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/wasmpool/wasmpool/executor"
-	"github.com/wasmpool/wasmpool/internal/transport/mpi"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -68,8 +67,8 @@ func (f *poolFlags) config(a *app) executor.Config {
 // without them, and an error of root still ends the pool on all ranks.
 func (a *app) withPool(ctx context.Context, f *poolFlags, root func(context.Context, *executor.Executor) error) error {
 	err := executor.Run(ctx, f.config(a), root)
-	if err == nil || a.rank == 0 || !mpi.Built {
-		return err // without MPI it is the launcher's, and the same on all ranks
+	if err == nil || a.rank == 0 || errors.Is(err, executor.ErrLaunch) {
+		return err // rank 0 says it for all
 	}
 	return &workerError{rank: a.rank, err: err}
 }

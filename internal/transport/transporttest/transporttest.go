@@ -288,13 +288,13 @@ func playClose(ctx context.Context, p *peer) error {
 		}
 	}
 	if !errors.Is(failed, transport.ErrClosed) {
-		return fmt.Errorf("a payload under way at Close ends with %v", failed)
+		return fmt.Errorf("a payload under way at Close ends with: %w", failed)
 	}
 	if err := p.ep.Send(p.partners()[0], []byte("x")); !errors.Is(err, transport.ErrClosed) {
-		return fmt.Errorf("sending after Close: %v", err)
+		return fmt.Errorf("sending after Close is no ErrClosed: %w", err)
 	}
 	if _, err := p.ep.Poll(p); !errors.Is(err, transport.ErrClosed) {
-		return fmt.Errorf("polling after Close: %v", err)
+		return fmt.Errorf("polling after Close is no ErrClosed: %w", err)
 	}
 	return nil
 }
@@ -316,7 +316,7 @@ func PlayLoss(ctx context.Context, ep transport.Endpoint, victim int, kill func(
 		return err
 	}
 	if p.lost[0] != victim || failed == nil {
-		return fmt.Errorf("lost %v, the payload ended with %v", p.lost, failed)
+		return fmt.Errorf("lost %v, the payload ended with: %w", p.lost, failed)
 	}
 	if err := ep.Send(victim, []byte("are you there?")); err != nil {
 		return fmt.Errorf("sending to the lost rank: %w", err)
