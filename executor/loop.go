@@ -16,9 +16,11 @@ import (
 // How the loop waits while there is nothing to do.
 const (
 	spin      = 100 * time.Microsecond // it polls, and lets others run
+	spinSends = 50 * time.Millisecond  // the same while something is being sent
 	firstNap  = 50 * time.Microsecond  // then it sleeps, longer each time,
-	longNap   = time.Millisecond       // up to this,
-	napsUntil = 20 * time.Millisecond  // and after so much silence until the bell rings
+	napsUntil = 4 * time.Millisecond   // for so long without listening for the bell,
+	longNap   = time.Millisecond       // then this long,
+	deepAfter = 20 * time.Millisecond  // and after so much silence until the bell rings
 	safety    = 50 * time.Millisecond  // or this has passed, while calls are in flight
 )
 
@@ -233,7 +235,7 @@ func (l *loop) balance() {
 
 // rest waits for something to happen, after so much silence.
 func (l *loop) rest(silent time.Duration) {
-	if silent < spin {
+	if silent < spin || silent < spinSends && l.pending() {
 		runtime.Gosched()
 		return
 	}
@@ -242,15 +244,15 @@ func (l *loop) rest(silent time.Duration) {
 	if !l.in.empty() {
 		return
 	}
-	switch {
-	case l.pending():
-		l.bell.Wait(firstNap)
-	case !l.sched.busy():
+	switch busy := l.sched.busy() || l.pending(); {
+	case !busy:
 		l.doze(0)
-	case silent > napsUntil:
-		l.doze(safety)
+	case silent < napsUntil:
+		transport.Nap(max(silent/8, firstNap))
+	case silent < deepAfter:
+		l.doze(longNap)
 	default:
-		l.doze(min(max(silent/4, firstNap), longNap))
+		l.doze(safety)
 	}
 }
 

@@ -11,8 +11,10 @@ const (
 	// that the way to the root and back is hidden.
 	windowTime = 2 * time.Millisecond
 
-	// windowCalls bounds the calls that one slot holds.
+	// windowCalls and windowBytes bound the calls that one slot holds, and their
+	// arguments.
 	windowCalls = 8192
+	windowBytes = 1 << 20
 
 	// firstEstimate is how long a call of a new task is taken to run. It makes
 	// the first windows small.
@@ -67,7 +69,15 @@ func (w *worker) window() int64 { return int64(w.slots) * int64(windowTime) }
 // full reports whether w holds all it should: two calls a slot, or as many
 // short ones as its window takes.
 func (w *worker) full() bool {
-	return w.inflight >= 2*w.slots && (w.load >= w.window() || w.inflight >= w.slots*windowCalls)
+	return w.inflight >= 2*w.slots &&
+		(w.load >= w.window() || w.inflight >= w.slots*windowCalls || w.bytes >= int64(w.slots)*windowBytes)
+}
+
+// hasRoom reports whether w should get more: not as soon as one call came back
+// of a full window, so that frames hold many.
+func (w *worker) hasRoom() bool {
+	return w.inflight < 2*w.slots ||
+		(w.load < w.window()*3/4 && w.inflight < w.slots*windowCalls*3/4 && w.bytes < int64(w.slots)*windowBytes*3/4)
 }
 
 // place puts w into the lists where it belongs by its load.
@@ -77,7 +87,7 @@ func (s *scheduler) place(w *worker) {
 	case w.lost:
 	case w.inflight < w.slots:
 		home = &s.idle
-	case w.inflight < 2*w.slots, w.load < w.window()*3/4 && w.inflight < w.slots*windowCalls*3/4:
+	case w.hasRoom():
 		home = &s.roomy
 	}
 	if home != w.home {

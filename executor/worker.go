@@ -15,6 +15,7 @@ type worker struct {
 	first    *Future // calls in flight, linked by next and prev
 	inflight int
 	load     int64 // nanoseconds that the calls in flight should take
+	bytes    int64 // their arguments
 	heard    int64 // when it last answered
 	calls    uint64
 	asked    bool // a take-back is under way
@@ -41,6 +42,7 @@ func (w *worker) attach(f *Future) {
 	w.first = f
 	w.inflight++
 	w.load += int64(f.estimate)
+	w.bytes += f.size
 }
 
 // detach undoes attach.
@@ -56,6 +58,7 @@ func (w *worker) detach(f *Future) {
 	f.next, f.prev = nil, nil
 	w.inflight--
 	w.load -= int64(f.estimate)
+	w.bytes -= f.size
 }
 
 // links tie a worker into a workerList.

@@ -238,7 +238,7 @@ func (s *server) sleep() {
 		return
 	}
 	if pending {
-		s.ep.Bell().Wait(tick / 10)
+		transport.Nap(tick / 20)
 		return
 	}
 	s.ep.Bell().Wait(safety)

@@ -1,5 +1,7 @@
 package main
 
+import "strconv"
+
 // comparisons are all there are. Their goals are the promises of the project.
 var comparisons = []comparison{
 	{
@@ -48,7 +50,7 @@ var comparisons = []comparison{
 	{
 		name: "idle", title: "A pool that idles, 3 ranks",
 		programs: []program{
-			our(3, "latency_idle,idle_cpu_root,idle_cpu_worker"),
+			ourRuns(3, 3, "latency_idle,idle_cpu_root,idle_cpu_worker"),
 			peer("mpi4py", 3, nil, "latency_idle"),
 		},
 		goals: []goal{
@@ -93,14 +95,14 @@ var comparisons = []comparison{
 	},
 	{
 		name: "many", title: "10^6 8-byte calls on 64 ranks of this machine", once: true,
-		programs: []program{{subject: "wasmpool", tool: ours, ranks: 64, args: []string{"bench", "--json", "--runs", "1", "--cases", "map"}}},
+		programs: []program{ourRuns(64, 1, "map")},
 		goals:    []goal{{name: "Map on 64 ranks completes", unit: "calls/s", derive: figure("wasmpool map")}},
 	},
 	{
 		name: "julia", title: "Julia set, rows of about 1 ms, 2 workers: rows a second, against two serial loops at once",
 		programs: []program{
 			our(3, "julia"),
-			{subject: "two serial loops", tool: ours, copies: 2, args: []string{"bench", "--json", "--cases", "julia_serial"}},
+			serialLoops(5, "julia_serial"),
 			peer("mpi4py", 3, nil, "julia"),
 			{subject: "two serial loops of Python", tool: mpi4py, copies: 2, args: []string{"julia_serial"}},
 		},
@@ -112,8 +114,8 @@ var comparisons = []comparison{
 	{
 		name: "mixed", title: "Mixed load, 1 % of calls take 100 ms and the rest 10 µs, 2 workers: calls a second",
 		programs: []program{
-			our(3, "mixed"),
-			{subject: "two serial loops", tool: ours, copies: 2, args: []string{"bench", "--json", "--runs", "3", "--cases", "mixed_serial"}},
+			ourRuns(3, 2, "mixed"),
+			serialLoops(2, "mixed_serial"),
 		},
 		goals: []goal{{name: "mixed load, share of the ideal schedule", unit: "×", must: 1 / 1.15, aim: 1 / 1.05, derive: ratio("wasmpool mixed", "two serial loops mixed_serial")}},
 	},
@@ -132,6 +134,21 @@ var comparisons = []comparison{
 // our is wasmpool bench with some cases; without MPI when ranks is 0.
 func our(ranks int, cases string) program {
 	return program{subject: "wasmpool", tool: ours, ranks: ranks, args: []string{"bench", "--json", "--cases", cases}}
+}
+
+// ourRuns is our with the number of runs, which is else the default.
+func ourRuns(ranks, runs int, cases string) program {
+	p := our(ranks, cases)
+	p.args = append([]string{"bench", "--runs", strconv.Itoa(runs)}, p.args[1:]...)
+	return p
+}
+
+// serialLoops is the best that two cores can do: two processes that each run
+// the calls one after the other, without a pool.
+func serialLoops(runs int, cases string) program {
+	p := ourRuns(0, runs, cases)
+	p.subject, p.copies = "two serial loops", 2
+	return p
 }
 
 func peer(subject string, ranks int, env []string, cases ...string) program {

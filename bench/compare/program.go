@@ -102,6 +102,9 @@ func (p program) runOnce(ctx context.Context, t *tools) (output, error) {
 	out := output{first: time.Since(start)}
 	out.text, err = io.ReadAll(reader)
 	if waitErr := cmd.Wait(); waitErr != nil {
+		if ctx.Err() != nil {
+			waitErr = ctx.Err()
+		}
 		const most = 500 // mpirun adds a page of its own
 		return out, fmt.Errorf("%s: %w\n%.*s", strings.Join(line, " "), waitErr, most, stderr.Bytes())
 	}

@@ -27,7 +27,7 @@ var (
 // The Julia set: rows that take 0.7 to 2 ms.
 const (
 	juliaRows       = 600
-	juliaWidth      = 4000
+	juliaWidth      = 6000
 	juliaIterations = 100
 )
 

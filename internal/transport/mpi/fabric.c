@@ -22,13 +22,19 @@ typedef struct {
 
 static list sends, chunks;
 
-// A frame that is being received. Frames are received one after the other, so
-// that those of a sender keep their order. While one is under way its arena
-// stays as it is and the next frames go to the other.
-static MPI_Request receiving = MPI_REQUEST_NULL;
-static wp_frame incoming = {.from = -1};
-static char *arenas[2];
-static int arena;
+// The frames that are being received, a ring. They are handed over in the order
+// in which they were found, so that those of a sender keep theirs; several are
+// under way at once, because a long frame takes some turns of both sides.
+typedef struct {
+	MPI_Request request;
+	wp_frame frame; // from is -1 when it must not be handed over
+} incoming;
+
+static incoming ring[WP_FRAMES];
+static unsigned head, tail; // ring[head, tail) are under way
+static unsigned given;      // ring[given, head) were handed over by the last poll
+
+static incoming *at(unsigned i) { return &ring[i % WP_FRAMES]; }
 
 static int *indices;
 static int indices_cap;
@@ -99,10 +105,11 @@ const char *wp_share(int *code, void *data, int n) {
 
 wp_result *wp_new(void) {
 	wp_result *r = calloc(1, sizeof *r);
-	arenas[0] = malloc(WP_ARENA);
-	arenas[1] = malloc(WP_ARENA);
-	if (!r || !arenas[0] || !arenas[1])
+	if (!r)
 		abort();
+	for (int i = 0; i < WP_FRAMES; i++)
+		if (!(ring[i].frame.data = malloc(WP_LONGEST)))
+			abort();
 	return r;
 }
 
@@ -176,49 +183,39 @@ static void test(list *l, int most, wp_result *r) {
 		drop_done(l, n, r);
 }
 
-// finish reports whether the incoming frame is here, and adds it to the result.
-static int finish(wp_result *r) {
-	int done = 0;
-	if (failed(r, MPI_Test(&receiving, &done, MPI_STATUS_IGNORE), "MPI_Test") || !done)
-		return 0;
-	r->frame[r->frames++] = incoming;
-	incoming.from = -1;
-	return 1;
-}
-
-// begin starts to receive the next frame at that place. It reports whether
-// there was one.
-static int begin(wp_result *r, char *place) {
+// begin starts to receive the next frame, if there is one.
+static int begin(wp_result *r) {
 	MPI_Message message;
 	MPI_Status status;
 	int found = 0, n = 0;
+	incoming *in = at(tail);
 	// Open MPI looks first and makes progress after: when nothing was found
 	// yet, look twice.
-	for (int tries = r->frames ? 1 : 2; tries > 0 && !found; tries--)
+	for (int tries = head != tail ? 1 : 2; tries > 0 && !found; tries--)
 		if (failed(r, MPI_Improbe(MPI_ANY_SOURCE, TAG_FRAME, frames, &found, &message, &status), "MPI_Improbe"))
 			return 0;
 	if (!found || failed(r, MPI_Get_count(&status, MPI_BYTE, &n), "MPI_Get_count") ||
-	    failed(r, MPI_Imrecv(place, n, MPI_BYTE, &message, &receiving), "MPI_Imrecv"))
+	    failed(r, MPI_Imrecv(in->frame.data, n, MPI_BYTE, &message, &in->request), "MPI_Imrecv"))
 		return 0;
-	incoming = (wp_frame){.data = place, .from = status.MPI_SOURCE, .length = n};
+	in->frame.from = status.MPI_SOURCE;
+	in->frame.length = n;
+	tail++;
 	return 1;
 }
 
-// receive takes in frames until there is none, one is slow, or there is no room.
+// receive hands over the frames that are here, in their order.
 static void receive(wp_result *r) {
-	if (incoming.from >= 0) {
-		if (!finish(r))
-			return;
-		arena ^= 1;
-	}
-	int used = 0;
-	while (r->frames < WP_FRAMES && used + WP_LONGEST <= WP_ARENA) {
-		if (!begin(r, arenas[arena] + used))
-			return;
-		int n = incoming.length;
-		if (!finish(r))
-			return;
-		used += (n + 7) & ~7;
+	given = head;
+	while (tail - given < WP_FRAMES && begin(r))
+		;
+	for (; head != tail; head++) {
+		int done = 0;
+		incoming *in = at(head);
+		if (in->frame.from >= 0) {
+			if (failed(r, MPI_Test(&in->request, &done, MPI_STATUS_IGNORE), "MPI_Test") || !done)
+				return;
+			r->frame[r->frames++] = in->frame;
+		}
 	}
 }
 
@@ -233,14 +230,16 @@ void wp_poll(wp_result *r) {
 }
 
 void wp_forget(int rank) {
-	if (incoming.from != rank)
-		return;
-	// The rest of the frame will never come, or must not count. MPI may still
-	// write to its place, so the arena is given up.
-	incoming.from = -1;
-	receiving = MPI_REQUEST_NULL;
-	if (!(arenas[arena] = malloc(WP_ARENA)))
-		abort();
+	for (unsigned i = head; i != tail; i++) {
+		incoming *in = at(i);
+		if (in->frame.from != rank)
+			continue;
+		// The rest of the frame will never come, or must not count. MPI may
+		// still write to its memory, so that is given up.
+		in->frame.from = -1;
+		if (!(in->frame.data = malloc(WP_LONGEST)))
+			abort();
+	}
 }
 
 int wp_error(int code, char *text) {

@@ -4,9 +4,8 @@
 
 // Limits of one crossing into C.
 enum {
-	WP_FRAMES = 64,       // frames that one poll returns
+	WP_FRAMES = 64,       // frames that one poll returns, a power of two
 	WP_DONE = 64,         // payload chunks that one poll reports
-	WP_ARENA = 1 << 20,   // bytes of frames that one poll returns
 	WP_HEADER = 8,        // transport header of a frame: its type and a count
 	WP_LONGEST = WP_HEADER + (64 << 10), // the longest frame, transport.FrameCap
 };
