@@ -64,7 +64,7 @@ var errNoTrial = errors.New("sdk: a task was called outside a pool: call the pla
 func running() *run {
 	r := current.Load()
 	if r == nil {
-		panic(errNoTrial)
+		panic(errNoTrial) //nolint:forbidigo // a task has no caller that could take an error
 	}
 	return r
 }

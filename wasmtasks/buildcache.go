@@ -95,7 +95,7 @@ func (c buildCache) lock(ctx context.Context, key string) (unlock func(), err er
 	if _, err := l.TryLockContext(ctx, lockRetry); ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	} else if err != nil {
-		return func() {}, nil
+		return func() {}, nil //nolint:nilerr // no locks here
 	}
 	return func() { _ = l.Close() }, nil
 }

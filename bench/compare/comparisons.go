@@ -126,8 +126,10 @@ var comparisons = []comparison{
 			{subject: "empty MPI program", tool: floor, ranks: 3, timed: true, args: []string{"empty"}},
 			peerStart("mpi4py", 3),
 		},
-		goals: []goal{{name: "start to the first result, above an empty MPI program", unit: "ms", most: true, must: 100, aim: 40,
-			derive: minus("wasmpool start", "empty MPI program start")}},
+		goals: []goal{{
+			name: "start to the first result, above an empty MPI program", unit: "ms", most: true, must: 100, aim: 40,
+			derive: minus("wasmpool start", "empty MPI program start"),
+		}},
 	},
 }
 

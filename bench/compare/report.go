@@ -47,7 +47,7 @@ func (r *report) series(subject string, res bench.Result) *series {
 // derive notes what the figures of a round say about the goals.
 func (r *report) derive(values round) {
 	for _, v := range r.verdicts {
-		if value, ok := v.goal.derive(values); ok {
+		if value, ok := v.derive(values); ok {
 			v.values = append(v.values, value)
 		}
 	}

@@ -103,6 +103,7 @@ func (w *instantWorld) Poll(h transport.Handler) (int, error) {
 var errNoPayloads = errors.New("bench: an instant world has no payloads")
 
 func (w *instantWorld) SendPayload(_ int, _ uint32, _ []byte, done func(error)) { done(errNoPayloads) }
+
 func (w *instantWorld) RecvPayload(_ int, _ uint32, _ []byte, done func(error)) { done(errNoPayloads) }
 
 func (w *instantWorld) Rank() int             { return 0 }

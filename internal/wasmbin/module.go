@@ -31,7 +31,7 @@ type Module struct {
 // FuncType returns the signature of a function. Imported functions come
 // first, then those the module defines.
 func (m *Module) FuncType(index uint32) (FuncType, bool) {
-	typ := index
+	var typ uint32
 	switch imported := uint32(len(m.importedFuncs)); {
 	case index < imported:
 		typ = m.importedFuncs[index]

@@ -65,13 +65,13 @@ func listen(size int, oneNode bool, bell *transport.Bell) (*lifeline, string, er
 	if oneNode {
 		host = "127.0.0.1"
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, "", fmt.Errorf("mpi: opening the lifeline: %w", err)
 	}
 	l := &lifeline{bell: bell, listener: listener, size: size, conns: make([]syscall.RawConn, size)}
 	l.card.Secret = make([]byte, secretLen)
-	rand.Read(l.card.Secret) //nolint:errcheck // it never fails
+	rand.Read(l.card.Secret)
 	l.card.Addrs, err = addresses(listener.Addr().(*net.TCPAddr), oneNode)
 	if err != nil {
 		return nil, "", errors.Join(err, listener.Close())
@@ -108,9 +108,9 @@ func addresses(at *net.TCPAddr, oneNode bool) ([]string, error) {
 
 // accept waits for all workers.
 func (l *lifeline) accept(ctx context.Context) error {
-	defer l.listener.Close()
-	stop := context.AfterFunc(ctx, func() { l.listener.Close() })
+	stop := context.AfterFunc(ctx, l.stopListening)
 	defer stop()
+	defer l.stopListening()
 	joined := make(chan error)
 	var greeting sync.WaitGroup
 	defer greeting.Wait()
@@ -143,9 +143,13 @@ func (l *lifeline) accept(ctx context.Context) error {
 			return fmt.Errorf("mpi: %d of %d workers did not connect: %w", missing, l.size-1, context.Cause(ctx))
 		}
 	}
-	l.listener.Close()
+	l.stopListening()
 	<-failed
 	return nil
+}
+
+func (l *lifeline) stopListening() {
+	_ = l.listener.Close() // closing it twice fails, which is fine
 }
 
 // greet checks who has connected.
