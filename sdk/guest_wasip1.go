@@ -47,7 +47,7 @@ var (
 
 var (
 	// kept holds the last result until the next call replaces it.
-	kept []byte
+	kept []byte //nolint:unused // holding the result is its use
 
 	// long holds the last argument that did not fit the door, to be reused.
 	long []byte

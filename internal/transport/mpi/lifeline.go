@@ -116,13 +116,13 @@ func (l *lifeline) accept(ctx context.Context) error {
 	defer greeting.Wait()
 	enough := make(chan struct{})
 	defer close(enough)
-	failed := make(chan error, 1)
+	stopped := make(chan struct{})
 	go func() {
+		defer close(stopped)
 		for {
 			conn, err := l.listener.Accept()
 			if err != nil {
-				failed <- err
-				return
+				return // stopListening was called, or the workers will be missed
 			}
 			greeting.Go(func() {
 				select {
@@ -139,12 +139,12 @@ func (l *lifeline) accept(ctx context.Context) error {
 				missing--
 			}
 		case <-ctx.Done():
-			<-failed
+			<-stopped
 			return fmt.Errorf("mpi: %d of %d workers did not connect: %w", missing, l.size-1, context.Cause(ctx))
 		}
 	}
 	l.stopListening()
-	<-failed
+	<-stopped
 	return nil
 }
 
