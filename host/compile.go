@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"sync"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
@@ -33,9 +34,17 @@ type code struct {
 	hasMemory bool
 }
 
+// readVersion makes wazero find out its own version, which it keeps in a variable
+// that no lock guards.
+var readVersion = sync.OnceFunc(func() {
+	ctx := context.Background()
+	_ = wazero.NewRuntime(ctx).Close(ctx) // nothing is in it
+})
+
 // newCode compiles wasm, or loads it from dir when it is there. An empty dir
 // stands for none.
 func newCode(ctx context.Context, wasm []byte, dir string, facts *wasmbin.Module) (*code, error) {
+	readVersion()
 	c := &code{hasMemory: len(facts.Memories) > 0}
 	cfg := wazero.NewRuntimeConfig().WithCoreFeatures(features)
 	if dir != "" {
