@@ -6,8 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"sync"
 	"strings"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
