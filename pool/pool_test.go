@@ -1,0 +1,171 @@
+package pool_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/pool"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+var tasks *wasmtasks.Module
+
+func TestMain(m *testing.M) {
+	var err error
+	tasks, err = wasmtasks.Build(context.Background(), "../executor/testdata/tasks")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// open returns a pool on a local executor with two slots.
+func open(t *testing.T) *pool.Pool {
+	t.Helper()
+	ex, err := executor.Local(executor.Config{RootSlots: 2, Modules: []*wasmtasks.Module{tasks}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := ex.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+	return pool.New(ex)
+}
+
+func TestApply(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	if got, err := p.Apply(t.Context(), "square", []byte("12")); string(got) != "144" || err != nil {
+		t.Errorf("Apply: %q, %v", got, err)
+	}
+	r := p.ApplyAsync(t.Context(), "square", []byte("3"))
+	if got, err := r.Get(t.Context()); string(got) != "9" || err != nil {
+		t.Errorf("Get: %q, %v", got, err)
+	}
+	if ok, err := r.Successful(); !ok || err != nil || !r.Ready() {
+		t.Errorf("Successful: %t, %v", ok, err)
+	}
+}
+
+func TestMap(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	var args [][]byte
+	for i := range 1000 {
+		args = append(args, fmt.Append(nil, i))
+	}
+	async := p.MapAsync(t.Context(), "echo", args)
+	got, err := p.Map(t.Context(), "echo", args)
+	if err != nil || len(got) != len(args) {
+		t.Fatalf("%d results, %v", len(got), err)
+	}
+	for i := range args {
+		if !bytes.Equal(got[i], args[i]) {
+			t.Fatalf("result %d is %q", i, got[i])
+		}
+	}
+	if got, err := async.Get(t.Context()); err != nil || len(got) != len(args) {
+		t.Errorf("MapAsync: %d results, %v", len(got), err)
+	}
+	if got, err := p.Map(t.Context(), "echo", nil); len(got) != 0 || err != nil {
+		t.Errorf("Map of nothing: %v, %v", got, err)
+	}
+}
+
+// TestMapError checks that Map returns the error of the first that fails, and
+// that Wait does not.
+func TestMapError(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	args := [][]byte{[]byte("1"), []byte("two"), []byte("three")}
+	var failed *executor.TaskError
+	if _, err := p.Map(t.Context(), "square", args); !errors.As(err, &failed) {
+		t.Errorf("Map: %v", err)
+	}
+	r := p.MapAsync(t.Context(), "square", args)
+	if err := r.Wait(t.Context()); err != nil {
+		t.Errorf("Wait: %v", err)
+	}
+	if ok, err := r.Successful(); ok || err != nil {
+		t.Errorf("Successful: %t, %v", ok, err)
+	}
+}
+
+func TestNotReady(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	r := p.ApplyAsync(t.Context(), "burn", []byte{0x80, 0x38, 1, 0, 0, 0, 0, 0}) // 80,000 thousand steps
+	if _, err := r.Successful(); !errors.Is(err, pool.ErrNotReady) {
+		t.Errorf("Successful before the result: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Get(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Get with a cancelled context: %v", err)
+	}
+	if err := r.Wait(t.Context()); err != nil {
+		t.Errorf("Wait: %v", err)
+	}
+}
+
+func TestCloseAndJoin(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	if err := p.Join(t.Context()); !errors.Is(err, pool.ErrNotClosed) {
+		t.Errorf("Join before Close: %v", err)
+	}
+	var results []*pool.AsyncResult[[]byte]
+	for i := range 100 {
+		results = append(results, p.ApplyAsync(t.Context(), "echo", fmt.Append(nil, i)))
+	}
+	p.Close()
+	p.Close()
+	if err := p.Join(t.Context()); err != nil {
+		t.Errorf("Join: %v", err)
+	}
+	for i, r := range results {
+		if !r.Ready() {
+			t.Fatalf("result %d is not ready after Join", i)
+		}
+		if got, err := r.Get(t.Context()); err != nil || string(got) != fmt.Sprint(i) {
+			t.Errorf("result %d: %q, %v", i, got, err)
+		}
+	}
+	if _, err := p.Apply(t.Context(), "echo", nil); !errors.Is(err, executor.ErrClosed) {
+		t.Errorf("Apply after Close: %v", err)
+	}
+	if _, err := p.MapAsync(t.Context(), "echo", nil).Get(t.Context()); !errors.Is(err, executor.ErrClosed) {
+		t.Errorf("MapAsync after Close: %v", err)
+	}
+}
+
+func ExampleRun() {
+	err := pool.Run(context.Background(), executor.Config{}, func(ctx context.Context, p *pool.Pool) error {
+		if err := p.Executor().Load(tasks); err != nil {
+			return err
+		}
+		squares, err := p.Map(ctx, "square", [][]byte{[]byte("3"), []byte("4")})
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s\n", squares)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output: [9 16]
+}
