@@ -1,0 +1,247 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// A cluster is an executor with workers that are goroutines, each as it would
+// be on a rank of its own, so that they can be lost.
+type cluster struct {
+	ex      *Executor
+	world   *mem.World
+	workers sync.WaitGroup
+	errs    []error // of the workers, by rank; read after workers.Wait
+}
+
+func newCluster(t *testing.T, ranks int) *cluster {
+	t.Helper()
+	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{world: mem.New(ranks), errs: make([]error, ranks)}
+	h, err := host.New(host.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	for rank := 1; rank < ranks; rank++ {
+		c.workers.Go(func() {
+			ep := c.world.Endpoint(rank)
+			c.errs[rank] = errors.Join(host.Serve(ctx, h, ep, host.ServeConfig{Rank: rank}), ep.Close())
+		})
+	}
+	root := c.world.Endpoint(0)
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	c.ex, err = open(Config{Modules: []*wasmtasks.Module{tasks}, Logger: log}.withDefaults(), root, root.Bell())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+		defer stop()
+		c.ex.Shutdown(ctx) //nolint:errcheck // the tests that care have asked before
+		cancel()           // workers that were cut off
+		c.workers.Wait()
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func number(n int) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(n)) }
+
+// TestWorkerLost kills workers in the middle of a run: every call is answered,
+// once and right.
+func TestWorkerLost(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 4)
+	const calls = 3_000
+	args := func(yield func([]byte) bool) {
+		for i := range calls {
+			switch i {
+			case calls / 3:
+				c.world.Kill(2)
+			case 2 * calls / 3:
+				c.world.Kill(1)
+			}
+			if !yield(number(i)) {
+				return
+			}
+		}
+	}
+	i := 0
+	for got, err := range c.ex.Map(t.Context(), "echo", args) {
+		if err != nil || !bytes.Equal(got, number(i)) {
+			t.Fatalf("element %d: % x, %v", i, got, err)
+		}
+		i++
+	}
+	if i != calls {
+		t.Fatalf("%d results", i)
+	}
+	st, err := c.ex.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range st.Workers {
+		if w.Lost != (w.Rank != 3) || w.Lost && w.InFlight > 0 {
+			t.Errorf("%+v", w)
+		}
+	}
+	if err := c.ex.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// TestAllWorkersLost checks that every future is resolved when nobody is left.
+func TestAllWorkersLost(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	var futures []*Future
+	for range 500 {
+		futures = append(futures, c.ex.Submit(t.Context(), "burn", number(2_000)))
+	}
+	if _, err := futures[0].Result(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.world.Kill(1)
+	c.world.Kill(2)
+	lost := 0
+	for _, f := range futures {
+		if _, err := f.Result(t.Context()); errors.Is(err, ErrNoWorkers) {
+			lost++
+		} else if err != nil {
+			t.Fatalf("a call without workers ends with %v", err)
+		}
+	}
+	if lost == 0 {
+		t.Error("no call failed")
+	}
+	if _, err := c.ex.Call(t.Context(), "echo", nil); !errors.Is(err, ErrNoWorkers) {
+		t.Errorf("a call to a broken pool: %v", err)
+	}
+	if err := c.ex.Shutdown(t.Context()); !errors.Is(err, ErrNoWorkers) {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// TestPoison checks that a call whose workers die again and again fails, and
+// does not take all of them.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, maxAttempts+3)
+	f := c.ex.Submit(t.Context(), "burn", number(150_000))
+	killed := map[int]bool{}
+	for range maxAttempts {
+		rank := 0
+		for rank == 0 { // wait until somebody runs it
+			st, err := c.ex.Stats(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range st.Workers {
+				if w.InFlight > 0 && !killed[w.Rank] {
+					rank = w.Rank
+				}
+			}
+		}
+		killed[rank] = true
+		c.world.Kill(rank)
+	}
+	_, err := f.Result(t.Context())
+	var failed *TaskError
+	if !errors.Is(err, ErrWorkerLost) || !errors.As(err, &failed) || failed.Attempt != maxAttempts {
+		t.Errorf("a call that lost %d workers: %v", maxAttempts, err)
+	}
+	if got, err := c.ex.Call(t.Context(), "square", []byte("4")); err != nil || string(got) != "16" {
+		t.Errorf("another call: %q, %v", got, err)
+	}
+}
+
+// TestRootLost checks that workers leave when the root is gone.
+func TestRootLost(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	if _, err := c.ex.Call(t.Context(), "square", []byte("4")); err != nil {
+		t.Fatal(err)
+	}
+	c.world.Kill(0)
+	c.workers.Wait()
+	for rank, err := range c.errs[1:] {
+		if !errors.Is(err, host.ErrRootLost) {
+			t.Errorf("rank %d: %v", rank+1, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.ex.Shutdown(ctx) //nolint:errcheck // nothing can be expected of it
+}
+
+// TestNonsense checks that a worker that sends what makes no sense is dropped
+// with an error that names it, and that its calls run elsewhere.
+func TestNonsense(t *testing.T) {
+	t.Parallel()
+	var good wire.Writer
+	good.Reset(wire.KindResults)
+	good.AddResult(&wire.Result{Ticket: 12345, Gen: 1})
+	for name, frame := range map[string][]byte{
+		"not a frame":           []byte("hello, root"),
+		"another version":       {99, byte(wire.KindResults), 0, 0, 0, 0, 0, 0},
+		"a frame of the root's": wire.Bare(wire.KindStop),
+		"an unknown ticket":     good.Frame(),
+		"a second hello":        append(wire.Bare(wire.KindHello), `{"slots":1}`...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			world := mem.New(3)
+			root := world.Endpoint(0)
+			var log bytes.Buffer
+			ex, err := open(Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults(), root, root.Bell())
+			if err != nil {
+				t.Fatal(err)
+			}
+			liar := world.Endpoint(2)
+			hello, err := wire.Control(wire.KindHello, wire.Hello{Host: "liar", Slots: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range [][]byte{hello, frame} {
+				if err := liar.Send(0, f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for {
+				st, err := ex.Stats(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(st.Workers) == 1 && st.Workers[0].Lost {
+					break
+				}
+			}
+			world.Kill(1)
+			if err := ex.Shutdown(t.Context()); err != nil {
+				t.Log(err) // nobody is left
+			}
+			if want := fmt.Sprintf("rank %d", 2); !bytes.Contains(log.Bytes(), []byte(want)) {
+				t.Errorf("the log does not name %s:\n%s", want, &log)
+			}
+		})
+	}
+}
