@@ -16,6 +16,7 @@ import (
 // How the loop waits while there is nothing to do.
 const (
 	spin      = 100 * time.Microsecond // it polls, and lets others run
+	spinFresh = time.Millisecond       // the same for the first call after idling
 	spinSends = 50 * time.Millisecond  // the same while something is being sent
 	firstNap  = 50 * time.Microsecond  // then it sleeps, longer each time,
 	napsUntil = 4 * time.Millisecond   // for so long without listening for the bell,
@@ -47,6 +48,7 @@ type loop struct {
 	touched   []*worker // workers with a frame under construction
 	sentBytes int64     // since the intake was last told
 	awaited   int       // workers that have not said hello and are not lost
+	fresh     bool      // it was idle: the first answer should be seen at once
 	woke      bool      // a goroutine that waited has its result
 	stopping  bool      // shut down when nothing is left to do
 	broken    error     // why the pool cannot go on
@@ -83,7 +85,10 @@ func (l *loop) run() error {
 	last := nanotime()
 	for !l.stopping || l.sched.busy() || !l.in.empty() {
 		moved := l.takeIn()
-		moved += l.poll()
+		if n := l.poll(); n > 0 {
+			moved += n
+			l.fresh = false
+		}
 		if l.broken != nil {
 			break
 		}
@@ -235,7 +240,7 @@ func (l *loop) balance() {
 
 // rest waits for something to happen, after so much silence.
 func (l *loop) rest(silent time.Duration) {
-	if silent < spin || silent < spinSends && l.pending() {
+	if silent < spin || silent < spinFresh && l.fresh || silent < spinSends && l.pending() {
 		runtime.Gosched()
 		return
 	}
@@ -247,6 +252,7 @@ func (l *loop) rest(silent time.Duration) {
 	switch busy := l.sched.busy() || l.pending(); {
 	case !busy:
 		l.doze(0)
+		l.fresh = true
 	case silent < napsUntil:
 		transport.Nap(max(silent/8, firstNap))
 	case silent < deepAfter:

@@ -7,7 +7,7 @@ enum {
 	WP_FRAMES = 64,       // frames that one poll returns, a power of two
 	WP_DONE = 64,         // payload chunks that one poll reports
 	WP_HEADER = 8,        // transport header of a frame: its type and a count
-	WP_LONGEST = WP_HEADER + (64 << 10), // the longest frame, transport.FrameCap
+	WP_LONGEST = 4 << 10, // the longest message, header included
 };
 
 typedef struct {

@@ -110,7 +110,7 @@ func (e *endpoint) start() error {
 		return err
 	}
 	e.localWorkers = int(local - rootIsLocal)
-	e.lost = make([]bool, e.size)
+	e.lost, e.pieces = make([]bool, e.size), make([][]byte, e.size)
 	e.result = C.wp_new()
 	if e.size == 1 {
 		return nil
@@ -188,7 +188,8 @@ type endpoint struct {
 
 	// Only used by the owner.
 	result    *C.wp_result
-	lost      []bool // by rank
+	lost      []bool   // by rank
+	pieces    [][]byte // by rank: the pieces of a frame that is not complete
 	anyLost   bool
 	closed    bool
 	received  uint32    // frames from the root
@@ -209,9 +210,14 @@ func (e *endpoint) Pending() bool         { return e.result.pending > 0 || e.liv
 
 // Types in a frame's transport header.
 const (
-	typeFrame = iota
-	typeDoze  // a worker is about to sleep; the count is how many frames it has received
+	typeFrame = iota // a frame, or the last piece of one
+	typePiece        // a piece of a frame, more follow
+	typeDoze         // a worker is about to sleep; the count is how many frames it has received
 )
+
+// pieceLen is how much of a frame one message carries, so that every message
+// leaves at once and a frame waits for no answer of the receiver.
+const pieceLen = transport.EagerFrame
 
 // ringAfter is how long a worker must have sent nothing to ring the root after a
 // send. The root sleeps without looking only after twice that silence, so every
@@ -228,6 +234,10 @@ func (e *endpoint) Send(to int, b []byte) error {
 		return fmt.Errorf("mpi: a frame of %d bytes; 1 to %d are allowed", len(b), transport.FrameCap)
 	case e.lost[to]:
 		return nil
+	}
+	for len(b) > pieceLen {
+		C.wp_send(e.result, C.int(to), typePiece, 0, unsafe.Pointer(&b[0]), pieceLen)
+		b = b[pieceLen:]
 	}
 	C.wp_send(e.result, C.int(to), typeFrame, 0, unsafe.Pointer(&b[0]), C.int(len(b)))
 	if e.rank == 0 {
@@ -311,14 +321,23 @@ func (e *endpoint) deliver(h transport.Handler, f *C.wp_frame) int {
 	}
 	frame := unsafe.Slice((*byte)(unsafe.Pointer(f.data)), int(f.length))
 	header := (*[2]uint32)(unsafe.Pointer(f.data))
-	if header[0] == typeDoze {
+	switch header[0] {
+	case typeDoze:
 		e.heardDoze(from, header[1])
 		return 0
+	case typePiece:
+		e.pieces[from] = append(e.pieces[from], frame[C.WP_HEADER:]...)
+		return 1
 	}
 	if e.rank != 0 {
 		e.received++
 	}
-	h.Frame(from, frame[C.WP_HEADER:])
+	frame = frame[C.WP_HEADER:]
+	if len(e.pieces[from]) > 0 {
+		frame = append(e.pieces[from], frame...)
+		e.pieces[from] = frame[:0]
+	}
+	h.Frame(from, frame)
 	return 1
 }
 
