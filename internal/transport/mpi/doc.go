@@ -8,7 +8,7 @@
 //
 // One goroutine at a time calls MPI (thread level SERIALIZED). After Open there
 // is no collective and no call that waits for a peer, since MPI reports nothing
-// when a peer dies: that is what the lifeline is for, one TCP connection from
+// when a peer dies: that is what the lifeline is for, one connection from
 // each worker to the root. Its end tells of a death; a byte on it is the
 // doorbell that wakes a rank that sleeps.
 package mpi
