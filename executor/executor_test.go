@@ -25,6 +25,9 @@ import (
 // tasks is the module in testdata/tasks.
 var tasks *wasmtasks.Module
 
+// killWorker is set by mpi_test.go.
+var killWorker func(context.Context, *executor.Executor) error
+
 // world is the executor of the ranks that the tests were started on, when they
 // run under mpirun; see TestRanks in mpi_test.go.
 var world *executor.Executor
@@ -51,6 +54,9 @@ func runOnRanks(m *testing.M) int {
 	err := executor.Run(context.Background(), executor.Config{}, func(ctx context.Context, ex *executor.Executor) error {
 		if err := buildTasks(ctx); err != nil {
 			return err
+		}
+		if os.Getenv("WASMPOOL_TEST_KILL") != "" {
+			return killWorker(ctx, ex)
 		}
 		world = ex
 		code = m.Run()

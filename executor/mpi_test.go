@@ -3,11 +3,19 @@
 package executor_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/internal/mpitest"
 )
+
+func init() { killWorker = mapAndKill }
 
 // TestRanks runs this package's tests again as the root of 1, 2 and 4 ranks.
 func TestRanks(t *testing.T) {
@@ -26,4 +34,56 @@ func TestRanks(t *testing.T) {
 			t.Logf("%s", out)
 		})
 	}
+}
+
+// TestWorkerKilled kills a worker rank with SIGKILL, under an mpirun that lets
+// the others go on: all calls are answered and the job ends.
+func TestWorkerKilled(t *testing.T) {
+	if world != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := mpitest.CommandFlags(ctx, t, 4, []string{"--enable-recovery"}, mpitest.BuildTest(t))
+	cmd.Env = append(cmd.Environ(), "WASMPOOL_TEST_RANKS=1", "WASMPOOL_TEST_KILL=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "20000 answered, worker lost: true") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// mapAndKill kills one of the workers while it maps, and checks every result.
+func mapAndKill(ctx context.Context, ex *executor.Executor) error {
+	if err := ex.Load(tasks); err != nil {
+		return err
+	}
+	i := 0
+	args := func(yield func([]byte) bool) {
+		for i := range 20_000 {
+			if i == 5_000 {
+				st, err := ex.Stats(ctx)
+				if err == nil {
+					err = syscall.Kill(st.Workers[1].PID, syscall.SIGKILL)
+				}
+				if err != nil {
+					panic(err)
+				}
+			}
+			if !yield(number(i)) {
+				return
+			}
+		}
+	}
+	for got, err := range ex.Map(ctx, "echo", args) {
+		if err != nil || !bytes.Equal(got, number(i)) {
+			return fmt.Errorf("element %d: % x, %w", i, got, err)
+		}
+		i++
+	}
+	st, err := ex.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d answered, worker lost: %t\n", i, st.Workers[1].Lost)
+	return nil
 }

@@ -19,7 +19,8 @@ import (
 //     the root has finished.
 //
 // Run returns on all ranks when root has returned and the pool is shut down:
-// nil on the workers, root's error on the root. When root returns nil, calls
+// nil on the workers, root's error on the root. On the workers ctx only bounds
+// the start: the root decides when it is over. When root returns nil, calls
 // that are still under way are waited for; when it returns an error or ctx ends,
 // they are dropped. Run is called once in a program's life under MPI.
 //
@@ -95,9 +96,14 @@ func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.World) error
 		slots = ownCPUs(world.LocalWorkers())
 	}
 	makeRoom(slots)
-	return host.Serve(ctx, h, world, host.ServeConfig{
+	// The root decides when it is over, also when all ranks get a signal.
+	err := host.Serve(context.WithoutCancel(ctx), h, world, host.ServeConfig{
 		Slots: slots, Rank: world.Rank(), Modules: cfg.Modules, Logger: cfg.Logger,
 	})
+	if err != nil {
+		world.Leave()
+	}
+	return err
 }
 
 // runRoot is what the root does.

@@ -42,6 +42,10 @@ type World interface {
 
 	// LocalWorkers is how many workers share this rank's node.
 	LocalWorkers() int
+
+	// Leave makes Close not wait for the other ranks, which then take this one
+	// for lost. The process should exit with an error after it.
+	Leave()
 }
 
 // Version describes the MPI library this program is linked with. It may be
@@ -212,6 +216,7 @@ func (e *endpoint) Pending() bool         { return e.result.pending > 0 || e.liv
 const (
 	typeFrame = iota // a frame, or the last piece of one
 	typePiece        // a piece of a frame, more follow
+	typeLoss         // a rank was lost: nobody can finalize MPI any more
 	typeDoze         // a worker is about to sleep; the count is how many frames it has received
 )
 
@@ -325,6 +330,9 @@ func (e *endpoint) deliver(h transport.Handler, f *C.wp_frame) int {
 	case typeDoze:
 		e.heardDoze(from, header[1])
 		return 0
+	case typeLoss:
+		e.anyLost = true
+		return 0
 	case typePiece:
 		e.pieces[from] = append(e.pieces[from], frame[C.WP_HEADER:]...)
 		return 1
@@ -350,11 +358,24 @@ func (e *endpoint) takeLost(h transport.Handler) int {
 		}
 		e.lost[end.rank], e.anyLost = true, true
 		C.wp_forget(C.int(end.rank))
+		e.tellLoss()
 		e.orphan(end.rank, end.err)
 		h.Lost(end.rank, end.err)
 		n++
 	}
 	return n + e.complete()
+}
+
+// tellLoss makes the root tell the workers that one of them is lost.
+func (e *endpoint) tellLoss() {
+	if e.rank != 0 {
+		return
+	}
+	for rank := 1; rank < e.size; rank++ {
+		if !e.lost[rank] {
+			C.wp_send(e.result, C.int(rank), typeLoss, 0, nil, 0)
+		}
+	}
 }
 
 // failure returns the first error of MPI since the last call.
@@ -366,6 +387,8 @@ func (e *endpoint) failure() error {
 	e.result.code = C.MPI_SUCCESS
 	return check(e.result.call, code)
 }
+
+func (e *endpoint) Leave() { e.anyLost = true }
 
 func (e *endpoint) Close() error {
 	if e.closed {

@@ -18,6 +18,10 @@ type World interface {
 
 	// LocalWorkers is how many workers share this rank's node.
 	LocalWorkers() int
+
+	// Leave makes Close not wait for the other ranks, which then take this one
+	// for lost. The process should exit with an error after it.
+	Leave()
 }
 
 // Version returns "": there is no MPI library in this program.
