@@ -40,7 +40,9 @@ func (t *servedTask) bind(ctx context.Context) (*Task, error) {
 
 // preload starts compiling a module before the root asks for it.
 func (s *server) preload(m *wasmtasks.Module) {
-	go s.host.Load(s.ctx, m) //nolint:errcheck // it is kept by the host; an error comes again with the first call
+	s.loads.Go(func() {
+		s.host.Load(s.ctx, m) //nolint:errcheck // it is kept by the host; an error comes again with the first call
+	})
 }
 
 // Frame implements [transport.Handler]: it takes in one frame of the root. The
@@ -66,7 +68,6 @@ func (s *server) handle(frame []byte) error {
 	case wire.KindTakeBack:
 		return s.handleTakeBack(body)
 	case wire.KindStop:
-		s.stop = true
 		s.desk.close()
 		s.ep.Bell().Ring()
 		return nil
@@ -87,7 +88,7 @@ func (s *server) handleModule(body []byte) error {
 	s.modules[offer.Index] = m
 	for _, known := range s.cfg.Modules {
 		if known.Digest().String() == offer.Digest {
-			go s.load(m, known)
+			s.loads.Go(func() { s.load(m, known) })
 			return nil
 		}
 	}
@@ -107,7 +108,7 @@ func (s *server) fetch(m *servedModule, offer wire.Module) error {
 			m.fail(fmt.Errorf("host: receiving module %s: %w", offer.Name, err))
 			return
 		}
-		go s.parse(m, offer, data)
+		s.loads.Go(func() { s.parse(m, offer, data) })
 	})
 	s.send(wire.KindNeed, wire.Need{Index: offer.Index, Payload: id})
 	return nil

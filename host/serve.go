@@ -67,7 +67,7 @@ func Serve(ctx context.Context, h *Host, ep transport.Endpoint, cfg ServeConfig)
 	s := &server{
 		cfg: cfg.withDefaults(), host: h, ep: ep,
 		desk: newDesk(), modules: map[uint32]*servedModule{},
-		stopped: make(chan struct{}), armed: make(chan struct{}, 1),
+		armed: make(chan struct{}, 1),
 	}
 	for id := range uint32(transport.MaxPayloads) {
 		s.payloads = append(s.payloads, id)
@@ -88,19 +88,18 @@ type server struct {
 	ctx    context.Context //nolint:containedctx // it bounds the server, which lives inside Serve
 	cancel context.CancelCauseFunc
 
-	watching sync.Mutex    // held by the goroutine that waits for frames
-	running  atomic.Int32  // slots that run a call
-	lastRun  atomic.Int64  // when a slot last ran one, nanoseconds since start
-	standing atomic.Bool   // the standby ticks
-	armed    chan struct{} // wakes the standby
-	stopped  chan struct{} // closed when the root stops the pool
+	watching sync.Mutex     // held by the goroutine that waits for frames
+	running  atomic.Int32   // slots that run a call
+	lastRun  atomic.Int64   // when a slot last ran one, nanoseconds since start
+	standing atomic.Bool    // the standby ticks
+	armed    chan struct{}  // wakes the standby
+	loads    sync.WaitGroup // goroutines that load modules
 
 	io       sync.Mutex // guards what follows, and every use of ep
 	ep       transport.Endpoint
 	modules  map[uint32]*servedModule
 	tasks    []*servedTask
 	payloads []uint32 // free payload ids
-	stop     bool
 }
 
 // run serves until the end and waits for every goroutine it started.
@@ -129,6 +128,8 @@ func (s *server) run(ctx context.Context) error {
 	s.wakeStandby()
 	<-standby
 	err := context.Cause(s.ctx)
+	s.cancel(nil) // loads that nobody waits for any more
+	s.loads.Wait()
 	if err == nil {
 		s.io.Lock()
 		defer s.io.Unlock()
