@@ -111,7 +111,11 @@ fuzz: ## Fuzz each target for FUZZTIME=10s
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## Run the benchmarks (BENCH=pattern COUNT=6 PACKAGES=./...)
+bench: deps ## Measure this pool beside raw MPI and mpi4py.futures (six minutes)
+	$(GO) run ./bench/compare
+
+.PHONY: bench-parts
+bench-parts: ## Run the parts' benchmarks (BENCH=pattern COUNT=6 PACKAGES=./...)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PACKAGES)
 
 .PHONY: bench-cmp
