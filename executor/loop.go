@@ -15,14 +15,15 @@ import (
 
 // How the loop waits while there is nothing to do.
 const (
-	spin      = 100 * time.Microsecond // it polls, and lets others run
-	spinFresh = time.Millisecond       // the same for the first call after idling
-	spinSends = 50 * time.Millisecond  // the same while something is being sent
-	firstNap  = 50 * time.Microsecond  // then it sleeps, longer each time,
-	napsUntil = 4 * time.Millisecond   // for so long without listening for the bell,
-	longNap   = time.Millisecond       // then this long,
-	deepAfter = 20 * time.Millisecond  // and after so much silence until the bell rings
-	safety    = 50 * time.Millisecond  // or this has passed, while calls are in flight
+	spin      = 100 * time.Microsecond // it polls, and lets others run; less long where that was in vain lately
+	leastSpin = 5 * time.Microsecond
+	spinFresh = time.Millisecond      // the same for the first call after idling
+	spinSends = 50 * time.Millisecond // the same while something is being sent
+	firstNap  = 50 * time.Microsecond // then it sleeps, longer each time,
+	napsUntil = 4 * time.Millisecond  // for so long without listening for the bell,
+	longNap   = time.Millisecond      // then this long,
+	deepAfter = 20 * time.Millisecond // and after so much silence until the bell rings
+	safety    = 50 * time.Millisecond // or this has passed, while calls are in flight
 )
 
 // inlineSlab is the length from which a result gets memory of its own instead
@@ -45,13 +46,15 @@ type loop struct {
 	bell    *transport.Bell
 	log     *slog.Logger
 
-	touched   []*worker // workers with a frame under construction
-	sentBytes int64     // since the intake was last told
-	awaited   int       // workers that have not said hello and are not lost
-	fresh     bool      // it was idle: the first answer should be seen at once
-	woke      bool      // a goroutine that waited has its result
-	stopping  bool      // shut down when nothing is left to do
-	broken    error     // why the pool cannot go on
+	touched   []*worker     // workers with a frame under construction
+	sentBytes int64         // since the intake was last told
+	awaited   int           // workers that have not said hello and are not lost
+	spin      time.Duration // from leastSpin to spin
+	gap       time.Duration // how long the silences beyond spin last lately
+	fresh     bool          // it was idle: the first answer should be seen at once
+	woke      bool          // a goroutine that waited has its result
+	stopping  bool          // shut down when nothing is left to do
+	broken    error         // why the pool cannot go on
 }
 
 // A fabric is an endpoint with the workers behind it.
@@ -63,7 +66,7 @@ type fabric struct {
 }
 
 func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
-	return &loop{in: in, sched: newScheduler(), bell: bell, log: log}
+	return &loop{in: in, sched: newScheduler(), bell: bell, log: log, spin: spin}
 }
 
 // addFabric makes the loop serve the workers behind ep. It is called before run.
@@ -99,6 +102,7 @@ func (l *loop) run() error {
 		}
 		now := nanotime()
 		if moved > 0 {
+			l.adapt(time.Duration(now - last))
 			last = now
 			continue
 		}
@@ -238,9 +242,20 @@ func (l *loop) balance() {
 	l.control(w, wire.KindTakeBack, wire.TakeBack{Max: min(n, wire.MaxReturned)})
 }
 
+// adapt learns from a silence that has ended: if they are short, spinning finds
+// their end at once; if they are long, it only takes CPU from the workers.
+func (l *loop) adapt(silent time.Duration) {
+	if silent < spin {
+		l.spin = min(l.spin+l.spin/4, spin)
+		return
+	}
+	l.spin = max(l.spin/4, leastSpin)
+	l.gap += (min(silent, napsUntil) - l.gap) / 4
+}
+
 // rest waits for something to happen, after so much silence.
 func (l *loop) rest(silent time.Duration) {
-	if silent < spin || silent < spinFresh && l.fresh || silent < spinSends && l.pending() {
+	if silent < l.spin || silent < spinFresh && l.fresh || silent < spinSends && l.pending() {
 		runtime.Gosched()
 		return
 	}
@@ -254,7 +269,7 @@ func (l *loop) rest(silent time.Duration) {
 		l.doze(0)
 		l.fresh = true
 	case silent < napsUntil:
-		transport.Nap(max(silent/8, firstNap))
+		transport.Nap(max(silent/8, l.gap/4, firstNap))
 	case silent < deepAfter:
 		l.doze(longNap)
 	default:
