@@ -25,7 +25,7 @@ const (
 )
 
 // programTimeout bounds one run of a program.
-const programTimeout = 2 * time.Minute
+const programTimeout = 5 * time.Minute
 
 // A program is one of those that take turns. It prints lines of JSON as
 // wasmpool bench does.
