@@ -50,6 +50,7 @@ type loop struct {
 	sentBytes int64         // since the intake was last told
 	awaited   int           // workers that have not said hello and are not lost
 	spin      time.Duration // from leastSpin to spin
+	spinner   transport.Spinner
 	gap       time.Duration // how long the silences beyond spin last lately
 	fresh     bool          // it was idle: the first answer should be seen at once
 	woke      bool          // a goroutine that waited has its result
@@ -256,7 +257,7 @@ func (l *loop) adapt(silent time.Duration) {
 // rest waits for something to happen, after so much silence.
 func (l *loop) rest(silent time.Duration) {
 	if silent < l.spin || silent < spinFresh && l.fresh || silent < spinSends && l.pending() {
-		runtime.Gosched()
+		l.spinner.Turn()
 		return
 	}
 	l.asleep.Store(true)

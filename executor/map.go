@@ -58,8 +58,8 @@ type mapping struct {
 	bytes     atomic.Int64 // arguments of the calls between the two
 	starving  atomic.Bool  // deliver waits on more
 	blocked   atomic.Bool  // feed waits on room
-	spare     atomic.Pointer[segment]
 
+	spares  chan *segment // from deliver to feed, to be used again
 	more    chan struct{} // rung when fed has grown
 	room    chan struct{} // rung when delivered has grown
 	stopped chan struct{} // closed by deliver when it leaves
@@ -77,7 +77,7 @@ type mapping struct {
 
 func newMapping(ex *Executor, t *task) *mapping {
 	return &mapping{
-		ex: ex, task: t, first: new(segment),
+		ex: ex, task: t, first: new(segment), spares: make(chan *segment, mostAhead/segmentCalls),
 		more: make(chan struct{}, 1), room: make(chan struct{}, 1),
 		stopped: make(chan struct{}), ended: make(chan struct{}),
 	}
@@ -139,8 +139,10 @@ func (m *mapping) waitRoom(ahead *int64, size int64) bool {
 
 // grow returns the segment after s.
 func (m *mapping) grow(s *segment) *segment {
-	next := m.spare.Swap(nil)
-	if next == nil {
+	var next *segment
+	select {
+	case next = <-m.spares:
+	default:
 		next = new(segment)
 	}
 	s.next.Store(next)
@@ -199,7 +201,10 @@ func (m *mapping) advance() *Future {
 		m.first, m.at = old.next.Load(), 0
 		if !m.ending {
 			old.next.Store(nil)
-			m.spare.Store(old)
+			select {
+			case m.spares <- old:
+			default:
+			}
 		}
 	}
 	f := &m.first.futures[m.at]

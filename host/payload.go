@@ -2,8 +2,8 @@ package host
 
 import (
 	"errors"
-	"runtime"
 
+	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -66,6 +66,7 @@ func (s *server) sendLong(res *wire.Result, data []byte) {
 // transport may still write to the guest's memory; the transport ends every
 // transfer, with an error when the root is lost.
 func (s *server) drive(t *transfer) error {
+	var spinner transport.Spinner
 	for {
 		moved := s.step()
 		s.io.Lock()
@@ -75,7 +76,7 @@ func (s *server) drive(t *transfer) error {
 			return err
 		}
 		if !moved {
-			runtime.Gosched()
+			spinner.Turn()
 		}
 	}
 }

@@ -57,10 +57,11 @@ func (r *runner) run() {
 		switch {
 		case r.s.desk.next(&r.current):
 			r.serve()
-		case r.s.watching.TryLock():
+		case r.s.watching.TryLock() || r.s.standby.relieve():
 			r.s.watch()
 			r.s.watching.Unlock()
 		case r.s.desk.park(r):
+			r.s.handOverWatch() // in case that who watched has just left
 			<-r.wake
 		}
 	}
@@ -76,13 +77,15 @@ func (r *runner) close() {
 // results.
 func (r *runner) serve() {
 	s := r.s
-	s.running.Add(1)
-	s.arm()
+	s.standby.begin()
 	r.begin, r.unclocked = nanotime(), 0
 	for {
 		b := r.bind()
 		if b.nanos == 0 || b.nanos > int64(longCall) {
 			s.handOverWatch()
+		}
+		if b.nanos > int64(stall) {
+			s.standby.hurry()
 		}
 		r.runCall(b)
 		if b.nanos > int64(longCall) {
@@ -92,14 +95,13 @@ func (r *runner) serve() {
 			break
 		}
 	}
-	s.lastRun.Store(nanotime())
-	s.running.Add(-1)
+	s.standby.finish()
 	s.step()
 }
 
 // handOverWatch wakes a slot to watch for frames if none does.
 func (s *server) handOverWatch() {
-	if s.cfg.Slots > 1 && s.watching.TryLock() {
+	if s.watching.TryLock() {
 		s.watching.Unlock()
 		s.desk.wakeOne()
 	}
@@ -113,6 +115,7 @@ func (r *runner) bind() *boundTask {
 	}
 	b := &r.bound[n]
 	if b.task == nil && b.err == nil {
+		r.s.standby.hurry()
 		b.task, b.err = r.current.task.bind(r.s.ctx)
 		r.begin = nanotime() // waiting for a module is not the call's time
 	}
@@ -156,6 +159,7 @@ func (r *runner) clock(b *boundTask) {
 	now := nanotime()
 	b.nanos = max((now-r.begin)/r.unclocked, 1)
 	r.begin, r.unclocked = now, 0
+	r.s.standby.beat()
 }
 
 // log sends a guest's log line to the root.

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/transport"
@@ -49,11 +47,8 @@ const (
 	// spin is how long a slot without work polls before it sleeps.
 	spin = 100 * time.Microsecond
 
-	// tick is how often the standby looks after a worker whose slots all run.
-	tick = time.Millisecond
-
-	// tickIdle is for how long the standby ticks on after the last call.
-	tickIdle = 50 * time.Millisecond
+	// sendNap is how long a worker sleeps while something it sends is under way.
+	sendNap = 50 * time.Microsecond
 
 	// safety bounds a sleep, should a ring ever be lost.
 	safety = time.Second
@@ -67,8 +62,8 @@ func Serve(ctx context.Context, h *Host, ep transport.Endpoint, cfg ServeConfig)
 	s := &server{
 		cfg: cfg.withDefaults(), host: h, ep: ep,
 		desk: newDesk(), modules: map[uint32]*servedModule{},
-		armed: make(chan struct{}, 1),
 	}
+	s.standby.init(s)
 	for id := range uint32(transport.MaxPayloads) {
 		s.payloads = append(s.payloads, id)
 	}
@@ -89,10 +84,7 @@ type server struct {
 	cancel context.CancelCauseFunc
 
 	watching sync.Mutex     // held by the goroutine that waits for frames
-	running  atomic.Int32   // slots that run a call
-	lastRun  atomic.Int64   // when a slot last ran one, nanoseconds since start
-	standing atomic.Bool    // the standby ticks
-	armed    chan struct{}  // wakes the standby
+	standby  standby        // watches while every slot computes
 	loads    sync.WaitGroup // goroutines that load modules
 
 	io       sync.Mutex // guards what follows, and every use of ep
@@ -119,14 +111,14 @@ func (s *server) run(ctx context.Context) error {
 	for range s.cfg.Slots {
 		slots.Go(newRunner(s).run)
 	}
-	standby := make(chan struct{})
+	standing := make(chan struct{})
 	go func() {
-		defer close(standby)
-		s.standby()
+		defer close(standing)
+		s.standby.run()
 	}()
 	slots.Wait()
-	s.wakeStandby()
-	<-standby
+	s.standby.end()
+	<-standing
 	err := context.Cause(s.ctx)
 	s.cancel(nil) // loads that nobody waits for any more
 	s.loads.Wait()
@@ -160,7 +152,6 @@ func (s *server) fail(err error) {
 	s.cancel(err)
 	s.desk.close()
 	s.ep.Bell().Ring()
-	s.wakeStandby()
 }
 
 // step sends what the slots have finished and takes in what has arrived. It
@@ -209,6 +200,7 @@ func (s *server) send(kind wire.Kind, v any) {
 // holds watching.
 func (s *server) watch() {
 	since := time.Now()
+	var spinner transport.Spinner
 	for !s.done() {
 		if s.step() {
 			since = time.Now()
@@ -221,73 +213,31 @@ func (s *server) watch() {
 			return
 		}
 		if time.Since(since) < spin {
-			runtime.Gosched()
+			spinner.Turn()
 			continue
 		}
-		s.sleep()
+		if s.settle() && !s.desk.waiting() && !s.done() {
+			s.ep.Bell().Wait(safety)
+		}
 		since = time.Now().Add(-spin / 2)
 	}
 }
 
-// sleep waits until something arrives.
-func (s *server) sleep() {
+// settle makes what arrives from now on ring the bell. It reports whether
+// nothing has arrived until then and nothing needs polling to leave, so that
+// the caller, who holds watching, may wait for the bell.
+func (s *server) settle() bool {
 	s.io.Lock()
 	s.ep.Doze()
 	pending := s.ep.Pending()
 	s.io.Unlock()
-	if s.step() || s.desk.waiting() || s.done() {
-		return
+	if s.step() {
+		return false
 	}
 	if pending {
-		transport.Nap(tick / 20)
-		return
+		transport.Nap(sendNap)
 	}
-	s.ep.Bell().Wait(safety)
-}
-
-// standby steps now and then while slots run calls, so that a worker that
-// computes still answers the root. It sleeps when no slot runs.
-func (s *server) standby() {
-	timer := time.NewTimer(tick)
-	defer timer.Stop()
-	for !s.done() || s.running.Load() > 0 {
-		if s.running.Load() == 0 && s.idleFor() > tickIdle {
-			s.standing.Store(false)
-			if s.running.Load() == 0 && !s.done() {
-				<-s.armed
-			}
-			s.standing.Store(true)
-			continue
-		}
-		timer.Reset(tick)
-		<-timer.C
-		if s.running.Load() > 0 {
-			s.step()
-			s.desk.wakeOne()
-		}
-		if s.ctx.Err() != nil {
-			s.desk.close()
-			return
-		}
-	}
-}
-
-// arm makes sure that the standby ticks. A slot calls it before it runs a call.
-func (s *server) arm() {
-	if !s.standing.Load() {
-		s.wakeStandby()
-	}
-}
-
-func (s *server) wakeStandby() {
-	select {
-	case s.armed <- struct{}{}:
-	default:
-	}
-}
-
-func (s *server) idleFor() time.Duration {
-	return time.Duration(nanotime() - s.lastRun.Load())
+	return !pending
 }
 
 // start is what nanotime counts from.

@@ -2,6 +2,11 @@
 
 package transport
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 func nap(d time.Duration) { time.Sleep(d) }
+
+func yield() { runtime.Gosched() }

@@ -2,7 +2,6 @@
 
 #include "fabric.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,8 +224,6 @@ void wp_poll(wp_result *r) {
 	test(&chunks, WP_DONE, r);
 	receive(r);
 	r->pending = sends.n;
-	if (!r->frames && !r->done)
-		sched_yield();
 }
 
 void wp_forget(int rank) {

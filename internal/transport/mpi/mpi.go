@@ -93,7 +93,7 @@ func openOnce(ctx context.Context, bell *transport.Bell) (*endpoint, error) {
 // start initializes MPI, makes the communicators and tells all ranks how to
 // reach the root. Here, and only here, there are collectives.
 func (e *endpoint) start() error {
-	preferCopying()
+	prefer()
 	mpi.LogErrors = false // empi would write to the global log
 	// empi's Init asks for no thread level and its InitThreadSafe demands
 	// MULTIPLE; this transport needs SERIALIZED, so it starts MPI itself.
@@ -125,14 +125,24 @@ func (e *endpoint) start() error {
 	return e.shareAddress(int(local) == e.size)
 }
 
-// preferCopying makes Open MPI move long messages between the ranks of a node
-// through shared memory, not by reading each other's memory, unless the
-// environment chooses: that was two to four times as fast where it was measured,
-// and a receive from a process that has died does not hang. See RATIONALE.md.
-func preferCopying() {
-	const name = "OMPI_MCA_btl_vader_single_copy_mechanism"
-	if os.Getenv(name) == "" {
-		os.Setenv(name, "none") //nolint:errcheck // the default works, too
+// preferences are settings of Open MPI that suit this transport. The environment
+// may choose others. See RATIONALE.md.
+var preferences = map[string]string{
+	// Long messages between the ranks of a node go through shared memory, not by
+	// reading each other's memory: that was two to four times as fast where it was
+	// measured, and a receive from a process that has died does not hang.
+	"OMPI_MCA_btl_vader_single_copy_mechanism": "none",
+
+	// On a node with more ranks than CPUs, Open MPI would give up the CPU in
+	// each probe that finds nothing. Here the poller decides when to.
+	"OMPI_MCA_mpi_yield_when_idle": "0",
+}
+
+func prefer() {
+	for name, value := range preferences {
+		if os.Getenv(name) == "" {
+			os.Setenv(name, value) //nolint:errcheck // the default works, too
+		}
 	}
 }
 
