@@ -38,7 +38,7 @@ const longestResult = 1 << 32
 // in run.
 type loop struct {
 	asleep atomic.Bool // it must be woken
-	hungry atomic.Bool // workers have room and no call waits; Map takes it back
+	hunger hunger
 
 	in      *intake
 	sched   *scheduler
@@ -153,9 +153,7 @@ func (l *loop) dispatch() int {
 		}
 	}
 	l.balance()
-	if hungry := l.sched.hungry(); hungry != l.hungry.Load() {
-		l.hungry.Store(hungry)
-	}
+	l.hunger.feel(l.sched.hungry())
 	return n
 }
 
@@ -270,7 +268,8 @@ func (l *loop) rest(silent time.Duration) {
 		l.doze(0)
 		l.fresh = true
 	case silent < napsUntil:
-		transport.Nap(max(silent/8, l.gap/4, firstNap))
+		slack := min(time.Duration(l.sched.slack()/2), longNap)
+		transport.Nap(max(silent/8, l.gap/4, slack, firstNap))
 	case silent < deepAfter:
 		l.doze(longNap)
 	default:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"sync/atomic"
-	"time"
 )
 
 const (
@@ -57,7 +56,8 @@ type mapping struct {
 	delivered atomic.Int64
 	bytes     atomic.Int64 // arguments of the calls between the two
 	starving  atomic.Bool  // deliver waits on more
-	blocked   atomic.Bool  // feed waits on room
+	blocked   atomic.Bool  // feed waits on room,
+	resume    atomic.Int64 // until so many are delivered
 
 	spares  chan *segment // from deliver to feed, to be used again
 	more    chan struct{} // rung when fed has grown
@@ -86,6 +86,8 @@ func newMapping(ex *Executor, t *task) *mapping {
 // feed submits a call for each argument, as far ahead as is useful.
 func (m *mapping) feed(args iter.Seq[[]byte], s *segment) {
 	defer close(m.ended)
+	m.ex.loop.hunger.join(m.room)
+	defer m.ex.loop.hunger.leave(m.room)
 	defer func() { m.panicked = recover() }()
 	ahead, at := int64(firstAhead), 0
 	for arg := range args {
@@ -118,23 +120,36 @@ func (m *mapping) waitRoom(ahead *int64, size int64) bool {
 			return false
 		default:
 		}
-		open := m.fed.Load() - m.delivered.Load()
-		fits := open == 0 || m.bytes.Load()+size <= aheadBytes
-		if open < *ahead && fits {
+		if m.hasRoom(ahead, size) {
 			return true
 		}
-		if fits && *ahead < mostAhead && m.ex.loop.hungry.CompareAndSwap(true, false) {
-			*ahead *= 2 // once for each time that the loop found all calls taken
-			continue
-		}
+		// Once the limit is reached a good part of it must be delivered, so that
+		// the two goroutines do not wake each other for each call.
+		m.resume.Store(m.fed.Load() - *ahead*3/4)
 		m.blocked.Store(true)
+		if m.hasRoom(ahead, size) {
+			m.blocked.Store(false)
+			return true
+		}
 		select {
 		case <-m.room:
 		case <-m.stopped:
-		case <-time.After(longNap): // workers may have become hungry
 		}
 		m.blocked.Store(false)
 	}
+}
+
+// hasRoom reports whether another call may be fed. When workers have nothing to
+// do, it moves the limit.
+func (m *mapping) hasRoom(ahead *int64, size int64) bool {
+	open := m.fed.Load() - m.delivered.Load()
+	if open > 0 && m.bytes.Load()+size > aheadBytes {
+		return false
+	}
+	if open >= *ahead && *ahead < mostAhead && m.ex.loop.hunger.still() {
+		*ahead *= 2
+	}
+	return open < *ahead
 }
 
 // grow returns the segment after s.
@@ -226,7 +241,7 @@ func (m *mapping) recycle(f *Future) {
 	m.bytes.Add(-f.size)
 	*f = Future{}
 	m.delivered.Add(1)
-	if m.blocked.Load() {
+	if m.blocked.Load() && m.delivered.Load() >= m.resume.Load() {
 		ring(m.room)
 	}
 }

@@ -9,7 +9,7 @@ import (
 const (
 	// windowTime is how much work, per slot, a worker holds of short calls, so
 	// that the way to the root and back is hidden.
-	windowTime = 2 * time.Millisecond
+	windowTime = 4 * time.Millisecond
 
 	// windowCalls and windowBytes bound the calls that one slot holds, and their
 	// arguments.
@@ -41,6 +41,7 @@ type scheduler struct {
 	alive   int
 
 	idle, roomy, loaded workerList
+	nloaded             int // workers in loaded
 
 	tickets []*Future // calls in flight, by ticket
 	free    []uint32  // tickets that are not in use
@@ -73,8 +74,8 @@ func (w *worker) full() bool {
 		(w.load >= w.window() || w.inflight >= w.slots*windowCalls || w.bytes >= int64(w.slots)*windowBytes)
 }
 
-// hasRoom reports whether w should get more: not as soon as one call came back
-// of a full window, so that frames hold many.
+// hasRoom reports whether w should get more: not as soon as one short call came
+// back of a full window, so that frames hold many.
 func (w *worker) hasRoom() bool {
 	return w.inflight < 2*w.slots ||
 		(w.load < w.window()*3/4 && w.inflight < w.slots*windowCalls*3/4 && w.bytes < int64(w.slots)*windowBytes*3/4)
@@ -106,8 +107,10 @@ func (s *scheduler) place(w *worker) {
 		w.loaded = loaded
 		if loaded {
 			s.loaded.pushBack(w)
+			s.nloaded++
 		} else {
 			s.loaded.remove(w)
+			s.nloaded--
 		}
 	}
 }
@@ -216,6 +219,16 @@ func (s *scheduler) victim(now int64) (*worker, int) {
 		s.loaded.pushBack(w)
 	}
 	return nil, 0
+}
+
+// slack returns for how long, in nanoseconds, the workers have work without
+// another frame: by the one worker it looks at, and 0 when not all have some.
+func (s *scheduler) slack() int64 {
+	w := s.loaded.head
+	if w == nil || s.nloaded < s.alive {
+		return 0
+	}
+	return w.load * int64(w.inflight-w.slots) / int64(w.inflight*w.slots)
 }
 
 // lose takes a worker out and returns the calls that were in flight there.

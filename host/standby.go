@@ -8,7 +8,7 @@ import (
 const (
 	// stall is how long no call of a worker must have ended for the standby to
 	// watch in the place of the slots. It reacts after one to two of it.
-	stall = 5 * time.Millisecond
+	stall = 10 * time.Millisecond
 
 	// standDown is for how long the standby keeps looking after the last call.
 	standDown = 50 * time.Millisecond
