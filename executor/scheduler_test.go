@@ -202,8 +202,8 @@ func TestSchedulerWindow(t *testing.T) {
 	}{
 		{nanos: 1e9, min: 4, max: 4},
 		{nanos: 5e6, min: 4, max: 4},
-		{nanos: 100e3, min: 20, max: 60},
-		{nanos: 1e3, min: 3000, max: 6000},
+		{nanos: 100e3, min: 40, max: 120},
+		{nanos: 1e3, min: 6000, max: 12000},
 		{nanos: 10, min: 2 * windowCalls, max: 2 * windowCalls},
 	} {
 		sim := newSimulation(t, 1, 2)
