@@ -42,6 +42,7 @@ func Local(cfg Config) (*Executor, error) {
 
 // open starts an executor over the world's endpoint, which may be nil.
 func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor, error) {
+	holdFloor()
 	ex := &Executor{cfg: cfg, world: world, done: make(chan struct{})}
 	ex.in = &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes}
 	ex.loop = newLoop(ex.in, bell, cfg.Logger)

@@ -128,6 +128,7 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 		return fmt.Errorf("a result of %d bytes", res.Len)
 	}
 	data := make([]byte, res.Len)
+	preferHuge(data)
 	f.ep.RecvPayload(w.peer, res.Payload, data, func(err error) {
 		if err != nil || w.lost {
 			return // the loss of the worker is told apart, and moves the call

@@ -40,6 +40,7 @@ type deskCall struct {
 	task    *servedTask
 	arg     []byte // a view of body
 	argLen  int64
+	fetch   *fetch // of a long argument, when it was begun
 	body    *body
 }
 
@@ -49,8 +50,9 @@ func newDesk() *desk {
 	return d
 }
 
-// add queues the calls of a frame and wakes slots for them.
-func (d *desk) add(tasks []*servedTask, count int, data []byte) error {
+// add queues the calls of a frame and wakes slots for them. It fetches long
+// arguments through begin.
+func (d *desk) add(tasks []*servedTask, count int, data []byte, begin func(*wire.Call) *fetch) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b := d.newBody(data)
@@ -61,9 +63,13 @@ func (d *desk) add(tasks []*servedTask, count int, data []byte) error {
 			return fmt.Errorf("call %d is of task %d, which was not announced", c.Number, c.Task)
 		}
 		b.left++
+		var f *fetch
+		if c.Long {
+			f = begin(&c)
+		}
 		d.calls.push(deskCall{
 			number: c.Number, ticket: c.Ticket, attempt: c.Attempt, long: c.Long,
-			task: tasks[c.Task], arg: c.Arg, argLen: c.ArgLen, body: b,
+			task: tasks[c.Task], arg: c.Arg, argLen: c.ArgLen, fetch: f, body: b,
 		})
 	}
 	d.queued.Store(int64(d.calls.len()))

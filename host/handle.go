@@ -60,7 +60,7 @@ func (s *server) handle(frame []byte) error {
 	}
 	switch kind {
 	case wire.KindCalls:
-		return s.desk.add(s.tasks, count, body)
+		return s.desk.add(s.tasks, count, body, s.fetchArg)
 	case wire.KindModule:
 		return s.handleModule(body)
 	case wire.KindTasks:
@@ -168,18 +168,8 @@ func (s *server) handleTakeBack(body []byte) error {
 		if !ok {
 			break
 		}
+		s.dropFetch(c.fetch)
 		w.AddTicket(c.ticket, uint32(c.number))
 	}
 	return s.ep.Send(0, w.Frame())
-}
-
-// takePayload returns a payload id that is not in use. io is held.
-func (s *server) takePayload() (uint32, bool) {
-	n := len(s.payloads)
-	if n == 0 {
-		return 0, false
-	}
-	id := s.payloads[n-1]
-	s.payloads = s.payloads[:n-1]
-	return id, true
 }

@@ -2,9 +2,25 @@ package host
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+const (
+	// bufferedPayload is the longest payload that takes the way through a buffer
+	// of the worker: an argument is fetched while the calls before it run, and a
+	// result leaves while those after it do. A longer one goes straight to or from
+	// guest memory while the slot waits: there the copy would cost more than the
+	// wait.
+	bufferedPayload = 256 << 10
+
+	// mostBuffered bounds the bytes in buffers, in each direction.
+	mostBuffered = 16 << 20
+
+	// keepBuffers is how many buffers are kept for the next payloads.
+	keepBuffers = 16
 )
 
 // A transfer is a payload under way. Its fields are guarded by the server's io.
@@ -22,10 +38,66 @@ func (s *server) finish(t *transfer, id uint32) func(error) {
 	}
 }
 
-// readArg fetches the current call's long argument into dst, which is guest
-// memory: the bytes go there straight from the caller's slice on the root.
+// A fetch is an argument that is on its way into a buffer. Its fields are
+// guarded by the server's io.
+type fetch struct {
+	transfer
+	buf     []byte
+	dropped bool // nobody wants it any more
+}
+
+// fetchArg starts to fetch a long argument before its call runs. It returns nil
+// when the slot should do it itself. io is held.
+func (s *server) fetchArg(c *wire.Call) *fetch {
+	if c.ArgLen > bufferedPayload || s.fetched+c.ArgLen > mostBuffered {
+		return nil
+	}
+	id, ok := s.takePayload()
+	if !ok {
+		return nil
+	}
+	f := &fetch{buf: s.buffer(int(c.ArgLen))}
+	s.fetched += c.ArgLen
+	end := s.finish(&f.transfer, id)
+	s.ep.RecvPayload(0, id, f.buf, func(err error) {
+		end(err)
+		if f.dropped {
+			s.freeFetch(f)
+		}
+	})
+	s.send(wire.KindPull, wire.Pull{Ticket: c.Ticket, Gen: uint32(c.Number), Payload: id})
+	return f
+}
+
+// dropFetch says that nobody will read the fetch, which may be nil. io is held.
+func (s *server) dropFetch(f *fetch) {
+	switch {
+	case f == nil:
+	case f.done:
+		s.freeFetch(f)
+	default:
+		f.dropped = true
+	}
+}
+
+func (s *server) freeFetch(f *fetch) {
+	s.fetched -= int64(len(f.buf))
+	s.giveBuffer(f.buf)
+	f.buf = nil
+}
+
+// readArg moves the current call's long argument into dst, which is guest
+// memory: out of the buffer it was fetched into, or straight from the caller's
+// slice on the root.
 func (r *runner) readArg(dst []byte) error {
 	s := r.s
+	if f := r.current.fetch; f != nil {
+		if err := s.drive(&f.transfer); err != nil {
+			return err
+		}
+		copy(dst, f.buf)
+		return nil
+	}
 	var t transfer
 	s.io.Lock()
 	id, ok := s.takePayload()
@@ -35,30 +107,66 @@ func (r *runner) readArg(dst []byte) error {
 	}
 	s.io.Unlock()
 	if !ok {
-		return errors.New("host: too many payloads are under way")
+		return errTooManyPayloads
 	}
 	return s.drive(&t)
 }
 
-// sendLong sends a long result straight from guest memory. It returns when the
-// instance may be used again.
+var errTooManyPayloads = errors.New("host: too many payloads are under way")
+
+// sendLong sends a long result. It returns when the instance may be used again.
 func (s *server) sendLong(res *wire.Result, data []byte) {
+	res.Data, res.Long, res.Len = nil, true, int64(len(data))
 	var t transfer
 	s.io.Lock()
 	id, ok := s.takePayload()
-	if ok {
+	buffered := ok && len(data) <= bufferedPayload && s.posted+int64(len(data)) <= mostBuffered
+	switch {
+	case buffered:
+		s.post(id, data)
+	case ok:
 		s.ep.SendPayload(0, id, data, s.finish(&t, id))
+	default:
+		res.Long, res.Failed, res.Data = false, true, encodeFailure(errTooManyPayloads)
 	}
 	s.io.Unlock()
-	if !ok {
-		res.Failed, res.Data = true, encodeFailure(errors.New("host: too many payloads are under way"))
-		s.desk.put(res)
+	res.Payload = id
+	s.desk.put(res)
+	s.step()
+	if !ok || buffered {
 		return
 	}
-	res.Data, res.Long, res.Len, res.Payload = nil, true, int64(len(data)), id
-	s.desk.put(res)
 	if err := s.drive(&t); err != nil {
 		s.cfg.Logger.Warn("sending a result", "error", err) // the root is lost, or drops the call
+	}
+}
+
+// post sends a copy of data. io is held.
+func (s *server) post(id uint32, data []byte) {
+	buf := s.buffer(len(data))
+	copy(buf, data)
+	s.posted += int64(len(buf))
+	s.ep.SendPayload(0, id, buf, func(error) { // of a lost root, which is reported apart
+		s.payloads = append(s.payloads, id)
+		s.posted -= int64(len(buf))
+		s.giveBuffer(buf)
+	})
+}
+
+// drainPosts waits until the results in buffers have left. A slot calls it before
+// it runs a call so long that they would wait for it.
+func (s *server) drainPosts() {
+	var spinner transport.Spinner
+	for {
+		s.io.Lock()
+		posted := s.posted
+		s.io.Unlock()
+		if posted == 0 || s.done() {
+			return
+		}
+		if !s.step() {
+			spinner.Turn()
+		}
 	}
 }
 
@@ -79,4 +187,35 @@ func (s *server) drive(t *transfer) error {
 			spinner.Turn()
 		}
 	}
+}
+
+// takePayload returns a payload id that is not in use. io is held.
+func (s *server) takePayload() (uint32, bool) {
+	n := len(s.payloads)
+	if n == 0 {
+		return 0, false
+	}
+	id := s.payloads[n-1]
+	s.payloads = s.payloads[:n-1]
+	return id, true
+}
+
+// buffer returns a buffer of n bytes. io is held.
+func (s *server) buffer(n int) []byte {
+	for i := len(s.buffers) - 1; i >= 0; i-- {
+		if b := s.buffers[i]; cap(b) >= n {
+			s.buffers = slices.Delete(s.buffers, i, i+1)
+			return b[:n]
+		}
+	}
+	return make([]byte, n)
+}
+
+// giveBuffer takes back what buffer returned, or lets go the one that was kept
+// for longest. io is held.
+func (s *server) giveBuffer(b []byte) {
+	if len(s.buffers) == keepBuffers {
+		s.buffers = slices.Delete(s.buffers, 0, 1)
+	}
+	s.buffers = append(s.buffers, b)
 }

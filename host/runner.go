@@ -17,6 +17,10 @@ const (
 	// longCall is the run time from which a result is sent at once, and for
 	// which another slot is asked to watch for frames meanwhile.
 	longCall = 30 * time.Microsecond
+
+	// drainCall is the run time from which a call first lets the results before
+	// it leave.
+	drainCall = 500 * time.Microsecond
 )
 
 // A runner is the goroutine of one slot.
@@ -84,6 +88,9 @@ func (r *runner) serve() {
 		if b.nanos == 0 || b.nanos > int64(longCall) {
 			s.handOverWatch()
 		}
+		if b.nanos == 0 || b.nanos > int64(drainCall) {
+			s.drainPosts()
+		}
 		if b.nanos > int64(stall) {
 			s.standby.hurry()
 		}
@@ -126,6 +133,7 @@ func (r *runner) bind() *boundTask {
 func (r *runner) runCall(b *boundTask) {
 	c := &r.current
 	data, err := []byte(nil), b.err
+	defer r.dropFetch()
 	if err == nil {
 		r.call.Number, r.call.Attempt = c.number, int(c.attempt)
 		r.call.Arg, r.call.ArgLen, r.call.ReadArg = c.arg, c.argLen, nil
@@ -147,6 +155,17 @@ func (r *runner) runCall(b *boundTask) {
 	if r.s.desk.put(res) {
 		r.s.step()
 	}
+}
+
+// dropFetch lets go the current call's argument.
+func (r *runner) dropFetch() {
+	if r.current.fetch == nil {
+		return
+	}
+	r.s.io.Lock()
+	defer r.s.io.Unlock()
+	r.s.dropFetch(r.current.fetch)
+	r.current.fetch = nil
 }
 
 // clock notes how long the current call ran. For very short calls it reads the

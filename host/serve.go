@@ -92,6 +92,9 @@ type server struct {
 	modules  map[uint32]*servedModule
 	tasks    []*servedTask
 	payloads []uint32 // free payload ids
+	buffers  [][]byte // for payloads, free
+	fetched  int64    // bytes of arguments in buffers
+	posted   int64    // bytes of results in buffers
 }
 
 // run serves until the end and waits for every goroutine it started.

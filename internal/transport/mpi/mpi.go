@@ -125,24 +125,20 @@ func (e *endpoint) start() error {
 	return e.shareAddress(int(local) == e.size)
 }
 
-// preferences are settings of Open MPI that suit this transport. The environment
-// may choose others. See RATIONALE.md.
-var preferences = map[string]string{
-	// Long messages between the ranks of a node go through shared memory, not by
-	// reading each other's memory: that was two to four times as fast where it was
-	// measured, and a receive from a process that has died does not hang.
-	"OMPI_MCA_btl_vader_single_copy_mechanism": "none",
-
+// prefer sets what suits this transport in Open MPI, unless the environment
+// chooses. See RATIONALE.md, "How does Open MPI move long messages?".
+func prefer() {
 	// On a node with more ranks than CPUs, Open MPI would give up the CPU in
 	// each probe that finds nothing. Here the poller decides when to.
-	"OMPI_MCA_mpi_yield_when_idle": "0",
+	setDefault("OMPI_MCA_mpi_yield_when_idle", "0")
+	if !canRead() {
+		setDefault("OMPI_MCA_btl_vader_single_copy_mechanism", "none")
+	}
 }
 
-func prefer() {
-	for name, value := range preferences {
-		if os.Getenv(name) == "" {
-			os.Setenv(name, value) //nolint:errcheck // the default works, too
-		}
+func setDefault(name, value string) {
+	if os.Getenv(name) == "" {
+		os.Setenv(name, value) //nolint:errcheck // Open MPI's own default works, too
 	}
 }
 
