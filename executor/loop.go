@@ -34,10 +34,11 @@ const inlineSlab = 1 << 10
 const longestResult = 1 << 32
 
 // A loop is the root's one loop: it owns the scheduler and the endpoints. All
-// fields but the first two, and all methods but wake, are only used by the goroutine
+// fields but the first three, and all methods but wake, are only used by the goroutine
 // in run.
 type loop struct {
-	asleep atomic.Bool // it must be woken
+	asleep atomic.Bool            // it must be woken
+	next   atomic.Pointer[worker] // who gets the first call after idling
 	hunger hunger
 
 	in      *intake
@@ -76,10 +77,15 @@ func (l *loop) addFabric(ep transport.Endpoint, own bool) {
 	l.awaited += ep.Size() - 1
 }
 
-// wake wakes the loop if it sleeps. It is safe for concurrent use.
+// wake wakes the loop if it sleeps, and with it the worker that it would give a
+// call. It is safe for concurrent use.
 func (l *loop) wake() {
-	if l.asleep.Load() {
-		l.bell.Ring()
+	if !l.asleep.Load() {
+		return
+	}
+	l.bell.Ring()
+	if w := l.next.Swap(nil); w != nil {
+		w.fabric.ep.Rouse(w.peer)
 	}
 }
 
@@ -265,7 +271,9 @@ func (l *loop) rest(silent time.Duration) {
 	}
 	switch busy := l.sched.busy() || l.pending(); {
 	case !busy:
+		l.next.Store(l.sched.idle.head)
 		l.doze(0)
+		l.next.Store(nil)
 		l.fresh = true
 	case silent < napsUntil:
 		slack := min(time.Duration(l.sched.slack()/2), longNap)

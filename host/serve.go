@@ -219,10 +219,11 @@ func (s *server) watch() {
 			spinner.Turn()
 			continue
 		}
-		if s.settle() && !s.desk.waiting() && !s.done() {
-			s.ep.Bell().Wait(safety)
+		rung := s.settle() && !s.desk.waiting() && !s.done() && s.ep.Bell().Wait(safety)
+		since = time.Now()
+		if !rung {
+			since = since.Add(-spin / 2)
 		}
-		since = time.Now().Add(-spin / 2)
 	}
 }
 

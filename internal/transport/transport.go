@@ -34,8 +34,8 @@ type Handler interface {
 // An Endpoint is one rank's connection to the others of its world. Frames go
 // between the root (rank 0) and the others only; two workers never talk.
 //
-// One goroutine owns an endpoint: it alone calls the methods. Only Bell's Ring
-// may be called from elsewhere. No method waits for a peer.
+// One goroutine owns an endpoint: it alone calls the methods. Only Rouse and
+// Bell's Ring may be called from elsewhere. No method waits for a peer.
 type Endpoint interface {
 	// Rank is this endpoint's place in the world, 0 <= Rank < Size.
 	Rank() int
@@ -74,6 +74,10 @@ type Endpoint interface {
 	// what arrives rings it. The owner must Poll once more after Doze before
 	// it waits, and need not say when it is awake again.
 	Doze()
+
+	// Rouse wakes a rank that dozes, when a frame for it is about to be sent:
+	// waking takes longer than sending. It is only a hint.
+	Rouse(to int)
 
 	// Bell is what the endpoint rings. It is the one given at construction.
 	Bell() *Bell

@@ -22,6 +22,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -115,6 +116,9 @@ func (e *endpoint) start() error {
 	}
 	e.localWorkers = int(local - rootIsLocal)
 	e.lost, e.pieces = make([]bool, e.size), make([][]byte, e.size)
+	if e.rank == 0 {
+		e.sent, e.dozing, e.roused = make([]uint32, e.size), make([]bool, e.size), make([]atomic.Bool, e.size)
+	}
 	e.result = C.wp_new()
 	if e.size == 1 {
 		return nil
@@ -193,8 +197,9 @@ type endpoint struct {
 	bell         *transport.Bell
 	rank, size   int
 	localWorkers int
-	card         string    // how to reach the root's lifeline
-	lifeline     *lifeline // nil in a world of one
+	card         string        // how to reach the root's lifeline
+	lifeline     *lifeline     // nil in a world of one
+	roused       []atomic.Bool // on the root: by rank, rung since it said that it dozes
 
 	// Only used by the owner.
 	result    *C.wp_result
@@ -246,14 +251,15 @@ func (e *endpoint) Send(to int, b []byte) error {
 	case e.lost[to]:
 		return nil
 	}
+	if e.rank == 0 {
+		e.beforeSend(to)
+	}
 	for len(b) > pieceLen {
 		C.wp_send(e.result, C.int(to), typePiece, 0, unsafe.Pointer(&b[0]), pieceLen)
 		b = b[pieceLen:]
 	}
 	C.wp_send(e.result, C.int(to), typeFrame, 0, unsafe.Pointer(&b[0]), C.int(len(b)))
-	if e.rank == 0 {
-		e.afterSend(to)
-	} else {
+	if e.rank != 0 {
 		now := time.Now()
 		if now.Sub(e.spoke) >= ringAfter {
 			e.lifeline.ring(0)
@@ -263,14 +269,23 @@ func (e *endpoint) Send(to int, b []byte) error {
 	return e.failure()
 }
 
-// afterSend rings a worker that said that it sleeps.
-func (e *endpoint) afterSend(to int) {
-	if e.sent == nil {
-		e.sent, e.dozing = make([]uint32, e.size), make([]bool, e.size)
-	}
+// beforeSend rings a worker that said that it sleeps. It does so before the
+// frame leaves: after a pause both take long, and should at the same time. A
+// worker that finds no frame and sleeps again says so, and is rung again.
+func (e *endpoint) beforeSend(to int) {
 	e.sent[to]++
 	if e.dozing[to] {
 		e.dozing[to] = false
+		if !e.roused[to].Swap(true) {
+			e.lifeline.ring(to)
+		}
+	}
+}
+
+// Rouse rings a worker before the frame is made. Should the worker sleep again
+// before the frame is there, it says so, as ever.
+func (e *endpoint) Rouse(to int) {
+	if e.rank == 0 && to > 0 && !e.roused[to].Swap(true) {
 		e.lifeline.ring(to)
 	}
 }
@@ -288,14 +303,12 @@ func (e *endpoint) Doze() {
 // heardDoze notes on the root that a worker sleeps, unless it has not seen yet
 // all that was sent to it.
 func (e *endpoint) heardDoze(from int, received uint32) {
-	if e.sent == nil {
-		e.sent, e.dozing = make([]uint32, e.size), make([]bool, e.size)
-	}
-	if e.sent[from] == received {
-		e.dozing[from] = true
+	if e.sent[from] != received {
+		e.lifeline.ring(from)
 		return
 	}
-	e.lifeline.ring(from)
+	e.roused[from].Store(false)
+	e.dozing[from] = true
 }
 
 func (e *endpoint) Poll(h transport.Handler) (int, error) {
