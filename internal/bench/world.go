@@ -106,12 +106,12 @@ func (w *instantWorld) SendPayload(_ int, _ uint32, _ []byte, done func(error)) 
 
 func (w *instantWorld) RecvPayload(_ int, _ uint32, _ []byte, done func(error)) { done(errNoPayloads) }
 
-func (w *instantWorld) Rank() int             { return 0 }
-func (w *instantWorld) Size() int             { return w.workers + 1 }
-func (w *instantWorld) Pending() bool         { return false }
-func (w *instantWorld) Doze()                 {}
+func (w *instantWorld) Rank() int     { return 0 }
+func (w *instantWorld) Size() int     { return w.workers + 1 }
+func (w *instantWorld) Pending() bool { return false }
+func (w *instantWorld) Doze()         {}
 
 // Rouse implements [transport.Endpoint].
-func (w *instantWorld) Rouse(int) {}
+func (w *instantWorld) Rouse(int)             {}
 func (w *instantWorld) Bell() *transport.Bell { return w.bell }
 func (w *instantWorld) Close() error          { return nil }

@@ -33,6 +33,7 @@ type lifeline struct {
 	closers  []net.Conn
 	readers  sync.WaitGroup
 	closing  atomic.Bool
+	bells    *bells // where all ranks share a node: they ring in place of the connections
 
 	ended atomic.Bool // ends is not empty
 	mu    sync.Mutex
@@ -50,6 +51,7 @@ type card struct {
 	Network string   `json:"network"`
 	Addrs   []string `json:"addrs"`
 	Secret  []byte   `json:"secret"`
+	Size    int      `json:"size,omitempty"` // of the world, where the root sends bells
 }
 
 const (
@@ -69,10 +71,14 @@ func listen(size int, oneNode bool, bell *transport.Bell) (*lifeline, string, er
 	at := ":0"
 	switch {
 	case oneNode && runtime.GOOS == "linux":
-		// The sender of a ring does the work of the receiver's network stack on
-		// loopback: 100 µs after a pause, where a socket of the kernel's own takes
-		// 20. The name is an abstract one, there is no file.
+		// The name is an abstract one, there is no file.
 		l.card.Network, at = "unix", "@wasmpool-"+rand.Text()
+		l.card.Size = size
+		var err error
+		if l.bells, err = newBells(size); err != nil {
+			return nil, "", err
+		}
+		bell.Share(l.bells.word(0))
 	case oneNode:
 		at = "127.0.0.1:0"
 	}
@@ -153,6 +159,9 @@ func (l *lifeline) accept(ctx context.Context) error {
 	}
 	l.stopListening()
 	<-stopped
+	if l.bells != nil {
+		return l.bells.close()
+	}
 	return nil
 }
 
@@ -172,6 +181,11 @@ func (l *lifeline) greet(conn net.Conn) error {
 		return errors.Join(errors.New("mpi: a stranger at the lifeline"), conn.Close())
 	}
 	conn.SetReadDeadline(time.Time{}) //nolint:errcheck // the read fails then
+	if l.bells != nil {
+		if err := l.bells.send(conn); err != nil {
+			return errors.Join(err, conn.Close())
+		}
+	}
 	return l.add(rank, conn)
 }
 
@@ -195,7 +209,7 @@ func dial(ctx context.Context, text string, rank int, bell *transport.Bell) (*li
 	for _, addr := range l.card.Addrs {
 		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, l.card.Network, addr)
 		if err == nil {
-			_, err = conn.Write(hello)
+			err = l.greetRoot(conn, hello, rank)
 		}
 		if err == nil {
 			return l, l.add(0, conn)
@@ -203,6 +217,19 @@ func dial(ctx context.Context, text string, rank int, bell *transport.Bell) (*li
 		errs = append(errs, err)
 	}
 	return nil, fmt.Errorf("mpi: rank %d cannot reach the root's lifeline: %w", rank, errors.Join(errs...))
+}
+
+// greetRoot says who connects, and takes the bells where there are some.
+func (l *lifeline) greetRoot(conn net.Conn, hello []byte, rank int) (err error) {
+	if _, err = conn.Write(hello); err != nil || l.card.Size == 0 {
+		return err
+	}
+	conn.SetReadDeadline(time.Now().Add(dialTimeout)) //nolint:errcheck // the read fails then
+	if l.bells, err = receiveBells(conn, l.card.Size); err != nil {
+		return err
+	}
+	l.bell.Share(l.bells.word(rank))
+	return conn.SetReadDeadline(time.Time{})
 }
 
 // add starts reading a connection.
@@ -258,6 +285,10 @@ var ringByte = []byte{1}
 // ring wakes a peer. It never blocks: with a full socket the peer has rings to
 // read already.
 func (l *lifeline) ring(rank int) {
+	if l.bells != nil {
+		transport.RingWord(l.bells.word(rank))
+		return
+	}
 	conn := l.conns[rank]
 	if conn == nil {
 		return
