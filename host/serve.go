@@ -51,7 +51,7 @@ const (
 	sendNap = 50 * time.Microsecond
 
 	// safety bounds a sleep, should a ring ever be lost.
-	safety = time.Second
+	safety = 5 * time.Second
 )
 
 // Serve runs calls for the root until the root stops the pool, then returns
