@@ -70,7 +70,7 @@ func (e *TaskError) Is(target error) bool {
 }
 
 // taskError makes the error of a failed result.
-func taskError(f *Future, w *worker, body []byte) error {
+func taskError(f *Future, w *worker, body []byte) *TaskError {
 	e := &TaskError{Task: f.task.name, Rank: w.rank, Host: w.host, Attempt: int(f.attempt)}
 	var failure wire.Failure
 	if err := wire.Decode(wire.KindResults, body, &failure); err != nil {
