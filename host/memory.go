@@ -23,9 +23,10 @@ const maxMemory = math.MaxUint32 + 1 - pageSize
 type linear struct {
 	slot    *Slot
 	limit   uint64 // what the host allows
+	most    uint64 // what the call allows, at most limit
 	reserve bool
 	space   []byte // reserved, as long as the memory may become; nil in the heap
-	size    uint64 // usable
+	size    uint64 // usable, and ever used: it never shrinks
 
 	heap    []byte
 	refused bool // the guest asked for more than it can have, in this call
@@ -41,8 +42,11 @@ func (l *linear) Allocate(_, most uint64) experimental.LinearMemory {
 
 // Reallocate implements [experimental.LinearMemory].
 func (l *linear) Reallocate(size uint64) []byte {
-	if size > l.limit {
+	if size > l.most {
 		return l.refuse()
+	}
+	if size > l.slot.host.cfg.KeepMemory {
+		l.slot.dirty = true // it is not kept for the next call
 	}
 	if l.space == nil {
 		return l.growHeap(size)
@@ -63,7 +67,7 @@ func (l *linear) growHeap(size uint64) []byte {
 		copy(grown, l.heap)
 		l.heap = grown
 	}
-	l.heap = l.heap[:size]
+	l.heap, l.size = l.heap[:size], size
 	return l.heap
 }
 

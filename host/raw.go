@@ -42,7 +42,7 @@ func (s *Slot) runRaw(t *Task, c *Call) ([]byte, error) {
 		return nil, errorf(KindBadInput, "%w", err)
 	}
 	in := s.instance
-	in.call, in.taken, in.fetched = c, false, false
+	in.begin(c)
 	if err := s.export.CallWithStack(in, s.numbers); err != nil {
 		return nil, s.crashed(err)
 	}

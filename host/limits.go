@@ -1,0 +1,82 @@
+package host
+
+import (
+	"math"
+	"time"
+)
+
+// Unlimited, as a number of bytes or instructions, lifts a limit.
+const Unlimited = math.MaxUint64
+
+// Limits bound what one call may use. In the limits of a call, a zero field
+// stands for the host's ([Config.Limits]); in those of a host, for the default.
+// A call that goes past a limit fails, with the kind that is named here, and
+// only it. The numbers of bytes and instructions are lifted with [Unlimited].
+type Limits struct {
+	// Time is how long the call may run on its slot. It is counted from the
+	// first tick, so to less than a millisecond, and includes neither the
+	// waiting for a slot nor the loading of the module. [KindTimeout]. The
+	// default is no limit, as is a negative number.
+	Time time.Duration `json:"time,omitempty"`
+
+	// Memory is how large the guest's linear memory may become, in bytes. A
+	// guest that asks for more is refused it; one that crashes upon that ends
+	// with [KindMemory]. It is the default, and never more than, the host's
+	// [Config.MemoryLimit].
+	Memory uint64 `json:"memory,omitempty"`
+
+	// Output bounds the bytes of the result. [KindOutput]. Defaults to 1 GiB.
+	Output uint64 `json:"output,omitempty"`
+
+	// Log bounds the bytes the guest logs and prints. [KindOutput]. Defaults
+	// to 16 MiB.
+	Log uint64 `json:"log,omitempty"`
+
+	// Instructions bounds what the guest executes, in instructions of the
+	// module as it was before it was rewritten. The count is the same on every
+	// run and every rank: see docs/limits.md. [KindBudget]. The default is no
+	// limit.
+	Instructions uint64 `json:"instructions,omitempty"`
+}
+
+const (
+	defaultOutput = 1 << 30
+	defaultLog    = 16 << 20
+
+	// startTime bounds how long an instance may take to start where the call
+	// that needs it has no limit.
+	startTime = time.Minute
+)
+
+// withDefaults returns the limits of a host whose instances have at most
+// memory bytes.
+func (l Limits) withDefaults(memory uint64) Limits {
+	return l.Over(Limits{Time: -1, Memory: memory, Output: defaultOutput, Log: defaultLog, Instructions: Unlimited}).within(memory)
+}
+
+// within returns l with no more memory than most.
+func (l Limits) within(most uint64) Limits {
+	l.Memory = min(l.Memory, most)
+	return l
+}
+
+// Over returns l with its zero fields taken from base.
+func (l Limits) Over(base Limits) Limits {
+	if l.Time == 0 {
+		l.Time = base.Time
+	}
+	for _, f := range []struct{ own, base *uint64 }{
+		{&l.Memory, &base.Memory}, {&l.Output, &base.Output}, {&l.Log, &base.Log}, {&l.Instructions, &base.Instructions},
+	} {
+		if *f.own == 0 {
+			*f.own = *f.base
+		}
+	}
+	return l
+}
+
+// Usage says what one call used.
+type Usage struct {
+	Instructions uint64 `json:"instructions"` // executed; 0 where modules are not metered
+	Memory       uint64 `json:"memory"`       // bytes of linear memory, at its peak
+}
