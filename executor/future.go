@@ -53,6 +53,7 @@ type Future struct {
 	estimate   uint32 // nanoseconds it was expected to take when it was sent
 	attempt    uint16 // 1 for the first run
 	priority   int8
+	doomed     bool // it is being killed where it runs
 }
 
 // A waiter is made when somebody waits for a future that is not done.

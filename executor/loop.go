@@ -400,6 +400,9 @@ func (f *fabric) drop(rank int, cause error) {
 // retry queues a call again that was in flight at a lost worker, unless it has
 // lost several already.
 func (l *loop) retry(w *worker, f *Future) {
+	if f.ended(w) {
+		return
+	}
 	if f.attempt >= maxAttempts {
 		f.finish(nil, &TaskError{
 			Task: f.task.name, Kind: host.KindLost, Rank: w.rank, Host: w.host, Attempt: int(f.attempt),

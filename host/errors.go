@@ -156,6 +156,9 @@ type abort struct {
 
 func (a *abort) Error() string { return a.message }
 
+// failure returns the abort as the error of a call that ran no instruction.
+func (a *abort) failure() *Error { return &Error{Kind: a.kind, Message: a.message, err: a.err} }
+
 // raise leaves an import, and the guest that called it.
 func raise(a *abort) {
 	panic(a) //nolint:forbidigo // wazero has no other way out of an import

@@ -102,7 +102,7 @@ func (s *Slot) Run(ctx context.Context, t *Task, c *Call) (result []byte, err er
 		s.limits = &s.own
 	}
 	if a := s.ended(); a != nil {
-		return nil, &Error{Kind: a.kind, Message: a.message, err: a.err}
+		return nil, a.failure()
 	}
 	if s.dirty || s.renews {
 		s.clean(s.instance)
