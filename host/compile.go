@@ -32,7 +32,8 @@ type code struct {
 	cache     wazero.CompilationCache // nil when nothing is kept
 	compiled  wazero.CompiledModule
 	hasMemory bool
-	globals   []string // exported ones
+	globals   []string // all that are mutable, where IsolationReset needs them
+	fixed     bool     // IsolationReset cannot put the module's globals back
 }
 
 // readVersion makes wazero find out its own version, which it keeps in a variable
@@ -47,11 +48,6 @@ var readVersion = sync.OnceFunc(func() {
 func newCode(ctx context.Context, wasm []byte, dir string, facts *wasmbin.Module) (*code, error) {
 	readVersion()
 	c := &code{hasMemory: len(facts.Memories) > 0}
-	for _, e := range facts.Exports {
-		if e.Kind == wasmbin.KindGlobal {
-			c.globals = append(c.globals, e.Name)
-		}
-	}
 	cfg := wazero.NewRuntimeConfig().WithCoreFeatures(features)
 	if dir != "" {
 		var err error

@@ -210,7 +210,16 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.compile(m.Digest().String(), wasm, facts)
+	var globals []string
+	resets := true
+	if h.cfg.Isolation == IsolationReset {
+		wasm, globals, resets = exportAll(wasm)
+	}
+	c, err := h.compile(m.Digest().String(), wasm, facts)
+	if err == nil {
+		c.globals, c.fixed = globals, !resets
+	}
+	return c, err
 }
 
 // named returns err with the module's name in its message.

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -105,6 +106,18 @@ func (in *instance) close() error {
 	}
 	in.linear.Free()
 	return err
+}
+
+// giveUpMemory makes the memory of the instance that runs stay when it is closed,
+// and returns the function that frees it.
+func (s *Slot) giveUpMemory() func() {
+	in := s.instance
+	if in == nil || in.linear.space == nil {
+		return func() {} // the collector does it
+	}
+	space := in.linear.space
+	in.linear.kept = true
+	return func() { releaseSpace(space) }
 }
 
 // fail closes the instance after an error of wazero and explains the error.
@@ -274,6 +287,9 @@ func (in *instance) fetchArg() []byte {
 
 func (in *instance) readArg(dst []byte) {
 	if err := in.call.ReadArg(dst); err != nil {
+		if ended := (*abort)(nil); errors.As(err, &ended) {
+			raise(ended)
+		}
 		raise(&abort{kind: endedKind(err), message: fmt.Sprintf("reading the argument: %v", err), err: err})
 	}
 }

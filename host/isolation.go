@@ -17,10 +17,11 @@ const (
 	// may, or may not, survive to the next call. It is the fastest.
 	IsolationReuse Isolation = iota
 
-	// IsolationReset puts the linear memory and the exported globals back to
-	// where they were when the instance had started: some 80 µs for a Go guest,
-	// a few for a small one. An instance that grew its memory, or whose module
-	// has other mutable globals than a stack pointer, is replaced.
+	// IsolationReset puts the linear memory and the globals back to where they
+	// were when the instance had started: some 80 µs for a Go guest, a few for
+	// a small one. An instance that grew its memory, or whose module keeps
+	// references or vectors in globals, is replaced. What a guest changes in
+	// its tables stays; compilers of today do not.
 	IsolationReset
 
 	// IsolationFresh makes an instance for each call: some 3 ms for a Go
@@ -55,6 +56,9 @@ type savedGlobal struct {
 // save takes the image that restore goes back to.
 func (in *instance) save() {
 	in.attach(in.mod)
+	if in.code.fixed {
+		return
+	}
 	in.image = &image{memory: append([]byte(nil), in.view...)}
 	for _, name := range in.code.globals {
 		if g, ok := in.mod.ExportedGlobal(name).(api.MutableGlobal); ok {

@@ -7,9 +7,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
 // ticked marks where the rewriter puts a tick.
@@ -30,7 +33,7 @@ var limitsWAT = strings.ReplaceAll(`(module
   (import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32)))
   (memory (export "memory") 1)
   (global $fuel (export "wasmpool_fuel") (mut i64) (i64.const 0))
-  (global $count (export "count") (mut i32) (i32.const 0))
+  (global $count (mut i32) (i32.const 0))
   (data (i32.const 0) "\20\00\00\00\10\00\00\00")
   (data (i32.const 32) "sixteen letters\n")
 
@@ -102,7 +105,7 @@ func TestLimits(t *testing.T) {
 		{"spin", nil, KindTimeout, "it ran for 300ms, its limit"},
 		{"spin", &Limits{Time: time.Millisecond}, KindTimeout, "1ms"},
 		{"tree", nil, KindTimeout, "300ms"},
-		{"recurse", nil, KindTrap, "stack overflow"},
+		{"recurse", &Limits{Time: time.Minute}, KindTrap, "stack overflow"},
 		{"sleep", nil, KindTimeout, "300ms"},
 		{"spin", &Limits{Instructions: 1000}, KindBudget, "it executed 1000 instructions"},
 		{"tree", &Limits{Instructions: 5e6, Time: -1}, KindBudget, "5000000"},
@@ -270,6 +273,39 @@ func TestIsolation(t *testing.T) {
 		run(t, slot, taskOf(t, mod, "grow_politely"), "")
 		if got := run(t, slot, taskOf(t, mod, "count_calls"), ""); tt.cfg.Isolation == IsolationReset && got != "11" {
 			t.Errorf("after it grew: %q", got)
+		}
+	}
+}
+
+// Every kind of global is put back, or keeps the module from being reset.
+func TestExportGlobals(t *testing.T) {
+	t.Parallel()
+	const tasks = `(func (export "work") (result i32) (i32.const 0))`
+	for _, tt := range []struct {
+		globals string
+		want    int
+		ok      bool
+	}{
+		{"", 0, true},
+		{`(global i32 (i32.const 1))`, 0, true},
+		{`(global (mut i32) (i32.const -5)) (global f64 (f64.const 3)) (global (mut f32) (f32.const 1)) (global (mut i64) (i64.const 0x7fffffffffffffff))`, 3, true},
+		{`(global $a i32 (i32.const 7)) (global (export "b") (mut i32) (i32.const 1)) (global v128 (v128.const i64x2 1 2)) (global funcref (ref.null func))`, 1, true},
+		{`(global (mut v128) (v128.const i64x2 1 2))`, 0, false},
+		{`(global (mut externref) (ref.null extern))`, 0, false},
+	} {
+		wasm := assemble(t, "(module "+tt.globals+tasks+")")
+		out, names, ok := exportAll(wasm)
+		if ok != tt.ok || len(names) != tt.want {
+			t.Errorf("%s: %v, %t", tt.globals, names, ok)
+		}
+		m, err := wasmbin.Parse(out)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.globals, err)
+		}
+		for _, name := range names {
+			if !slices.ContainsFunc(m.Exports, func(e wasmbin.Export) bool { return e.Name == name && e.Kind == wasmbin.KindGlobal }) {
+				t.Errorf("%s: %s is not exported by %v", tt.globals, name, m.Exports)
+			}
 		}
 	}
 }

@@ -28,6 +28,8 @@ type linear struct {
 	space   []byte // reserved, as long as the memory may become; nil in the heap
 	size    uint64 // usable, and ever used: it never shrinks
 
+	kept bool // somebody else frees space
+
 	heap    []byte
 	refused bool // the guest asked for more than it can have, in this call
 }
@@ -81,7 +83,7 @@ func (l *linear) refuse() []byte {
 // Free implements [experimental.LinearMemory]. No view of the memory may be
 // used after it.
 func (l *linear) Free() {
-	if l.space != nil {
+	if l.space != nil && !l.kept {
 		releaseSpace(l.space)
 	}
 	l.space, l.heap, l.size = nil, nil, 0

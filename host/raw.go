@@ -62,6 +62,9 @@ func (s *Slot) wholeArg(c *Call, most int64) ([]byte, error) {
 	}
 	arg := make([]byte, c.ArgLen)
 	if err := c.ReadArg(arg); err != nil {
+		if ended := (*abort)(nil); errors.As(err, &ended) {
+			return nil, ended.failure()
+		}
 		return nil, errorf(endedKind(err), "reading the argument: %w", err)
 	}
 	return arg, nil
