@@ -34,6 +34,38 @@ type Config struct {
 	// Defaults to what 32-bit wasm can address, 4 GiB.
 	MemoryLimit uint64
 
+	// Limits are those of a call that does not set its own, and may go up to
+	// MemoryLimit. See their defaults there.
+	Limits Limits
+
+	// Isolation says what a call finds of those that ran before it on its slot.
+	// Defaults to reusing instances as they are.
+	Isolation host.Isolation
+
+	// MaxCallsPerInstance is after how many calls a slot replaces its instance of
+	// a module by a new one.
+	//
+	// Defaults to never.
+	MaxCallsPerInstance int
+
+	// KeepMemory is the largest linear memory, in bytes, with which an instance
+	// is kept for the next call.
+	//
+	// Defaults to 512 MiB.
+	KeepMemory uint64
+
+	// Grants say what modules may see of the world outside, by their names:
+	// folders, environment, clock, randomness. Never the network.
+	//
+	// Defaults to nothing at all.
+	Grants map[string]Grants
+
+	// Initializer names a task, "export" or "module.export", that runs with
+	// InitArg in each instance of its module before its first call. When it
+	// fails, the pool is broken.
+	Initializer string
+	InitArg     []byte
+
 	// CacheDir is where compiled modules are kept.
 	//
 	// Defaults to the folder wasmpool in the user's cache folder.
@@ -77,8 +109,24 @@ func (c Config) validate() error {
 }
 
 func (c Config) host() host.Config {
-	return host.Config{CacheDir: c.CacheDir, MemoryLimit: c.MemoryLimit, Logger: c.Logger}
+	return host.Config{
+		CacheDir: c.CacheDir, MemoryLimit: c.MemoryLimit, Logger: c.Logger,
+		Limits: c.Limits, Isolation: c.Isolation, MaxCallsPerInstance: c.MaxCallsPerInstance, KeepMemory: c.KeepMemory,
+		Grants: c.Grants, Initializer: c.Initializer, InitArg: c.InitArg,
+	}
 }
+
+// Limits bound what one call may use. See package host.
+type Limits = host.Limits
+
+// Usage says what one call used. See package host.
+type Usage = host.Usage
+
+// Grants are what a module may see of the world outside. See package host.
+type Grants = host.Grants
+
+// Unlimited lifts a limit that is a number of bytes or instructions.
+const Unlimited = host.Unlimited
 
 // spareProcs is how many goroutines must be able to run while every slot
 // computes: a guest that computes holds its P.

@@ -30,21 +30,45 @@ var (
 	ErrWorkerLost = errors.New("executor: the worker is lost")
 )
 
-// Kind tells how a task failed. See the constants of package host.
+// Kind tells how a task failed. See the constants of package host. A Kind is an
+// error itself: errors.Is(err, host.KindTrap) tells whether a task failed so.
 type Kind = host.Kind
+
+// The kinds of failure that containing a task brings about, as errors to match
+// a [TaskError] with. One that ran out of time matches
+// [context.DeadlineExceeded].
+const (
+	ErrTrap        = host.KindTrap        // the guest crashed
+	ErrExit        = host.KindExit        // it ended itself
+	ErrMemory      = host.KindMemory      // it ran out of memory
+	ErrBudget      = host.KindBudget      // it executed all the instructions it may
+	ErrOutput      = host.KindOutput      // its result, or its log, is too long
+	ErrKilled      = host.KindKilled      // somebody killed it
+	ErrBadModule   = host.KindBadModule   // its module cannot be loaded
+	ErrInitializer = host.KindInitializer // Config.Initializer failed, which breaks the pool
+)
+
+// mind breaks the pool over an error that every further call would meet.
+func (l *loop) mind(e *TaskError) {
+	if e.Kind == host.KindInitializer {
+		l.fail(e)
+	}
+}
 
 // A TaskError says that a task failed; the job itself is healthy. Any other
 // error of a call comes from this rank: the transport, or the caller.
 type TaskError struct {
 	Task    string // as the caller named it
 	Kind    Kind
-	Code    int    // a status of 64 and up, or an exit code
-	Message string // what the task said, or what ended it
-	Stack   string // of the guest, when there is one
-	Stderr  string // the end of what the guest wrote there
-	Rank    int    // of the worker
-	Host    string // of the worker
-	Attempt int    // 1 for the first run
+	Code    int      // a status of 64 and up, or an exit code
+	Message string   // what the task said, or what ended it
+	Stack   string   // of the guest, when there is one
+	Stderr  string   // the end of what the guest wrote there
+	Rank    int      // of the worker
+	Host    string   // of the worker
+	Attempt int      // 1 for the first run
+	Log     []string // the last lines that the task logged, 8 at most
+	Usage   Usage    // what the call used of its limits
 }
 
 // Error names the task, the kind of failure and the rank.
@@ -56,7 +80,8 @@ func (e *TaskError) Error() string {
 	return fmt.Sprintf("executor: task %q failed on rank %d (%s): %s", e.Task, e.Rank, e.Kind, msg)
 }
 
-// Is matches the sentinel of the error's kind, and the context errors.
+// Is matches the error's [Kind] and the sentinel of that kind, and the context
+// errors.
 func (e *TaskError) Is(target error) bool {
 	switch target {
 	case ErrWorkerLost:
@@ -65,6 +90,8 @@ func (e *TaskError) Is(target error) bool {
 		return e.Kind == host.KindCancelled
 	case context.DeadlineExceeded:
 		return e.Kind == host.KindTimeout
+	case e.Kind:
+		return true
 	}
 	return false
 }
@@ -78,6 +105,9 @@ func taskError(f *Future, w *worker, body []byte) *TaskError {
 		return e
 	}
 	e.Kind, e.Code, e.Message = host.Kind(failure.Kind), failure.Code, failure.Message
-	e.Stack, e.Stderr = failure.Stack, failure.Stderr
+	e.Stack, e.Stderr, e.Log = failure.Stack, failure.Stderr, failure.Log
+	if failure.Usage != nil {
+		e.Usage = Usage(*failure.Usage)
+	}
 	return e
 }

@@ -61,6 +61,11 @@ func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor
 			return nil, err
 		}
 	}
+	if name := cfg.Initializer; name != "" && len(cfg.Modules) > 0 {
+		if err := ex.tasks.has(name); err != nil {
+			return nil, fmt.Errorf("executor: Config.Initializer: %w", err)
+		}
+	}
 	alone := world == nil || world.Size() == 1
 	if !alone {
 		ex.loop.addFabric(world, false)
@@ -83,6 +88,7 @@ func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor
 // An ownWorker serves the root's own slots.
 type ownWorker struct {
 	host   *host.Host
+	pair   *mem.World
 	root   transport.Endpoint
 	worker transport.Endpoint
 	cancel context.CancelFunc
@@ -97,6 +103,7 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	makeRoom(slots)
 	own := &ownWorker{host: h, done: make(chan struct{})}
 	pair := mem.Pair(bell)
+	own.pair = pair
 	own.root, own.worker = pair.Endpoint(0), pair.Endpoint(1)
 	ctx, cancel := context.WithCancel(context.Background())
 	own.cancel = cancel
@@ -117,11 +124,21 @@ func (ex *Executor) run() {
 	defer close(ex.done)
 	ex.err = ex.loop.run()
 	if ex.own != nil {
+		if ex.err != nil {
+			ex.own.abandon()
+		}
 		ex.err = errors.Join(ex.err, ex.own.close())
 	}
 	if ex.world != nil {
 		ex.err = errors.Join(ex.err, ex.world.Close())
 	}
+}
+
+// abandon ends what runs on the root's own slots: the loop has ended and answers
+// no more.
+func (o *ownWorker) abandon() {
+	o.cancel()
+	o.pair.Kill(0)
 }
 
 func (o *ownWorker) close() error {
@@ -189,7 +206,4 @@ func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...C
 func (ex *engine) abandon() {
 	ex.in.close(ErrClosed)
 	ex.in.request(func() { ex.loop.fail(ErrClosed) })
-	if ex.own != nil {
-		ex.own.cancel()
-	}
 }

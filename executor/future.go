@@ -60,6 +60,7 @@ type Future struct {
 	attempt    uint16  // 1 for the first run
 	lost       uint8   // workers that died with it
 	priority   int8
+	doomed     bool // it is being killed where it runs
 }
 
 // A waiter is made when somebody waits for a future that is not done.

@@ -182,6 +182,9 @@ func (l *loop) give(w *worker, f *Future) {
 		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: f.attempt,
 		Arg: f.data, ArgLen: int64(len(f.data)), Long: len(f.data) > wire.Inline,
 	}
+	if f.options != nil {
+		c.Limits = f.options.wireLimits()
+	}
 	if w.out.Count() == 0 {
 		w.out.Reset(wire.KindCalls)
 		l.touched = append(l.touched, w)
@@ -337,7 +340,7 @@ func (l *loop) end() {
 	l.in.close(err)
 	l.takeIn()
 	l.dropQueued(err)
-	l.dropDelayed(anyCall, err)
+	l.dropDelayed(anyCall, always(err))
 	for _, w := range l.sched.workers {
 		if !w.lost {
 			for _, f := range l.sched.lose(w) {

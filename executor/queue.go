@@ -59,6 +59,25 @@ func (q *queue) level(f *Future) *fifo {
 func (q *queue) push(f *Future)      { q.level(f).push(f) }
 func (q *queue) pushFront(f *Future) { q.level(f).pushFront(f) }
 
+// remove takes out the calls that match, and returns them. Those that were
+// withdrawn while they waited stay: pop finds them.
+func (q *queue) remove(match func(*Future) bool) []*Future {
+	var removed []*Future
+	for i := range q.levels {
+		all := q.levels[i]
+		q.levels[i] = fifo{}
+		for f := all.pop(); f != nil; f = all.pop() {
+			if State(f.state.Load()) == Pending && match(f) {
+				removed = append(removed, f)
+			} else {
+				q.levels[i].push(f)
+			}
+		}
+	}
+	q.n -= len(removed)
+	return removed
+}
+
 // pop takes the oldest call of the highest priority, or returns nil.
 func (q *queue) pop() *Future {
 	for q.filled != 0 {

@@ -72,7 +72,9 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		if c == nil {
 			return fmt.Errorf("a result for call %d, which it does not hold", res.Gen)
 		}
-		learned.add(c.task, res.Nanos)
+		if res.Nanos > 0 { // it ran
+			learned.add(c.task, res.Nanos)
+		}
 		if res.Long {
 			if err := f.receive(w, c, res); err != nil {
 				return err
@@ -85,7 +87,9 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		var woken bool
 		switch {
 		case res.Failed:
-			woken = f.loop.failed(c, taskError(c, w, res.Data))
+			err := taskError(c, w, res.Data)
+			woken = f.loop.failed(c, err)
+			f.loop.mind(err)
 		case len(res.Data) >= inlineSlab:
 			woken = c.finish(append([]byte(nil), res.Data...), nil)
 		default:
@@ -158,7 +162,9 @@ func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 			return fmt.Errorf("it returned call %d, which it does not hold", gen)
 		}
 		s.release(w, c)
-		f.loop.requeue(c)
+		if !c.ended(w) {
+			f.loop.requeue(c)
+		}
 	}
 	s.place(w)
 	return r.Err()

@@ -112,7 +112,7 @@ func (o *callOptions) more(kind Kind) *callOptions {
 // failed takes the failure of a call that is no longer in flight: the call is
 // resolved, or waits to run again.
 func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
-	if f.options == nil || f.options.retry == nil || l.broken != nil {
+	if f.options == nil || f.options.retry == nil || f.doomed || l.broken != nil {
 		return f.finish(nil, err)
 	}
 	p, runs := f.options.retry, int(f.attempt)-int(f.lost)
@@ -145,12 +145,12 @@ func (l *loop) later(f *Future, pause time.Duration) {
 }
 
 // dropDelayed resolves the calls that rest and match.
-func (l *loop) dropDelayed(match func(*Future) bool, err error) {
+func (l *loop) dropDelayed(match func(*Future) bool, err func(*Future) error) {
 	for f, timer := range l.delayed {
 		if match(f) {
 			timer.Stop()
 			delete(l.delayed, f)
-			f.withdraw(Pending, err)
+			f.withdraw(Pending, err(f))
 		}
 	}
 }
@@ -158,6 +158,9 @@ func (l *loop) dropDelayed(match func(*Future) bool, err error) {
 // retry queues a call again that was in flight at a lost worker, unless it has
 // lost several already.
 func (l *loop) retry(w *worker, f *Future) {
+	if f.ended(w) {
+		return
+	}
 	most := maxLost
 	if f.options != nil && f.options.retry != nil && f.options.retry.Workers > 0 {
 		most = f.options.retry.Workers

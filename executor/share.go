@@ -152,6 +152,8 @@ func (ex *Executor) CancelPending() {
 func (ex *Executor) owns(f *Future) bool { return f.ex == ex }
 func anyCall(*Future) bool               { return true }
 
+func always(err error) func(*Future) error { return func(*Future) error { return err } }
+
 // dropPending resolves the calls that match and that no worker has. Those in the
 // queue leave it when it is their turn.
 func (l *loop) dropPending(match func(*Future) bool, err error) {
@@ -162,7 +164,7 @@ func (l *loop) dropPending(match func(*Future) bool, err error) {
 			}
 		}
 	}
-	l.dropDelayed(match, err)
+	l.dropDelayed(match, always(err))
 }
 
 // Idling reports whether the pool has nothing to do: no call waits, rests or

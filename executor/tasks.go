@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -53,6 +54,17 @@ func (t *taskTable) add(m *wasmtasks.Module) error {
 	}
 	t.known.Clear() // a short name may have become ambiguous
 	return nil
+}
+
+// has returns an error unless a module has a task of that name. Several may.
+func (t *taskTable) has(name string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, _, err := t.table.Lookup(name)
+	if ambiguous := (*wasmtasks.AmbiguousTaskError)(nil); errors.As(err, &ambiguous) {
+		return nil
+	}
+	return err
 }
 
 // lookup returns the task of that name.

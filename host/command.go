@@ -24,14 +24,15 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 		return nil, err
 	}
 	in, err := newInstance(s, t.code, func(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
-		return cfg.WithArgs(argv(t.export, arg)...).WithStdin(bytes.NewReader(arg)).WithStdout(resultWriter{in})
+		return cfg.WithArgs(argv(t.export, t.code.grants.Args, arg)...).WithStdin(bytes.NewReader(arg)).WithStdout(resultWriter{in})
 	})
 	if err != nil {
 		return nil, err
 	}
-	in.call = c
+	in.begin(c)
 	_, err = in.mod.ExportedFunction(abi.Start).Call(in)
 	if exit := (*sys.ExitError)(nil); err == nil || errors.As(err, &exit) && exit.ExitCode() == 0 {
+		s.used = in.usage()
 		if err := in.close(); err != nil {
 			return nil, errorf(KindHost, "closing the instance: %w", err)
 		}
@@ -45,11 +46,12 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 }
 
 // argv returns a command's arguments.
-func argv(name string, arg []byte) []string {
+func argv(name string, granted []string, arg []byte) []string {
+	args := append([]string{name}, granted...)
 	if len(arg) == 0 || len(arg) > mostArgv || !utf8.Valid(arg) || bytes.IndexByte(arg, 0) >= 0 {
-		return []string{name}
+		return args
 	}
-	return []string{name, string(arg)}
+	return append(args, string(arg))
 }
 
 // A resultWriter makes what a guest writes its result.

@@ -63,14 +63,14 @@ func TestCommandWAT(t *testing.T) {
 // A command cannot fill the host's memory with its output.
 func TestCommandEndlessOutput(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Config{MemoryLimit: 1 << 20})
+	h := newHost(t, Config{Limits: Limits{Output: 1 << 20}})
 	slot := newSlot(t, h)
 	yes := load(t, h, compileWAT(t, "yes", `(module
 	  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
 	  (memory (export "memory") 1)
 	  (data (i32.const 0) "\10\00\00\00\00\40\00\00")
 	  (func (export "_start") (loop (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br 0))))`))
-	if e := runFailing(t, slot, taskOf(t, yes, "yes"), ""); e.Kind != KindMemory || !strings.Contains(e.Message, "longer than the limit") {
-		t.Errorf("got %v, want a memory error", e)
+	if e := runFailing(t, slot, taskOf(t, yes, "yes"), ""); e.Kind != KindOutput || !strings.Contains(e.Message, "longer than the limit") {
+		t.Errorf("got %v, want an output error", e)
 	}
 }

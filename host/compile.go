@@ -32,6 +32,8 @@ type code struct {
 	cache     wazero.CompilationCache // nil when nothing is kept
 	compiled  wazero.CompiledModule
 	hasMemory bool
+	globals   []string // all that are mutable, where IsolationReset needs them
+	fixed     bool     // IsolationReset cannot put the module's globals back
 }
 
 // readVersion makes wazero find out its own version, which it keeps in a variable

@@ -42,6 +42,8 @@ type deskCall struct {
 	argLen  int64
 	fetch   *fetch // of a long argument, when it was begun
 	body    *body
+	limits  *wire.Limits // its own; nil for the worker's
+	killed  bool         // while it waited: it was answered
 }
 
 func newDesk() *desk {
@@ -69,7 +71,7 @@ func (d *desk) add(tasks []*servedTask, count int, data []byte, begin func(*wire
 		}
 		d.calls.push(deskCall{
 			number: c.Number, ticket: c.Ticket, attempt: c.Attempt, long: c.Long,
-			task: tasks[c.Task], arg: c.Arg, argLen: c.ArgLen, fetch: f, body: b,
+			task: tasks[c.Task], arg: c.Arg, argLen: c.ArgLen, fetch: f, body: b, limits: c.Limits,
 		})
 	}
 	d.queued.Store(int64(d.calls.len()))
@@ -113,9 +115,16 @@ func (d *desk) next(c *deskCall) bool {
 	if c.body != nil {
 		d.release(c.body)
 	}
-	if d.closed.Load() || !d.calls.pop(c) {
-		*c = deskCall{}
-		return false
+	for {
+		if d.closed.Load() || !d.calls.pop(c) {
+			*c = deskCall{}
+			d.queued.Store(int64(d.calls.len()))
+			return false
+		}
+		if !c.killed {
+			break
+		}
+		d.release(c.body)
 	}
 	d.queued.Store(int64(d.calls.len()))
 	return true
@@ -125,18 +134,25 @@ func (d *desk) next(c *deskCall) bool {
 func (d *desk) takeBack() (c deskCall, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.calls.popLast(&c) {
-		return c, false
+	for d.calls.popLast(&c) {
+		d.queued.Store(int64(d.calls.len()))
+		d.release(c.body)
+		if !c.killed {
+			return c, true
+		}
 	}
-	d.queued.Store(int64(d.calls.len()))
-	d.release(c.body)
-	return c, true
+	return c, false
 }
 
 // put adds a result and reports whether a full frame waits to be sent.
 func (d *desk) put(res *wire.Result) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.append(res)
+}
+
+// append is put with mu held.
+func (d *desk) append(res *wire.Result) bool {
 	if d.out.Count() > 0 && d.out.Len()+len(res.Data)+wire.ResultOverhead > transport.EagerFrame {
 		d.shift()
 	}

@@ -15,8 +15,13 @@ import (
 // [Slot.Run] after [Slot.Close].
 var ErrClosed = errors.New("host: closed")
 
-// Kind tells how a call failed.
+// Kind tells how a call failed. It is an error itself, so that
+// errors.Is(err, KindTrap) finds out whether a call failed in that way, also
+// when the error crossed a wire.
 type Kind uint8
+
+// Error implements error with [Kind.String].
+func (k Kind) Error() string { return k.String() }
 
 // The kinds of failure.
 const (
@@ -27,12 +32,15 @@ const (
 	KindTrap                        // the guest crashed: unreachable, a bad pointer, a division by zero, stack overflow
 	KindExit                        // the guest ended itself with an exit code
 	KindMemory                      // the guest ran out of the memory it may have
-	KindTimeout                     // the call's deadline passed
+	KindBudget                      // the guest executed all the instructions it may
+	KindOutput                      // the result, or what the guest logs, is longer than it may be
+	KindTimeout                     // the call ran for longer than it may
 	KindCancelled                   // the call was cancelled
-	KindKilled                      // the worker stopped the call for a reason of its own
+	KindKilled                      // somebody stopped the call, with the reason that the message gives
 	KindLost                        // the worker died
 	KindBadModule                   // the module cannot be loaded
 	KindUnknownTask                 // the module has no such task
+	KindInitializer                 // the initializer failed, so that no call of the module can run
 	KindHost                        // the worker itself failed; the task is not to blame
 )
 
@@ -44,12 +52,15 @@ var kindNames = [...]string{
 	KindTrap:        "trap",
 	KindExit:        "exit",
 	KindMemory:      "memory",
+	KindBudget:      "budget",
+	KindOutput:      "output",
 	KindTimeout:     "timeout",
 	KindCancelled:   "cancelled",
 	KindKilled:      "killed",
 	KindLost:        "lost",
 	KindBadModule:   "bad_module",
 	KindUnknownTask: "unknown_task",
+	KindInitializer: "initializer",
 	KindHost:        "host",
 }
 
@@ -80,10 +91,12 @@ func (k *Kind) UnmarshalText(text []byte) error {
 // [Module.Task] and [Slot.Run] return no other type.
 type Error struct {
 	Kind    Kind
-	Code    int    // the status the task returned, or the exit code
-	Message string // for people; the task's own words where it gave some
-	Stack   string // the wasm stack, or the guest's own stack after a panic
-	Stderr  string // the last 16 KiB of what the guest printed during the call
+	Code    int      // the status the task returned, or the exit code
+	Message string   // for people; the task's own words where it gave some
+	Stack   string   // the wasm stack, or the guest's own stack after a panic
+	Stderr  string   // the last 16 KiB of what the guest printed during the call
+	Log     []string // the last lines of the call's log, 8 at most
+	Usage   Usage    // of the call
 
 	err error // what Unwrap returns
 }
@@ -96,14 +109,16 @@ func (e *Error) Error() string {
 // Unwrap returns the cause when there is a Go error behind the failure.
 func (e *Error) Unwrap() error { return e.err }
 
-// Is lets [errors.Is] match [context.Canceled] and
-// [context.DeadlineExceeded], also for an error that crossed a wire.
+// Is lets [errors.Is] match the error's [Kind], and [context.Canceled] and
+// [context.DeadlineExceeded] for those two kinds.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case context.Canceled:
 		return e.Kind == KindCancelled
 	case context.DeadlineExceeded:
 		return e.Kind == KindTimeout
+	case e.Kind:
+		return true
 	}
 	return false
 }
@@ -140,6 +155,9 @@ type abort struct {
 }
 
 func (a *abort) Error() string { return a.message }
+
+// failure returns the abort as the error of a call that ran no instruction.
+func (a *abort) failure() *Error { return &Error{Kind: a.kind, Message: a.message, err: a.err} }
 
 // raise leaves an import, and the guest that called it.
 func raise(a *abort) {

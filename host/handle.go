@@ -25,17 +25,26 @@ type servedTask struct {
 	number uint32
 }
 
-// bind waits for the module and returns the task.
-func (t *servedTask) bind(ctx context.Context) (*Task, error) {
-	select {
-	case <-t.module.ready:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// bind waits for the module and returns the task. It returns no task and no
+// error when the call that needs it is to end first.
+func (t *servedTask) bind(ctx context.Context, slot *Slot, call uint64) (*Task, *abort, error) {
+	for waiting := true; waiting; {
+		select {
+		case <-t.module.ready:
+			waiting = false
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-slot.orders.wake:
+			if a := slot.orders.take(call); a != nil {
+				return nil, a, nil
+			}
+		}
 	}
 	if t.module.err != nil {
-		return nil, t.module.err
+		return nil, nil, t.module.err
 	}
-	return t.module.mod.Task(t.export)
+	task, err := t.module.mod.Task(t.export)
+	return task, nil, err
 }
 
 // preload starts compiling a module before the root asks for it.
@@ -67,7 +76,10 @@ func (s *server) handle(frame []byte) error {
 		return s.handleTasks(body)
 	case wire.KindTakeBack:
 		return s.handleTakeBack(body)
+	case wire.KindKill:
+		return s.handleKill(body)
 	case wire.KindStop:
+		s.cancel(errStopped)
 		s.desk.close()
 		s.ep.Bell().Ring()
 		return nil

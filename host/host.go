@@ -8,8 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -26,9 +29,37 @@ type Config struct {
 	// [os.UserCacheDir]. Where there is none, nothing is kept.
 	CacheDir string
 
-	// MemoryLimit bounds, in bytes, the linear memory of each instance, and
-	// the length of a result. Defaults to 4 GiB, the most a guest can use.
+	// MemoryLimit bounds, in bytes, the linear memory of each instance. Defaults
+	// to 4 GiB, the most a guest can use.
 	MemoryLimit uint64
+
+	// Limits are those of a call that does not set its own. See their defaults
+	// there.
+	Limits Limits
+
+	// Isolation says what a call finds of those before it. Defaults to
+	// [IsolationReuse].
+	Isolation Isolation
+
+	// MaxCallsPerInstance is after how many calls an instance is replaced by a
+	// new one. 0 is never.
+	MaxCallsPerInstance int
+
+	// KeepMemory bounds, in bytes, the linear memory of an instance that is kept
+	// for the next call: a larger one is closed, so that a worker does not hold
+	// for ever what one call needed. Defaults to 512 MiB.
+	KeepMemory uint64
+
+	// Grants say what modules may see of the world outside, by their names.
+	// Nothing, by default.
+	Grants map[string]Grants
+
+	// Initializer names a task, "export" or "module.export", that runs once in
+	// each new instance of a module that has it, with InitArg, before its
+	// first call. It is not counted as one, and takes no part in the call's
+	// limits. When it fails, the call fails with [KindInitializer].
+	Initializer string
+	InitArg     []byte
 
 	// Logger receives what the host has to say. Defaults to discarding.
 	Logger *slog.Logger
@@ -36,6 +67,8 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.MemoryLimit = min(cmp.Or(c.MemoryLimit, maxMemory), maxMemory)
+	c.Limits = c.Limits.withDefaults(c.MemoryLimit)
+	c.KeepMemory = cmp.Or(c.KeepMemory, 512<<20)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -68,8 +101,17 @@ type Host struct {
 
 	mu     sync.Mutex
 	codes  map[wasmtasks.Digest]*loading
+	loaded map[programKey]*Module
 	slots  int // open ones; the code they run is kept until the last closes
 	closed bool
+
+	reclaiming bool // memory is about to be given back to the system
+}
+
+// A programKey tells modules apart by what they run and what they are granted.
+type programKey struct {
+	name   string
+	digest wasmtasks.Digest
 }
 
 // A loading is a module's code on its way. code and err are set when done is
@@ -87,7 +129,7 @@ func New(cfg Config) (*Host, error) {
 	if cfg.MemoryLimit < pageSize {
 		return nil, fmt.Errorf("host: a memory limit of %d bytes is too small: it takes at least %d", cfg.MemoryLimit, pageSize)
 	}
-	h := &Host{cfg: cfg, codes: make(map[wasmtasks.Digest]*loading)}
+	h := &Host{cfg: cfg, codes: make(map[wasmtasks.Digest]*loading), loaded: make(map[programKey]*Module)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
 }
@@ -111,7 +153,26 @@ func (h *Host) Load(ctx context.Context, m *wasmtasks.Module) (*Module, error) {
 	if l.err != nil {
 		return nil, named(m.Name(), l.err)
 	}
-	return newModule(m, l.code), nil
+	return h.program(m, l.code)
+}
+
+// program adds to a module's code what depends on its name.
+func (h *Host) program(m *wasmtasks.Module, c *code) (*Module, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	key := programKey{m.Name(), m.Digest()}
+	if mod := h.loaded[key]; mod != nil {
+		return mod, nil
+	}
+	grants, err := h.cfg.Grants[m.Name()].open()
+	if err != nil {
+		return nil, named(m.Name(), err)
+	}
+	p := &program{code: c, grants: grants}
+	mod := newModule(m, p)
+	p.initializer = mod.tasks[strings.TrimPrefix(h.cfg.Initializer, m.Name()+".")]
+	h.loaded[key] = mod
+	return mod, nil
 }
 
 // begin starts to load the module's code unless that was done before.
@@ -149,7 +210,16 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.compile(m.Digest().String(), wasm, facts)
+	var globals []string
+	resets := true
+	if h.cfg.Isolation == IsolationReset {
+		wasm, globals, resets = exportAll(wasm)
+	}
+	c, err := h.compile(m.Digest().String(), wasm, facts)
+	if err == nil {
+		c.globals, c.fixed = globals, !resets
+	}
+	return c, err
 }
 
 // named returns err with the module's name in its message.
@@ -169,8 +239,38 @@ func (h *Host) NewSlot() *Slot {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.slots++
-	return &Slot{host: h, warm: make(map[*code]*instance)}
+	s := &Slot{host: h, warm: make(map[*program]*instance), limits: &h.cfg.Limits}
+	s.orders.wake = make(chan struct{}, 1)
+	s.renews = h.cfg.Isolation != IsolationReuse || h.cfg.MaxCallsPerInstance > 0
+	return s
 }
+
+// crashed is told how a guest ended. One that overflowed its stack leaves up to
+// 100 MB that the collector would give back late.
+func (h *Host) crashed(e *Error) {
+	if e.Kind != KindTrap || !strings.HasPrefix(e.Message, "stack overflow") {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.reclaiming || h.closed {
+		return
+	}
+	h.reclaiming = true
+	h.loads.Go(func() {
+		select { // one collection is enough for many crashes
+		case <-time.After(reclaimAfter):
+			debug.FreeOSMemory()
+		case <-h.ctx.Done():
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.reclaiming = false
+	})
+}
+
+// reclaimAfter is how long the host waits for further crashes.
+const reclaimAfter = 100 * time.Millisecond
 
 // slotClosed notes that a slot was closed.
 func (h *Host) slotClosed() error {
@@ -205,6 +305,10 @@ func (h *Host) freeUnused() error {
 			errs = append(errs, l.code.close())
 		}
 	}
+	for _, mod := range h.loaded {
+		errs = append(errs, mod.code.grants.close())
+	}
 	clear(h.codes)
+	clear(h.loaded)
 	return errors.Join(errs...)
 }

@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -39,6 +38,7 @@ var functions = []struct {
 	{abi.Log, []api.ValueType{i32, i32, i32}, nil, logWrite},
 	{abi.CallMeta, []api.ValueType{i32}, []api.ValueType{i64}, callMeta},
 	{abi.DoorOpen, []api.ValueType{i32, i32}, nil, doorOpen},
+	{tickImport, nil, []api.ValueType{i64}, tick},
 }
 
 // instantiateImports makes all that guests may import part of rt.
@@ -105,10 +105,8 @@ func logWrite(ctx context.Context, mod api.Module, stack []uint64) {
 	in := ctx.(*instance)
 	level := int(int32(stack[0]))
 	text := in.memory(mod, abi.Log, uint32(stack[1]), uint32(stack[2]))
-	if in.call == nil || in.call.Log == nil {
-		return
-	}
-	in.call.Log(level, strings.ToValidUTF8(string(text[:min(len(text), mostLogLine)]), "\uFFFD"))
+	in.slot.addLog(len(text))
+	in.slot.log(level, text[:min(len(text), mostLogLine)])
 }
 
 func callMeta(ctx context.Context, _ api.Module, stack []uint64) {

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // imports that the guest calls without a map or a wrapped context.
 type instance struct {
 	slot *Slot
-	code *code
+	code *program
 	mod  api.Module
 	used uint64 // when it last ran, counted by the slot
 
@@ -40,6 +41,9 @@ type instance struct {
 
 	linear linear
 	world  world
+	meter  meter
+	image  *image          // what IsolationReset goes back to
+	calls  int             // it has run
 	parent context.Context //nolint:containedctx // what wazero may find while the instance is made
 }
 
@@ -63,9 +67,9 @@ func (in *instance) Value(key any) any {
 
 // newInstance makes an instance and lets it initialize itself. configure may
 // add to what the instance is given.
-func newInstance(s *Slot, c *code, configure func(*instance, wazero.ModuleConfig) wazero.ModuleConfig) (in *instance, err error) {
+func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleConfig) wazero.ModuleConfig) (in *instance, err error) {
 	in = &instance{slot: s, code: c}
-	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, reserve: !s.host.heap}
+	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, most: s.limits.Memory, reserve: !s.host.heap}
 	in.world.init(s)
 	in.parent = experimental.WithMemoryAllocator(context.Background(), &in.linear)
 	defer func() {
@@ -78,7 +82,7 @@ func newInstance(s *Slot, c *code, configure func(*instance, wazero.ModuleConfig
 			in, err = nil, e
 		}
 	}()
-	cfg := configure(in, in.world.config())
+	cfg := configure(in, c.grants.configure(in, in.world.config()))
 	if in.mod, err = c.runtime.InstantiateModule(in, c.compiled, cfg); err != nil {
 		return in, err
 	}
@@ -87,6 +91,9 @@ func newInstance(s *Slot, c *code, configure func(*instance, wazero.ModuleConfig
 		return in, &abort{kind: KindExit, message: "the guest exited with code 0 while it was initialized"}
 	}
 	in.attach(in.mod)
+	if in.meter.fuel == nil {
+		in.meter.attach(in.mod)
+	}
 	return in, nil
 }
 
@@ -101,9 +108,24 @@ func (in *instance) close() error {
 	return err
 }
 
+// giveUpMemory makes the memory of the instance that runs stay when it is closed,
+// and returns the function that frees it.
+func (s *Slot) giveUpMemory() func() {
+	in := s.instance
+	if in == nil || in.linear.space == nil {
+		return func() {} // the collector does it
+	}
+	space := in.linear.space
+	in.linear.kept = true
+	return func() { releaseSpace(space) }
+}
+
 // fail closes the instance after an error of wazero and explains the error.
 func (in *instance) fail(err error) *Error {
 	e := crashError(err, in.world.printed.String(), in.linear.refused)
+	e.Log, e.Usage = in.slot.lastWords(), in.usage()
+	in.slot.used = e.Usage
+	in.slot.host.crashed(e)
 	if len(in.slot.errText) > 0 { // a guest may explain itself before it crashes
 		e.Message += ": " + text(in.slot.errText)
 	}
@@ -111,6 +133,11 @@ func (in *instance) fail(err error) *Error {
 		in.slot.host.cfg.Logger.Warn("closing an instance", "error", err)
 	}
 	return e
+}
+
+// usage returns what the call used that runs, or ran last.
+func (in *instance) usage() Usage {
+	return Usage{Instructions: in.meter.count(), Memory: in.linear.size}
 }
 
 // function returns the export of a task.
@@ -171,9 +198,19 @@ func (in *instance) shutDoor() {
 	binary.LittleEndian.PutUint32(in.door[abi.DoorResLen:], abi.DoorNone)
 }
 
+// begin makes c the call that runs, under the slot's limits.
+func (in *instance) begin(c *Call) {
+	in.call, in.taken, in.fetched = c, false, false
+	in.calls++
+	in.linear.most = in.slot.limits.Memory
+	if in.meter.fuel != nil {
+		in.meter.begin(in.slot.limits)
+	}
+}
+
 // enter hands a call to the guest, through the door when the argument fits.
 func (in *instance) enter(c *Call) {
-	in.call, in.taken, in.fetched = c, false, false
+	in.begin(c)
 	door := in.door
 	if door == nil {
 		return
@@ -189,29 +226,37 @@ func (in *instance) enter(c *Call) {
 
 // leave returns the result of a call that returned status 0. It is a view of
 // guest memory, if the guest left it there, or what it wrote.
-func (in *instance) leave() (result []byte, ok bool) {
+func (in *instance) leave() (result []byte, bad *abort) {
 	if in.door == nil {
-		return in.slot.out, true
+		return in.slot.out, nil
 	}
 	if in.grown() {
 		in.look()
 	}
 	n := binary.LittleEndian.Uint32(in.door[abi.DoorResLen:])
 	if n == abi.DoorNone {
-		return in.slot.out, true
+		return in.slot.out, nil
 	}
 	at := binary.LittleEndian.Uint32(in.door[abi.DoorResPtr:])
 	if uint64(at)+uint64(n) > uint64(len(in.view)) {
-		return nil, false
+		return nil, &abort{kind: KindBadResult, message: "the task's result lies outside its memory"}
 	}
-	return in.view[at:][:n:n], true
+	if uint64(n) > in.slot.limits.Output {
+		return nil, in.tooLong()
+	}
+	return in.view[at:][:n:n], nil
+}
+
+// tooLong says that the result is.
+func (in *instance) tooLong() *abort {
+	return &abort{kind: KindOutput, message: fmt.Sprintf("the result is longer than the limit of %d bytes", in.slot.limits.Output)}
 }
 
 // write appends to the call's result.
 func (in *instance) write(part []byte) {
 	s := in.slot
-	if uint64(len(s.out))+uint64(len(part)) > s.host.cfg.MemoryLimit {
-		raise(&abort{kind: KindMemory, message: fmt.Sprintf("the result is longer than the limit of %d bytes", s.host.cfg.MemoryLimit)})
+	if uint64(len(s.out))+uint64(len(part)) > s.limits.Output {
+		raise(in.tooLong())
 	}
 	s.out = append(s.out, part...)
 	s.dirty = true
@@ -242,6 +287,9 @@ func (in *instance) fetchArg() []byte {
 
 func (in *instance) readArg(dst []byte) {
 	if err := in.call.ReadArg(dst); err != nil {
+		if ended := (*abort)(nil); errors.As(err, &ended) {
+			raise(ended)
+		}
 		raise(&abort{kind: endedKind(err), message: fmt.Sprintf("reading the argument: %v", err), err: err})
 	}
 }

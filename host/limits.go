@@ -25,7 +25,8 @@ type Limits struct {
 	// [Config.MemoryLimit].
 	Memory uint64 `json:"memory,omitempty"`
 
-	// Output bounds the bytes of the result. [KindOutput]. Defaults to 1 GiB.
+	// Output bounds the bytes of the result. [KindOutput]. Defaults to the
+	// host's [Config.MemoryLimit]: what a guest could hold.
 	Output uint64 `json:"output,omitempty"`
 
 	// Log bounds the bytes the guest logs and prints. [KindOutput]. Defaults
@@ -40,8 +41,7 @@ type Limits struct {
 }
 
 const (
-	defaultOutput = 1 << 30
-	defaultLog    = 16 << 20
+	defaultLog = 16 << 20
 
 	// startTime bounds how long an instance may take to start where the call
 	// that needs it has no limit.
@@ -51,7 +51,7 @@ const (
 // withDefaults returns the limits of a host whose instances have at most
 // memory bytes.
 func (l Limits) withDefaults(memory uint64) Limits {
-	return l.Over(Limits{Time: -1, Memory: memory, Output: defaultOutput, Log: defaultLog, Instructions: Unlimited}).within(memory)
+	return l.Over(Limits{Time: -1, Memory: memory, Output: memory, Log: defaultLog, Instructions: Unlimited}).within(memory)
 }
 
 // within returns l with no more memory than most.

@@ -23,9 +23,12 @@ const maxMemory = math.MaxUint32 + 1 - pageSize
 type linear struct {
 	slot    *Slot
 	limit   uint64 // what the host allows
+	most    uint64 // what the call allows, at most limit
 	reserve bool
 	space   []byte // reserved, as long as the memory may become; nil in the heap
-	size    uint64 // usable
+	size    uint64 // usable, and ever used: it never shrinks
+
+	kept bool // somebody else frees space
 
 	heap    []byte
 	refused bool // the guest asked for more than it can have, in this call
@@ -41,8 +44,11 @@ func (l *linear) Allocate(_, most uint64) experimental.LinearMemory {
 
 // Reallocate implements [experimental.LinearMemory].
 func (l *linear) Reallocate(size uint64) []byte {
-	if size > l.limit {
+	if size > l.most {
 		return l.refuse()
+	}
+	if size > l.slot.host.cfg.KeepMemory {
+		l.slot.dirty = true // it is not kept for the next call
 	}
 	if l.space == nil {
 		return l.growHeap(size)
@@ -63,7 +69,7 @@ func (l *linear) growHeap(size uint64) []byte {
 		copy(grown, l.heap)
 		l.heap = grown
 	}
-	l.heap = l.heap[:size]
+	l.heap, l.size = l.heap[:size], size
 	return l.heap
 }
 
@@ -77,7 +83,7 @@ func (l *linear) refuse() []byte {
 // Free implements [experimental.LinearMemory]. No view of the memory may be
 // used after it.
 func (l *linear) Free() {
-	if l.space != nil {
+	if l.space != nil && !l.kept {
 		releaseSpace(l.space)
 	}
 	l.space, l.heap, l.size = nil, nil, 0

@@ -10,13 +10,14 @@ import (
 // concurrent use, and stays good until its Host is closed.
 type Module struct {
 	name  string
+	code  *program
 	tasks map[string]*Task
 	names []string
 }
 
 // A Task is one task of a Module. It is immutable and safe for concurrent use.
 type Task struct {
-	code   *code
+	code   *program
 	export string
 	kind   wasmtasks.Kind
 	index  int // in the list of the module's tasks
@@ -24,8 +25,15 @@ type Task struct {
 	result []numeric
 }
 
-func newModule(m *wasmtasks.Module, c *code) *Module {
-	mod := &Module{name: m.Name(), tasks: make(map[string]*Task)}
+// A program is the code of a module together with what it is granted.
+type program struct {
+	*code
+	grants      *granted
+	initializer *Task // runs once in each instance; may be nil
+}
+
+func newModule(m *wasmtasks.Module, c *program) *Module {
+	mod := &Module{name: m.Name(), code: c, tasks: make(map[string]*Task)}
 	for i, t := range m.Tasks() {
 		mod.names = append(mod.names, t.Name)
 		mod.tasks[t.Name] = &Task{

@@ -27,6 +27,7 @@ const (
 type transfer struct {
 	done bool
 	err  error
+	free func() // what is to be done then, when nobody waits any more
 }
 
 // finish returns the callback that ends a transfer and frees its id. The
@@ -35,6 +36,9 @@ func (s *server) finish(t *transfer, id uint32) func(error) {
 	return func(err error) {
 		s.payloads = append(s.payloads, id)
 		t.done, t.err = true, err
+		if t.free != nil {
+			t.free()
+		}
 	}
 }
 
@@ -92,7 +96,7 @@ func (s *server) freeFetch(f *fetch) {
 func (r *runner) readArg(dst []byte) error {
 	s := r.s
 	if f := r.current.fetch; f != nil {
-		if err := s.drive(&f.transfer); err != nil {
+		if err := r.await(&f.transfer, false); err != nil {
 			return err
 		}
 		copy(dst, f.buf)
@@ -109,7 +113,33 @@ func (r *runner) readArg(dst []byte) error {
 	if !ok {
 		return errTooManyPayloads
 	}
-	return s.drive(&t)
+	return r.await(&t, true)
+}
+
+// await moves the transfer of an argument until it is done, or the call is to
+// end. One that goes directly to guest memory then frees it when the transport
+// has let go of it.
+func (r *runner) await(t *transfer, direct bool) error {
+	s := r.s
+	var spinner transport.Spinner
+	for {
+		moved := s.step()
+		ended := r.slot.ended()
+		s.io.Lock()
+		done, err := t.done, t.err
+		if !done && ended != nil && direct {
+			t.free = r.slot.giveUpMemory()
+		}
+		s.io.Unlock()
+		switch {
+		case ended != nil:
+			return ended
+		case done:
+			return err
+		case !moved:
+			spinner.Turn()
+		}
+	}
 }
 
 var errTooManyPayloads = errors.New("host: too many payloads are under way")

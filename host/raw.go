@@ -42,7 +42,7 @@ func (s *Slot) runRaw(t *Task, c *Call) ([]byte, error) {
 		return nil, errorf(KindBadInput, "%w", err)
 	}
 	in := s.instance
-	in.call, in.taken, in.fetched = c, false, false
+	in.begin(c)
 	if err := s.export.CallWithStack(in, s.numbers); err != nil {
 		return nil, s.crashed(err)
 	}
@@ -62,6 +62,9 @@ func (s *Slot) wholeArg(c *Call, most int64) ([]byte, error) {
 	}
 	arg := make([]byte, c.ArgLen)
 	if err := c.ReadArg(arg); err != nil {
+		if ended := (*abort)(nil); errors.As(err, &ended) {
+			return nil, ended.failure()
+		}
 		return nil, errorf(endedKind(err), "reading the argument: %w", err)
 	}
 	return arg, nil

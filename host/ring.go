@@ -47,3 +47,10 @@ func (r *ring) popLast(c *deskCall) bool {
 	*c = r.buf[r.tail&(len(r.buf)-1)]
 	return true
 }
+
+// each calls fn for every call, oldest first.
+func (r *ring) each(fn func(*deskCall)) {
+	for i := r.head; i < r.tail; i++ {
+		fn(&r.buf[i&(len(r.buf)-1)])
+	}
+}

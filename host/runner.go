@@ -123,7 +123,11 @@ func (r *runner) bind() *boundTask {
 	b := &r.bound[n]
 	if b.task == nil && b.err == nil {
 		r.s.standby.hurry()
-		b.task, b.err = r.current.task.bind(r.s.ctx)
+		var stopped *abort
+		b.task, stopped, b.err = r.current.task.bind(r.s.ctx, r.slot, r.current.number)
+		if stopped != nil { // only this call
+			return &boundTask{err: stopped.failure()}
+		}
 		r.begin = nanotime() // waiting for a module is not the call's time
 	}
 	return b
@@ -137,6 +141,7 @@ func (r *runner) runCall(b *boundTask) {
 	if err == nil {
 		r.call.Number, r.call.Attempt = c.number, int(c.attempt)
 		r.call.Arg, r.call.ArgLen, r.call.ReadArg = c.arg, c.argLen, nil
+		r.call.Limits = c.callLimits()
 		if c.long {
 			r.call.ReadArg = r.readArg
 		}
@@ -145,6 +150,10 @@ func (r *runner) runCall(b *boundTask) {
 	r.clock(b)
 	res := &r.result
 	*res = wire.Result{Ticket: c.ticket, Gen: uint32(c.number), Nanos: b.nanos, Data: data}
+	if c.limits != nil {
+		u := wire.Usage(r.slot.Usage())
+		res.Usage = &u
+	}
 	switch {
 	case err != nil:
 		res.Failed, res.Data = true, encodeFailure(err)
@@ -166,6 +175,15 @@ func (r *runner) dropFetch() {
 	defer r.s.io.Unlock()
 	r.s.dropFetch(r.current.fetch)
 	r.current.fetch = nil
+}
+
+// callLimits returns the call's own limits, or nil.
+func (c *deskCall) callLimits() *Limits {
+	if c.limits == nil {
+		return nil
+	}
+	l := c.limits
+	return &Limits{Time: time.Duration(l.Time), Memory: l.Memory, Output: l.Output, Log: l.Log, Instructions: l.Instructions}
 }
 
 // clock notes how long the current call ran. For very short calls it reads the
@@ -197,11 +215,17 @@ func encodeFailure(err error) []byte {
 	if !errors.As(err, &e) {
 		e = &Error{Kind: KindHost, Message: err.Error()}
 	}
+	failure := wire.Failure{Kind: uint8(e.Kind), Code: e.Code, Log: e.Log}
+	if e.Usage != (Usage{}) {
+		u := wire.Usage(e.Usage)
+		failure.Usage = &u
+	}
 	for most := 4 << 10; ; most /= 4 {
-		body, err := json.Marshal(wire.Failure{
-			Kind: uint8(e.Kind), Code: e.Code,
-			Message: head(e.Message, most), Stack: head(e.Stack, most), Stderr: tail(e.Stderr, most),
-		})
+		failure.Message, failure.Stack, failure.Stderr = head(e.Message, most), head(e.Stack, most), tail(e.Stderr, most)
+		if most < 1<<10 {
+			failure.Log = nil
+		}
+		body, err := json.Marshal(failure)
 		if err == nil && len(body) <= wire.Inline {
 			return body
 		}

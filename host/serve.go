@@ -62,7 +62,7 @@ const (
 
 // Serve runs calls for the root until the root stops the pool, then returns
 // nil. It owns ep until it returns and does not close it. It blocks; ctx ends
-// it early with ctx's error, calls still running are abandoned. The rank's
+// it early with ctx's error; calls still running are ended within milliseconds. The rank's
 // other goroutines keep going.
 func Serve(ctx context.Context, h *Host, ep transport.Endpoint, cfg ServeConfig) error {
 	s := &server{
@@ -91,6 +91,7 @@ type server struct {
 
 	watching sync.Mutex     // held by the goroutine that waits for frames
 	standby  standby        // watches while every slot computes
+	runners  []*runner      // the slots; set before anything runs
 	loads    sync.WaitGroup // goroutines that load modules
 
 	io       sync.Mutex // guards what follows, and every use of ep
@@ -110,15 +111,21 @@ func (s *server) run(ctx context.Context) error {
 	for _, m := range s.cfg.Modules {
 		s.preload(m)
 	}
+	for range s.cfg.Slots {
+		s.runners = append(s.runners, newRunner(s))
+	}
 	if err := s.hello(); err != nil {
+		for _, r := range s.runners {
+			r.close()
+		}
 		return err
 	}
 	stopWatch := context.AfterFunc(s.ctx, s.ep.Bell().Ring)
 	defer stopWatch()
 
 	var slots sync.WaitGroup
-	for range s.cfg.Slots {
-		slots.Go(newRunner(s).run)
+	for _, r := range s.runners {
+		slots.Go(r.run)
 	}
 	standing := make(chan struct{})
 	go func() {
@@ -129,6 +136,9 @@ func (s *server) run(ctx context.Context) error {
 	s.standby.end()
 	<-standing
 	err := context.Cause(s.ctx)
+	if errors.Is(err, errStopped) {
+		err = nil
+	}
 	s.cancel(nil) // loads that nobody waits for any more
 	s.loads.Wait()
 	if err == nil {

@@ -37,6 +37,9 @@ type Call struct {
 	ReadArg func(dst []byte) error
 	ArgLen  int64
 
+	// Limits are the call's own, over those of the host; nil for none.
+	Limits *Limits
+
 	// Log takes the lines that the guest logs, with the levels of log/slog.
 	// It may be nil.
 	Log func(level int, msg string)
@@ -53,12 +56,14 @@ func argLen(c *Call) int64 {
 // A Slot is a place where calls run, one at a time. It keeps an instance of
 // each module it has run, up to 32, so that a call of a small task costs
 // little more than the task itself. It is not safe for concurrent use, nor
-// need it be on one thread.
+// need it be on one thread; only [Slot.Stop] may be called while it runs.
 //
-// What a guest keeps in its globals may, or may not, survive to the next call.
+// What a guest keeps in its globals may, or may not, survive to the next call:
+// see [Isolation].
 type Slot struct {
 	host   *Host
-	warm   map[*code]*instance
+	orders orders
+	warm   map[*program]*instance
 	clock  uint64 // counts changes of instance, to find the one unused for longest
 	closed bool
 
@@ -67,7 +72,17 @@ type Slot struct {
 	instance *instance
 	export   api.Function
 
+	renews bool // an instance may have to be replaced after any call
+
 	// Of the call that runs, or ran last.
+	ctx     context.Context //nolint:containedctx // Run's: it ends the guest
+	call    *Call
+	limits  *Limits
+	own     Limits   // the call's, if it has some
+	used    Usage    // of a call whose instance is closed
+	logged  uint64   // bytes
+	lines   []string // the last ones of its log
+	streams []byte   // the line it is printing; nil if that is not logged
 	out     []byte   // its result, as far as it was written
 	errText []byte   // what it said about an error
 	numbers []uint64 // parameters and results of a raw export
@@ -77,16 +92,22 @@ type Slot struct {
 // Run runs a task and returns its result, a view that is valid until the next
 // Run or Close: it may point into guest memory. It blocks until the guest
 // returns. The error is an [*Error]; it says nothing about the slot, on which
-// the next call runs as if nothing had happened. A ctx that has ended keeps
-// the call from starting.
+// the next call runs as if nothing had happened. When ctx ends, the guest is
+// ended within milliseconds, whatever it does; so it is by [Slot.Stop], and
+// where it goes past its limits.
 func (s *Slot) Run(ctx context.Context, t *Task, c *Call) (result []byte, err error) {
-	if ctx.Err() != nil {
-		return nil, endedError(ctx)
+	s.ctx, s.call, s.limits = ctx, c, &s.host.cfg.Limits
+	if c.Limits != nil {
+		s.own = c.Limits.Over(*s.limits).within(s.host.cfg.MemoryLimit)
+		s.limits = &s.own
 	}
-	if s.dirty {
+	if a := s.ended(); a != nil {
+		return nil, a.failure()
+	}
+	if s.dirty || s.renews {
 		s.clean(s.instance)
 	}
-	if t != s.task {
+	if t != s.task || s.instance != nil && s.instance.linear.size > s.limits.Memory {
 		if err := s.prepare(t); err != nil {
 			return nil, err
 		}
@@ -114,11 +135,19 @@ func (s *Slot) runTask(c *Call) ([]byte, error) {
 	if status := int32(in.stack[0]); status != 0 {
 		return nil, s.refused(int(status))
 	}
-	result, ok := in.leave()
-	if !ok {
-		return nil, s.crashed(&abort{kind: KindBadResult, message: "the task's result lies outside its memory"})
+	result, bad := in.leave()
+	if bad != nil {
+		return nil, s.crashed(bad)
 	}
 	return result, nil
+}
+
+// Usage says what the call used that ran last.
+func (s *Slot) Usage() Usage {
+	if in := s.instance; in != nil && in.call == s.call {
+		return in.usage()
+	}
+	return s.used
 }
 
 // crashed drops the instance that ran last and explains the error of wazero.
@@ -133,6 +162,7 @@ func (s *Slot) crashed(err error) error {
 func (s *Slot) refused(status int) error {
 	e := statusError(status, text(s.errText))
 	e.Stderr = s.instance.world.printed.String()
+	e.Log, e.Usage = s.lastWords(), s.instance.usage()
 	return e
 }
 
@@ -142,18 +172,17 @@ func (s *Slot) prepare(t *Task) error {
 		return errorf(KindHost, "%w: the slot", ErrClosed)
 	}
 	s.forget()
+	s.used, s.streams = Usage{}, nil
+	if t.code.grants.Output {
+		s.streams = make([]byte, 0, lastLine)
+	}
 	if t.kind == wasmtasks.KindCommand {
 		s.task = t
 		return nil
 	}
-	in := s.warm[t.code]
-	if in == nil {
-		var err error
-		if in, err = newInstance(s, t.code, plain); err != nil {
-			return err
-		}
-		s.makeRoom()
-		s.warm[t.code] = in
+	in, err := s.ready(t)
+	if err != nil {
+		return err
 	}
 	s.clock++
 	in.used = s.clock
@@ -166,6 +195,62 @@ func (s *Slot) prepare(t *Task) error {
 		s.clean(in)
 	}
 	return nil
+}
+
+// ready returns an instance for t, a warm one if there is.
+func (s *Slot) ready(t *Task) (*instance, error) {
+	in := s.warm[t.code]
+	if in != nil && in.linear.size > s.limits.Memory {
+		s.retire(in)
+		in = nil
+	}
+	if in != nil {
+		return in, nil
+	}
+	in, err := newInstance(s, t.code, plain)
+	if err != nil {
+		return nil, err
+	}
+	s.makeRoom()
+	s.warm[t.code] = in
+	if t.code.initializer != nil {
+		if err := s.initialize(in, t.code.initializer); err != nil {
+			return nil, err
+		}
+	}
+	if s.host.cfg.Isolation == IsolationReset {
+		in.save()
+	}
+	return in, nil
+}
+
+// initialize runs the initializer in a new instance.
+func (s *Slot) initialize(in *instance, t *Task) error {
+	call, limits := s.call, s.limits
+	defer func() { s.call, s.limits = call, limits }()
+	own := Limits{Time: s.startLimit(), Instructions: Unlimited}.Over(s.host.cfg.Limits)
+	s.limits = &own
+	s.call = &Call{Number: call.Number, Attempt: call.Attempt, Rank: call.Rank, Arg: s.host.cfg.InitArg, Log: call.Log}
+	s.task, s.instance, s.export = t, in, in.function(t)
+	run := func() ([]byte, error) { return s.runTask(s.call) }
+	if t.kind == wasmtasks.KindRaw {
+		run = func() ([]byte, error) { return s.runRaw(t, s.call) }
+	}
+	_, err := run()
+	in.calls = 0
+	if err != nil && s.instance != nil {
+		s.retire(in)
+	}
+	s.forget()
+	var e *Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	if e.Kind != KindKilled && e.Kind != KindCancelled {
+		e.Message = fmt.Sprintf("the initializer %s failed (%s): %s", t.export, e.Kind, e.Message)
+		e.Kind = KindInitializer
+	}
+	return e
 }
 
 // plain gives an instance nothing.
@@ -186,8 +271,17 @@ func (s *Slot) makeRoom() {
 			oldest = in
 		}
 	}
-	delete(s.warm, oldest.code)
-	if err := oldest.close(); err != nil {
+	s.retire(oldest)
+}
+
+// retire closes a warm instance.
+func (s *Slot) retire(in *instance) {
+	if s.instance == in {
+		s.used = in.usage()
+		s.forget()
+	}
+	delete(s.warm, in.code)
+	if err := in.close(); err != nil {
 		s.host.cfg.Logger.Warn("closing an instance", "error", err)
 	}
 }
@@ -197,6 +291,7 @@ func (s *Slot) makeRoom() {
 func (s *Slot) clean(in *instance) {
 	s.dirty = false
 	s.out, s.errText = s.out[:0], s.errText[:0]
+	s.logged, s.lines, s.streams = 0, s.lines[:0], s.streams[:0]
 	if cap(s.out) > keepBuffer {
 		s.out = nil
 	}
@@ -204,6 +299,9 @@ func (s *Slot) clean(in *instance) {
 		in.arg, in.fetched = nil, false
 		in.linear.refused = false
 		in.world.renew()
+		if in.spent() {
+			s.retire(in)
+		}
 	}
 }
 

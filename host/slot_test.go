@@ -165,7 +165,7 @@ func TestABI(t *testing.T) {
 
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Config{MemoryLimit: 16 << 20})
+	h := newHost(t, Config{MemoryLimit: 16 << 20, Limits: Limits{Output: 16 << 20}})
 	mod := load(t, h, compileWAT(t, "abi", abiWAT))
 	slot := newSlot(t, h)
 	whole := taskOf(t, mod, "whole")
@@ -183,7 +183,7 @@ func TestCrash(t *testing.T) {
 		{"unreachable", KindTrap, "unreachable: some words"},
 		{"recursion", KindTrap, "stack overflow"},
 		{"load", KindTrap, "out of bounds memory access"},
-		{"output", KindMemory, "the result is longer than the limit"},
+		{"output", KindOutput, "the result is longer than the limit"},
 		{"grow", KindMemory, "unreachable"},
 		{"exit", KindExit, "the guest exited with code -1"},
 	} {
@@ -502,7 +502,7 @@ func TestBuffersShrink(t *testing.T) {
 
 func TestPrintedIsBounded(t *testing.T) {
 	t.Parallel()
-	p := printed{slot: &Slot{}}
+	p := printed{slot: &Slot{limits: &Limits{Log: Unlimited}}}
 	for i := range 10_000 {
 		fmt.Fprintf(&p, "line %d\n", i)
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"github.com/tetratelabs/wazero"
@@ -47,7 +48,7 @@ func (w *world) init(s *Slot) {
 
 // renew makes the world as it is at the start of a call.
 func (w *world) renew() {
-	w.begin += w.elapsed()
+	w.begin = min(w.begin+w.elapsed(), endOfTime)
 	w.slept, w.read = 0, 0
 	w.random.Seed([32]byte{})
 	w.printed.reset()
@@ -91,8 +92,14 @@ func (w *world) nanotime() int64 { return w.begin + w.look() }
 
 func (w *world) nanosleep(ns int64) {
 	w.slot.dirty = true
-	w.slept += max(ns, 0)
+	w.slept += min(max(ns, 0), endOfTime-w.slept)
 }
+
+// endOfTime bounds the clock of a guest that only sleeps: some 140 years.
+const endOfTime = math.MaxInt64 / 2
+
+// exhausted reports whether the clock is so far ahead that it could not go on.
+func (w *world) exhausted() bool { return w.begin > endOfTime-math.MaxInt64/8 }
 
 // mostPrinted is how much of a guest's output is kept.
 const mostPrinted = 16 << 10
@@ -105,8 +112,9 @@ type printed struct {
 
 // Write implements [io.Writer].
 func (p *printed) Write(part []byte) (int, error) {
-	p.slot.dirty = true
 	n := len(part)
+	p.slot.addLog(n)
+	p.slot.stream(part)
 	part = part[max(0, n-mostPrinted):]
 	if len(p.text)+len(part) > 2*mostPrinted {
 		p.text = append(p.text[:0], p.text[len(p.text)-mostPrinted:]...)

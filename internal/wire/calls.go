@@ -11,10 +11,29 @@ type Call struct {
 	Ticket  uint32 // the root's handle, returned with the result
 	Task    uint32
 	Attempt uint16
-	Arg     []byte // in a decoded entry, a view of the frame
-	ArgLen  int64  // len(Arg), or the payload's length when Long
-	Long    bool   // the argument is a payload, to be pulled
+	Arg     []byte  // in a decoded entry, a view of the frame
+	ArgLen  int64   // len(Arg), or the payload's length when Long
+	Long    bool    // the argument is a payload, to be pulled
+	Limits  *Limits // the call's own; nil for the worker's
 }
+
+// Limits are those of one call. A zero is the worker's own.
+type Limits struct {
+	Time                              int64 // nanoseconds; negative is none
+	Memory, Output, Log, Instructions uint64
+}
+
+// limitsLen is five numbers of 8 bytes.
+const limitsLen = 40
+
+// Usage is what one call used.
+type Usage struct {
+	Instructions uint64 `json:"instructions"`
+	Memory       uint64 `json:"memory"` // bytes
+}
+
+// usageLen is two numbers of 8 bytes.
+const usageLen = 16
 
 // callLen is number 8, ticket 4, task 4, argument length 4, attempt 2, flags 2.
 const callLen = 24
@@ -25,7 +44,7 @@ const resultLen = 24
 const (
 	// ResultOverhead bounds what an entry of a results frame takes besides its
 	// data.
-	ResultOverhead = resultLen + 12
+	ResultOverhead = resultLen + usageLen + 12
 
 	// MaxTask is the largest task number.
 	MaxTask = 1 << 20
@@ -36,15 +55,21 @@ const (
 
 const (
 	flagLong   = 1 << 0 // the bytes are a payload; the body holds its length (and id)
-	flagFailed = 1 << 1 // the body is a Failure
+	flagFailed = 1 << 1 // the body is a Failure; of a result
+	flagLimits = 1 << 1 // Limits precede the body; of a call
+	flagUsage  = 1 << 2 // a Usage precedes the body; of a result
 )
 
 // Size returns the bytes that the entry takes in a frame.
 func (c *Call) Size() int {
+	n := callLen + len(c.Arg)
 	if c.Long {
-		return callLen + 8
+		n = callLen + 8
 	}
-	return callLen + len(c.Arg)
+	if c.Limits != nil {
+		n += limitsLen
+	}
+	return n
 }
 
 // A Writer builds one frame of entries. Its buffer is reused after Reset.
@@ -77,11 +102,17 @@ func (w *Writer) AddCall(c *Call) {
 	if c.Long {
 		flags, n = flagLong, 8
 	}
+	if c.Limits != nil {
+		flags, n = flags|flagLimits, n+limitsLen
+	}
 	b := binary.LittleEndian.AppendUint64(w.buf, c.Number)
 	b = binary.LittleEndian.AppendUint32(b, c.Ticket)
 	b = binary.LittleEndian.AppendUint32(b, c.Task)
 	b = binary.LittleEndian.AppendUint32(b, uint32(n))
 	b = binary.LittleEndian.AppendUint32(b, uint32(c.Attempt)|uint32(flags)<<16)
+	if c.Limits != nil {
+		b = c.Limits.append(b)
+	}
 	if c.Long {
 		b = binary.LittleEndian.AppendUint64(b, uint64(c.ArgLen))
 	} else {
@@ -89,6 +120,18 @@ func (w *Writer) AddCall(c *Call) {
 	}
 	w.buf = b
 	w.count++
+}
+
+func (l *Limits) append(b []byte) []byte {
+	for _, n := range [...]uint64{uint64(l.Time), l.Memory, l.Output, l.Log, l.Instructions} {
+		b = binary.LittleEndian.AppendUint64(b, n)
+	}
+	return b
+}
+
+func readLimits(b []byte) *Limits {
+	at := func(i int) uint64 { return binary.LittleEndian.Uint64(b[8*i:]) }
+	return &Limits{Time: int64(at(0)), Memory: at(1), Output: at(2), Log: at(3), Instructions: at(4)}
 }
 
 // DataLen returns how many bytes of data a results frame holds at most.
@@ -101,6 +144,7 @@ type Result struct {
 	Nanos  int64  // how long the call ran
 	Failed bool   // Data is a [Failure] in JSON
 	Long   bool   // the result is the payload with id Payload and length Len
+	Usage  *Usage // of a call that had limits of its own; else nil
 	Data   []byte // in a decoded entry, a view of the frame
 
 	Len     int64
@@ -117,11 +161,19 @@ func (w *Writer) AddResult(r *Result) {
 		flags |= flagLong
 		n = 12
 	}
+	if r.Usage != nil {
+		flags |= flagUsage
+		n += usageLen
+	}
 	b := binary.LittleEndian.AppendUint32(w.buf, r.Ticket)
 	b = binary.LittleEndian.AppendUint32(b, r.Gen)
 	b = binary.LittleEndian.AppendUint32(b, uint32(n))
 	b = binary.LittleEndian.AppendUint32(b, flags)
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.Nanos))
+	if r.Usage != nil {
+		b = binary.LittleEndian.AppendUint64(b, r.Usage.Instructions)
+		b = binary.LittleEndian.AppendUint64(b, r.Usage.Memory)
+	}
 	if r.Long {
 		b = binary.LittleEndian.AppendUint64(b, uint64(r.Len))
 		b = binary.LittleEndian.AppendUint32(b, r.Payload)
@@ -199,7 +251,7 @@ func (r *Reader) NextCall(c *Call) bool {
 	tail := binary.LittleEndian.Uint32(b[20:])
 	c.Attempt = uint16(tail)
 	flags := tail >> 16
-	if flags&^flagLong != 0 {
+	if flags&^(flagLong|flagLimits) != 0 {
 		r.err = fmt.Errorf("wire: unknown flags %#x in a call", flags)
 		return false
 	}
@@ -207,13 +259,21 @@ func (r *Reader) NextCall(c *Call) bool {
 	if !ok {
 		return false
 	}
+	c.Limits = nil
+	if flags&flagLimits != 0 {
+		if len(data) < limitsLen {
+			r.err = fmt.Errorf("wire: limits of %d bytes", len(data))
+			return false
+		}
+		c.Limits, data = readLimits(data), data[limitsLen:]
+	}
 	c.Long = flags&flagLong != 0
 	if !c.Long {
-		c.Arg, c.ArgLen = data, int64(n)
+		c.Arg, c.ArgLen = data, int64(len(data))
 		return true
 	}
 	c.Arg = nil
-	if n != 8 || int64(binary.LittleEndian.Uint64(data)) < 0 {
+	if len(data) != 8 || int64(binary.LittleEndian.Uint64(data)) < 0 {
 		r.err = fmt.Errorf("wire: bad length of a long argument")
 		return false
 	}
@@ -232,7 +292,7 @@ func (r *Reader) NextResult(res *Result) bool {
 	n := int(binary.LittleEndian.Uint32(b[8:]))
 	flags := binary.LittleEndian.Uint32(b[12:])
 	res.Nanos = int64(binary.LittleEndian.Uint64(b[16:]))
-	if flags > flagFailed || res.Nanos < 0 {
+	if flags&^flagUsage > flagFailed || res.Nanos < 0 {
 		r.err = fmt.Errorf("wire: a result with flags %#x and %d ns", flags, res.Nanos)
 		return false
 	}
@@ -240,13 +300,22 @@ func (r *Reader) NextResult(res *Result) bool {
 	if !ok {
 		return false
 	}
+	res.Usage = nil
+	if flags&flagUsage != 0 {
+		if len(data) < usageLen {
+			r.err = fmt.Errorf("wire: a usage of %d bytes", len(data))
+			return false
+		}
+		res.Usage = &Usage{binary.LittleEndian.Uint64(data), binary.LittleEndian.Uint64(data[8:])}
+		data = data[usageLen:]
+	}
 	res.Failed, res.Long = flags&flagFailed != 0, flags&flagLong != 0
 	if !res.Long {
-		res.Data, res.Len, res.Payload = data, int64(n), 0
+		res.Data, res.Len, res.Payload = data, int64(len(data)), 0
 		return true
 	}
 	res.Data = nil
-	if n != 12 || int64(binary.LittleEndian.Uint64(data)) < 0 {
+	if len(data) != 12 || int64(binary.LittleEndian.Uint64(data)) < 0 {
 		r.err = fmt.Errorf("wire: bad length of a long result")
 		return false
 	}

@@ -46,6 +46,21 @@ type TakeBack struct {
 	Max int `json:"max"`
 }
 
+// Kill asks a worker to end calls, whether they run or wait. It answers each with
+// a failed result of that kind, unless the call has ended meanwhile.
+type Kill struct {
+	Calls  []uint64 `json:"calls"` // numbers, up to [MaxKill]
+	Kind   uint8    `json:"kind"`  // host.Kind
+	Reason string   `json:"reason"`
+}
+
+// MaxKill is how many calls one kill frame names, and MaxReason how long its
+// reason is.
+const (
+	MaxKill   = 512
+	MaxReason = 1 << 10
+)
+
 // LogLine is one log line of a guest.
 type LogLine struct {
 	Number uint64 `json:"number"` // the call's
@@ -61,4 +76,7 @@ type Failure struct {
 	Message string `json:"message"`
 	Stack   string `json:"stack,omitempty"`
 	Stderr  string `json:"stderr,omitempty"`
+
+	Log   []string `json:"log,omitempty"` // the last lines of the call's log
+	Usage *Usage   `json:"usage,omitempty"`
 }

@@ -34,12 +34,13 @@ const (
 	KindReturned      // worker: tickets of calls it will not run
 	KindLog           // worker: a [LogLine] of a guest
 	KindStop          // root: the pool is shut down
+	KindKill          // root: a [Kill], it wants calls ended
 	kindEnd
 )
 
 var kindNames = [...]string{
 	"invalid", "hello", "module", "need", "tasks", "calls",
-	"results", "pull", "take-back", "returned", "log", "stop",
+	"results", "pull", "take-back", "returned", "log", "stop", "kill",
 }
 
 // String returns the kind's name.

@@ -16,6 +16,8 @@ var calls = []wire.Call{
 	{Number: 1, Ticket: 7, Task: 3, Attempt: 1, Arg: []byte("argument"), ArgLen: 8},
 	{Number: math.MaxUint64, Ticket: math.MaxUint32, Task: 1, Attempt: math.MaxUint16, Arg: []byte{}},
 	{Number: 9, Ticket: 2, Task: 3, Attempt: 2, Long: true, ArgLen: 3 << 30},
+	{Number: 10, Ticket: 3, Task: 3, Attempt: 1, Arg: []byte("arg"), ArgLen: 3, Limits: &wire.Limits{Time: -1, Memory: 1, Output: 2, Log: 3, Instructions: math.MaxUint64}},
+	{Number: 11, Ticket: 4, Task: 3, Attempt: 1, Long: true, ArgLen: 1 << 20, Limits: &wire.Limits{Time: 5}},
 }
 
 var results = []wire.Result{
@@ -23,6 +25,8 @@ var results = []wire.Result{
 	{Ticket: 8, Gen: 2, Nanos: 0, Data: []byte{}},
 	{Ticket: 9, Gen: 3, Nanos: math.MaxInt64, Failed: true, Data: []byte(`{"kind":1}`), Len: 10},
 	{Ticket: 1, Gen: 4, Nanos: 5, Long: true, Len: 5 << 30, Payload: 77},
+	{Ticket: 2, Gen: 5, Nanos: 5, Data: []byte("metered"), Len: 7, Usage: &wire.Usage{Instructions: 1 << 60, Memory: 3}},
+	{Ticket: 3, Gen: 6, Nanos: 5, Long: true, Len: 9, Payload: 7, Usage: &wire.Usage{Instructions: 1}},
 }
 
 func callsFrame() []byte {

@@ -1,0 +1,129 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// Kill ends the call, wherever it is: one that waits is resolved at once, one
+// that runs within milliseconds, whatever its guest does. The future is then
+// resolved with a [*TaskError] of kind killed, which matches [ErrKilled], whose
+// message is reason. Kill returns false for a call that is done. It does not
+// block; a call that ends at the same time may still give its result.
+func (f *Future) Kill(reason string) bool {
+	if f.withdraw(Pending, killedError(f, reason)) {
+		return true
+	}
+	if f.ex == nil || f.resolved() {
+		return false
+	}
+	f.ex.in.request(func() { f.ex.loop.kill([]*Future{f}, reason) })
+	return true
+}
+
+// KillAll kills every call of this executor: with the one that was opened first,
+// those of its forks too. See [Future.Kill]. It returns how many
+// there were. It waits for the loop, a few microseconds as a rule, or until ctx
+// ends.
+func (ex *Executor) KillAll(ctx context.Context, reason string) (int, error) {
+	return ex.killWhere(ctx, func(*Future) bool { return true }, reason)
+}
+
+// KillTask kills every call of one task. See [Executor.KillAll].
+func (ex *Executor) KillTask(ctx context.Context, name, reason string) (int, error) {
+	t, err := ex.tasks.lookup(name)
+	if err != nil {
+		return 0, err
+	}
+	return ex.killWhere(ctx, func(f *Future) bool { return f.task == t }, reason)
+}
+
+// killWhere kills the calls that match, which runs on the loop.
+func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, reason string) (int, error) {
+	if ex.share != nil {
+		all := match
+		match = func(f *Future) bool { return ex.owns(f) && all(f) }
+	}
+	count := make(chan int, 1)
+	ex.in.request(func() { count <- ex.loop.killWhere(match, reason) })
+	select {
+	case n := <-count:
+		return n, nil
+	case <-ex.done:
+		return 0, nil // nothing is left
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func killedError(f *Future, reason string) error {
+	e := &TaskError{Kind: host.KindKilled, Message: reason, Attempt: int(f.attempt)}
+	if f.task != nil {
+		e.Task = f.task.name
+	}
+	return e
+}
+
+// killWhere kills the calls that match, and returns how many there were.
+func (l *loop) killWhere(match func(*Future) bool, reason string) int {
+	var running []*Future
+	for _, f := range l.sched.tickets {
+		if f != nil && match(f) {
+			running = append(running, f)
+		}
+	}
+	l.kill(running, reason)
+	l.dropDelayed(match, func(f *Future) error { return killedError(f, reason) })
+	waiting := l.sched.queue.remove(match)
+	for _, f := range waiting {
+		f.withdraw(Pending, killedError(f, reason))
+	}
+	if len(waiting) > 0 {
+		var bytes int64
+		for _, f := range waiting {
+			bytes += f.size
+		}
+		l.in.sent(len(waiting), bytes)
+	}
+	return len(running) + len(waiting)
+}
+
+// kill asks the workers to end calls. Those that are done, or that were given
+// back meanwhile, take care of themselves.
+func (l *loop) kill(calls []*Future, reason string) {
+	byWorker := make(map[*worker][]uint64)
+	for _, f := range calls {
+		if int(f.ticket) < len(l.sched.tickets) && l.sched.tickets[f.ticket] == f {
+			f.doomed = true
+			w := f.worker
+			byWorker[w] = append(byWorker[w], f.number)
+		} else {
+			f.withdraw(Pending, killedError(f, reason))
+		}
+	}
+	l.flush() // a kill must not be faster than the call
+	for w, numbers := range byWorker {
+		for len(numbers) > 0 {
+			n := min(len(numbers), wire.MaxKill)
+			l.control(w, wire.KindKill, wire.Kill{
+				Calls: numbers[:n], Kind: uint8(host.KindKilled), Reason: reason[:min(len(reason), wire.MaxReason)],
+			})
+			numbers = numbers[n:]
+		}
+	}
+}
+
+// ended resolves a call that came back without an answer, if it was to be
+// killed, and reports whether it did.
+func (f *Future) ended(w *worker) bool {
+	if !f.doomed {
+		return false
+	}
+	e := killedError(f, fmt.Sprintf("it was killed on rank %d, which did not answer for it", w.rank)).(*TaskError)
+	e.Rank, e.Host = w.rank, w.host
+	f.finish(nil, e)
+	return true
+}

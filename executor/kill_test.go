@@ -1,0 +1,233 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+const ticked = `(global.set $fuel (i64.sub (global.get $fuel) (i64.const 7)))
+ (if (i64.lt_s (global.get $fuel) (i64.const 0)) (then (global.set $fuel (call $tick))))`
+
+// endlessWAT has tasks that never end, and one that does.
+const endlessWAT = `(module
+  (import "wasmpool" "tick" (func $tick (result i64)))
+  (import "wasmpool" "output_write" (func $output_write (param i32 i32)))
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (global $fuel (export "wasmpool_fuel") (mut i64) (i64.const 0))
+  (data (i32.const 0) "fine")
+  (func (export "spin") (result i32) (loop TICK (br 0)) (i32.const 0))
+  (func $tree (param i32) (result i32) TICK
+    (if (result i32) (local.get 0)
+      (then (i32.add (call $tree (i32.sub (local.get 0) (i32.const 1))) (call $tree (i32.sub (local.get 0) (i32.const 1)))))
+      (else (i32.const 1))))
+  (func (export "recurse") (result i32) (drop (call $tree (i32.const 1000))) (i32.const 0))
+  (func (export "sleep") (result i32)
+    (i32.store (i32.const 1016) (i32.const 1))
+    (i64.store (i32.const 1024) (i64.const 0x4000000000000000))
+    (loop TICK (drop (call $poll (i32.const 1000) (i32.const 2000) (i32.const 1) (i32.const 3000))) (br 0)) (i32.const 0))
+  (func (export "fine") (result i32) (call $output_write (i32.const 0) (i32.const 4)) (i32.const 0))
+  (func (export "init_badly") (result i32) unreachable)
+)`
+
+func compileWAT(t *testing.T, name, wat string) *wasmtasks.Module {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "m.wasm")
+	cmd := exec.Command("wat2wasm", "--enable-all", "-", "-o", out)
+	cmd.Stdin = bytes.NewReader([]byte(strings.ReplaceAll(wat, "TICK", ticked)))
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("wat2wasm (install wabt): %v\n%s", err, text)
+	}
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := wasmtasks.Load(name, wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var realClock = map[string]host.Grants{"endless": {Clock: true}}
+
+func endless(t *testing.T, cfg Config) *Executor {
+	t.Helper()
+	cfg.Modules = []*wasmtasks.Module{compileWAT(t, "endless", endlessWAT)}
+	ex, err := Local(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		ex.Shutdown(ctx) //nolint:errcheck // the tests that care have asked before
+	})
+	return ex
+}
+
+// awaitRunning waits until n calls run.
+func awaitRunning(t *testing.T, ex *Executor, n int) {
+	t.Helper()
+	for {
+		s, err := ex.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.InFlight >= n {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A running call is killed whatever its guest does, and the slot goes on.
+func TestKillRunning(t *testing.T) {
+	t.Parallel()
+	ex := endless(t, Config{RootSlots: 1, Grants: realClock})
+	for _, task := range []string{"spin", "recurse", "sleep"} {
+		f := ex.Submit(t.Context(), task, nil)
+		waiting := ex.Submit(t.Context(), "spin", nil)
+		next := ex.Submit(t.Context(), "fine", nil)
+		awaitRunning(t, ex, 1)
+		if !waiting.Kill("not wanted") || !f.Kill("enough of it") {
+			t.Fatalf("%s: Kill says that the call is done", task)
+		}
+		for f, want := range map[*Future]string{f: "enough of it", waiting: "not wanted"} {
+			_, err := f.Result(t.Context())
+			var e *TaskError
+			if !errors.As(err, &e) || !errors.Is(err, ErrKilled) || e.Message != want {
+				t.Errorf("%s: got %v, want it killed: %s", task, err, want)
+			}
+		}
+		if got, err := next.Result(t.Context()); string(got) != "fine" || err != nil {
+			t.Errorf("after %s: %q, %v", task, got, err)
+		}
+		if f.Kill("again") || next.Kill("too late") {
+			t.Error("Kill of a call that is done says true")
+		}
+	}
+}
+
+// KillAll and KillTask reach calls that run, wait on a worker and wait on the
+// root.
+func TestKillMany(t *testing.T) {
+	t.Parallel()
+	ex := endless(t, Config{RootSlots: 2})
+	var spins, fines []*Future
+	for range 200 {
+		spins = append(spins, ex.Submit(t.Context(), "spin", nil))
+	}
+	for range 10 {
+		fines = append(fines, ex.Submit(t.Context(), "fine", nil))
+	}
+	awaitRunning(t, ex, 2)
+	if n, err := ex.KillTask(t.Context(), "spin", "none of these"); n != len(spins) || err != nil {
+		t.Errorf("KillTask = %d, %v, want %d", n, err, len(spins))
+	}
+	for _, f := range spins {
+		if _, err := f.Result(t.Context()); !errors.Is(err, ErrKilled) {
+			t.Errorf("got %v, want it killed", err)
+		}
+	}
+	for _, f := range fines {
+		if got, err := f.Result(t.Context()); string(got) != "fine" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	spins = spins[:0]
+	for range 50 {
+		spins = append(spins, ex.Submit(t.Context(), "spin", nil))
+	}
+	if n, err := ex.KillAll(t.Context(), "all"); n != len(spins) || err != nil {
+		t.Errorf("KillAll = %d, %v", n, err)
+	}
+	for _, f := range spins {
+		if _, err := f.Result(t.Context()); !errors.Is(err, ErrKilled) {
+			t.Errorf("got %v, want it killed", err)
+		}
+	}
+	if _, err := ex.KillTask(t.Context(), "nonsense", ""); err == nil {
+		t.Error("an unknown task is no error")
+	}
+}
+
+// Shutdown with a context that ends, and a root that fails, end guests that
+// would run for ever.
+func TestAbandonRunning(t *testing.T) {
+	t.Parallel()
+	for _, task := range []string{"spin", "recurse", "sleep"} {
+		ex := endless(t, Config{RootSlots: 2, Grants: realClock})
+		f := ex.Submit(t.Context(), task, nil)
+		awaitRunning(t, ex, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := ex.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: Shutdown = %v", task, err)
+		}
+		if _, err := f.Result(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Errorf("%s: got %v, want ErrClosed", task, err)
+		}
+		<-ex.done // the slots have ended
+	}
+}
+
+func TestTimeLimit(t *testing.T) {
+	t.Parallel()
+	ex := endless(t, Config{RootSlots: 1, Grants: realClock, Limits: Limits{Time: 20 * time.Millisecond}})
+	for _, task := range []string{"spin", "recurse", "sleep"} {
+		_, err := ex.Call(t.Context(), task, nil)
+		var e *TaskError
+		if !errors.As(err, &e) || !errors.Is(err, context.DeadlineExceeded) || e.Kind != host.KindTimeout || e.Usage.Memory == 0 {
+			t.Errorf("%s: got %v, want a timeout", task, err)
+		}
+	}
+}
+
+func TestInitializerFails(t *testing.T) {
+	t.Parallel()
+	ex := endless(t, Config{RootSlots: 2, Initializer: "init_badly"})
+	if _, err := ex.Call(t.Context(), "fine", nil); !errors.Is(err, ErrInitializer) {
+		t.Errorf("got %v, want the initializer's error", err)
+	}
+	if err := ex.Shutdown(t.Context()); !errors.Is(err, ErrInitializer) {
+		t.Errorf("Shutdown = %v, want the initializer's error", err)
+	}
+	cfg := Config{RootSlots: 1, Initializer: "nonsense", Modules: []*wasmtasks.Module{compileWAT(t, "endless", endlessWAT)}}
+	if ex, err := Local(cfg); err == nil {
+		ex.Shutdown(t.Context()) //nolint:errcheck // it should not have started
+		t.Error("an initializer that no module has is no error")
+	}
+}
+
+// A worker that is stopped while a guest of it runs for ever leaves at once, and
+// so do calls that were killed where a worker then died.
+func TestKillOnLostWorker(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2)
+	if err := c.ex.Load(compileWAT(t, "endless", endlessWAT)); err != nil {
+		t.Fatal(err)
+	}
+	f := c.ex.Submit(t.Context(), "spin", nil)
+	awaitRunning(t, c.ex, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.ex.Shutdown(ctx) //nolint:errcheck // it is the context's
+	if _, err := f.Result(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	c.workers.Wait()
+	if err := c.errs[1]; err != nil {
+		t.Errorf("the worker: %v", err)
+	}
+}

@@ -1,0 +1,99 @@
+package host
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/sys"
+)
+
+// Grants are what a module may see of the world outside. The zero value is
+// nothing at all: such a task gives the same bytes on every run and rank. There
+// is no grant for the network: a guest never has it.
+type Grants struct {
+	// Folders are what the guest may read, by the path under which it sees
+	// them, such as "/data". They must exist on every rank. No path and no
+	// symbolic link leads out of them. They cannot be written to.
+	Folders map[string]string
+
+	// Env are the environment variables it sees.
+	Env map[string]string
+
+	// Args are its arguments after the first, which is the name of the task; a
+	// command gets its call's argument after them.
+	Args []string
+
+	// Clock gives it the real time, and lets it sleep. A call that sleeps is
+	// ended as fast as one that computes.
+	Clock bool
+
+	// Random gives it random numbers of the system. Otherwise they are the
+	// same in each call.
+	Random bool
+
+	// Output sends each line it prints to the call's log, at the level of
+	// information. In any case the end of what it prints is part of its
+	// errors.
+	Output bool
+}
+
+// granted are Grants at work.
+type granted struct {
+	Grants
+	folders []folder
+}
+
+type folder struct {
+	path string // the guest's
+	root *os.Root
+}
+
+// open opens what is granted.
+func (g Grants) open() (*granted, error) {
+	open := &granted{Grants: g}
+	for _, path := range slices.Sorted(maps.Keys(g.Folders)) {
+		root, err := os.OpenRoot(g.Folders[path])
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("the folder granted as %s: %w", path, err), open.close())
+		}
+		open.folders = append(open.folders, folder{path, root})
+	}
+	return open, nil
+}
+
+func (g *granted) close() error {
+	var errs []error
+	for _, f := range g.folders {
+		errs = append(errs, f.root.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// configure adds what is granted to what an instance is made with.
+func (g *granted) configure(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
+	if len(g.folders) > 0 {
+		files := wazero.NewFSConfig()
+		for _, f := range g.folders {
+			files = files.WithFSMount(f.root.FS(), f.path)
+		}
+		cfg = cfg.WithFSConfig(files)
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.Env)) {
+		cfg = cfg.WithEnv(name, g.Env[name])
+	}
+	if g.Random {
+		cfg = cfg.WithRandSource(rand.Reader)
+	}
+	if g.Clock {
+		cfg = cfg.WithSysWalltime().WithNanotime(nanotime, sys.ClockResolution(time.Microsecond)).WithNanosleep(func(ns int64) {
+			in.sleep(time.Duration(max(ns, 0)))
+		})
+	}
+	return cfg
+}

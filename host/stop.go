@@ -1,0 +1,95 @@
+package host
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// orders are calls that a slot was told to end. They are the one part of a slot
+// that others may use while it runs.
+type orders struct {
+	given atomic.Bool // list may not be empty
+
+	mu   sync.Mutex
+	list []order
+	wake chan struct{} // holds a token when an order was given
+}
+
+// An order ends one call.
+type order struct {
+	call  uint64
+	abort *abort
+}
+
+// mostOrders bounds the orders that a slot holds: those for calls that ended
+// first are only found to be stale by the next call.
+const mostOrders = 1024
+
+// Stop ends the call with that number if it runs, or is about to run, on this
+// slot: within a millisecond while it computes, at once while it sleeps. Run
+// then returns an error of that kind, with the reason as its message. Other
+// calls are not touched. It does not block, and unlike the slot's other methods
+// is safe for concurrent use.
+func (s *Slot) Stop(call uint64, kind Kind, reason string) {
+	o := &s.orders
+	o.mu.Lock()
+	if len(o.list) == mostOrders {
+		o.list = slices.Delete(o.list, 0, 1)
+	}
+	o.list = append(o.list, order{call, &abort{kind: kind, message: reason}})
+	o.given.Store(true)
+	o.mu.Unlock()
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the order for a call, and forgets all others: they are for calls
+// that have ended.
+func (o *orders) take(call uint64) *abort {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var found *abort
+	for _, order := range o.list {
+		if order.call == call {
+			found = order.abort
+		}
+	}
+	o.list = o.list[:0]
+	o.given.Store(false)
+	return found
+}
+
+// ended returns why the call that runs is to end, or nil.
+func (s *Slot) ended() *abort {
+	if s.orders.given.Load() {
+		if a := s.orders.take(s.call.Number); a != nil {
+			return a
+		}
+	}
+	if err := s.ctx.Err(); err != nil {
+		e := endedError(s.ctx)
+		return &abort{kind: e.Kind, message: e.Message, err: e.err}
+	}
+	return nil
+}
+
+// sleep blocks the guest for d, or until its call is to end.
+func (in *instance) sleep(d time.Duration) {
+	s := in.slot
+	timer := time.NewTimer(min(d, in.meter.remaining()))
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			in.check()
+			return
+		case <-s.orders.wake:
+		case <-s.ctx.Done():
+		}
+		in.check()
+	}
+}

@@ -1,0 +1,204 @@
+// Package hostile attacks a pool: it mixes calls of guests that loop, recurse,
+// eat memory, write without end, exit, crash and lie among good ones, and checks
+// that each fails with the right kind, and only it.
+package hostile
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+//go:generate wat2wasm guest.wat -o guest.wasm
+
+//go:embed guest.wasm
+var guestWASM []byte
+
+// Limits are those that a pool should have that is attacked.
+var Limits = executor.Limits{
+	Time:   1500 * time.Millisecond,
+	Memory: 64 << 20,
+	Output: 4 << 20,
+	Log:    256 << 10,
+}
+
+// An attack is a hostile call.
+type attack struct {
+	task, arg string
+	kinds     []host.Kind // one of which it must fail with
+	rare      bool        // it takes all of its time
+}
+
+func attacks() []attack {
+	kinds := func(k ...host.Kind) []host.Kind { return k }
+	list := []attack{
+		{"attack", "loop", kinds(host.KindTimeout), true},
+		{"attack", "recursion", kinds(host.KindMemory, host.KindTrap), true},
+		{"attack", "memory", kinds(host.KindMemory), true},
+		{"attack", "log", kinds(host.KindOutput), false},
+		{"attack", "print", kinds(host.KindOutput), false},
+		{"attack", "exit", kinds(host.KindExit), false},
+		{"attack", "deadlock", kinds(host.KindTrap), false},
+		{"attack", "deadlocked goroutines", kinds(host.KindTrap), false},
+		{"attack", "background panic", kinds(host.KindTrap), false},
+		{"attack", "nil map", kinds(host.KindPanic), false},
+		{"attack", "sleep", kinds(host.KindTimeout), true},
+		{"attack", "no such attack", kinds(host.KindPanic), false},
+		{"huge", "", kinds(host.KindOutput), false},
+		{"spin", "", kinds(host.KindTimeout), true},
+		{"tree", "", kinds(host.KindTimeout), true},
+		{"stack", "", kinds(host.KindTrap), false},
+		{"grow", "", kinds(host.KindMemory), false},
+		{"output", "", kinds(host.KindOutput), false},
+		{"log", "", kinds(host.KindOutput), false},
+		{"exit", "", kinds(host.KindExit), false},
+		{"sleep", "", kinds(host.KindTimeout), true},
+	}
+	for _, task := range []string{"unreachable", "divide", "load", "indirect", "bad_read", "bad_output", "bad_error", "bad_log", "bad_door", "small_door"} {
+		list = append(list, attack{task, "", kinds(host.KindTrap), false})
+	}
+	for _, task := range []string{"bad_wasi_write", "bad_wasi_random", "bad_wasi_poll"} {
+		list = append(list, attack{task, "", kinds(host.KindApplication), false})
+	}
+	return list
+}
+
+// rarity is how many quick attacks there are to one that takes all of its time.
+const rarity = 5
+
+// A Plan says how many calls to make.
+type Plan struct {
+	Good    int
+	Hostile int
+	Guest   string // the folder of the guest in Go
+}
+
+// A Report says what came of a plan.
+type Report struct {
+	Good, Hostile int
+	Wrong         []string          // what should not have been; at most mostWrong lines
+	Failures      int               // how many such there were
+	Kinds         map[host.Kind]int // of the hostile calls' errors
+}
+
+const mostWrong = 20
+
+func (r *Report) wrong(format string, args ...any) {
+	r.Failures++
+	if len(r.Wrong) < mostWrong {
+		r.Wrong = append(r.Wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+// Load adds the guests to a pool.
+func Load(ctx context.Context, ex *executor.Executor, guest string) error {
+	plain, err := wasmtasks.Load("plain", guestWASM)
+	if err != nil {
+		return err
+	}
+	golang, err := wasmtasks.Build(ctx, guest)
+	if err != nil {
+		return err
+	}
+	return errors.Join(ex.Load(plain), ex.Load(golang.WithName("golang")))
+}
+
+// Run makes the calls of a plan, whose guests are loaded, and checks each
+// outcome. The order is the same each time.
+func Run(ctx context.Context, ex *executor.Executor, p Plan) (*Report, error) {
+	random := rand.New(rand.NewPCG(1, 2))
+	hostile := make([]bool, p.Good+p.Hostile)
+	for i := range p.Hostile {
+		hostile[i] = true
+	}
+	random.Shuffle(len(hostile), func(i, j int) { hostile[i], hostile[j] = hostile[j], hostile[i] })
+	var quick, slow []attack
+	for _, a := range attacks() {
+		if a.rare {
+			slow = append(slow, a)
+		} else {
+			quick = append(quick, a)
+		}
+	}
+	type call struct {
+		attack *attack
+		arg    []byte
+		future *executor.Future
+	}
+	calls := make([]call, len(hostile))
+	n := 0
+	for i := range calls {
+		c := &calls[i]
+		if hostile[i] {
+			c.attack = &quick[n%len(quick)]
+			if n%(rarity+1) == rarity {
+				c.attack = &slow[n/(rarity+1)%len(slow)]
+			}
+			n++
+			c.future = ex.Submit(ctx, task(c.attack.task, c.attack.arg), []byte(c.attack.arg))
+			continue
+		}
+		c.arg = fmt.Appendf(nil, "good call %d, %x", i, random.Uint64())
+		c.future = ex.Submit(ctx, []string{"golang.mix", "plain.copy"}[i%2], c.arg)
+	}
+	r := &Report{Kinds: map[host.Kind]int{}}
+	for i := range calls {
+		c := &calls[i]
+		got, err := c.future.Result(ctx)
+		if ctx.Err() != nil {
+			return r, ctx.Err()
+		}
+		if c.attack == nil {
+			r.Good++
+			r.good(i, c.arg, got, err)
+			continue
+		}
+		r.Hostile++
+		r.hostile(c.attack, err)
+	}
+	return r, nil
+}
+
+// task returns the full name of an attack's task.
+func task(name, arg string) string {
+	if arg != "" || name == "huge" {
+		return "golang." + name
+	}
+	return "plain." + name
+}
+
+func (r *Report) good(i int, arg, got []byte, err error) {
+	want := arg
+	if i%2 == 0 {
+		want = append(binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(arg)), bytes.ToUpper(arg)...)
+	}
+	if err != nil || !bytes.Equal(got, want) {
+		r.wrong("good call %d returned %q, %v, want %q", i, got, err, want)
+	}
+}
+
+func (r *Report) hostile(a *attack, err error) {
+	var e *executor.TaskError
+	if !errors.As(err, &e) {
+		r.wrong("%s(%s): got %v, want a task's error", a.task, a.arg, err)
+		return
+	}
+	r.Kinds[e.Kind]++
+	if !slices.Contains(a.kinds, e.Kind) || !errors.Is(err, e.Kind) {
+		r.wrong("%s(%s): got %v, want one of %v", a.task, a.arg, err, a.kinds)
+	}
+	if e.Usage.Memory > Limits.Memory {
+		r.wrong("%s(%s): it had %d bytes of memory", a.task, a.arg, e.Usage.Memory)
+	}
+}
