@@ -37,6 +37,12 @@ type Config struct {
 	// there.
 	Limits Limits
 
+	// NoMeter leaves modules without ticks: they run some 10 % faster, but a guest
+	// that computes cannot be stopped, its time and instructions are not
+	// limited, and a garbage collection waits for it while everything else in
+	// the process stands still. See docs/limits.md.
+	NoMeter bool
+
 	// Isolation says what a call finds of those before it. Defaults to
 	// [IsolationReuse].
 	Isolation Isolation
@@ -206,7 +212,7 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 	if err != nil {
 		return nil, err
 	}
-	wasm, err := rewrite(m.Bytes(), facts)
+	wasm, err := h.rewrite(m.Bytes(), facts)
 	if err != nil {
 		return nil, err
 	}
