@@ -58,9 +58,8 @@ type Future struct {
 	ran        int64   // nanoseconds of its last run
 	estimate   uint32  // nanoseconds it was expected to take when it was sent
 	attempt    uint16  // 1 for the first run
-	lost       uint8   // workers that died with it
+	lost       uint8   // workers that died with it; or doomed
 	priority   int8
-	doomed     bool // it is being killed where it runs
 }
 
 // A waiter is made when somebody waits for a future that is not done.
@@ -141,6 +140,7 @@ type Info struct {
 	Queued  time.Duration // how long it waited on the root, over all attempts
 	Ran     time.Duration // how long its last run took on its worker
 	Tags    []string
+	Usage   Usage // of a call with limits of its own; zero for others
 }
 
 // Info tells where and how the call ran. It reports false before the call has an
@@ -155,7 +155,7 @@ func (f *Future) Info() (Info, bool) {
 		i.Task = f.task.name
 	}
 	if f.options != nil {
-		i.Tags = slices.Clone(f.options.tags)
+		i.Tags, i.Usage = slices.Clone(f.options.tags), f.options.usage
 	}
 	if f.State() == Finished && f.worker != nil {
 		i.Rank, i.Host = f.worker.rank, f.worker.host

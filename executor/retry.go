@@ -112,7 +112,7 @@ func (o *callOptions) more(kind Kind) *callOptions {
 // failed takes the failure of a call that is no longer in flight: the call is
 // resolved, or waits to run again.
 func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
-	if f.options == nil || f.options.retry == nil || f.doomed || l.broken != nil {
+	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.broken != nil {
 		return f.finish(nil, err)
 	}
 	p, runs := f.options.retry, int(f.attempt)-int(f.lost)
