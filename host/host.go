@@ -251,12 +251,10 @@ func (h *Host) NewSlot() *Slot {
 	return s
 }
 
-// crashed is told how a guest ended. One that overflowed its stack leaves up to
-// 100 MB that the collector would give back late.
-func (h *Host) crashed(e *Error) {
-	if e.Kind != KindTrap || !strings.HasPrefix(e.Message, "stack overflow") {
-		return
-	}
+// crashed is told that an instance was thrown away. What its guest had of stack, up
+// to 100 MB, would only be given back by the next collection, which may be minutes
+// away.
+func (h *Host) crashed() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.reclaiming || h.closed {
@@ -276,7 +274,7 @@ func (h *Host) crashed(e *Error) {
 }
 
 // reclaimAfter is how long the host waits for further crashes.
-const reclaimAfter = 100 * time.Millisecond
+const reclaimAfter = time.Second
 
 // slotClosed notes that a slot was closed.
 func (h *Host) slotClosed() error {

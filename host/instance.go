@@ -125,7 +125,7 @@ func (in *instance) fail(err error) *Error {
 	e := crashError(err, in.world.printed.String(), in.linear.refused)
 	e.Log, e.Usage = in.slot.lastWords(), in.usage()
 	in.slot.used = e.Usage
-	in.slot.host.crashed(e)
+	in.slot.host.crashed()
 	if len(in.slot.errText) > 0 { // a guest may explain itself before it crashes
 		e.Message += ": " + text(in.slot.errText)
 	}

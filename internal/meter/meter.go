@@ -74,7 +74,11 @@ func (w *rewriter) module() ([]byte, error) {
 	for _, s := range w.m.Sections {
 		if s.ID == wasmbin.SectionCustom {
 			name := wasmbin.NewReader(w.wasm[s.Offset:s.Offset+s.Size], s.Offset)
-			if name.Name() == "name" {
+			if name.Name() == "name" { // it comes last
+				for _, id := range todo {
+					out = appendSection(out, id, w.create(id))
+				}
+				todo = nil
 				out = appendSection(out, s.ID, w.names(w.wasm[s.Offset:s.Offset+s.Size]))
 			} else {
 				out = append(out, w.wasm[end:s.Offset+s.Size]...)

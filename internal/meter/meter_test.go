@@ -18,7 +18,7 @@ func TestRewriteIsValid(t *testing.T) {
 		`(module)`,
 		`(module (func (export "f") (loop (br 0))))`,
 		`(module (import "a" "f" (func $f)) (func $g (call $f) (call $g)) (start $g) (table 2 funcref) (elem (i32.const 0) $g $f))`,
-		`(module (func $f) (global funcref (ref.func $f)) (elem declare func $f) (table 1 funcref) (elem func $f) (elem funcref (ref.func $f) (ref.null func)))`,
+		`(module (func $f) (elem declare func $f) (table 1 funcref) (elem func $f) (elem funcref (ref.func $f) (ref.null func)))`,
 		`(module (memory 1) (data "x") (func (param i32) (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 1)) (data.drop 0)
 		   (memory.fill (i32.const 0) (i32.const 0) (i32.const 9)) (memory.copy (i32.const 0) (i32.const 1) (i32.const 9))))`,
 		`(module (func (param i32) (result i32) (block (block (br_table 0 1 0 (local.get 0)))) (loop (result i32) (if (result i32) (local.get 0) (then (i32.const -1)) (else (loop (result i32) (i32.const 2)))))))`,
