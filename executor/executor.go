@@ -19,12 +19,20 @@ import (
 // Memory: a pending call costs about 130 bytes besides its argument, which is
 // not copied. Nothing is kept of a call once its future is dropped.
 type Executor struct {
+	*engine
+	share *share // nil for the one that was opened; see Fork
+}
+
+// An engine is what an executor and its forks have in common.
+type engine struct {
 	cfg   Config
 	tasks taskTable
 	in    *intake
 	loop  *loop
 	world transport.Endpoint // nil without MPI
 	own   *ownWorker         // nil without root slots
+	keys  keyTable
+	calls callbacks
 
 	closing sync.Once
 	done    chan struct{} // closed when everything has ended
@@ -43,7 +51,8 @@ func Local(cfg Config) (*Executor, error) {
 // open starts an executor over the world's endpoint, which may be nil.
 func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor, error) {
 	holdFloor()
-	ex := &Executor{cfg: cfg, world: world, done: make(chan struct{})}
+	ex := &Executor{engine: &engine{cfg: cfg, world: world, done: make(chan struct{})}}
+	ex.calls.log = cfg.Logger
 	ex.in = &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes}
 	ex.loop = newLoop(ex.in, bell, cfg.Logger)
 	ex.in.wake = ex.loop.wake
@@ -150,22 +159,42 @@ func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.add(m) }
 // Submit blocks while too many calls wait (Config.QueueCalls, QueueBytes),
 // until ctx ends; ctx does not bound the call itself. It never returns nil: what
 // goes wrong, such as an unknown task, comes from the future.
-func (ex *Executor) Submit(ctx context.Context, task string, arg []byte) *Future {
+func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ...CallOption) *Future {
 	t, err := ex.tasks.lookup(task)
 	if err != nil {
 		return failed(ex, err)
 	}
-	f := &Future{ex: ex, task: t, data: arg, size: int64(len(arg)), attempt: 1}
-	if err := ex.in.add(ctx, f); err != nil {
+	set, err := settingsOf(opts)
+	if err != nil {
 		return failed(ex, err)
+	}
+	f := &Future{}
+	f.prepare(ex, t, arg, set)
+	if err := ex.enter(); err != nil {
+		return failed(ex, err)
+	}
+	if set.key() != "" {
+		first, err := ex.keys.join(f)
+		if first != f {
+			ex.leave()
+		}
+		if err != nil {
+			return failed(ex, err)
+		}
+		if first != f {
+			return first
+		}
+	}
+	if err := ex.in.add(ctx, f); err != nil {
+		f.withdraw(Pending, err)
 	}
 	return f
 }
 
 // Call submits a call and waits for its result. When ctx ends first, the call
 // is cancelled if it is still pending, and Call returns ctx's error.
-func (ex *Executor) Call(ctx context.Context, task string, arg []byte) ([]byte, error) {
-	f := ex.Submit(ctx, task, arg)
+func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...CallOption) ([]byte, error) {
+	f := ex.Submit(ctx, task, arg, opts...)
 	if err := f.wait(ctx); err != nil {
 		f.Cancel()
 		return nil, err
@@ -173,27 +202,8 @@ func (ex *Executor) Call(ctx context.Context, task string, arg []byte) ([]byte, 
 	return f.outcome()
 }
 
-// Shutdown refuses new calls, waits until all that were submitted are resolved,
-// stops the workers and waits for the local ones. When ctx ends first, the
-// remaining calls are resolved with [ErrClosed]; then Shutdown does not wait
-// longer and returns ctx's error. Calling it again waits again. It returns the
-// error that broke the pool, if one did.
-func (ex *Executor) Shutdown(ctx context.Context) error {
-	ex.closing.Do(func() {
-		ex.in.close(ErrClosed)
-		ex.in.request(func() { ex.loop.stopping = true })
-	})
-	select {
-	case <-ex.done:
-		return ex.err
-	case <-ctx.Done():
-		ex.abandon()
-		return ctx.Err()
-	}
-}
-
 // abandon ends the loop with calls in flight.
-func (ex *Executor) abandon() {
+func (ex *engine) abandon() {
 	ex.in.close(ErrClosed)
 	ex.in.request(func() { ex.loop.fail(ErrClosed) })
 }

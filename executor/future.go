@@ -2,7 +2,10 @@ package executor
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // State is where a call is in its life.
@@ -35,29 +38,43 @@ func (s State) String() string {
 // A Future is the caller's handle on one call. It resolves exactly once. All
 // methods are safe for concurrent use.
 //
-// A pending future costs about 130 bytes besides its argument.
+// A pending future costs 144 bytes besides its argument.
 type Future struct {
 	ex      *Executor
 	task    *task
 	data    []byte // the argument; the result once finished
 	err     error  // set before state becomes Finished or Cancelled
 	number  uint64
+	options *callOptions // nil without
 	waiters atomic.Pointer[waiter]
 	state   atomic.Uint32
 
-	// Only used by the executor's loop.
+	// Only used by the executor's loop until the future is resolved.
 	ticket     uint32
 	next, prev *Future
-	size       int64  // of the argument, bytes
-	worker     int32  // index of the worker it was sent to
-	estimate   uint32 // nanoseconds it was expected to take when it was sent
-	attempt    uint16 // 1 for the first run
+	size       int64   // of the argument, bytes
+	worker     *worker // it was sent to
+	queued     int64   // nanoseconds it has waited; while it waits, less the time since when
+	ran        int64   // nanoseconds of its last run
+	estimate   uint32  // nanoseconds it was expected to take when it was sent
+	attempt    uint8   // 1 for the first run
+	lost       uint8   // workers that died with it
 	priority   int8
 	doomed     bool // it is being killed where it runs
 }
 
 // A waiter is made when somebody waits for a future that is not done.
-type waiter struct{ done chan struct{} }
+type waiter struct {
+	done chan struct{}
+
+	mu      sync.Mutex
+	settled bool
+	told    []listener
+}
+
+// A listener is told that a future is resolved. It must not block: it runs on
+// whichever goroutine resolved it, the loop as a rule.
+type listener interface{ resolved(f *Future) }
 
 // resolved stands for the waiter of a future that is done.
 var resolved = func() *waiter {
@@ -68,14 +85,83 @@ var resolved = func() *waiter {
 
 // Done returns a channel that is closed when the future is resolved.
 func (f *Future) Done() <-chan struct{} {
+	return f.waiter().done
+}
+
+func (f *Future) waiter() *waiter {
 	if w := f.waiters.Load(); w != nil {
-		return w.done
+		return w
 	}
 	w := &waiter{done: make(chan struct{})}
 	if f.waiters.CompareAndSwap(nil, w) {
-		return w.done
+		return w
 	}
-	return f.waiters.Load().done
+	return f.waiters.Load()
+}
+
+// tell makes l hear of the outcome, at once if it is there.
+func (f *Future) tell(l listener) {
+	w := f.waiter()
+	if w != resolved {
+		w.mu.Lock()
+		if !w.settled {
+			w.told = append(w.told, l)
+			w.mu.Unlock()
+			return
+		}
+		w.mu.Unlock()
+	}
+	l.resolved(f)
+}
+
+// OnDone runs fn with the future when it is resolved, at once if it is already.
+// It is called exactly once. All callbacks of an executor run on one goroutine,
+// never the caller's, in the order in which they came due, those of one future
+// in the order in which they were added: a callback may submit calls but must
+// not wait for other callbacks. One that panics is logged and stops nobody.
+func (f *Future) OnDone(fn func(*Future)) { f.tell(onDone(fn)) }
+
+type onDone func(*Future)
+
+func (fn onDone) resolved(f *Future) { f.ex.calls.add(fn, f) }
+
+// Err waits for the call and returns the error that it ended with, nil after a
+// success. When ctx ends first, it returns ctx's error.
+func (f *Future) Err(ctx context.Context) error {
+	_, err := f.Result(ctx)
+	return err
+}
+
+// Info is what there is to know about a call that has an outcome.
+type Info struct {
+	Task    string
+	Rank    int           // of the worker that ran it last; -1 when none did
+	Host    string        // of that worker
+	Attempt int           // how often it was sent to a worker; 1 without retries
+	Queued  time.Duration // how long it waited on the root, over all attempts
+	Ran     time.Duration // how long its last run took on its worker
+	Tags    []string
+}
+
+// Info tells where and how the call ran. It reports false before the call has an
+// outcome. Queued is counted between the turns of the executor's loop that took
+// the call in and sent it, so it is short of the time in Submit by microseconds.
+func (f *Future) Info() (Info, bool) {
+	if !f.resolved() {
+		return Info{Rank: -1}, false
+	}
+	i := Info{Rank: -1, Attempt: int(f.attempt)}
+	if f.task != nil {
+		i.Task = f.task.name
+	}
+	if f.options != nil {
+		i.Tags = slices.Clone(f.options.tags)
+	}
+	if f.State() == Finished && f.worker != nil {
+		i.Rank, i.Host = f.worker.rank, f.worker.host
+		i.Queued, i.Ran = time.Duration(max(f.queued, 0)), time.Duration(f.ran)
+	}
+	return i, true
 }
 
 // Result waits for the call and returns its result, or the error that the call
@@ -171,21 +257,37 @@ func (f *Future) finish(data []byte, err error) bool {
 	return f.settle(Finished)
 }
 
-// settle makes the outcome visible and wakes who waits. The swap comes last:
-// see resolved.
+// settle makes the outcome visible and wakes who waits. After the swap somebody
+// else may use the future again, unless a waiter was told of it.
 func (f *Future) settle(s State) (woken bool) {
+	if f.options != nil && f.options.key != "" {
+		f.ex.keys.forget(f)
+	}
+	ex := f.ex
 	f.state.Store(uint32(s))
 	w := f.waiters.Swap(resolved)
+	if ex != nil && ex.share != nil {
+		ex.leave()
+	}
 	if w == nil || w == resolved {
 		return false
 	}
+	w.mu.Lock()
+	w.settled = true
+	told := w.told
+	w.told = nil
+	w.mu.Unlock()
 	close(w.done)
+	for _, l := range told {
+		l.resolved(f)
+	}
 	return true
 }
 
 // failed returns a future that is resolved with err from the start.
 func failed(ex *Executor, err error) *Future {
 	f := &Future{ex: ex, err: err}
-	f.settle(Finished)
+	f.state.Store(uint32(Finished))
+	f.waiters.Store(resolved)
 	return f
 }

@@ -82,7 +82,8 @@ func (l *loop) killWhere(match func(*Future) bool, reason string) int {
 		}
 		l.in.sent(len(waiting), bytes)
 	}
-	return len(running) + len(waiting)
+	resting := l.dropDelayed(match, func(f *Future) error { return killedError(f, reason) })
+	return len(running) + len(waiting) + resting
 }
 
 // kill asks the workers to end calls. Those that are done, or that were given
@@ -92,7 +93,7 @@ func (l *loop) kill(calls []*Future, reason string) {
 	for _, f := range calls {
 		if int(f.ticket) < len(l.sched.tickets) && l.sched.tickets[f.ticket] == f {
 			f.doomed = true
-			w := l.sched.workers[f.worker]
+			w := f.worker
 			byWorker[w] = append(byWorker[w], f.number)
 		} else {
 			f.withdraw(Pending, killedError(f, reason))

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -57,6 +56,9 @@ type loop struct {
 	woke      bool          // a goroutine that waited has its result
 	stopping  bool          // shut down when nothing is left to do
 	broken    error         // why the pool cannot go on
+	now       int64         // when calls were last taken in or handed out, by nanotime
+
+	delayed map[*Future]*time.Timer // calls that rest before another run
 }
 
 // A fabric is an endpoint with the workers behind it.
@@ -68,7 +70,7 @@ type fabric struct {
 }
 
 func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
-	return &loop{in: in, sched: newScheduler(), bell: bell, log: log, spin: spin}
+	return &loop{in: in, sched: newScheduler(), bell: bell, log: log, spin: spin, delayed: map[*Future]*time.Timer{}}
 }
 
 // addFabric makes the loop serve the workers behind ep. It is called before run.
@@ -93,7 +95,7 @@ func (l *loop) wake() {
 // Every call that was taken in is resolved when it returns.
 func (l *loop) run() error {
 	last := nanotime()
-	for !l.stopping || l.sched.busy() || !l.in.empty() {
+	for !l.stopping || l.sched.busy() || len(l.delayed) > 0 || !l.in.empty() {
 		moved := l.takeIn()
 		if n := l.poll(); n > 0 {
 			moved += n
@@ -123,8 +125,12 @@ func (l *loop) run() error {
 func (l *loop) takeIn() int {
 	first, requests := l.in.drain()
 	n := len(requests)
+	if first != nil {
+		l.now = nanotime()
+	}
 	for f := first; f != nil; {
 		next := f.next
+		f.queued = -l.now
 		l.sched.queue.push(f)
 		f = next
 		n++
@@ -151,11 +157,12 @@ func (l *loop) poll() int {
 func (l *loop) dispatch() int {
 	n := 0
 	if l.sched.queue.n > 0 {
+		l.now = nanotime()
 		n = l.sched.assign(l.give)
 		if n > 0 {
 			l.flush()
-			l.in.sent(n, l.sentBytes)
-			l.sentBytes = 0
+			l.in.sent(n, l.sentBytes+l.sched.dropped)
+			l.sentBytes, l.sched.dropped = 0, 0
 		}
 	}
 	l.balance()
@@ -167,9 +174,15 @@ func (l *loop) dispatch() int {
 // longer than what leaves at once.
 func (l *loop) give(w *worker, f *Future) {
 	l.announce(w, f.task)
+	f.queued += l.now
 	c := wire.Call{
-		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: f.attempt,
+		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: uint16(f.attempt),
 		Arg: f.data, ArgLen: int64(len(f.data)), Long: len(f.data) > wire.Inline,
+	}
+	if o := f.options; o != nil && o.limits != nil {
+		c.Limits = &wire.Limits{
+			Time: int64(o.limits.Time), Memory: o.limits.Memory, Output: o.limits.Output, Log: o.limits.Log, Instructions: o.limits.Instructions,
+		}
 	}
 	if w.out.Count() == 0 {
 		w.out.Reset(wire.KindCalls)
@@ -322,6 +335,7 @@ func (l *loop) end() {
 	l.in.close(err)
 	l.takeIn()
 	l.dropQueued(err)
+	l.dropDelayed(anyCall, func(*Future) error { return err })
 	for _, w := range l.sched.workers {
 		if !w.lost {
 			for _, f := range l.sched.lose(w) {
@@ -396,32 +410,6 @@ func (f *fabric) drop(rank int, cause error) {
 		l.fail(errors.Join(ErrNoWorkers, cause))
 	}
 }
-
-// retry queues a call again that was in flight at a lost worker, unless it has
-// lost several already.
-func (l *loop) retry(w *worker, f *Future) {
-	if f.ended(w) {
-		return
-	}
-	if f.attempt >= maxAttempts {
-		f.finish(nil, &TaskError{
-			Task: f.task.name, Kind: host.KindLost, Rank: w.rank, Host: w.host, Attempt: int(f.attempt),
-			Message: fmt.Sprintf("%d workers died while they held the call", maxAttempts),
-		})
-		return
-	}
-	f.attempt++
-	l.requeue(f)
-}
-
-// requeue puts a call that was in flight back at the head of the queue.
-func (l *loop) requeue(f *Future) {
-	l.in.sent(-1, -int64(len(f.data)))
-	l.sched.requeue(f)
-}
-
-// maxAttempts is how many workers may be lost with a call before it fails.
-const maxAttempts = 3
 
 // start is what nanotime counts from.
 var start = time.Now()

@@ -145,10 +145,10 @@ func TestAllWorkersLost(t *testing.T) {
 // does not take all of them.
 func TestPoison(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, maxAttempts+3)
+	c := newCluster(t, maxLost+3)
 	f := c.ex.Submit(t.Context(), "burn", number(150_000))
 	killed := map[int]bool{}
-	for range maxAttempts {
+	for range maxLost {
 		rank := 0
 		for rank == 0 { // wait until somebody runs it
 			st, err := c.ex.Stats(t.Context())
@@ -166,8 +166,8 @@ func TestPoison(t *testing.T) {
 	}
 	_, err := f.Result(t.Context())
 	var failed *TaskError
-	if !errors.Is(err, ErrWorkerLost) || !errors.As(err, &failed) || failed.Attempt != maxAttempts {
-		t.Errorf("a call that lost %d workers: %v", maxAttempts, err)
+	if !errors.Is(err, ErrWorkerLost) || !errors.As(err, &failed) || failed.Attempt != maxLost {
+		t.Errorf("a call that lost %d workers: %v", maxLost, err)
 	}
 	if got, err := c.ex.Call(t.Context(), "square", []byte("4")); err != nil || string(got) != "16" {
 		t.Errorf("another call: %q, %v", got, err)

@@ -26,14 +26,19 @@ const (
 // arguments before it. The iterator may be used once.
 //
 // It costs no memory per call besides the result.
-func (ex *Executor) Map(ctx context.Context, task string, args iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
+func (ex *Executor) Map(ctx context.Context, task string, args iter.Seq[[]byte], opts ...CallOption) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		t, err := ex.tasks.lookup(task)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		m := newMapping(ex, t)
+		set, err := settingsOf(opts)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		m := newMapping(ex, t, set)
 		go m.feed(args, m.first)
 		m.deliver(ctx, yield)
 	}
@@ -49,8 +54,9 @@ type segment struct {
 // a list of segments and counts them in fed; deliver takes their results from
 // the list and counts them in delivered.
 type mapping struct {
-	ex   *Executor
-	task *task
+	ex       *Executor
+	task     *task
+	settings settings
 
 	fed       atomic.Int64
 	delivered atomic.Int64
@@ -75,9 +81,9 @@ type mapping struct {
 	ending bool // futures are not reused any more
 }
 
-func newMapping(ex *Executor, t *task) *mapping {
+func newMapping(ex *Executor, t *task, s settings) *mapping {
 	return &mapping{
-		ex: ex, task: t, first: new(segment), spares: make(chan *segment, mostAhead/segmentCalls),
+		ex: ex, task: t, settings: s, first: new(segment), spares: make(chan *segment, mostAhead/segmentCalls),
 		more: make(chan struct{}, 1), room: make(chan struct{}, 1),
 		stopped: make(chan struct{}), ended: make(chan struct{}),
 	}
@@ -99,9 +105,9 @@ func (m *mapping) feed(args iter.Seq[[]byte], s *segment) {
 		}
 		f := &s.futures[at]
 		at++
-		f.ex, f.task, f.data, f.size, f.attempt = m.ex, m.task, arg, int64(len(arg)), 1
+		f.prepare(m.ex, m.task, arg, m.settings)
 		m.bytes.Add(f.size)
-		if _, m.failure = m.ex.in.tryAdd(f, false); m.failure != nil {
+		if m.failure = m.ex.tryAdmit(f); m.failure != nil {
 			return
 		}
 		m.fed.Add(1)

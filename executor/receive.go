@@ -83,12 +83,11 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		}
 		s.release(w, c)
 		w.calls++
+		c.ran = res.Nanos
 		var woken bool
 		switch {
 		case res.Failed:
-			err := taskError(c, w, res.Data)
-			woken = c.finish(nil, err)
-			f.loop.mind(err)
+			woken = f.loop.failed(c, taskError(c, w, res.Data))
 		case len(res.Data) >= inlineSlab:
 			woken = c.finish(append([]byte(nil), res.Data...), nil)
 		default:
@@ -139,6 +138,7 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 		}
 		f.loop.sched.release(w, c)
 		w.calls++
+		c.ran = res.Nanos
 		c.finish(data, nil)
 		f.loop.sched.place(w)
 	})

@@ -43,6 +43,8 @@ type scheduler struct {
 	idle, roomy, loaded workerList
 	nloaded             int // workers in loaded
 
+	dropped int64 // bytes of arguments of cancelled calls that left the queue
+
 	tickets []*Future // calls in flight, by ticket
 	free    []uint32  // tickets that are not in use
 }
@@ -147,7 +149,8 @@ func (s *scheduler) fill(w *worker, give func(*worker, *Future)) {
 			return
 		}
 		if !f.claim() {
-			continue // cancelled
+			s.dropped += f.size // cancelled
+			continue
 		}
 		s.send(w, f)
 		give(w, f)
@@ -177,7 +180,7 @@ func (s *scheduler) lookup(w *worker, ticket, gen uint32) *Future {
 		return nil
 	}
 	f := s.tickets[ticket]
-	if f == nil || f.worker != w.index || uint32(f.number) != gen {
+	if f == nil || f.worker != w || uint32(f.number) != gen {
 		return nil
 	}
 	return f

@@ -265,7 +265,7 @@ func benchmarkScheduler(b *testing.B, workers int) {
 		if at++; at == len(sent) {
 			at, sent = 0, append(sent[:0], sent[at:]...)
 		}
-		w := s.workers[f.worker]
+		w := f.worker
 		s.release(w, f)
 		s.place(w)
 		f.state.Store(uint32(Pending))

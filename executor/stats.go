@@ -10,6 +10,7 @@ type Stats struct {
 	Workers  []WorkerStats // in the order of their ranks
 	Queued   int           // calls that wait for a worker
 	InFlight int           // calls at workers
+	Resting  int           // calls that failed and wait to run again
 }
 
 // WorkerStats says what one worker did.
@@ -30,17 +31,23 @@ func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
 	taken := make(chan struct{})
 	ex.in.request(func() {
-		s = ex.loop.sched.stats()
+		s = ex.loop.stats()
 		close(taken)
 	})
 	select {
 	case <-taken:
 		return s, nil
 	case <-ex.done:
-		return ex.loop.sched.stats(), nil // nobody else uses it any more
+		return ex.loop.stats(), nil // nobody else uses it any more
 	case <-ctx.Done():
 		return Stats{}, ctx.Err()
 	}
+}
+
+func (l *loop) stats() Stats {
+	st := l.sched.stats()
+	st.Resting = len(l.delayed)
+	return st
 }
 
 func (s *scheduler) stats() Stats {

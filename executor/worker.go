@@ -34,7 +34,7 @@ type worker struct {
 
 // attach notes that f is in flight at w.
 func (w *worker) attach(f *Future) {
-	f.worker = w.index
+	f.worker = w
 	f.prev, f.next = nil, w.first
 	if w.first != nil {
 		w.first.prev = f

@@ -1,0 +1,130 @@
+package executor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A CallOption sets something for one call, or, where many are made at once, for
+// each of them.
+type CallOption interface{ apply(*settings) error }
+
+type optionFunc func(*settings) error
+
+func (fn optionFunc) apply(s *settings) error { return fn(s) }
+
+// settings are what options say.
+type settings struct {
+	priority int8
+	options  *callOptions // nil when there are none
+}
+
+func (s *settings) key() string {
+	if s.options == nil {
+		return ""
+	}
+	return s.options.key
+}
+
+// callOptions are the rarer options of a call. They are shared by the calls of
+// one Map and never change.
+type callOptions struct {
+	limits *Limits
+	retry  *RetryPolicy
+	key    string
+	tags   []string
+}
+
+func settingsOf(opts []CallOption) (settings, error) {
+	var s settings
+	for _, o := range opts {
+		if err := o.apply(&s); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// rare returns the options to set a rarer one in.
+func (s *settings) rare() *callOptions {
+	if s.options == nil {
+		s.options = new(callOptions)
+	}
+	return s.options
+}
+
+// Priority makes a call overtake those of lower priority that wait; calls of one
+// priority go in the order in which they were submitted. It is from MinPriority
+// to MaxPriority and 0 by default.
+func Priority(n int) CallOption {
+	return optionFunc(func(s *settings) error {
+		if n < MinPriority || n > MaxPriority {
+			return fmt.Errorf("executor: priority %d is not between %d and %d", n, MinPriority, MaxPriority)
+		}
+		s.priority = int8(n)
+		return nil
+	})
+}
+
+// Timeout bounds how long one run of the call may take on its worker. A call that
+// is stopped so fails with kind timeout. It is short for [WithLimits] with Time.
+func Timeout(d time.Duration) CallOption { return WithLimits(Limits{Time: d}) }
+
+// WithLimits bounds what one run of the call may use. Zero fields keep what an
+// earlier option or the pool says.
+func WithLimits(l Limits) CallOption {
+	return optionFunc(func(s *settings) error {
+		if old := s.rare().limits; old != nil {
+			l = l.Over(*old)
+		}
+		s.options.limits = &l
+		return nil
+	})
+}
+
+// Retries says when a call that failed is run again. Without it only the loss of
+// a worker is a reason.
+func Retries(p RetryPolicy) CallOption {
+	return optionFunc(func(s *settings) error {
+		if err := p.validate(); err != nil {
+			return err
+		}
+		p.Kinds = slices.Clone(p.Kinds)
+		s.rare().retry = &p
+		return nil
+	})
+}
+
+// Key names a piece of work: while a call with the same key has no outcome yet,
+// Submit returns that call's future and runs nothing more. It must be a call of
+// the same task with an argument of the same length. Once it is resolved the key
+// is free. Only Submit and Call take it.
+func Key(key string) CallOption {
+	return optionFunc(func(s *settings) error {
+		s.rare().key = key
+		return nil
+	})
+}
+
+// Tags are words of the caller's own that stand in the future's Info and in the
+// log lines about the call.
+func Tags(tags ...string) CallOption {
+	tags = slices.Clone(tags)
+	return optionFunc(func(s *settings) error {
+		s.rare().tags = tags
+		return nil
+	})
+}
+
+// prepare makes a zero future ready to be submitted.
+func (f *Future) prepare(ex *Executor, t *task, arg []byte, s settings) {
+	f.ex, f.task, f.data, f.size, f.attempt = ex, t, arg, int64(len(arg)), 1
+	f.priority, f.options = s.priority, s.options
+}
+
+// number of bytes or time, times a factor where there is one.
+func times[T ~int64 | ~uint64](n T, factor float64) T {
+	return T(float64(n) * cmp.Or(factor, 1))
+}

@@ -1,0 +1,201 @@
+package executor
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/wasmpool/wasmpool/host"
+)
+
+// A RetryPolicy says which failures are followed by another run of the call, and
+// how. The task sees which run it is in sdk.Attempt. The zero value retries
+// nothing but a lost worker.
+//
+// The loss of a worker is no failure of the task: the call runs elsewhere, at
+// once, and does not count towards Attempts. A call that loses several workers
+// is taken for poison and fails with kind lost.
+type RetryPolicy struct {
+	// Attempts is how often the call runs at most, up to 100.
+	//
+	// Defaults to 1.
+	Attempts int
+
+	// Kinds are the failures after which it runs again.
+	//
+	// Defaults to all but those that another run cannot cure: bad input, a bad
+	// module, an unknown task, and calls that were cancelled or killed.
+	Kinds []Kind
+
+	// Backoff is the pause before the second run; each further one is twice as
+	// long as the last, but not longer than MaxBackoff.
+	//
+	// They default to none and a minute.
+	Backoff, MaxBackoff time.Duration
+
+	// MoreMemory and MoreTime are what the call's limits are multiplied with
+	// before a further run, when it failed for want of memory or time. A limit
+	// that the call does not set itself is not changed.
+	//
+	// They default to 1.
+	MoreMemory, MoreTime float64
+
+	// Workers is how many workers may be lost with the call before it fails.
+	//
+	// Defaults to 3.
+	Workers int
+}
+
+const defaultMaxBackoff = time.Minute
+
+// mostRuns bounds the runs that a policy may ask for.
+const mostRuns = 100
+
+// maxLost is how many workers may be lost with a call before it fails.
+const maxLost = 3
+
+func (p *RetryPolicy) validate() error {
+	if p.Attempts < 0 || p.Attempts > mostRuns || p.Workers < 0 || p.Workers > mostRuns {
+		return fmt.Errorf("executor: RetryPolicy.Attempts (%d) and Workers (%d) must be from 0 to %d", p.Attempts, p.Workers, mostRuns)
+	}
+	if p.Backoff < 0 || p.MaxBackoff < 0 {
+		return fmt.Errorf("executor: RetryPolicy.Backoff (%v) and MaxBackoff (%v) must not be negative", p.Backoff, p.MaxBackoff)
+	}
+	if p.MoreMemory < 0 || p.MoreTime < 0 {
+		return fmt.Errorf("executor: RetryPolicy.MoreMemory (%v) and MoreTime (%v) must not be negative", p.MoreMemory, p.MoreTime)
+	}
+	return nil
+}
+
+// allows reports whether a call that has failed so runs again.
+func (p *RetryPolicy) allows(kind Kind, runs int) bool {
+	if runs >= p.Attempts {
+		return false
+	}
+	if p.Kinds != nil {
+		return slices.Contains(p.Kinds, kind)
+	}
+	switch kind {
+	case host.KindBadInput, host.KindBadModule, host.KindUnknownTask, host.KindCancelled, host.KindKilled:
+		return false
+	default:
+		return true
+	}
+}
+
+// pause returns how long the call rests after so many runs.
+func (p *RetryPolicy) pause(runs int) time.Duration {
+	most := p.MaxBackoff
+	if most == 0 {
+		most = defaultMaxBackoff
+	}
+	d := p.Backoff
+	for ; runs > 1 && d < most; runs-- {
+		d *= 2
+	}
+	return min(d, most)
+}
+
+// more returns the options for the run after a failure.
+func (o *callOptions) more(kind Kind) *callOptions {
+	p := o.retry
+	if o.limits == nil || kind != host.KindMemory && kind != host.KindTimeout {
+		return o
+	}
+	next, limits := *o, *o.limits
+	if kind == host.KindMemory {
+		limits.Memory = times(limits.Memory, p.MoreMemory)
+	} else {
+		limits.Time = times(limits.Time, p.MoreTime)
+	}
+	next.limits = &limits
+	return &next
+}
+
+// failed takes the failure of a call that is no longer in flight: the call is
+// resolved, or waits to run again.
+func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
+	l.mind(err)
+	if f.options == nil || f.options.retry == nil || f.doomed || l.broken != nil {
+		return f.finish(nil, err)
+	}
+	p, runs := f.options.retry, int(f.attempt)-int(f.lost)
+	if !p.allows(err.Kind, runs) {
+		return f.finish(nil, err)
+	}
+	l.log.Warn("a call failed and runs again", "task", f.task.name, "call", f.number, "tags", f.options.tags, "attempt", f.attempt, "error", err)
+	f.options = f.options.more(err.Kind)
+	f.attempt++
+	f.state.Store(uint32(Pending))
+	l.later(f, p.pause(runs))
+	return false
+}
+
+// later queues a pending call again after a pause. It waits in delayed, so that
+// the end of the pool finds it.
+func (l *loop) later(f *Future, pause time.Duration) {
+	if pause == 0 {
+		l.push(f)
+		return
+	}
+	l.delayed[f] = time.AfterFunc(pause, func() {
+		l.in.request(func() {
+			if l.delayed[f] != nil {
+				delete(l.delayed, f)
+				l.push(f)
+			}
+		})
+	})
+}
+
+// dropDelayed resolves the calls that rest and match, and returns how many
+// there were.
+func (l *loop) dropDelayed(match func(*Future) bool, err func(*Future) error) int {
+	n := 0
+	for f, timer := range l.delayed {
+		if !match(f) {
+			continue
+		}
+		timer.Stop()
+		delete(l.delayed, f)
+		if f.withdraw(Pending, err(f)) {
+			n++
+		}
+	}
+	return n
+}
+
+// retry queues a call again that was in flight at a lost worker, unless it has
+// lost several already.
+func (l *loop) retry(w *worker, f *Future) {
+	if f.ended(w) {
+		return
+	}
+	most := maxLost
+	if f.options != nil && f.options.retry != nil && f.options.retry.Workers > 0 {
+		most = f.options.retry.Workers
+	}
+	f.lost++
+	if int(f.lost) >= most {
+		f.finish(nil, &TaskError{
+			Task: f.task.name, Kind: host.KindLost, Rank: w.rank, Host: w.host, Attempt: int(f.attempt),
+			Message: fmt.Sprintf("%d workers died while they held the call", most),
+		})
+		return
+	}
+	f.attempt++
+	l.requeue(f)
+}
+
+// requeue puts a call that was in flight back at the head of the queue.
+func (l *loop) requeue(f *Future) {
+	f.state.Store(uint32(Pending))
+	l.push(f)
+}
+
+// push puts a pending call at the head of the queue.
+func (l *loop) push(f *Future) {
+	l.in.sent(-1, -f.size)
+	f.queued -= l.now
+	l.sched.queue.pushFront(f)
+}

@@ -1,0 +1,190 @@
+package executor
+
+import (
+	"context"
+	"sync"
+)
+
+// Fork returns another executor on the same workers, with a life of its own: it
+// is shut down alone, and its Shutdown waits for its own calls only. The two take
+// turns at the workers call by call. Modules are common to both. When the
+// executor that was opened first shuts down, its forks end with it.
+//
+// A fork costs no goroutine and no message. It is Go's answer to several Python
+// executors in one program, at once or one after the other.
+func (ex *Executor) Fork() *Executor {
+	return &Executor{engine: ex.engine, share: &share{idle: make(chan struct{})}}
+}
+
+// A share counts what a fork has open.
+type share struct {
+	mu     sync.Mutex
+	open   int // calls without an outcome
+	closed bool
+	idle   chan struct{} // closed when the share is closed and nothing is open
+}
+
+// enter counts a call in.
+func (ex *Executor) enter() error {
+	s := ex.share
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	s.open++
+	return nil
+}
+
+// leave counts a call out.
+func (ex *Executor) leave() {
+	s := ex.share
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open--; s.open == 0 && s.closed {
+		close(s.idle)
+	}
+}
+
+func (s *share) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	if s.open == 0 {
+		close(s.idle)
+	}
+}
+
+// tryAdmit hands a prepared call to the loop however much waits.
+func (ex *Executor) tryAdmit(f *Future) error {
+	if err := ex.enter(); err != nil {
+		return err
+	}
+	_, err := ex.in.tryAdd(f, false)
+	if err != nil {
+		ex.leave()
+	}
+	return err
+}
+
+// A ShutdownFlag changes what Shutdown does.
+type ShutdownFlag uint8
+
+// The flags of Shutdown.
+const (
+	// CancelPending resolves the calls that no worker has with [ErrCancelled]
+	// instead of running them.
+	CancelPending ShutdownFlag = 1 << iota
+
+	// NoWait makes Shutdown return at once. What was submitted still runs,
+	// unless CancelPending is given too.
+	NoWait
+)
+
+// Shutdown refuses new calls, waits until all that were submitted are resolved,
+// stops the workers and waits for the local ones; on a fork it leaves the
+// workers alone. When ctx ends first, the remaining calls are resolved with
+// [ErrClosed] (on a fork, those that run are killed); then Shutdown does not wait
+// longer and returns ctx's error. Calling it again waits again. It returns the
+// error that broke the pool, if one did.
+func (ex *Executor) Shutdown(ctx context.Context, flags ...ShutdownFlag) error {
+	var all ShutdownFlag
+	for _, f := range flags {
+		all |= f
+	}
+	if ex.share != nil {
+		ex.share.close()
+	} else {
+		ex.closing.Do(func() { ex.in.close(ErrClosed) })
+	}
+	if all&CancelPending != 0 {
+		ex.CancelPending()
+	}
+	if ex.share == nil {
+		ex.in.request(func() { ex.loop.stopping = true })
+	}
+	if all&NoWait != 0 {
+		return nil
+	}
+	if ex.share != nil {
+		return ex.awaitShare(ctx)
+	}
+	select {
+	case <-ex.done:
+		return ex.err
+	case <-ctx.Done():
+		ex.abandon()
+		return ctx.Err()
+	}
+}
+
+func (ex *Executor) awaitShare(ctx context.Context) error {
+	select {
+	case <-ex.share.idle:
+		return nil
+	case <-ex.done:
+		return ex.err
+	case <-ctx.Done():
+		ex.in.request(func() {
+			ex.loop.dropPending(ex.owns, ErrClosed)
+			ex.loop.killWhere(ex.owns, "the executor was shut down")
+		})
+		return ctx.Err()
+	}
+}
+
+// CancelPending resolves every call of this executor that no worker has with
+// [ErrCancelled]. It does not block: they are resolved soon after.
+func (ex *Executor) CancelPending() {
+	match := ex.owns
+	if ex.share == nil {
+		match = anyCall
+	}
+	ex.in.request(func() { ex.loop.dropPending(match, ErrCancelled) })
+}
+
+func (ex *Executor) owns(f *Future) bool { return f.ex == ex }
+func anyCall(*Future) bool               { return true }
+
+// dropPending resolves the calls that match and that no worker has. Those in the
+// queue leave it when it is their turn.
+func (l *loop) dropPending(match func(*Future) bool, err error) {
+	for i := range l.sched.queue.levels {
+		for f := l.sched.queue.levels[i].head; f != nil; f = f.next {
+			if match(f) {
+				f.withdraw(Pending, err)
+			}
+		}
+	}
+	l.dropDelayed(match, func(*Future) error { return err })
+}
+
+// Idling reports whether the pool has nothing to do: no call waits, rests or
+// runs. It waits for the loop, as Stats does.
+func (ex *Executor) Idling(ctx context.Context) (bool, error) {
+	st, err := ex.Stats(ctx)
+	return err == nil && st.Queued == 0 && st.InFlight == 0 && st.Resting == 0, err
+}
+
+// Open reports whether the executor takes calls.
+func (ex *Executor) Open() bool {
+	if s := ex.share; s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closed {
+			return false
+		}
+	}
+	ex.in.mu.Lock()
+	defer ex.in.mu.Unlock()
+	return ex.in.closed == nil
+}
