@@ -65,6 +65,7 @@ type Future struct {
 
 // A waiter is made when somebody waits for a future that is not done.
 type waiter struct {
+	sink listener // where there is one, it alone is told, and the rest is not used
 	done chan struct{}
 
 	mu      sync.Mutex
@@ -271,6 +272,10 @@ func (f *Future) settle(s State) (woken bool) {
 	}
 	if w == nil || w == resolved {
 		return false
+	}
+	if w.sink != nil {
+		w.sink.resolved(f)
+		return true
 	}
 	w.mu.Lock()
 	w.settled = true

@@ -53,7 +53,7 @@ func (f *fabric) handleHello(from int, body []byte) error {
 		w.rank = 0
 	}
 	f.workers[from] = w
-	f.loop.awaited--
+	f.loop.arrived()
 	f.loop.sched.join(w)
 	return nil
 }
