@@ -23,6 +23,9 @@ const (
 	longNap   = time.Millisecond      // then this long,
 	deepAfter = 20 * time.Millisecond // and after so much silence until the bell rings
 	safety    = 50 * time.Millisecond // or this has passed, while calls are in flight
+
+	keepWarm = 25 * time.Millisecond // how often it turns while idle, so that the next call finds warm caches,
+	warmFor  = 10 * time.Second      // for so long
 )
 
 // inlineSlab is the length from which a result gets memory of its own instead
@@ -285,8 +288,12 @@ func (l *loop) rest(silent time.Duration) {
 	}
 	switch busy := l.sched.busy() || l.pending(); {
 	case !busy:
+		nap := keepWarm
+		if silent > warmFor {
+			nap = 0
+		}
 		l.next.Store(l.sched.idle.head)
-		l.doze(0)
+		l.doze(nap)
 		l.next.Store(nil)
 		l.fresh = true
 	case silent < napsUntil:

@@ -33,7 +33,7 @@ type lifeline struct {
 	closers  []net.Conn
 	readers  sync.WaitGroup
 	closing  atomic.Bool
-	bells    *bells // where all ranks share a node: they ring in place of the connections
+	bells    *bells // where all ranks share a node: the root rings them in place of the connections
 
 	ended atomic.Bool // ends is not empty
 	mu    sync.Mutex
@@ -78,7 +78,6 @@ func listen(size int, oneNode bool, bell *transport.Bell) (*lifeline, string, er
 		if l.bells, err = newBells(size); err != nil {
 			return nil, "", err
 		}
-		bell.Share(l.bells.word(0))
 	case oneNode:
 		at = "127.0.0.1:0"
 	}
@@ -285,7 +284,7 @@ var ringByte = []byte{1}
 // ring wakes a peer. It never blocks: with a full socket the peer has rings to
 // read already.
 func (l *lifeline) ring(rank int) {
-	if l.bells != nil {
+	if l.bells != nil && rank > 0 {
 		transport.RingWord(l.bells.word(rank))
 		return
 	}
