@@ -23,6 +23,8 @@ type Batch struct {
 	over     bool          // the input is at its end
 	failure  error         // of the input or of submitting
 	changed  chan struct{} // closed when a call was added or finished, or at the end
+	done     chan struct{} // closed when the input is at its end and every call has an outcome
+	hooks    []func(*Batch)
 }
 
 // SubmitBatch submits a call of task for each argument and returns at once. When
@@ -30,28 +32,36 @@ type Batch struct {
 // with an error.
 func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) *Batch {
 	ctx, cancel := context.WithCancel(ctx)
-	b := &Batch{ex: ex, stop: cancel, changed: make(chan struct{})}
+	b := &Batch{ex: ex, stop: cancel, changed: make(chan struct{}), done: make(chan struct{})}
 	set, err := mapSettingsOf(opts)
 	t, lookupErr := ex.tasks.lookup(task)
-	if err = errors.Join(err, lookupErr); err != nil {
-		cancel()
-		b.end(err)
-		return b
-	}
+	err = errors.Join(err, lookupErr)
 	go func() {
 		defer cancel()
-		b.end(b.feed(ctx, t, args, set))
+		b.end(b.feed(ctx, t, args, set, err))
 	}()
 	return b
 }
 
-func (b *Batch) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set mapSettings) (err error) {
+// inputPanic is the error of an input that panicked.
+func inputPanic(v any) error {
+	if err, ok := v.(error); ok {
+		return fmt.Errorf("executor: the input panicked: %w", err)
+	}
+	return fmt.Errorf("executor: the input panicked: %v", v)
+}
+
+// feed submits the calls; with an error it only ends the input.
+func (b *Batch) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set mapSettings, failure error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("executor: the input of a batch panicked: %v", v)
+			err = inputPanic(v)
 		}
 	}()
 	for arg := range args {
+		if failure != nil {
+			return failure
+		}
 		if err := b.waitRoom(ctx, set.buffer); err != nil {
 			return err
 		}
@@ -60,7 +70,6 @@ func (b *Batch) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set ma
 		if err := b.ex.enter(); err != nil {
 			return err
 		}
-		f.tell(b)
 		if err := b.ex.in.add(ctx, f); err != nil {
 			b.ex.leave()
 			return err
@@ -69,8 +78,9 @@ func (b *Batch) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set ma
 		b.futures = append(b.futures, f)
 		b.change()
 		b.mu.Unlock()
+		f.tell(b)
 	}
-	return nil
+	return failure
 }
 
 // waitRoom blocks while as many calls as the buffer holds are not finished.
@@ -101,6 +111,37 @@ func (b *Batch) resolved(*Future) {
 func (b *Batch) change() {
 	close(b.changed)
 	b.changed = make(chan struct{})
+	if !b.over || b.finished < len(b.futures) {
+		return
+	}
+	close(b.done)
+	for _, fn := range b.hooks {
+		b.ex.calls.add(b, func() { fn(b) })
+	}
+	b.hooks = nil
+}
+
+// Done returns a channel that is closed when the input is at its end and every
+// call has an outcome.
+func (b *Batch) Done() <-chan struct{} { return b.done }
+
+// OnDone runs fn when Done is closed, as [Future.OnDone] does.
+func (b *Batch) OnDone(fn func(*Batch)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-b.done:
+		b.ex.calls.add(b, func() { fn(b) })
+	default:
+		b.hooks = append(b.hooks, fn)
+	}
+}
+
+// String describes the batch for logs.
+func (b *Batch) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return fmt.Sprintf("Batch(%d of %d finished)", b.finished, len(b.futures))
 }
 
 func (b *Batch) end(err error) {

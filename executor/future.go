@@ -124,7 +124,7 @@ func (f *Future) OnDone(fn func(*Future)) { f.tell(onDone(fn)) }
 
 type onDone func(*Future)
 
-func (fn onDone) resolved(f *Future) { f.ex.calls.add(fn, f) }
+func (fn onDone) resolved(f *Future) { f.ex.calls.add(f, func() { fn(f) }) }
 
 // Err waits for the call and returns the error that it ended with, nil after a
 // success. When ctx ends first, it returns ctx's error.

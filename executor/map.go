@@ -219,7 +219,7 @@ func (m *mapping) waitRoom(ctx context.Context, ahead *int64, size int64) bool {
 		case <-ctx.Done():
 			m.failure = ctx.Err()
 			return false
-		case <-m.ex.done:
+		case <-m.ex.gone():
 			m.failure = ErrClosed
 			return false
 		}

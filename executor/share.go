@@ -13,7 +13,7 @@ import (
 // A fork costs no goroutine and no message. It is Go's answer to several Python
 // executors in one program, at once or one after the other.
 func (ex *Executor) Fork() *Executor {
-	return &Executor{engine: ex.engine, share: &share{idle: make(chan struct{})}}
+	return &Executor{engine: ex.engine, share: &share{shut: make(chan struct{}), idle: make(chan struct{})}}
 }
 
 // A share counts what a fork has open.
@@ -21,6 +21,7 @@ type share struct {
 	mu     sync.Mutex
 	open   int // calls without an outcome
 	closed bool
+	shut   chan struct{} // closed when the share is
 	idle   chan struct{} // closed when the share is closed and nothing is open
 }
 
@@ -59,9 +60,27 @@ func (s *share) close() {
 		return
 	}
 	s.closed = true
+	close(s.shut)
 	if s.open == 0 {
 		close(s.idle)
 	}
+}
+
+// gone returns a channel that is closed when nothing can be submitted any more.
+func (ex *Executor) gone() <-chan struct{} {
+	if ex.share != nil {
+		return ex.share.shut
+	}
+	return ex.done
+}
+
+// Ended returns a channel that is closed when the executor was shut down and all
+// its calls are resolved.
+func (ex *Executor) Ended() <-chan struct{} {
+	if ex.share != nil {
+		return ex.share.idle
+	}
+	return ex.done
 }
 
 // tryAdmit hands a prepared call to the loop however much waits.
