@@ -24,7 +24,8 @@ func (f *Future) Kill(reason string) bool {
 	return true
 }
 
-// KillAll kills every call of the pool. See [Future.Kill]. It returns how many
+// KillAll kills every call of this executor: with the one that was opened first,
+// those of its forks too. See [Future.Kill]. It returns how many
 // there were. It waits for the loop, a few microseconds as a rule, or until ctx
 // ends.
 func (ex *Executor) KillAll(ctx context.Context, reason string) (int, error) {
@@ -42,6 +43,10 @@ func (ex *Executor) KillTask(ctx context.Context, name, reason string) (int, err
 
 // killWhere kills the calls that match, which runs on the loop.
 func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, reason string) (int, error) {
+	if ex.share != nil {
+		all := match
+		match = func(f *Future) bool { return ex.owns(f) && all(f) }
+	}
 	count := make(chan int, 1)
 	ex.in.request(func() { count <- ex.loop.killWhere(match, reason) })
 	select {

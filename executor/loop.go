@@ -183,10 +183,8 @@ func (l *loop) give(w *worker, f *Future) {
 		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: uint16(f.attempt),
 		Arg: f.data, ArgLen: int64(len(f.data)), Long: len(f.data) > wire.Inline,
 	}
-	if o := f.options; o != nil && o.limits != nil {
-		c.Limits = &wire.Limits{
-			Time: int64(o.limits.Time), Memory: o.limits.Memory, Output: o.limits.Output, Log: o.limits.Log, Instructions: o.limits.Instructions,
-		}
+	if f.options != nil {
+		c.Limits = f.options.wireLimits()
 	}
 	if w.out.Count() == 0 {
 		w.out.Reset(wire.KindCalls)
@@ -350,7 +348,7 @@ func (l *loop) end() {
 	l.in.close(err)
 	l.takeIn()
 	l.dropQueued(err)
-	l.dropDelayed(anyCall, func(*Future) error { return err })
+	l.dropDelayed(anyCall, always(err))
 	for _, w := range l.sched.workers {
 		if !w.lost {
 			for _, f := range l.sched.lose(w) {

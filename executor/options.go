@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
 // A CallOption sets something for one call, or, where many are made at once, for
@@ -95,6 +97,15 @@ type callOptions struct {
 	retry  *RetryPolicy
 	key    string
 	tags   []string
+}
+
+// wireLimits returns the limits for a calls frame, nil for those of the pool.
+func (o *callOptions) wireLimits() *wire.Limits {
+	if o.limits == nil {
+		return nil
+	}
+	l := o.limits
+	return &wire.Limits{Time: int64(l.Time), Memory: l.Memory, Output: l.Output, Log: l.Log, Instructions: l.Instructions}
 }
 
 func settingsOf(opts []CallOption) (settings, error) {

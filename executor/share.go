@@ -174,6 +174,8 @@ func (ex *Executor) CancelPending() {
 func (ex *Executor) owns(f *Future) bool { return f.ex == ex }
 func anyCall(*Future) bool               { return true }
 
+func always(err error) func(*Future) error { return func(*Future) error { return err } }
+
 // dropPending resolves the calls that match and that no worker has. Those in the
 // queue leave it when it is their turn.
 func (l *loop) dropPending(match func(*Future) bool, err error) {
@@ -184,7 +186,7 @@ func (l *loop) dropPending(match func(*Future) bool, err error) {
 			}
 		}
 	}
-	l.dropDelayed(match, func(*Future) error { return err })
+	l.dropDelayed(match, always(err))
 }
 
 // Idling reports whether the pool has nothing to do: no call waits, rests or

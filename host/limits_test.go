@@ -59,6 +59,9 @@ var limitsWAT = strings.ReplaceAll(`(module
     (loop TICK (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br 0)) (i32.const 0))
   (func (export "print_once") (result i32)
     (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (i32.const 0))
+  (func (export "whole") (result i32)
+    (drop (memory.grow (i32.const 16)))
+    (drop (call $input_read (i32.const 0) (i32.const 0) (i32.const 1000000))) (i32.const 0))
   ;; sleep: subscribes to the clock 1 in 2^62 ns.
   (func (export "sleep") (result i32)
     (i32.store (i32.const 1016) (i32.const 1))

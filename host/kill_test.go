@@ -1,0 +1,179 @@
+package host
+
+import (
+	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// A root is a pool's root of which each step is a test's.
+type root struct {
+	t       *testing.T
+	world   *mem.World
+	results []wire.Result
+	pulls   []wire.Pull
+	served  chan error
+}
+
+func newRoot(t *testing.T, m *wasmtasks.Module, slots int, exports ...string) *root {
+	t.Helper()
+	h := newHost(t, Config{})
+	r := &root{t: t, world: mem.New(2), served: make(chan error, 1)}
+	ep := r.world.Endpoint(1)
+	go func() {
+		r.served <- Serve(t.Context(), h, ep, ServeConfig{Slots: slots, Modules: []*wasmtasks.Module{m}})
+	}()
+	r.control(wire.KindModule, wire.Module{Index: 0, Name: m.Name(), Digest: m.Digest().String(), Size: int64(len(m.Bytes()))})
+	var tasks wire.Tasks
+	for i, name := range exports {
+		tasks.Tasks = append(tasks.Tasks, wire.Task{Task: uint32(i), Export: name})
+	}
+	r.control(wire.KindTasks, tasks)
+	return r
+}
+
+func (r *root) control(kind wire.Kind, v any) {
+	r.t.Helper()
+	frame, err := wire.Control(kind, v)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.send(frame)
+}
+
+func (r *root) send(frame []byte) {
+	r.t.Helper()
+	if err := r.world.Endpoint(0).Send(1, frame); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *root) calls(list ...wire.Call) {
+	r.t.Helper()
+	var w wire.Writer
+	w.Reset(wire.KindCalls)
+	for _, c := range list {
+		c.Ticket, c.Attempt = uint32(c.Number), 1
+		w.AddCall(&c)
+	}
+	r.send(w.Frame())
+}
+
+func (r *root) kill(calls ...uint64) {
+	r.t.Helper()
+	r.control(wire.KindKill, wire.Kill{Calls: calls, Kind: uint8(KindKilled), Reason: "because"})
+}
+
+// until takes in frames until enough have come.
+func (r *root) until(enough func() bool) {
+	r.t.Helper()
+	for !enough() {
+		if _, err := r.world.Endpoint(0).Poll(r); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+func (r *root) Frame(_ int, frame []byte) {
+	kind, count, body, err := wire.Header(frame)
+	if err != nil {
+		r.t.Error(err)
+	}
+	switch kind {
+	case wire.KindResults:
+		rd := wire.NewReader(count, body)
+		var res wire.Result
+		for rd.NextResult(&res) {
+			res.Data = append([]byte(nil), res.Data...)
+			r.results = append(r.results, res)
+		}
+	case wire.KindPull:
+		var pull wire.Pull
+		if err := wire.Decode(kind, body, &pull); err != nil {
+			r.t.Error(err)
+		}
+		r.pulls = append(r.pulls, pull)
+	}
+}
+
+func (r *root) Lost(int, error) {}
+
+// failed waits for a result of the call, which must have failed in that way.
+func (r *root) failed(call uint64, kind Kind) wire.Failure {
+	r.t.Helper()
+	var res wire.Result
+	r.until(func() bool {
+		for _, got := range r.results {
+			if got.Gen == uint32(call) {
+				res = got
+				return true
+			}
+		}
+		return false
+	})
+	var failure wire.Failure
+	if !res.Failed {
+		r.t.Fatalf("call %d succeeded", call)
+	}
+	if err := wire.Decode(wire.KindResults, res.Data, &failure); err != nil {
+		r.t.Fatal(err)
+	}
+	if Kind(failure.Kind) != kind {
+		r.t.Errorf("call %d failed by %v (%s), want %v", call, Kind(failure.Kind), failure.Message, kind)
+	}
+	return failure
+}
+
+func (r *root) stop() {
+	r.t.Helper()
+	r.send(wire.Bare(wire.KindStop))
+	if err := <-r.served; err != nil {
+		r.t.Errorf("Serve = %v", err)
+	}
+}
+
+// A call that waits for its argument, which never comes, is killed like any
+// other, whether the argument goes straight to guest memory or not, and so is
+// one that waits for a slot. The slot then runs the next call.
+func TestKillServed(t *testing.T) {
+	t.Parallel()
+	m := compileWAT(t, "limits", limitsWAT)
+	for _, size := range []int64{wire.Inline + 1, bufferedPayload + 1} {
+		r := newRoot(t, m, 1, "whole", "count_calls", "spin")
+		r.calls(wire.Call{Number: 1, Task: 0, Long: true, ArgLen: size}, wire.Call{Number: 2, Task: 2}, wire.Call{Number: 3, Task: 2})
+		r.until(func() bool { return len(r.pulls) == 1 })
+		r.kill(2, 77)
+		if f := r.failed(2, KindKilled); f.Message != "because" {
+			t.Errorf("the message is %q", f.Message)
+		}
+		r.kill(1)
+		r.failed(1, KindKilled)
+		r.kill(3)
+		r.failed(3, KindKilled)
+		// The argument comes after all: it must go nowhere.
+		r.world.Endpoint(0).SendPayload(1, r.pulls[0].Payload, make([]byte, size), func(error) {})
+		r.calls(wire.Call{Number: 4, Task: 1}, wire.Call{Number: 5, Task: 2, Limits: &wire.Limits{Instructions: 1000}})
+		if f := r.failed(5, KindBudget); f.Usage == nil || f.Usage.Instructions < 1000 {
+			t.Errorf("the usage is %v", f.Usage)
+		}
+		for _, res := range r.results {
+			if res.Gen == 4 && (res.Failed || string(res.Data) != "11") {
+				t.Errorf("the next call returned %q", res.Data)
+			}
+			if (res.Usage != nil) != (res.Gen == 5) {
+				t.Errorf("call %d has the usage %v", res.Gen, res.Usage)
+			}
+		}
+		r.stop()
+	}
+}
+
+// The stop frame ends guests that would run for ever.
+func TestStopServed(t *testing.T) {
+	t.Parallel()
+	r := newRoot(t, compileWAT(t, "limits", limitsWAT), 2, "spin")
+	r.calls(wire.Call{Number: 1}, wire.Call{Number: 2}, wire.Call{Number: 3})
+	r.stop()
+}
