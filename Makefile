@@ -110,6 +110,13 @@ test-examples: deps ## Run the examples, alone and under mpirun
 fuzz: ## Fuzz each target for FUZZTIME=10s
 	scripts/fuzz $(FUZZTIME)
 
+.PHONY: hostile
+hostile: deps ## Attack a pool: 1,000 hostile calls among 100,000 good ones, alone and on 4 ranks
+	$(GO) build -o bin/hostile ./bench/hostile
+	bin/hostile
+	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/hostile-mpi ./bench/hostile
+	OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -n 4 --oversubscribe --bind-to none bin/hostile-mpi
+
 .PHONY: bench
 bench: deps ## Measure this pool beside raw MPI and mpi4py.futures (six minutes)
 	$(GO) run ./bench/compare

@@ -57,10 +57,9 @@ type Future struct {
 	queued     int64   // nanoseconds it has waited; while it waits, less the time since when
 	ran        int64   // nanoseconds of its last run
 	estimate   uint32  // nanoseconds it was expected to take when it was sent
-	attempt    uint8   // 1 for the first run
-	lost       uint8   // workers that died with it
+	attempt    uint16  // 1 for the first run
+	lost       uint8   // workers that died with it; or doomed
 	priority   int8
-	doomed     bool // it is being killed where it runs
 }
 
 // A waiter is made when somebody waits for a future that is not done.
@@ -142,6 +141,7 @@ type Info struct {
 	Queued  time.Duration // how long it waited on the root, over all attempts
 	Ran     time.Duration // how long its last run took on its worker
 	Tags    []string
+	Usage   Usage // of a call with limits of its own; zero for others
 }
 
 // Info tells where and how the call ran. It reports false before the call has an
@@ -156,7 +156,7 @@ func (f *Future) Info() (Info, bool) {
 		i.Task = f.task.name
 	}
 	if f.options != nil {
-		i.Tags = slices.Clone(f.options.tags)
+		i.Tags, i.Usage = slices.Clone(f.options.tags), f.options.usage
 	}
 	if f.State() == Finished && f.worker != nil {
 		i.Rank, i.Host = f.worker.rank, f.worker.host

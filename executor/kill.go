@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -97,7 +98,7 @@ func (l *loop) kill(calls []*Future, reason string) {
 	byWorker := make(map[*worker][]uint64)
 	for _, f := range calls {
 		if int(f.ticket) < len(l.sched.tickets) && l.sched.tickets[f.ticket] == f {
-			f.doomed = true
+			f.lost = doomed
 			w := f.worker
 			byWorker[w] = append(byWorker[w], f.number)
 		} else {
@@ -116,10 +117,14 @@ func (l *loop) kill(calls []*Future, reason string) {
 	}
 }
 
+// doomed stands in Future.lost for a call that is being killed where it runs. No
+// call outlives so many workers.
+const doomed = math.MaxUint8
+
 // ended resolves a call that came back without an answer, if it was to be
 // killed, and reports whether it did.
 func (f *Future) ended(w *worker) bool {
-	if !f.doomed {
+	if f.lost != doomed {
 		return false
 	}
 	e := killedError(f, fmt.Sprintf("it was killed on rank %d, which did not answer for it", w.rank)).(*TaskError)

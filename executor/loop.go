@@ -180,7 +180,7 @@ func (l *loop) give(w *worker, f *Future) {
 	l.announce(w, f.task)
 	f.queued += l.now
 	c := wire.Call{
-		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: uint16(f.attempt),
+		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: f.attempt,
 		Arg: f.data, ArgLen: int64(len(f.data)), Long: len(f.data) > wire.Inline,
 	}
 	if f.options != nil {

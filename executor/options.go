@@ -97,6 +97,7 @@ type callOptions struct {
 	retry  *RetryPolicy
 	key    string
 	tags   []string
+	usage  Usage // of a run that has ended; set on a copy that is the call's own
 }
 
 // wireLimits returns the limits for a calls frame, nil for those of the pool.

@@ -75,6 +75,7 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		if res.Nanos > 0 { // it ran
 			learned.add(c.task, res.Nanos)
 		}
+		c.measured(res.Usage)
 		if res.Long {
 			if err := f.receive(w, c, res); err != nil {
 				return err

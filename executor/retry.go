@@ -116,7 +116,7 @@ func (o *callOptions) more(kind Kind) *callOptions {
 // resolved, or waits to run again.
 func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
 	l.mind(err)
-	if f.options == nil || f.options.retry == nil || f.doomed || l.broken != nil {
+	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.broken != nil {
 		return f.finish(nil, err)
 	}
 	p, runs := f.options.retry, int(f.attempt)-int(f.lost)

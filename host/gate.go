@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/meter"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -45,6 +46,9 @@ func checkImport(m *wasmbin.Module, i wasmbin.Import) error {
 	all, err := offers()
 	if err != nil {
 		return err
+	}
+	if i.Module == abi.Module && i.Name == meter.Tick {
+		return errorf(KindBadModule, "it imports the function %s, which is not for modules to call", name)
 	}
 	functions := all[i.Module]
 	if functions == nil {

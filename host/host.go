@@ -37,6 +37,12 @@ type Config struct {
 	// there.
 	Limits Limits
 
+	// NoMeter leaves modules without ticks: they run some 10 % faster, but a guest
+	// that computes cannot be stopped, its time and instructions are not
+	// limited, and a garbage collection waits for it while everything else in
+	// the process stands still. See docs/limits.md.
+	NoMeter bool
+
 	// Isolation says what a call finds of those before it. Defaults to
 	// [IsolationReuse].
 	Isolation Isolation
@@ -206,7 +212,7 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 	if err != nil {
 		return nil, err
 	}
-	wasm, err := rewrite(m.Bytes(), facts)
+	wasm, err := h.rewrite(m.Bytes(), facts)
 	if err != nil {
 		return nil, err
 	}
@@ -245,12 +251,10 @@ func (h *Host) NewSlot() *Slot {
 	return s
 }
 
-// crashed is told how a guest ended. One that overflowed its stack leaves up to
-// 100 MB that the collector would give back late.
-func (h *Host) crashed(e *Error) {
-	if e.Kind != KindTrap || !strings.HasPrefix(e.Message, "stack overflow") {
-		return
-	}
+// crashed is told that an instance was thrown away. What its guest had of stack, up
+// to 100 MB, would only be given back by the next collection, which may be minutes
+// away.
+func (h *Host) crashed() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.reclaiming || h.closed {
@@ -270,7 +274,7 @@ func (h *Host) crashed(e *Error) {
 }
 
 // reclaimAfter is how long the host waits for further crashes.
-const reclaimAfter = 100 * time.Millisecond
+const reclaimAfter = time.Second
 
 // slotClosed notes that a slot was closed.
 func (h *Host) slotClosed() error {

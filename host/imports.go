@@ -9,6 +9,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/meter"
 )
 
 const (
@@ -38,7 +39,7 @@ var functions = []struct {
 	{abi.Log, []api.ValueType{i32, i32, i32}, nil, logWrite},
 	{abi.CallMeta, []api.ValueType{i32}, []api.ValueType{i64}, callMeta},
 	{abi.DoorOpen, []api.ValueType{i32, i32}, nil, doorOpen},
-	{tickImport, nil, []api.ValueType{i64}, tick},
+	{meter.Tick, nil, []api.ValueType{i64}, tick},
 }
 
 // instantiateImports makes all that guests may import part of rt.

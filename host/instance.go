@@ -41,7 +41,7 @@ type instance struct {
 
 	linear linear
 	world  world
-	meter  meter
+	gauge  gauge
 	image  *image          // what IsolationReset goes back to
 	calls  int             // it has run
 	parent context.Context //nolint:containedctx // what wazero may find while the instance is made
@@ -91,8 +91,8 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 		return in, &abort{kind: KindExit, message: "the guest exited with code 0 while it was initialized"}
 	}
 	in.attach(in.mod)
-	if in.meter.fuel == nil {
-		in.meter.attach(in.mod)
+	if in.gauge.fuel == nil {
+		in.gauge.attach(in.mod)
 	}
 	return in, nil
 }
@@ -125,7 +125,7 @@ func (in *instance) fail(err error) *Error {
 	e := crashError(err, in.world.printed.String(), in.linear.refused)
 	e.Log, e.Usage = in.slot.lastWords(), in.usage()
 	in.slot.used = e.Usage
-	in.slot.host.crashed(e)
+	in.slot.host.crashed()
 	if len(in.slot.errText) > 0 { // a guest may explain itself before it crashes
 		e.Message += ": " + text(in.slot.errText)
 	}
@@ -137,7 +137,7 @@ func (in *instance) fail(err error) *Error {
 
 // usage returns what the call used that runs, or ran last.
 func (in *instance) usage() Usage {
-	return Usage{Instructions: in.meter.count(), Memory: in.linear.size}
+	return Usage{Instructions: in.gauge.count(), Memory: in.linear.size}
 }
 
 // function returns the export of a task.
@@ -203,8 +203,8 @@ func (in *instance) begin(c *Call) {
 	in.call, in.taken, in.fetched = c, false, false
 	in.calls++
 	in.linear.most = in.slot.limits.Memory
-	if in.meter.fuel != nil {
-		in.meter.begin(in.slot.limits)
+	if in.gauge.fuel != nil {
+		in.gauge.begin(in.slot.limits)
 	}
 }
 

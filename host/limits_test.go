@@ -15,13 +15,8 @@ import (
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
-// ticked marks where the rewriter puts a tick.
-const ticked = `(global.set $fuel (i64.sub (global.get $fuel) (i64.const 7)))
- (if (i64.lt_s (global.get $fuel) (i64.const 0)) (then (global.set $fuel (call $tick))))`
-
 // limitsWAT has a task for each way to go past a limit.
-var limitsWAT = strings.ReplaceAll(`(module
-  (import "wasmpool" "tick" (func $tick (result i64)))
+var limitsWAT = `(module
   (import "wasmpool" "input_read" (func $input_read (param i32 i32 i32) (result i32)))
   (import "wasmpool" "output_write" (func $output_write (param i32 i32)))
   (import "wasmpool" "log" (func $log (param i32 i32 i32)))
@@ -32,31 +27,30 @@ var limitsWAT = strings.ReplaceAll(`(module
   (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32)))
   (memory (export "memory") 1)
-  (global $fuel (export "wasmpool_fuel") (mut i64) (i64.const 0))
   (global $count (mut i32) (i32.const 0))
   (data (i32.const 0) "\20\00\00\00\10\00\00\00")
   (data (i32.const 32) "sixteen letters\n")
 
-  (func (export "spin") (result i32) (loop TICK (br 0)) (i32.const 0))
-  (func (export "recurse") (result i32) TICK (drop (call $deep (i32.const 0))) (i32.const 0))
-  (func $deep (param i32) (result i32) TICK
+  (func (export "spin") (result i32) (loop (br 0)) (i32.const 0))
+  (func (export "recurse") (result i32) (drop (call $deep (i32.const 0))) (i32.const 0))
+  (func $deep (param i32) (result i32)
     (i32.add (call $deep (i32.add (local.get 0) (i32.const 1))) (call $deep (i32.const 1))))
-  (func $shallow (param i32) (result i32) TICK
+  (func $shallow (param i32) (result i32)
     (if (result i32) (local.get 0)
       (then (i32.add (call $shallow (i32.sub (local.get 0) (i32.const 1))) (call $shallow (i32.sub (local.get 0) (i32.const 1)))))
       (else (i32.const 1))))
   (func (export "tree") (result i32) (drop (call $shallow (i32.const 60))) (i32.const 0))
   (func (export "work") (result i32) (local i32)
     (local.set 0 (i32.const 100000))
-    (loop TICK (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
     (i32.const 0))
   (func (export "grow") (result i32)
-    (loop TICK (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable)
+    (loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable)
   (func (export "grow_politely") (result i32) (drop (memory.grow (i32.const 100))) (i32.const 0))
-  (func (export "output") (result i32) (loop TICK (call $output_write (i32.const 0) (i32.const 65536)) (br 0)) (i32.const 0))
-  (func (export "log") (result i32) (loop TICK (call $log (i32.const 4) (i32.const 32) (i32.const 15)) (br 0)) (i32.const 0))
+  (func (export "output") (result i32) (loop (call $output_write (i32.const 0) (i32.const 65536)) (br 0)) (i32.const 0))
+  (func (export "log") (result i32) (loop (call $log (i32.const 4) (i32.const 32) (i32.const 15)) (br 0)) (i32.const 0))
   (func (export "print") (result i32)
-    (loop TICK (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br 0)) (i32.const 0))
+    (loop (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br 0)) (i32.const 0))
   (func (export "print_once") (result i32)
     (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (i32.const 0))
   (func (export "whole") (result i32)
@@ -66,7 +60,7 @@ var limitsWAT = strings.ReplaceAll(`(module
   (func (export "sleep") (result i32)
     (i32.store (i32.const 1016) (i32.const 1))
     (i64.store (i32.const 1024) (i64.const 0x4000000000000000))
-    (loop TICK (drop (call $poll (i32.const 1000) (i32.const 2000) (i32.const 1) (i32.const 3000))) (br 0)) (i32.const 0))
+    (loop (drop (call $poll (i32.const 1000) (i32.const 2000) (i32.const 1) (i32.const 3000))) (br 0)) (i32.const 0))
   ;; count: how often it was called in this instance, by global and by memory.
   (func (export "count_calls") (result i32)
     (global.set $count (i32.add (global.get $count) (i32.const 1)))
@@ -88,7 +82,7 @@ var limitsWAT = strings.ReplaceAll(`(module
     (drop (call $environ_sizes (i32.const 400) (i32.const 404)))
     (drop (call $environ (i32.const 500) (i32.const 600)))
     (call $output_write (i32.const 600) (i32.load (i32.const 404))) (i32.const 0))
-)`, "TICK", ticked)
+)`
 
 // Each way past a limit ends the call with the limit's kind, and the next call
 // is right.
@@ -241,14 +235,12 @@ func TestStop(t *testing.T) {
 func TestStartLoops(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{Limits: Limits{Time: 50 * time.Millisecond}})
-	mod := load(t, h, compileWAT(t, "loops", strings.ReplaceAll(`(module
-	  (import "wasmpool" "tick" (func $tick (result i64)))
-	  (import "wasmpool" "input_len" (func (result i32)))
+	mod := load(t, h, compileWAT(t, "loops", `(module
+		  (import "wasmpool" "input_len" (func (result i32)))
 	  (memory (export "memory") 1)
-	  (global $fuel (export "wasmpool_fuel") (mut i64) (i64.const 0))
-	  (func $start (loop TICK (br 0)))
+	  (func $start (loop (br 0)))
 	  (start $start)
-	  (func (export "task") (result i32) (i32.const 0)))`, "TICK", ticked)))
+	  (func (export "task") (result i32) (i32.const 0)))`))
 	if e := runFailing(t, newSlot(t, h), taskOf(t, mod, "task"), ""); e.Kind != KindTimeout || !strings.Contains(e.Message, "making an instance: it ran for 50ms") {
 		t.Errorf("got %v, want a timeout", e)
 	}

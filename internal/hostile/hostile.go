@@ -27,7 +27,7 @@ var guestWASM []byte
 
 // Limits are those that a pool should have that is attacked.
 var Limits = executor.Limits{
-	Time:   1500 * time.Millisecond,
+	Time:   10 * time.Second,
 	Memory: 64 << 20,
 	Output: 4 << 20,
 	Log:    256 << 10,
@@ -36,40 +36,43 @@ var Limits = executor.Limits{
 // An attack is a hostile call.
 type attack struct {
 	task, arg string
-	kinds     []host.Kind // one of which it must fail with
-	rare      bool        // it takes all of its time
+	kinds     []host.Kind   // one of which it must fail with
+	slow      bool          // it takes long
+	limit     time.Duration // its own, if it takes all the time it may
 }
 
 func attacks() []attack {
 	kinds := func(k ...host.Kind) []host.Kind { return k }
+	const endless = 200 * time.Millisecond
 	list := []attack{
-		{"attack", "loop", kinds(host.KindTimeout), true},
-		{"attack", "recursion", kinds(host.KindMemory, host.KindTrap), true},
-		{"attack", "memory", kinds(host.KindMemory), true},
-		{"attack", "log", kinds(host.KindOutput), false},
-		{"attack", "print", kinds(host.KindOutput), false},
-		{"attack", "exit", kinds(host.KindExit), false},
-		{"attack", "deadlock", kinds(host.KindTrap), false},
-		{"attack", "deadlocked goroutines", kinds(host.KindTrap), false},
-		{"attack", "background panic", kinds(host.KindTrap), false},
-		{"attack", "nil map", kinds(host.KindPanic), false},
-		{"attack", "sleep", kinds(host.KindTimeout), true},
-		{"attack", "no such attack", kinds(host.KindPanic), false},
-		{"huge", "", kinds(host.KindOutput), false},
-		{"spin", "", kinds(host.KindTimeout), true},
-		{"tree", "", kinds(host.KindTimeout), true},
-		{"stack", "", kinds(host.KindTrap), false},
-		{"grow", "", kinds(host.KindMemory), false},
-		{"output", "", kinds(host.KindOutput), false},
-		{"log", "", kinds(host.KindOutput), false},
-		{"exit", "", kinds(host.KindExit), false},
-		{"sleep", "", kinds(host.KindTimeout), true},
+		{"golang.attack", "loop", kinds(host.KindTimeout), true, endless},
+		{"golang.attack", "sleep", kinds(host.KindTimeout), true, endless},
+		{"plain.spin", "", kinds(host.KindTimeout), true, endless},
+		{"plain.tree", "", kinds(host.KindTimeout), true, endless},
+		{"plain.sleep", "", kinds(host.KindTimeout), true, endless},
+		{"golang.attack", "recursion", kinds(host.KindMemory), true, 0},
+		{"golang.attack", "memory", kinds(host.KindMemory), true, 0},
 	}
-	for _, task := range []string{"unreachable", "divide", "load", "indirect", "bad_read", "bad_output", "bad_error", "bad_log", "bad_door", "small_door"} {
-		list = append(list, attack{task, "", kinds(host.KindTrap), false})
+	add := func(kind host.Kind, task string, args ...string) {
+		for _, arg := range args {
+			list = append(list, attack{task: task, arg: arg, kinds: kinds(kind)})
+		}
+	}
+	add(host.KindTrap, "golang.attack", "deadlock", "deadlocked goroutines", "background panic")
+	add(host.KindOutput, "golang.attack", "log", "print")
+	add(host.KindPanic, "golang.attack", "nil map", "no such attack")
+	add(host.KindExit, "golang.attack", "exit")
+	add(host.KindOutput, "golang.huge", "")
+	add(host.KindMemory, "plain.grow", "")
+	add(host.KindExit, "plain.exit", "")
+	for _, task := range []string{"output", "log"} {
+		add(host.KindOutput, "plain."+task, "")
+	}
+	for _, task := range []string{"stack", "unreachable", "divide", "load", "indirect", "bad_read", "bad_output", "bad_error", "bad_log", "bad_door", "small_door"} {
+		add(host.KindTrap, "plain."+task, "argument")
 	}
 	for _, task := range []string{"bad_wasi_write", "bad_wasi_random", "bad_wasi_poll"} {
-		list = append(list, attack{task, "", kinds(host.KindApplication), false})
+		add(host.KindApplication, "plain."+task, "")
 	}
 	return list
 }
@@ -125,7 +128,7 @@ func Run(ctx context.Context, ex *executor.Executor, p Plan) (*Report, error) {
 	random.Shuffle(len(hostile), func(i, j int) { hostile[i], hostile[j] = hostile[j], hostile[i] })
 	var quick, slow []attack
 	for _, a := range attacks() {
-		if a.rare {
+		if a.slow {
 			slow = append(slow, a)
 		} else {
 			quick = append(quick, a)
@@ -146,7 +149,7 @@ func Run(ctx context.Context, ex *executor.Executor, p Plan) (*Report, error) {
 				c.attack = &slow[n/(rarity+1)%len(slow)]
 			}
 			n++
-			c.future = ex.Submit(ctx, task(c.attack.task, c.attack.arg), []byte(c.attack.arg))
+			c.future = ex.Submit(ctx, c.attack.task, []byte(c.attack.arg), executor.Timeout(c.attack.limit))
 			continue
 		}
 		c.arg = fmt.Appendf(nil, "good call %d, %x", i, random.Uint64())
@@ -168,14 +171,6 @@ func Run(ctx context.Context, ex *executor.Executor, p Plan) (*Report, error) {
 		r.hostile(c.attack, err)
 	}
 	return r, nil
-}
-
-// task returns the full name of an attack's task.
-func task(name, arg string) string {
-	if arg != "" || name == "huge" {
-		return "golang." + name
-	}
-	return "plain." + name
 }
 
 func (r *Report) good(i int, arg, got []byte, err error) {

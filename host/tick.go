@@ -7,16 +7,18 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/wasmpool/wasmpool/internal/meter"
 )
 
 // slice is how many instructions a guest executes between two ticks: some
 // 100 µs to 300 µs of work. A tick costs about 150 ns. See docs/limits.md.
 const slice = 1 << 18
 
-// A meter counts what a guest executes. The rewritten module takes each
+// A gauge counts what a guest executes. The rewritten module takes each
 // instruction off a global, its fuel, and calls the import tick when that falls
 // below zero.
-type meter struct {
+type gauge struct {
 	fuel    api.MutableGlobal // nil in a module that is not rewritten
 	granted int64             // what fuel was last set to
 	used    uint64            // instructions, before that
@@ -27,33 +29,33 @@ type meter struct {
 }
 
 // attach finds the fuel of an instance. What it executed before is not known.
-func (m *meter) attach(mod api.Module) {
-	fuel, ok := mod.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
+func (g *gauge) attach(mod api.Module) {
+	fuel, ok := mod.ExportedGlobal(meter.Fuel).(api.MutableGlobal)
 	if ok {
-		m.fuel, m.granted = fuel, int64(fuel.Get())
+		g.fuel, g.granted = fuel, int64(fuel.Get())
 	}
 }
 
 // begin starts to count anew.
-func (m *meter) begin(l *Limits) {
-	m.used, m.budget = 0, l.Instructions
-	m.limit, m.deadline = l.Time, 0
-	m.fuel.Set(uint64(m.grant()))
+func (g *gauge) begin(l *Limits) {
+	g.used, g.budget = 0, l.Instructions
+	g.limit, g.deadline = l.Time, 0
+	g.fuel.Set(uint64(g.grant()))
 }
 
 // grant returns what may be executed until the next tick. It never lets the
 // budget be passed without one: so where a call ends does not depend on slices.
-func (m *meter) grant() int64 {
-	m.granted = int64(min(slice, m.budget-m.used))
-	return m.granted
+func (g *gauge) grant() int64 {
+	g.granted = int64(min(slice, g.budget-g.used))
+	return g.granted
 }
 
 // count returns how many instructions were executed since begin.
-func (m *meter) count() uint64 {
-	if m.fuel == nil {
+func (g *gauge) count() uint64 {
+	if g.fuel == nil {
 		return 0
 	}
-	return m.used + uint64(m.granted-int64(m.fuel.Get()))
+	return g.used + uint64(g.granted-int64(g.fuel.Get()))
 }
 
 // tick is called by the guest when its fuel is used up, from wherever it is. It
@@ -61,19 +63,19 @@ func (m *meter) count() uint64 {
 // Go stop the world, or run something else in its place.
 func tick(ctx context.Context, mod api.Module, stack []uint64) {
 	in := ctx.(*instance)
-	m := &in.meter
-	if m.fuel == nil {
-		m.attach(mod)
-		m.granted = 0 // no instruction of the start is counted
-		m.budget = math.MaxUint64
-		m.limit = in.slot.startLimit()
+	g := &in.gauge
+	if g.fuel == nil {
+		g.attach(mod)
+		g.granted = 0 // no instruction of the start is counted
+		g.budget = math.MaxUint64
+		g.limit = in.slot.startLimit()
 	}
-	m.used, m.granted = m.count(), int64(m.fuel.Get())
-	if m.used > m.budget {
-		raise(&abort{kind: KindBudget, message: fmt.Sprintf("it executed %d instructions, its budget", m.budget)})
+	g.used, g.granted = g.count(), int64(g.fuel.Get())
+	if g.used > g.budget {
+		raise(&abort{kind: KindBudget, message: fmt.Sprintf("it executed %d instructions, its budget", g.budget)})
 	}
 	in.check()
-	stack[0] = uint64(m.grant())
+	stack[0] = uint64(g.grant())
 }
 
 // check leaves the guest if its call is to end, for another reason than the
@@ -82,21 +84,21 @@ func (in *instance) check() {
 	if a := in.slot.ended(); a != nil {
 		raise(a)
 	}
-	if in.meter.remaining() <= 0 {
-		raise(&abort{kind: KindTimeout, message: fmt.Sprintf("it ran for %v, its limit", in.meter.limit)})
+	if in.gauge.remaining() <= 0 {
+		raise(&abort{kind: KindTimeout, message: fmt.Sprintf("it ran for %v, its limit", in.gauge.limit)})
 	}
 }
 
 // remaining returns how long the call may still run.
-func (m *meter) remaining() time.Duration {
-	if m.limit <= 0 {
+func (g *gauge) remaining() time.Duration {
+	if g.limit <= 0 {
 		return math.MaxInt64
 	}
 	now := nanotime()
-	if m.deadline == 0 {
-		m.deadline = now + int64(min(m.limit, math.MaxInt64/2))
+	if g.deadline == 0 {
+		g.deadline = now + int64(min(g.limit, math.MaxInt64/2))
 	}
-	return time.Duration(m.deadline - now)
+	return time.Duration(g.deadline - now)
 }
 
 // startLimit returns how long an instance may take to start.
@@ -106,9 +108,3 @@ func (s *Slot) startLimit() time.Duration {
 	}
 	return startTime
 }
-
-// tickImport is what rewritten modules import from [abi.Module].
-const tickImport = "tick"
-
-// fuelGlobal is the export of the rewritten module that holds its fuel.
-const fuelGlobal = "wasmpool_fuel"

@@ -1,0 +1,61 @@
+package meter_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+)
+
+// A rewritten module is a valid one, whatever it has.
+func TestRewriteIsValid(t *testing.T) {
+	t.Parallel()
+	for _, wat := range []string{
+		`(module)`,
+		`(module (func (export "f") (loop (br 0))))`,
+		`(module (import "a" "f" (func $f)) (func $g (call $f) (call $g)) (start $g) (table 2 funcref) (elem (i32.const 0) $g $f))`,
+		`(module (func $f) (elem declare func $f) (table 1 funcref) (elem func $f) (elem funcref (ref.func $f) (ref.null func)))`,
+		`(module (memory 1) (data "x") (func (param i32) (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 1)) (data.drop 0)
+		   (memory.fill (i32.const 0) (i32.const 0) (i32.const 9)) (memory.copy (i32.const 0) (i32.const 1) (i32.const 9))))`,
+		`(module (func (param i32) (result i32) (block (block (br_table 0 1 0 (local.get 0)))) (loop (result i32) (if (result i32) (local.get 0) (then (i32.const -1)) (else (loop (result i32) (i32.const 2)))))))`,
+		`(module (memory 1) (func (result v128) (v128.load offset=16 (i32.const 0)) (i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 (v128.const i64x2 1 2)) (i8x16.add (v128.const i64x2 1 2)) (i8x16.replace_lane 3 (i32.const 1))))`,
+		`(module (type $t (func (result i32))) (table 1 funcref) (func (result i32) (loop (result i32) (call_indirect (type $t) (i32.const 0)))) (func (result f64) (f64.const 1.5)) (func (result f32) (f32.const 1.5)) (func (result i32) (select (result i32) (i32.const 1) (i32.const 2) (i32.const 3))))`,
+	} {
+		wasm := run(t, wat, "wat2wasm", "--enable-all", "--debug-names", "-", "-o")
+		m, err := wasmbin.Parse(wasm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := meter.Rewrite(wasm, m)
+		if err != nil {
+			t.Errorf("%s: %v", wat, err)
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "out.wasm")
+		if err := os.WriteFile(path, out, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := exec.CommandContext(t.Context(), "wasm-validate", "--enable-all", path).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", wat, err, text)
+		}
+	}
+}
+
+func run(t *testing.T, in, name string, args ...string) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "m.wasm")
+	cmd := exec.CommandContext(t.Context(), name, append(args, path)...)
+	cmd.Stdin = bytes.NewReader([]byte(in))
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s (install wabt): %v\n%s", name, err, text)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
