@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,19 +14,14 @@ import (
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
-const ticked = `(global.set $fuel (i64.sub (global.get $fuel) (i64.const 7)))
- (if (i64.lt_s (global.get $fuel) (i64.const 0)) (then (global.set $fuel (call $tick))))`
-
 // endlessWAT has tasks that never end, and one that does.
 const endlessWAT = `(module
-  (import "wasmpool" "tick" (func $tick (result i64)))
   (import "wasmpool" "output_write" (func $output_write (param i32 i32)))
   (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 1)
-  (global $fuel (export "wasmpool_fuel") (mut i64) (i64.const 0))
   (data (i32.const 0) "fine")
-  (func (export "spin") (result i32) (loop TICK (br 0)) (i32.const 0))
-  (func $tree (param i32) (result i32) TICK
+  (func (export "spin") (result i32) (loop (br 0)) (i32.const 0))
+  (func $tree (param i32) (result i32)
     (if (result i32) (local.get 0)
       (then (i32.add (call $tree (i32.sub (local.get 0) (i32.const 1))) (call $tree (i32.sub (local.get 0) (i32.const 1)))))
       (else (i32.const 1))))
@@ -35,7 +29,7 @@ const endlessWAT = `(module
   (func (export "sleep") (result i32)
     (i32.store (i32.const 1016) (i32.const 1))
     (i64.store (i32.const 1024) (i64.const 0x4000000000000000))
-    (loop TICK (drop (call $poll (i32.const 1000) (i32.const 2000) (i32.const 1) (i32.const 3000))) (br 0)) (i32.const 0))
+    (loop (drop (call $poll (i32.const 1000) (i32.const 2000) (i32.const 1) (i32.const 3000))) (br 0)) (i32.const 0))
   (func (export "fine") (result i32) (call $output_write (i32.const 0) (i32.const 4)) (i32.const 0))
   (func (export "init_badly") (result i32) unreachable)
 )`
@@ -44,7 +38,7 @@ func compileWAT(t *testing.T, name, wat string) *wasmtasks.Module {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "m.wasm")
 	cmd := exec.Command("wat2wasm", "--enable-all", "-", "-o", out)
-	cmd.Stdin = bytes.NewReader([]byte(strings.ReplaceAll(wat, "TICK", ticked)))
+	cmd.Stdin = bytes.NewReader([]byte(wat))
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("wat2wasm (install wabt): %v\n%s", err, text)
 	}
