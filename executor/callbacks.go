@@ -19,15 +19,15 @@ type callbacks struct {
 }
 
 type callback struct {
-	fn func(*Future)
-	f  *Future
+	fn func()
+	of fmt.Stringer
 }
 
-// add runs fn soon. It does not block.
-func (c *callbacks) add(fn func(*Future), f *Future) {
+// add runs fn, a callback of something, soon. It does not block.
+func (c *callbacks) add(of fmt.Stringer, fn func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.due = append(c.due, callback{fn, f})
+	c.due = append(c.due, callback{fn, of})
 	if !c.running {
 		c.running, c.idle = true, make(chan struct{})
 		go c.run()
@@ -57,10 +57,10 @@ func (c *callbacks) run() {
 func (c *callbacks) call(b callback) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.log.Error("a callback panicked", "future", b.f.String(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			c.log.Error("a callback panicked", "of", b.of.String(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 	}()
-	b.fn(b.f)
+	b.fn()
 }
 
 // wait blocks until nothing is due.

@@ -64,6 +64,7 @@ type Future struct {
 
 // A waiter is made when somebody waits for a future that is not done.
 type waiter struct {
+	sink listener // where there is one, it alone is told, and the rest is not used
 	done chan struct{}
 
 	mu      sync.Mutex
@@ -122,7 +123,7 @@ func (f *Future) OnDone(fn func(*Future)) { f.tell(onDone(fn)) }
 
 type onDone func(*Future)
 
-func (fn onDone) resolved(f *Future) { f.ex.calls.add(fn, f) }
+func (fn onDone) resolved(f *Future) { f.ex.calls.add(f, func() { fn(f) }) }
 
 // Err waits for the call and returns the error that it ended with, nil after a
 // success. When ctx ends first, it returns ctx's error.
@@ -271,6 +272,10 @@ func (f *Future) settle(s State) (woken bool) {
 	}
 	if w == nil || w == resolved {
 		return false
+	}
+	if w.sink != nil {
+		w.sink.resolved(f)
+		return true
 	}
 	w.mu.Lock()
 	w.settled = true

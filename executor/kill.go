@@ -77,7 +77,6 @@ func (l *loop) killWhere(match func(*Future) bool, reason string) int {
 		}
 	}
 	l.kill(running, reason)
-	l.dropDelayed(match, func(f *Future) error { return killedError(f, reason) })
 	waiting := l.sched.queue.remove(match)
 	for _, f := range waiting {
 		f.withdraw(Pending, killedError(f, reason))
@@ -89,7 +88,8 @@ func (l *loop) killWhere(match func(*Future) bool, reason string) int {
 		}
 		l.in.sent(len(waiting), bytes)
 	}
-	return len(running) + len(waiting)
+	resting := l.dropDelayed(match, func(f *Future) error { return killedError(f, reason) })
+	return len(running) + len(waiting) + resting
 }
 
 // kill asks the workers to end calls. Those that are done, or that were given

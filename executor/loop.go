@@ -62,6 +62,7 @@ type loop struct {
 	now       int64         // when calls were last taken in or handed out, by nanotime
 
 	delayed map[*Future]*time.Timer // calls that rest before another run
+	joined  chan struct{}           // closed when no worker is awaited any more
 }
 
 // A fabric is an endpoint with the workers behind it.
@@ -73,7 +74,7 @@ type fabric struct {
 }
 
 func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
-	return &loop{in: in, sched: newScheduler(), bell: bell, log: log, spin: spin, delayed: map[*Future]*time.Timer{}}
+	return &loop{in: in, sched: newScheduler(), bell: bell, log: log, spin: spin, delayed: map[*Future]*time.Timer{}, joined: make(chan struct{})}
 }
 
 // addFabric makes the loop serve the workers behind ep. It is called before run.
@@ -324,6 +325,13 @@ func (l *loop) pending() bool {
 	return false
 }
 
+// arrived takes note that a worker is not awaited any more.
+func (l *loop) arrived() {
+	if l.awaited--; l.awaited == 0 {
+		close(l.joined)
+	}
+}
+
 // fail breaks the pool.
 func (l *loop) fail(err error) {
 	if l.broken == nil {
@@ -401,7 +409,7 @@ func (f *fabric) drop(rank int, cause error) {
 	case w == nil: // lost before its hello
 		w = &worker{rank: rank, lost: true}
 		f.workers[rank] = w
-		l.awaited--
+		l.arrived()
 		l.log.Error("a worker is lost before it joined", "rank", rank, "error", cause)
 	case w.lost:
 		return

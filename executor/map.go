@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync/atomic"
 )
@@ -16,31 +17,61 @@ const (
 // Map calls task once for each argument and yields the results in the order of
 // the arguments. A call that fails yields its error and the iteration goes on.
 //
-// The arguments are pulled by a goroutine of Map's, only as far ahead as keeps
-// the workers busy (at most 65,536 calls or 256 MiB), so they may be endless. Map
-// groups small calls by itself. Results must be consumed for it to go on.
+// Map starts at once, whether or not the results are asked for: a goroutine of
+// its own pulls the arguments, only as far ahead of the results taken as keeps
+// the workers busy (at most 65,536 calls or 256 MiB) or as [Buffer] says, so they
+// may be endless. Range over the results, or end ctx: otherwise that goroutine
+// stays until the executor ends. Map groups small calls by itself.
 //
 // When ctx ends, or the task is unknown, the last thing yielded is that error.
 // Stopping early withdraws the calls that were not sent yet. A panic of the
 // arguments' iterator surfaces in the iteration, after the results of the
 // arguments before it. The iterator may be used once.
 //
-// It costs no memory per call besides the result.
-func (ex *Executor) Map(ctx context.Context, task string, args iter.Seq[[]byte], opts ...CallOption) iter.Seq2[[]byte, error] {
+// It costs no memory per call besides the result, and keeps no result that was
+// yielded.
+func (ex *Executor) Map(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) iter.Seq2[[]byte, error] {
+	return ex.mapping(ctx, task, sure(args), opts, false)
+}
+
+// MapFrom is [Executor.Map] for an input that may fail, such as the lines of a
+// file: its error is yielded after the results of the arguments before it, and
+// ends the iteration.
+func (ex *Executor) MapFrom(ctx context.Context, task string, args iter.Seq2[[]byte, error], opts ...MapOption) iter.Seq2[[]byte, error] {
+	return ex.mapping(ctx, task, args, opts, false)
+}
+
+// sure makes an input that does not fail one that might.
+func sure(args iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		t, err := ex.tasks.lookup(task)
-		if err != nil {
-			yield(nil, err)
-			return
+		args(func(arg []byte) bool { return yield(arg, nil) })
+	}
+}
+
+// errUsed is yielded when an iterator of Map is used a second time.
+var errUsed = errors.New("executor: the results of Map can be gone through once")
+
+// mapping starts a map and returns its results.
+func (ex *Executor) mapping(ctx context.Context, task string, args iter.Seq2[[]byte, error], opts []MapOption, unordered bool) iter.Seq2[[]byte, error] {
+	set, err := mapSettingsOf(opts)
+	t, lookupErr := ex.tasks.lookup(task)
+	if err = errors.Join(err, lookupErr); err != nil {
+		return func(yield func([]byte, error) bool) { yield(nil, err) }
+	}
+	m := newMapping(ex, t, set)
+	if unordered {
+		m.reuser = newReuser()
+	}
+	go m.feed(ctx, args, m.first)
+	return func(yield func([]byte, error) bool) {
+		switch {
+		case m.used.Swap(true):
+			yield(nil, errUsed)
+		case unordered:
+			m.deliverUnordered(ctx, yield)
+		default:
+			m.deliver(ctx, yield)
 		}
-		set, err := settingsOf(opts)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		m := newMapping(ex, t, set)
-		go m.feed(args, m.first)
-		m.deliver(ctx, yield)
 	}
 }
 
@@ -56,7 +87,9 @@ type segment struct {
 type mapping struct {
 	ex       *Executor
 	task     *task
-	settings settings
+	settings mapSettings
+	reuser   *reuser     // nil when the results are yielded in order
+	used     atomic.Bool // somebody goes through the results
 
 	fed       atomic.Int64
 	delivered atomic.Int64
@@ -81,7 +114,7 @@ type mapping struct {
 	ending bool // futures are not reused any more
 }
 
-func newMapping(ex *Executor, t *task, s settings) *mapping {
+func newMapping(ex *Executor, t *task, s mapSettings) *mapping {
 	return &mapping{
 		ex: ex, task: t, settings: s, first: new(segment), spares: make(chan *segment, mostAhead/segmentCalls),
 		more: make(chan struct{}, 1), room: make(chan struct{}, 1),
@@ -90,36 +123,79 @@ func newMapping(ex *Executor, t *task, s settings) *mapping {
 }
 
 // feed submits a call for each argument, as far ahead as is useful.
-func (m *mapping) feed(args iter.Seq[[]byte], s *segment) {
+func (m *mapping) feed(ctx context.Context, args iter.Seq2[[]byte, error], s *segment) {
 	defer close(m.ended)
 	m.ex.loop.hunger.join(m.room)
 	defer m.ex.loop.hunger.leave(m.room)
 	defer func() { m.panicked = recover() }()
 	ahead, at := int64(firstAhead), 0
-	for arg := range args {
-		if !m.waitRoom(&ahead, int64(len(arg))) {
-			return
+	if m.settings.buffer > 0 {
+		ahead = int64(m.settings.buffer)
+	}
+	next := func() *Future {
+		if m.reuser != nil {
+			return m.reuser.get()
 		}
 		if at == segmentCalls {
 			s, at = m.grow(s), 0
 		}
-		f := &s.futures[at]
 		at++
-		f.prepare(m.ex, m.task, arg, m.settings)
-		m.bytes.Add(f.size)
-		if m.failure = m.ex.tryAdmit(f); m.failure != nil {
+		return &s.futures[at-1]
+	}
+	var chunk [][]byte // read and not fed
+	for arg, err := range args {
+		if err != nil {
+			m.failure = err
+			break
+		}
+		if m.settings.chunk > 1 {
+			if chunk = append(chunk, arg); len(chunk) < m.settings.chunk {
+				continue
+			}
+			for i, arg := range chunk {
+				if !m.put(ctx, next, arg, &ahead, i == 0) {
+					return
+				}
+			}
+			clear(chunk)
+			chunk = chunk[:0]
+		} else if !m.put(ctx, next, arg, &ahead, true) {
 			return
 		}
-		m.fed.Add(1)
-		if m.starving.Load() {
-			ring(m.more)
+	}
+	for _, arg := range chunk {
+		if !m.put(ctx, next, arg, &ahead, true) {
+			return
 		}
 	}
 }
 
+// put submits a call, when there is room for it where that is asked for. It
+// reports false when no more can be.
+func (m *mapping) put(ctx context.Context, next func() *Future, arg []byte, ahead *int64, wait bool) bool {
+	if wait && !m.waitRoom(ctx, ahead, int64(len(arg))) {
+		return false
+	}
+	f := next()
+	f.prepare(m.ex, m.task, arg, m.settings.settings)
+	if m.reuser != nil {
+		f.waiters.Store(m.reuser.waiter)
+	}
+	m.bytes.Add(f.size)
+	if err := m.ex.tryAdmit(f); err != nil {
+		m.failure = err
+		return false
+	}
+	m.fed.Add(1)
+	if m.starving.Load() {
+		ring(m.more)
+	}
+	return true
+}
+
 // waitRoom blocks until another call may be fed. It reads further ahead while
 // workers have nothing to do. It reports false when nobody wants results.
-func (m *mapping) waitRoom(ahead *int64, size int64) bool {
+func (m *mapping) waitRoom(ctx context.Context, ahead *int64, size int64) bool {
 	for {
 		select {
 		case <-m.stopped:
@@ -140,6 +216,12 @@ func (m *mapping) waitRoom(ahead *int64, size int64) bool {
 		select {
 		case <-m.room:
 		case <-m.stopped:
+		case <-ctx.Done():
+			m.failure = ctx.Err()
+			return false
+		case <-m.ex.gone():
+			m.failure = ErrClosed
+			return false
 		}
 		m.blocked.Store(false)
 	}
@@ -152,7 +234,7 @@ func (m *mapping) hasRoom(ahead *int64, size int64) bool {
 	if open > 0 && m.bytes.Load()+size > aheadBytes {
 		return false
 	}
-	if open >= *ahead && *ahead < mostAhead && m.ex.loop.hunger.still() {
+	if m.settings.buffer == 0 && open >= *ahead && *ahead < mostAhead && m.ex.loop.hunger.still() {
 		*ahead *= 2
 	}
 	return open < *ahead

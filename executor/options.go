@@ -2,6 +2,7 @@ package executor
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,11 +12,70 @@ import (
 
 // A CallOption sets something for one call, or, where many are made at once, for
 // each of them.
-type CallOption interface{ apply(*settings) error }
+type CallOption interface {
+	MapOption
+	apply(*settings) error
+}
+
+// A MapOption sets something for Map, MapUnordered or SubmitBatch. Every
+// CallOption is one.
+type MapOption interface{ applyMap(*mapSettings) error }
 
 type optionFunc func(*settings) error
 
-func (fn optionFunc) apply(s *settings) error { return fn(s) }
+func (fn optionFunc) apply(s *settings) error       { return fn(s) }
+func (fn optionFunc) applyMap(s *mapSettings) error { return fn(&s.settings) }
+
+type mapOptionFunc func(*mapSettings) error
+
+func (fn mapOptionFunc) applyMap(s *mapSettings) error { return fn(s) }
+
+// mapSettings are what the options of many calls say.
+type mapSettings struct {
+	settings
+	buffer, chunk int // 0 where they are automatic
+}
+
+func mapSettingsOf(opts []MapOption) (mapSettings, error) {
+	var s mapSettings
+	for _, o := range opts {
+		if err := o.applyMap(&s); err != nil {
+			return s, err
+		}
+	}
+	if s.key() != "" {
+		return s, errors.New("executor: a key names one call, not those of a map")
+	}
+	return s, nil
+}
+
+// Buffer makes Map read its input at most n calls ahead of the results that were
+// taken, and SubmitBatch at most n ahead of those that are finished. By default
+// Map reads as far ahead as keeps the workers busy, and SubmitBatch all.
+func Buffer(n int) MapOption {
+	return mapOptionFunc(func(s *mapSettings) error {
+		if n < 1 {
+			return fmt.Errorf("executor: a buffer of %d calls, must be at least 1", n)
+		}
+		s.buffer = n
+		return nil
+	})
+}
+
+// Chunk makes Map hand over its input n calls at a time. It is rarely of use:
+// small calls travel by the hundred in one frame in any case, as many as suit
+// their measured run time. What is set here only keeps the workers from being
+// sent the start of a chunk before its end was read. SubmitBatch takes no note
+// of it.
+func Chunk(n int) MapOption {
+	return mapOptionFunc(func(s *mapSettings) error {
+		if n < 1 {
+			return fmt.Errorf("executor: a chunk of %d calls, must be at least 1", n)
+		}
+		s.chunk = n
+		return nil
+	})
+}
 
 // settings are what options say.
 type settings struct {

@@ -53,7 +53,7 @@ func (f *fabric) handleHello(from int, body []byte) error {
 		w.rank = 0
 	}
 	f.workers[from] = w
-	f.loop.awaited--
+	f.loop.arrived()
 	f.loop.sched.join(w)
 	return nil
 }
@@ -88,9 +88,7 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		var woken bool
 		switch {
 		case res.Failed:
-			err := taskError(c, w, res.Data)
-			woken = f.loop.failed(c, err)
-			f.loop.mind(err)
+			woken = f.loop.failed(c, taskError(c, w, res.Data))
 		case len(res.Data) >= inlineSlab:
 			woken = c.finish(append([]byte(nil), res.Data...), nil)
 		default:

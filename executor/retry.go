@@ -16,7 +16,7 @@ import (
 // once, and does not count towards Attempts. A call that loses several workers
 // is taken for poison and fails with kind lost.
 type RetryPolicy struct {
-	// Attempts is how often the call runs at most.
+	// Attempts is how often the call runs at most, up to 100.
 	//
 	// Defaults to 1.
 	Attempts int
@@ -48,12 +48,15 @@ type RetryPolicy struct {
 
 const defaultMaxBackoff = time.Minute
 
+// mostRuns bounds the runs that a policy may ask for.
+const mostRuns = 100
+
 // maxLost is how many workers may be lost with a call before it fails.
 const maxLost = 3
 
 func (p *RetryPolicy) validate() error {
-	if p.Attempts < 0 || p.Attempts > 1<<15 || p.Workers < 0 || p.Workers > 1<<7 {
-		return fmt.Errorf("executor: RetryPolicy.Attempts (%d) must be from 0 to 32768, Workers (%d) from 0 to 128", p.Attempts, p.Workers)
+	if p.Attempts < 0 || p.Attempts > mostRuns || p.Workers < 0 || p.Workers > mostRuns {
+		return fmt.Errorf("executor: RetryPolicy.Attempts (%d) and Workers (%d) must be from 0 to %d", p.Attempts, p.Workers, mostRuns)
 	}
 	if p.Backoff < 0 || p.MaxBackoff < 0 {
 		return fmt.Errorf("executor: RetryPolicy.Backoff (%v) and MaxBackoff (%v) must not be negative", p.Backoff, p.MaxBackoff)
@@ -112,6 +115,7 @@ func (o *callOptions) more(kind Kind) *callOptions {
 // failed takes the failure of a call that is no longer in flight: the call is
 // resolved, or waits to run again.
 func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
+	l.mind(err)
 	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.broken != nil {
 		return f.finish(nil, err)
 	}
@@ -144,15 +148,21 @@ func (l *loop) later(f *Future, pause time.Duration) {
 	})
 }
 
-// dropDelayed resolves the calls that rest and match.
-func (l *loop) dropDelayed(match func(*Future) bool, err func(*Future) error) {
+// dropDelayed resolves the calls that rest and match, and returns how many
+// there were.
+func (l *loop) dropDelayed(match func(*Future) bool, err func(*Future) error) int {
+	n := 0
 	for f, timer := range l.delayed {
-		if match(f) {
-			timer.Stop()
-			delete(l.delayed, f)
-			f.withdraw(Pending, err(f))
+		if !match(f) {
+			continue
+		}
+		timer.Stop()
+		delete(l.delayed, f)
+		if f.withdraw(Pending, err(f)) {
+			n++
 		}
 	}
+	return n
 }
 
 // retry queues a call again that was in flight at a lost worker, unless it has

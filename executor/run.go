@@ -120,6 +120,7 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 		ex.abandon()
 	}
 	shutdownErr := ex.Shutdown(context.WithoutCancel(ctx))
+	ex.calls.wait()
 	if err != nil && errors.Is(shutdownErr, ErrClosed) {
 		shutdownErr = nil // it is what abandon asked for
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 )
 
 // A simulation runs the scheduler against workers that exist only as lists of
@@ -123,6 +124,9 @@ func TestSchedulerRandom(t *testing.T) {
 			}
 			sim.s.place(w)
 		}
+		if step%10_000 == 5_000 {
+			sim.cancelPending(cancelled)
+		}
 		sim.assign()
 		sim.check()
 		if step == steps/2 { // one worker dies with its calls
@@ -153,6 +157,28 @@ func TestSchedulerRandom(t *testing.T) {
 		if f.State() != Cancelled {
 			t.Fatalf("call %d: %v after Cancel", f.number, f.State())
 		}
+	}
+}
+
+// cancelPending does what a shutdown that cancels does.
+func (sim *simulation) cancelPending(cancelled map[*Future]bool) {
+	l := &loop{sched: sim.s}
+	l.dropPending(anyCall, ErrCancelled)
+	for f := range sim.done {
+		if s := f.State(); s == Pending {
+			sim.t.Fatalf("call %d is pending after a shutdown", f.number)
+		} else if s == Cancelled {
+			cancelled[f] = true
+			delete(sim.done, f)
+		}
+	}
+}
+
+// TestFutureIsSmall holds what the docs say a pending call costs.
+func TestFutureIsSmall(t *testing.T) {
+	t.Parallel()
+	if n := unsafe.Sizeof(Future{}); n > 144 {
+		t.Errorf("a future has %d bytes", n)
 	}
 }
 

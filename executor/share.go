@@ -13,7 +13,7 @@ import (
 // A fork costs no goroutine and no message. It is Go's answer to several Python
 // executors in one program, at once or one after the other.
 func (ex *Executor) Fork() *Executor {
-	return &Executor{engine: ex.engine, share: &share{idle: make(chan struct{})}}
+	return &Executor{engine: ex.engine, share: &share{shut: make(chan struct{}), idle: make(chan struct{})}}
 }
 
 // A share counts what a fork has open.
@@ -21,6 +21,7 @@ type share struct {
 	mu     sync.Mutex
 	open   int // calls without an outcome
 	closed bool
+	shut   chan struct{} // closed when the share is
 	idle   chan struct{} // closed when the share is closed and nothing is open
 }
 
@@ -59,9 +60,27 @@ func (s *share) close() {
 		return
 	}
 	s.closed = true
+	close(s.shut)
 	if s.open == 0 {
 		close(s.idle)
 	}
+}
+
+// gone returns a channel that is closed when nothing can be submitted any more.
+func (ex *Executor) gone() <-chan struct{} {
+	if ex.share != nil {
+		return ex.share.shut
+	}
+	return ex.done
+}
+
+// Ended returns a channel that is closed when the executor was shut down and all
+// its calls are resolved.
+func (ex *Executor) Ended() <-chan struct{} {
+	if ex.share != nil {
+		return ex.share.idle
+	}
+	return ex.done
 }
 
 // tryAdmit hands a prepared call to the loop however much waits.
@@ -93,7 +112,7 @@ const (
 // Shutdown refuses new calls, waits until all that were submitted are resolved,
 // stops the workers and waits for the local ones; on a fork it leaves the
 // workers alone. When ctx ends first, the remaining calls are resolved with
-// [ErrClosed] (on a fork, those that no worker has); then Shutdown does not wait
+// [ErrClosed] (on a fork, those that run are killed); then Shutdown does not wait
 // longer and returns ctx's error. Calling it again waits again. It returns the
 // error that broke the pool, if one did.
 func (ex *Executor) Shutdown(ctx context.Context, flags ...ShutdownFlag) error {
@@ -134,7 +153,10 @@ func (ex *Executor) awaitShare(ctx context.Context) error {
 	case <-ex.done:
 		return ex.err
 	case <-ctx.Done():
-		ex.in.request(func() { ex.loop.dropPending(ex.owns, ErrClosed) })
+		ex.in.request(func() {
+			ex.loop.dropPending(ex.owns, ErrClosed)
+			ex.loop.killWhere(ex.owns, "the executor was shut down")
+		})
 		return ctx.Err()
 	}
 }

@@ -17,27 +17,40 @@ var ErrNotClosed = errors.New("pool: join before close")
 
 // A Pool is multiprocessing.Pool's face on an executor: a task name stands where
 // Python has a function. All methods are safe for concurrent use.
+//
+// How many calls run at once, the initializer and the number of calls after
+// which an instance is replaced (processes, initializer and maxtasksperchild in
+// Python) are fields of [executor.Config].
 type Pool struct {
-	ex *executor.Executor
+	*work
+	ex   *executor.Executor
+	opts []executor.CallOption
+}
 
+// work counts what a pool must wait for besides calls: inputs that are read and
+// callbacks.
+type work struct {
 	mu      sync.Mutex
 	closed  bool
-	working int           // pieces of work that are not finished
-	drained chan struct{} // closed when the pool is closed and nothing works
+	open    int
+	drained chan struct{} // closed when the pool is closed and nothing is open
 }
 
 // New returns a pool on an executor, which stays usable beside it and must be
-// shut down by its owner after the pool is joined.
+// shut down by its owner after the pool is joined. There may be several.
 func New(ex *executor.Executor) *Pool {
-	return &Pool{ex: ex, drained: make(chan struct{})}
+	return &Pool{ex: ex.Fork(), work: &work{drained: make(chan struct{})}}
 }
 
 // Run is [executor.Run] with a pool: root runs on the root only, every rank
-// returns when it is through. The pool is closed and joined when root returns.
+// returns when it is through. It is Go's form of Python's with statement: the pool
+// is closed and joined when root returns nil, and terminated when it returns an
+// error.
 func Run(ctx context.Context, cfg executor.Config, root func(ctx context.Context, p *Pool) error) error {
 	return executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {
 		p := New(ex)
 		if err := root(ctx, p); err != nil {
+			p.Terminate()
 			return err
 		}
 		p.Close()
@@ -45,8 +58,13 @@ func Run(ctx context.Context, cfg executor.Config, root func(ctx context.Context
 	})
 }
 
-// Executor returns the executor beneath.
+// Executor returns the executor beneath: a fork that ends with the pool.
 func (p *Pool) Executor() *executor.Executor { return p.ex }
+
+// With returns the same pool with options for each of its calls.
+func (p *Pool) With(opts ...executor.CallOption) *Pool {
+	return &Pool{work: p.work, ex: p.ex, opts: slices.Concat(p.opts, opts)}
+}
 
 // Apply calls task with arg and waits for the result. It returns the task's
 // error, or ctx's when that ends first.
@@ -55,37 +73,30 @@ func (p *Pool) Apply(ctx context.Context, task string, arg []byte) ([]byte, erro
 		return nil, executor.ErrClosed
 	}
 	defer p.leave()
-	return p.ex.Call(ctx, task, arg)
+	return p.ex.Call(ctx, task, arg, p.opts...)
 }
 
 // ApplyAsync calls task with arg and returns at once. ctx bounds the waiting for
 // room in the executor's queue, not the call.
-func (p *Pool) ApplyAsync(ctx context.Context, task string, arg []byte) *AsyncResult[[]byte] {
-	return start(p, func() ([]byte, error) {
-		return p.ex.Submit(ctx, task, arg).Result(context.Background())
-	})
+func (p *Pool) ApplyAsync(ctx context.Context, task string, arg []byte, opts ...AsyncOption[[]byte]) *AsyncResult[[]byte] {
+	if !p.enter() {
+		return refused[[]byte](executor.ErrClosed)
+	}
+	defer p.leave()
+	return one(p, p.ex.Submit(ctx, task, arg, p.opts...), opts)
 }
 
 // Map calls task once for each of args and waits for all results, in the order
 // of args. If calls fail it returns the error of the first in that order; the
 // others run on all the same, as in Python.
-func (p *Pool) Map(ctx context.Context, task string, args [][]byte) ([][]byte, error) {
+func (p *Pool) Map(ctx context.Context, task string, args [][]byte, opts ...executor.MapOption) ([][]byte, error) {
 	if !p.enter() {
 		return nil, executor.ErrClosed
 	}
 	defer p.leave()
-	return p.mapAll(ctx, task, args)
-}
-
-// MapAsync is Map that returns at once. ctx bounds the whole of it.
-func (p *Pool) MapAsync(ctx context.Context, task string, args [][]byte) *AsyncResult[[][]byte] {
-	return start(p, func() ([][]byte, error) { return p.mapAll(ctx, task, args) })
-}
-
-func (p *Pool) mapAll(ctx context.Context, task string, args [][]byte) ([][]byte, error) {
 	results := make([][]byte, 0, len(args))
 	var first error
-	for data, err := range p.ex.Map(ctx, task, slices.Values(args)) {
+	for data, err := range p.ex.Map(ctx, task, slices.Values(args), p.mapOptions(opts)...) {
 		if err != nil && first == nil {
 			first = err
 		}
@@ -97,6 +108,15 @@ func (p *Pool) mapAll(ctx context.Context, task string, args [][]byte) ([][]byte
 	return results, nil
 }
 
+// MapAsync is Map that returns at once. ctx bounds the reading of args.
+func (p *Pool) MapAsync(ctx context.Context, task string, args [][]byte, opts ...AsyncOption[[][]byte]) *AsyncResult[[][]byte] {
+	if !p.enter() {
+		return refused[[][]byte](executor.ErrClosed)
+	}
+	defer p.leave()
+	return many(p, p.ex.SubmitBatch(ctx, task, p.held(slices.Values(args)), p.mapOptions(nil)...), opts)
+}
+
 // Close refuses further work; what was submitted still runs. It does not block,
 // and closing twice is fine.
 func (p *Pool) Close() {
@@ -106,13 +126,23 @@ func (p *Pool) Close() {
 		return
 	}
 	p.closed = true
-	if p.working == 0 {
+	if p.open == 0 {
 		close(p.drained)
 	}
 }
 
-// Join waits until all work of a closed pool is done, or ctx ends. Before Close
-// it returns [ErrNotClosed].
+// Terminate refuses further work and ends what was submitted: pending calls are
+// cancelled, running ones killed. It does not wait for them, as Join does, and
+// may be called at any time, also more than once.
+func (p *Pool) Terminate() {
+	p.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.ex.Shutdown(ctx) //nolint:errcheck // with a context that has ended it only drops the calls
+}
+
+// Join waits until all work of a closed pool is done, callbacks included, or ctx
+// ends. Before Close it returns [ErrNotClosed]. A callback must not call it.
 func (p *Pool) Join(ctx context.Context) error {
 	p.mu.Lock()
 	closed := p.closed
@@ -120,8 +150,15 @@ func (p *Pool) Join(ctx context.Context) error {
 	if !closed {
 		return ErrNotClosed
 	}
+	// Inputs first: they submit calls.
 	select {
 	case <-p.drained:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	p.ex.Shutdown(ctx, executor.NoWait) //nolint:errcheck // without waiting there is no error
+	select {
+	case <-p.ex.Ended():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -129,20 +166,28 @@ func (p *Pool) Join(ctx context.Context) error {
 }
 
 // enter counts a piece of work in. It reports false after Close.
-func (p *Pool) enter() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
+func (w *work) enter() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
 		return false
 	}
-	p.working++
+	w.open++
 	return true
 }
 
-func (p *Pool) leave() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.working--; p.working == 0 && p.closed {
-		close(p.drained)
+// hold counts one in on behalf of work that is counted in already, so that Close
+// does not matter.
+func (w *work) hold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open++
+}
+
+func (w *work) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open--; w.open == 0 && w.closed {
+		close(w.drained)
 	}
 }

@@ -6,27 +6,70 @@ import (
 	"github.com/wasmpool/wasmpool/executor"
 )
 
-// An AsyncResult is what ApplyAsync and MapAsync return. All methods are safe
-// for concurrent use.
+// An AsyncResult is what ApplyAsync, MapAsync and StarMapAsync return. All
+// methods are safe for concurrent use.
 type AsyncResult[T any] struct {
-	done  chan struct{}
-	value T
-	err   error
+	done    <-chan struct{}
+	outcome func() (T, error) // once done is closed
 }
 
-// start runs work on a goroutine that the pool waits for.
-func start[T any](p *Pool, work func() (T, error)) *AsyncResult[T] {
-	r := &AsyncResult[T]{done: make(chan struct{})}
-	if !p.enter() {
-		r.err = executor.ErrClosed
-		close(r.done)
-		return r
+// An AsyncOption sets a callback.
+type AsyncOption[T any] struct {
+	success func(T)
+	failure func(error)
+}
+
+// Callback runs fn with the result, if there is one. Callbacks run one after the
+// other on a goroutine of the executor's and should return soon; Join waits for
+// them.
+func Callback[T any](fn func(T)) AsyncOption[T] { return AsyncOption[T]{success: fn} }
+
+// ErrorCallback runs fn with the error of the work, if it fails. See [Callback].
+func ErrorCallback[T any](fn func(error)) AsyncOption[T] { return AsyncOption[T]{failure: fn} }
+
+// report tells the callbacks of what r came to.
+func (r *AsyncResult[T]) report(opts []AsyncOption[T]) {
+	value, err := r.outcome()
+	for _, o := range opts {
+		switch {
+		case err != nil && o.failure != nil:
+			o.failure(err)
+		case err == nil && o.success != nil:
+			o.success(value)
+		}
 	}
-	go func() {
-		defer p.leave()
-		defer close(r.done)
-		r.value, r.err = work()
-	}()
+}
+
+// refused returns the result of work that was not begun.
+func refused[T any](err error) *AsyncResult[T] {
+	done := make(chan struct{})
+	close(done)
+	return &AsyncResult[T]{done, func() (T, error) { var none T; return none, err }}
+}
+
+// one returns the result of a call.
+func one(p *Pool, f *executor.Future, opts []AsyncOption[[]byte]) *AsyncResult[[]byte] {
+	r := &AsyncResult[[]byte]{f.Done(), func() ([]byte, error) { return f.Result(context.Background()) }}
+	if len(opts) > 0 {
+		p.hold()
+		f.OnDone(func(*executor.Future) {
+			defer p.leave()
+			r.report(opts)
+		})
+	}
+	return r
+}
+
+// many returns the result of a batch.
+func many(p *Pool, b *executor.Batch, opts []AsyncOption[[][]byte]) *AsyncResult[[][]byte] {
+	r := &AsyncResult[[][]byte]{b.Done(), func() ([][]byte, error) { return b.Results(context.Background()) }}
+	if len(opts) > 0 {
+		p.hold()
+		b.OnDone(func(*executor.Batch) {
+			defer p.leave()
+			r.report(opts)
+		})
+	}
 	return r
 }
 
@@ -37,7 +80,7 @@ func (r *AsyncResult[T]) Get(ctx context.Context) (T, error) {
 		var none T
 		return none, err
 	}
-	return r.value, r.err
+	return r.outcome()
 }
 
 // Wait waits until the result is ready. It returns ctx's error when that ends
@@ -70,5 +113,6 @@ func (r *AsyncResult[T]) Successful() (bool, error) {
 	if !r.Ready() {
 		return false, ErrNotReady
 	}
-	return r.err == nil, nil
+	_, err := r.outcome()
+	return err == nil, nil
 }

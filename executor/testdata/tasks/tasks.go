@@ -30,6 +30,30 @@ func where() int32 {
 	})
 }
 
+// Sum adds the numbers of a JSON array.
+//
+//go:wasmexport sum
+func sum() int32 {
+	return sdk.JSON(func(xs []float64) (total float64, err error) {
+		for _, x := range xs {
+			total += x
+		}
+		return total, nil
+	})
+}
+
+// Third fails until it runs for the third time.
+//
+//go:wasmexport third
+func third() int32 {
+	return sdk.Bytes(func([]byte) ([]byte, error) {
+		if n := sdk.Attempt(); n < 3 {
+			return nil, fmt.Errorf("this is attempt %d", n)
+		}
+		return fmt.Appendf(nil, "attempt %d", sdk.Attempt()), nil
+	})
+}
+
 //go:wasmexport fail
 func fail() int32 {
 	return sdk.Bytes(func(arg []byte) ([]byte, error) { return nil, errors.New(string(arg)) })

@@ -1,0 +1,278 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+)
+
+// A Batch is many calls of one task that were submitted together. Its input is
+// pulled by a goroutine of its own, from the start and whether or not somebody
+// asks for results: all of it at once, or, with [Buffer], no more than n calls
+// ahead of the workers. Unlike Map it keeps its futures, so that it can be gone
+// through several times. All methods are safe for concurrent use.
+type Batch struct {
+	ex   *Executor
+	stop context.CancelFunc
+
+	mu       sync.Mutex
+	futures  []*Future
+	finished int
+	over     bool          // the input is at its end
+	failure  error         // of the input or of submitting
+	changed  chan struct{} // closed when a call was added or finished, or at the end
+	done     chan struct{} // closed when the input is at its end and every call has an outcome
+	hooks    []func(*Batch)
+}
+
+// SubmitBatch submits a call of task for each argument and returns at once. When
+// ctx ends, the input is pulled no further. An input that panics ends the batch
+// with an error.
+func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) *Batch {
+	ctx, cancel := context.WithCancel(ctx)
+	b := &Batch{ex: ex, stop: cancel, changed: make(chan struct{}), done: make(chan struct{})}
+	set, err := mapSettingsOf(opts)
+	t, lookupErr := ex.tasks.lookup(task)
+	err = errors.Join(err, lookupErr)
+	go func() {
+		defer cancel()
+		b.end(b.feed(ctx, t, args, set, err))
+	}()
+	return b
+}
+
+// inputPanic is the error of an input that panicked.
+func inputPanic(v any) error {
+	if err, ok := v.(error); ok {
+		return fmt.Errorf("executor: the input panicked: %w", err)
+	}
+	return fmt.Errorf("executor: the input panicked: %v", v)
+}
+
+// feed submits the calls; with an error it only ends the input.
+func (b *Batch) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set mapSettings, failure error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = inputPanic(v)
+		}
+	}()
+	for arg := range args {
+		if failure != nil {
+			return failure
+		}
+		if err := b.waitRoom(ctx, set.buffer); err != nil {
+			return err
+		}
+		f := &Future{}
+		f.prepare(b.ex, t, arg, set.settings)
+		if err := b.ex.enter(); err != nil {
+			return err
+		}
+		if err := b.ex.in.add(ctx, f); err != nil {
+			b.ex.leave()
+			return err
+		}
+		b.mu.Lock()
+		b.futures = append(b.futures, f)
+		b.change()
+		b.mu.Unlock()
+		f.tell(b)
+	}
+	return failure
+}
+
+// waitRoom blocks while as many calls as the buffer holds are not finished.
+func (b *Batch) waitRoom(ctx context.Context, buffer int) error {
+	for {
+		b.mu.Lock()
+		room, changed := buffer == 0 || len(b.futures)-b.finished < buffer, b.changed
+		b.mu.Unlock()
+		if err := ctx.Err(); err != nil || room {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// resolved implements listener.
+func (b *Batch) resolved(*Future) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.finished++
+	b.change()
+}
+
+// change lets go who waits for the batch to become another. mu is held.
+func (b *Batch) change() {
+	close(b.changed)
+	b.changed = make(chan struct{})
+	if !b.over || b.finished < len(b.futures) {
+		return
+	}
+	close(b.done)
+	for _, fn := range b.hooks {
+		b.ex.calls.add(b, func() { fn(b) })
+	}
+	b.hooks = nil
+}
+
+// Done returns a channel that is closed when the input is at its end and every
+// call has an outcome.
+func (b *Batch) Done() <-chan struct{} { return b.done }
+
+// OnDone runs fn when Done is closed, as [Future.OnDone] does.
+func (b *Batch) OnDone(fn func(*Batch)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-b.done:
+		b.ex.calls.add(b, func() { fn(b) })
+	default:
+		b.hooks = append(b.hooks, fn)
+	}
+}
+
+// String describes the batch for logs.
+func (b *Batch) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return fmt.Sprintf("Batch(%d of %d finished)", b.finished, len(b.futures))
+}
+
+func (b *Batch) end(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failure, b.over = err, true
+	b.change()
+}
+
+// Submitted returns how many calls were submitted so far.
+func (b *Batch) Submitted() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.futures)
+}
+
+// Finished returns how many calls have an outcome.
+func (b *Batch) Finished() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.finished
+}
+
+// Cancel stops pulling the input and cancels the calls that are pending. It
+// returns how many there were.
+func (b *Batch) Cancel() int {
+	b.stop()
+	b.mu.Lock()
+	futures := b.futures
+	b.mu.Unlock()
+	n := 0
+	for _, f := range futures {
+		if f.Cancel() {
+			n++
+		}
+	}
+	return n
+}
+
+// at returns the i-th future, or nil after the last, when that is known.
+func (b *Batch) at(ctx context.Context, i int) (*Future, error) {
+	for {
+		b.mu.Lock()
+		changed, over := b.changed, b.over
+		if i < len(b.futures) {
+			f := b.futures[i]
+			b.mu.Unlock()
+			return f, nil
+		}
+		failure := b.failure
+		b.mu.Unlock()
+		if over {
+			return nil, failure
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Ordered yields the outcomes in the order of the input, and last the error of
+// the input or of ctx, if there is one.
+func (b *Batch) Ordered(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for i := 0; ; i++ {
+			f, err := b.at(ctx, i)
+			if f != nil && err == nil {
+				err = f.wait(ctx)
+			}
+			switch {
+			case err != nil:
+				yield(nil, err)
+				return
+			case f == nil:
+				return
+			}
+			if !yield(f.outcome()) {
+				return
+			}
+		}
+	}
+}
+
+// Unordered yields the outcomes as they come, and last the error of the input or
+// of ctx, if there is one.
+func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		arrived := newArrivals()
+		told, given := 0, 0
+		for {
+			b.mu.Lock()
+			fresh, changed, failure, over := b.futures[told:], b.changed, b.failure, b.over
+			b.mu.Unlock()
+			for _, f := range fresh {
+				f.tell(arrived)
+			}
+			told += len(fresh)
+			for _, f := range arrived.take(nil) {
+				given++
+				if !yield(f.outcome()) {
+					return
+				}
+			}
+			if over && given == told && len(fresh) == 0 {
+				if failure != nil {
+					yield(nil, failure)
+				}
+				return
+			}
+			select {
+			case <-arrived.bell:
+			case <-changed:
+			case <-ctx.Done():
+				yield(nil, ctx.Err())
+				return
+			}
+		}
+	}
+}
+
+// Results waits for the whole batch and returns the results in order, or the
+// first error in that order.
+func (b *Batch) Results(ctx context.Context) ([][]byte, error) {
+	var results [][]byte
+	for data, err := range b.Ordered(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, data)
+	}
+	return results, nil
+}

@@ -1,0 +1,200 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"sync"
+)
+
+// A Stream is many calls of one task whose results are taken one by one. Its
+// input is pulled at once and all of it, or, with [Buffer], no more than n calls
+// ahead of the results taken. It keeps no result that was taken. Next is for one
+// goroutine at a time; the other methods are safe for concurrent use.
+type Stream struct {
+	ex        *Executor
+	unordered bool
+	stop      context.CancelFunc
+	bell      chan struct{} // holds a token when there may be something for Next
+	room      chan struct{} // the same for who feeds
+
+	mu        sync.Mutex
+	queue     []*Future // to be taken: all that were submitted, or those that are resolved
+	submitted int
+	taken     int
+	over      bool  // the input is at its end
+	failure   error // of the input or of submitting
+}
+
+// Stream submits a call of task for each argument and returns at once; results
+// come in the order of the arguments. When ctx ends, the input is pulled no
+// further. An input that panics ends the stream with an error.
+func (ex *Executor) Stream(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) *Stream {
+	return ex.stream(ctx, task, args, opts, false)
+}
+
+// StreamUnordered is [Executor.Stream] whose results come as they are there.
+func (ex *Executor) StreamUnordered(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) *Stream {
+	return ex.stream(ctx, task, args, opts, true)
+}
+
+func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byte], opts []MapOption, unordered bool) *Stream {
+	ctx, cancel := context.WithCancel(ctx)
+	s := &Stream{ex: ex, unordered: unordered, stop: cancel, bell: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	set, err := mapSettingsOf(opts)
+	t, lookupErr := ex.tasks.lookup(task)
+	err = errors.Join(err, lookupErr)
+	go func() {
+		defer cancel()
+		s.end(s.feed(ctx, t, args, set, err))
+	}()
+	return s
+}
+
+// feed submits the calls; with an error it only ends the input.
+func (s *Stream) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set mapSettings, failure error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = inputPanic(v)
+		}
+	}()
+	for arg := range args {
+		if failure != nil {
+			return failure
+		}
+		if err := s.waitRoom(ctx, set.buffer); err != nil {
+			return err
+		}
+		f := &Future{}
+		f.prepare(s.ex, t, arg, set.settings)
+		if err := s.ex.enter(); err != nil {
+			return err
+		}
+		if err := s.ex.in.add(ctx, f); err != nil {
+			s.ex.leave()
+			return err
+		}
+		s.add(f)
+	}
+	return failure
+}
+
+func (s *Stream) add(f *Future) {
+	s.mu.Lock()
+	s.submitted++
+	if !s.unordered {
+		s.queue = append(s.queue, f)
+	}
+	s.mu.Unlock()
+	if s.unordered {
+		f.tell(s)
+	} else {
+		ring(s.bell)
+	}
+}
+
+// resolved implements listener.
+func (s *Stream) resolved(f *Future) {
+	s.mu.Lock()
+	s.queue = append(s.queue, f)
+	s.mu.Unlock()
+	ring(s.bell)
+}
+
+func (s *Stream) waitRoom(ctx context.Context, buffer int) error {
+	for {
+		s.mu.Lock()
+		room := buffer == 0 || s.submitted-s.taken < buffer
+		s.mu.Unlock()
+		if err := ctx.Err(); err != nil || room {
+			return err
+		}
+		select {
+		case <-s.room:
+		case <-ctx.Done():
+		case <-s.ex.gone():
+			return ErrClosed
+		}
+	}
+}
+
+func (s *Stream) end(err error) {
+	s.mu.Lock()
+	s.over, s.failure = true, err
+	s.mu.Unlock()
+	ring(s.bell)
+}
+
+// Next waits for the next result and returns it, or the error of its call; the
+// stream goes on after that. At the end it returns [io.EOF], or the error that
+// ended the input. When ctx ends first it returns ctx's error and nothing is
+// lost: the next call of Next goes on.
+func (s *Stream) Next(ctx context.Context) ([]byte, error) {
+	for {
+		s.mu.Lock()
+		over, failure := s.over && s.taken == s.submitted, s.failure
+		var f *Future
+		if len(s.queue) > 0 {
+			f = s.queue[0]
+		}
+		s.mu.Unlock()
+		switch {
+		case f != nil:
+			if err := f.wait(ctx); err != nil {
+				return nil, err
+			}
+			s.take()
+			return f.outcome()
+		case over && failure != nil:
+			return nil, failure
+		case over:
+			return nil, io.EOF
+		}
+		select {
+		case <-s.bell:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// take forgets the first of the queue.
+func (s *Stream) take() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue[0] = nil
+	s.queue = s.queue[1:]
+	s.taken++
+	ring(s.room)
+}
+
+// All yields what Next returns, up to the end, where it yields the error that
+// ended the input, or ctx's.
+func (s *Stream) All(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for {
+			data, err := s.Next(ctx)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			s.mu.Lock()
+			last := err != nil && (ctx.Err() != nil || s.over && err == s.failure) //nolint:errorlint // it is the very value
+			s.mu.Unlock()
+			if !yield(data, err) || last {
+				return
+			}
+		}
+	}
+}
+
+// Close stops pulling the input and cancels the calls that are pending.
+func (s *Stream) Close() {
+	s.stop()
+	s.mu.Lock()
+	queue := s.queue
+	s.mu.Unlock()
+	for _, f := range queue {
+		f.Cancel()
+	}
+}

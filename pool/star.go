@@ -1,0 +1,113 @@
+package pool
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/wasmpool/wasmpool/executor"
+)
+
+// Args encodes several values as one argument: a JSON array of them. A task
+// takes it with sdk.JSON and a parameter that is an array or a slice; an export
+// that takes numbers takes them one by one.
+func Args(values ...any) ([]byte, error) {
+	if values == nil {
+		values = []any{}
+	}
+	arg, err := json.Marshal(values)
+	if err != nil {
+		return nil, fmt.Errorf("pool: encoding arguments: %w", err)
+	}
+	return arg, nil
+}
+
+func starArgs(tuples [][]any) ([][]byte, error) {
+	args := make([][]byte, len(tuples))
+	for i, t := range tuples {
+		arg, err := Args(t...)
+		if err != nil {
+			return nil, fmt.Errorf("element %d: %w", i, err)
+		}
+		args[i] = arg
+	}
+	return args, nil
+}
+
+// StarMap is [Pool.Map] whose arguments are several values each, as of [Args].
+func (p *Pool) StarMap(ctx context.Context, task string, tuples [][]any, opts ...executor.MapOption) ([][]byte, error) {
+	args, err := starArgs(tuples)
+	if err != nil {
+		return nil, err
+	}
+	return p.Map(ctx, task, args, opts...)
+}
+
+// StarMapAsync is [Pool.MapAsync] whose arguments are several values each, as of
+// [Args].
+func (p *Pool) StarMapAsync(ctx context.Context, task string, tuples [][]any, opts ...AsyncOption[[][]byte]) *AsyncResult[[][]byte] {
+	args, err := starArgs(tuples)
+	if err != nil {
+		return refused[[][]byte](err)
+	}
+	return p.MapAsync(ctx, task, args, opts...)
+}
+
+// IMap submits a call of task for each argument and returns their results one by
+// one, in order. The input is pulled at once and all of it, as in Python, or as
+// far ahead as [executor.Buffer] says; in that case Join waits until the results
+// are taken or the stream is closed. ctx bounds the pulling.
+func (p *Pool) IMap(ctx context.Context, task string, args iter.Seq[[]byte], opts ...executor.MapOption) *executor.Stream {
+	return p.ex.Stream(ctx, task, p.held(args), p.mapOptions(opts)...)
+}
+
+// IMapUnordered is [Pool.IMap] whose results come as they are there.
+func (p *Pool) IMapUnordered(ctx context.Context, task string, args iter.Seq[[]byte], opts ...executor.MapOption) *executor.Stream {
+	return p.ex.StreamUnordered(ctx, task, p.held(args), p.mapOptions(opts)...)
+}
+
+// IStarMap is [Pool.IMap] whose arguments are several values each, as of [Args].
+// Values that cannot be encoded end the stream with an error.
+func (p *Pool) IStarMap(ctx context.Context, task string, tuples iter.Seq[[]any], opts ...executor.MapOption) *executor.Stream {
+	return p.IMap(ctx, task, encoded(tuples), opts...)
+}
+
+// IStarMapUnordered is [Pool.IStarMap] whose results come as they are there.
+func (p *Pool) IStarMapUnordered(ctx context.Context, task string, tuples iter.Seq[[]any], opts ...executor.MapOption) *executor.Stream {
+	return p.IMapUnordered(ctx, task, encoded(tuples), opts...)
+}
+
+func encoded(tuples iter.Seq[[]any]) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for t := range tuples {
+			arg, err := Args(t...)
+			if err != nil {
+				panic(err) //nolint:forbidigo // the stream makes it the error of its input
+			}
+			if !yield(arg) {
+				return
+			}
+		}
+	}
+}
+
+// held makes the pool wait for the end of an input. After Close there is none.
+func (p *Pool) held(args iter.Seq[[]byte]) iter.Seq[[]byte] {
+	if !p.enter() {
+		return func(func([]byte) bool) { panic(executor.ErrClosed) } //nolint:forbidigo // the stream makes it the error of its input
+	}
+	return func(yield func([]byte) bool) {
+		defer p.leave()
+		args(yield)
+	}
+}
+
+func (p *Pool) mapOptions(opts []executor.MapOption) []executor.MapOption {
+	all := make([]executor.MapOption, 0, len(p.opts)+len(opts))
+	for _, o := range p.opts {
+		all = append(all, o)
+	}
+	return slices.Concat(all, opts)
+}
