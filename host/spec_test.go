@@ -182,9 +182,13 @@ func (s *specScript) module(c specCommand, as string) {
 
 func (s *specScript) instantiate(side int, wasm []byte, as string) (api.Module, error) {
 	if side == 1 {
+		var code *meter.Code
 		m, err := wasmbin.Parse(wasm)
 		if err == nil {
-			wasm, err = meter.Rewrite(wasm, m)
+			code, err = meter.Read(wasm, m)
+		}
+		if err == nil {
+			wasm, err = code.Rewrite()
 		}
 		if err != nil {
 			return nil, err

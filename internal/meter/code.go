@@ -23,7 +23,7 @@ type call struct {
 func (b *body) short() bool { return b.leaf && b.costs[0] <= shortLeaf }
 
 // measure fills bodies.
-func (w *rewriter) measure() error {
+func (w *Code) measure() error {
 	section, ok := w.module.Section(w.wasm, wasmbin.SectionCode)
 	if !ok {
 		return nil
@@ -32,7 +32,7 @@ func (w *rewriter) measure() error {
 	n := r.Count(2)
 	w.bodies = make([]body, n)
 	for i := 0; i < n && r.Err() == nil; i++ {
-		w.bodies[i].measure(r)
+		w.bodies[i].measure(r, &w.Shape)
 	}
 	if r.Err() != nil {
 		return r.Err()
@@ -48,17 +48,20 @@ func (w *rewriter) measure() error {
 	return nil
 }
 
-// measure reads one function body.
-func (b *body) measure(r decoder) {
+// measure reads one function body, and makes the shape at least as large.
+func (b *body) measure(r decoder, s *Shape) {
 	end := r.U32()
 	from := r.Offset()
-	r.locals()
+	s.Body = max(s.Body, int(end))
+	s.Locals = max(s.Locals, r.locals())
 	b.costs, b.leaf = []uint64{0}, true
 	open := []int{0} // the costs of the blocks around, innermost last
 	for len(open) > 0 && r.Err() == nil {
 		in := r.read()
 		cost := open[len(open)-1]
 		b.costs[cost]++
+		s.Depth = max(s.Depth, len(open)-1)
+		s.BranchTable = max(s.BranchTable, in.targets)
 		switch {
 		case in.op == opLoop:
 			b.leaf = false
@@ -80,12 +83,13 @@ func (b *body) measure(r decoder) {
 	}
 }
 
-// locals reads the declarations of locals.
-func (r decoder) locals() {
+// locals reads the declarations of locals and returns how many they declare.
+func (r decoder) locals() (total uint64) {
 	for n := r.Count(2); n > 0 && r.Err() == nil; n-- {
-		r.U32()
+		total += uint64(r.U32())
 		r.valType()
 	}
+	return total
 }
 
 // code copies the function bodies and adds the counting.
@@ -104,7 +108,7 @@ func (e *editor) code() {
 }
 
 func (e *editor) body(b *body) {
-	e.copied(e.locals)
+	e.copied(func() { e.locals() })
 	if !b.short() {
 		e.charge(b.costs[0])
 	}

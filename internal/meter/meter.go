@@ -36,45 +36,69 @@ const (
 // itself.
 const shortLeaf = 64
 
-// Rewrite returns the module with the counting added. m is what
-// [wasmbin.Parse] says about wasm. It does not validate: a module that is wrong
-// in other ways is wrong afterwards, too. Sections with debug information are
-// dropped, as they tell where code lies; the names of functions are kept.
-func Rewrite(wasm []byte, m *wasmbin.Module) ([]byte, error) {
-	w := &rewriter{wasm: wasm, module: m}
+// Read reads a module's code. m is what [wasmbin.Parse] says about wasm. It does
+// not validate: it sees the form of the code, and not whether it makes sense.
+func Read(wasm []byte, m *wasmbin.Module) (*Code, error) {
+	c := &Code{wasm: wasm, module: m}
 	for _, i := range m.Imports {
 		switch i.Kind {
 		case wasmbin.KindFunc:
-			w.importedFuncs++
+			c.importedFuncs++
 		case wasmbin.KindGlobal:
-			w.importedGlobals++
+			c.importedGlobals++
 		}
 	}
-	if err := w.survey(); err != nil {
-		return nil, err
+	if err := c.survey(); err != nil {
+		return nil, fmt.Errorf("meter: %w", err)
 	}
-	return w.write()
+	return c, nil
 }
 
-// A rewriter rewrites one module.
-type rewriter struct {
+// Rewrite returns the module with the counting added. A module that is wrong in
+// a way that Read does not see is wrong afterwards, too. Sections with debug
+// information are dropped, as they tell where code lies; the names of functions
+// are kept. Tables may grow to [MostTable] entries at most.
+func (c *Code) Rewrite() ([]byte, error) { return c.write() }
+
+// MostTable is the length to which tables of a rewritten module can grow.
+const MostTable = 1 << 20
+
+// A Code is a module whose code was read.
+type Code struct {
+	Shape Shape
+
 	wasm            []byte
 	module          *wasmbin.Module
 	importedFuncs   uint32
 	importedGlobals uint32
-	globals         uint32 // that the module defines
 
 	bodies []body
 }
 
+// A Shape says how large the parts of a module are: what a compiler's work
+// depends on.
+type Shape struct {
+	Globals  uint32 // that the module defines
+	Tables   uint32
+	Table    uint64 // entries of the largest table, to begin with
+	Elements uint32 // segments
+	Data     uint32 // segments
+
+	// Of the function where it is largest.
+	Body        int    // bytes
+	Locals      uint64 // declared
+	Depth       int    // blocks in each other
+	BranchTable int    // targets of a br_table
+}
+
 // fuel returns the index of the fuel.
-func (w *rewriter) fuel() uint32 { return w.importedGlobals + w.globals }
+func (w *Code) fuel() uint32 { return w.importedGlobals + w.Shape.Globals }
 
 // tick returns the index of the tick: it is the last import.
-func (w *rewriter) tick() uint32 { return w.importedFuncs }
+func (w *Code) tick() uint32 { return w.importedFuncs }
 
 // moved returns the new index of a function.
-func (w *rewriter) moved(f uint32) uint32 {
+func (w *Code) moved(f uint32) uint32 {
 	if f >= w.importedFuncs {
 		f++
 	}
@@ -82,11 +106,22 @@ func (w *rewriter) moved(f uint32) uint32 {
 }
 
 // survey reads what must be known before anything is written.
-func (w *rewriter) survey() error {
-	if r, ok := w.module.Section(w.wasm, wasmbin.SectionGlobal); ok {
-		w.globals = r.U32()
+func (w *Code) survey() error {
+	for id, n := range map[wasmbin.SectionID]*uint32{
+		wasmbin.SectionGlobal: &w.Shape.Globals, wasmbin.SectionElement: &w.Shape.Elements, wasmbin.SectionData: &w.Shape.Data,
+	} {
+		r, ok := w.module.Section(w.wasm, id)
+		if !ok {
+			continue
+		}
+		if *n = r.U32(); r.Err() != nil {
+			return fmt.Errorf("section %d: %w", id, r.Err())
+		}
+	}
+	if r, ok := w.module.Section(w.wasm, wasmbin.SectionTable); ok {
+		w.editor(r).tables()
 		if r.Err() != nil {
-			return fmt.Errorf("meter: the globals: %w", r.Err())
+			return fmt.Errorf("the tables: %w", r.Err())
 		}
 	}
 	return w.measure()
@@ -106,7 +141,7 @@ var added = []wasmbin.SectionID{wasmbin.SectionType, wasmbin.SectionImport, wasm
 
 // write writes the module, with the added sections in their places where it
 // has none yet.
-func (w *rewriter) write() ([]byte, error) {
+func (w *Code) write() ([]byte, error) {
 	out := append(make([]byte, 0, len(w.wasm)+len(w.wasm)/2), w.wasm[:8]...)
 	missing := added
 	upTo := func(place int) error {
@@ -143,7 +178,7 @@ func (w *rewriter) write() ([]byte, error) {
 
 // behindLast returns where the custom sections begin that end the module. They may
 // be of a kind that must come last.
-func (w *rewriter) behindLast() int {
+func (w *Code) behindLast() int {
 	end := 0
 	for i, s := range w.module.Sections {
 		if s.ID != wasmbin.SectionCustom {
@@ -154,7 +189,7 @@ func (w *rewriter) behindLast() int {
 }
 
 // section appends one section, rewritten where it must be.
-func (w *rewriter) section(out []byte, id wasmbin.SectionID, r *wasmbin.Reader) ([]byte, error) {
+func (w *Code) section(out []byte, id wasmbin.SectionID, r *wasmbin.Reader) ([]byte, error) {
 	e := w.editor(r)
 	switch id {
 	case wasmbin.SectionType:

@@ -30,6 +30,8 @@ const (
 type instruction struct {
 	op    byte
 	index uint32 // of the function or global that it names
+
+	targets int // of a br_table
 }
 
 // opens reports whether the instruction starts a block other than a loop.
@@ -115,7 +117,8 @@ func (r decoder) read() instruction {
 		r.typeIndex()
 		r.U32()
 	case op == 0x0e: // br_table
-		for n := r.Count(1); n >= 0 && r.Err() == nil; n-- {
+		in.targets = r.Count(1) + 1
+		for n := in.targets; n > 0 && r.Err() == nil; n-- {
 			r.U32()
 		}
 	case op == 0x1c: // select with types

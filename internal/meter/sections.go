@@ -10,13 +10,13 @@ import (
 // An editor copies a section from its reader to out, with changes.
 type editor struct {
 	decoder
-	w   *rewriter
+	w   *Code
 	out []byte
 }
 
-func (w *rewriter) editor(r *wasmbin.Reader) *editor { return &editor{decoder: w.decoder(r), w: w} }
+func (w *Code) editor(r *wasmbin.Reader) *editor { return &editor{decoder: w.decoder(r), w: w} }
 
-func (w *rewriter) decoder(r *wasmbin.Reader) decoder {
+func (w *Code) decoder(r *wasmbin.Reader) decoder {
 	return decoder{Reader: r, types: uint32(len(w.module.Types)), globals: w.fuel()}
 }
 
@@ -51,8 +51,10 @@ func (e *editor) appendEntry(entry []byte) {
 	e.out = append(e.out, entry...)
 }
 
+// tables copies the tables, with a bound, and notes how large they are.
 func (e *editor) tables() {
-	for n := e.number(); n > 0 && e.Err() == nil; n-- {
+	e.w.Shape.Tables = e.number()
+	for n := e.w.Shape.Tables; n > 0 && e.Err() == nil; n-- {
 		const withInit = 0x40 // and a zero: the entries have a first value
 		var first byte
 		e.copied(func() {
@@ -62,17 +64,30 @@ func (e *editor) tables() {
 			} else {
 				e.restOfType(first)
 			}
-			skipLimits(e.Reader)
 		})
+		e.tableLimits()
 		if first == withInit {
 			e.expression()
 		}
 	}
 }
 
+func (e *editor) tableLimits() {
+	const hasMax = 1
+	flags := e.Byte()
+	least, most := e.U64(), uint64(MostTable)
+	if flags&hasMax != 0 {
+		most = min(most, e.U64())
+	}
+	e.w.Shape.Table = max(e.w.Shape.Table, least)
+	e.out = append(e.out, flags|hasMax)
+	e.out = binary.AppendUvarint(e.out, least)
+	e.out = binary.AppendUvarint(e.out, most)
+}
+
 func (e *editor) globalList() {
 	e.put(e.U32() + 1)
-	for range e.w.globals {
+	for range e.w.Shape.Globals {
 		if e.Err() != nil {
 			return
 		}
@@ -189,13 +204,4 @@ func (e *editor) names() {
 		e.out = append(e.out, part.out...)
 	}
 	e.Reader = wasmbin.NewReader(nil, 0)
-}
-
-func skipLimits(r *wasmbin.Reader) {
-	const hasMax = 1
-	flags := r.Byte()
-	r.U64()
-	if flags&hasMax != 0 {
-		r.U64()
-	}
 }
