@@ -13,12 +13,12 @@ import (
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
-// childEnv tells a process that it is one of those that share a cache folder.
-const childEnv = "WASMPOOL_HOST_TEST_CHILD"
+// cacheChildEnv tells a process that it is one of those that share a cache folder.
+const cacheChildEnv = "WASMPOOL_HOST_TEST_CHILD"
 
 // childMain loads a module and prints how many it had to compile.
 func childMain() int {
-	m, err := wasmtasks.LoadFile(os.Getenv(childEnv))
+	m, err := wasmtasks.LoadFile(os.Getenv(cacheChildEnv))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -51,7 +51,7 @@ func TestProcessesCompileOnce(t *testing.T) {
 	for i := range out {
 		children.Go(func() {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), childEnv+"="+file, CacheEnv+"="+dir)
+			cmd.Env = append(os.Environ(), cacheChildEnv+"="+file, CacheEnv+"="+dir)
 			text, err := cmd.CombinedOutput()
 			out[i] = strings.TrimSpace(string(text))
 			if err != nil {

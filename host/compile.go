@@ -93,6 +93,8 @@ func (h *Host) compile(key string, wasm []byte, facts *wasmbin.Module) (*code, e
 		return c, nil
 	case h.ctx.Err() != nil:
 		return nil, errorf(KindHost, "%w", ErrClosed)
+	case errors.As(err, new(*Error)):
+		return nil, err
 	default:
 		return nil, errorf(KindBadModule, "%w", err)
 	}
@@ -123,10 +125,27 @@ func (h *Host) compileCached(e entry, wasm []byte, facts *wasmbin.Module) (*code
 		return nil, err
 	}
 	h.compiled.Add(1)
+	if err := h.fill(e, wasm); err != nil {
+		return nil, err
+	}
 	if c, err = load(); err == nil {
 		e.seal()
 	}
 	return c, err
+}
+
+// fill compiles into an entry that is empty. Where no child process can be had it
+// leaves that to whoever loads the entry: the gate's bounds hold in any case.
+func (h *Host) fill(e entry, wasm []byte) error {
+	if err := os.MkdirAll(e.path(), 0o700); err != nil {
+		return err
+	}
+	err := compileInChild(h.ctx, e.path(), wasm)
+	if errors.Is(err, errNoChild) {
+		h.cfg.Logger.Warn("host: a module is compiled in this process", "error", err)
+		return nil
+	}
+	return err
 }
 
 // loadShared loads an entry that is sound, together with others who do the

@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
+	if os.Getenv(cacheChildEnv) != "" {
 		os.Exit(childMain())
 	}
 	dir, err := os.MkdirTemp("", "wasmpool-host-test")

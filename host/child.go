@@ -1,0 +1,148 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+)
+
+// A module that is not in the cache is compiled in a child process, which is the
+// same program: an init of this package takes over when childEnv says so. What
+// the gate's bounds do not stop, then hits the child's limits, and the worker
+// takes the code from the cache or refuses the module. See RATIONALE.md, "Why is
+// a module compiled in a child process?".
+
+// childEnv holds, for the child, the cache folder of the module, which it reads
+// from its standard input, and its limits.
+const childEnv = "WASMPOOL_COMPILE_CHILD"
+
+// A childLimit bounds what a child may use. The time is that of the CPU, which
+// does not depend on what else the machine does.
+type childLimit struct {
+	memory uint64 // bytes of writable memory
+	cpu    uint64 // seconds
+}
+
+// childLimitFor returns the limits for a module. The compiler takes some 60
+// bytes and 0.3 µs for each byte of a module, at worst a few times that.
+func childLimitFor(wasm []byte) childLimit {
+	const mib = 1 << 20
+	n := uint64(len(wasm))
+	return childLimit{memory: 128*mib + 200*n, cpu: 1 + 8*n/mib}
+}
+
+// childPatience is how many times the limit on CPU time a child may take by the
+// clock, and childLeast at least: a loaded machine must not refuse modules.
+const (
+	childPatience = 20
+	childLeast    = time.Minute
+)
+
+// How a child ends.
+const (
+	childRefuses = 3 // standard output says why
+	childFails   = 4 // likewise: it could not do its work
+)
+
+// errNoChild says that no child could be started: the module is compiled here.
+var errNoChild = errors.New("host: no child process for compiling")
+
+// compileInChild fills the cache folder dir with the module's native code. The
+// error is of [KindBadModule] when the compiler refuses the module or cannot cope
+// with it, and matches errNoChild when there was no child.
+func compileInChild(ctx context.Context, dir string, wasm []byte) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoChild, err)
+	}
+	limit := childLimitFor(wasm)
+	patience := max(childLeast, childPatience*time.Duration(limit.cpu)*time.Second)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took more than %v", patience))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %s", childEnv, limit.memory, limit.cpu, dir), "GOMAXPROCS="+strconv.Itoa(runtime.GOMAXPROCS(0)))
+	cmd.Stdin = bytes.NewReader(wasm)
+	var out, errText bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errText
+	dieWithParent(cmd)
+	runtime.LockOSThread() // the child dies with the thread that started it
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("%w: %w", errNoChild, err)
+	}
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &exit) && exit.ExitCode() == childRefuses:
+		return errorf(KindBadModule, "%s", out.String())
+	case errors.As(err, &exit) && exit.ExitCode() == childFails:
+		return fmt.Errorf("%w: %s", errNoChild, out.String())
+	default:
+		return childDeath(ctx, err, limit, errText.String())
+	}
+}
+
+// childDeath explains how a child ended that did not say so itself.
+func childDeath(ctx context.Context, err error, limit childLimit, stderr string) error {
+	switch {
+	case ctx.Err() != nil:
+		return errorf(KindBadModule, "compiling it was stopped: %w", context.Cause(ctx))
+	case outOfTime(err):
+		return errorf(KindBadModule, "compiling it was stopped: it took more than %d s of CPU time", limit.cpu)
+	case strings.Contains(stderr, "out of memory") || strings.Contains(stderr, "cannot allocate memory"):
+		return errorf(KindBadModule, "compiling it was stopped: it took more than %d MiB of memory", limit.memory>>20)
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
+	return errorf(KindBadModule, "compiling it ended the compiler: %v %s", err, first)
+}
+
+func init() {
+	if order := os.Getenv(childEnv); order != "" {
+		os.Exit(beChild(order, os.Stdin, os.Stdout))
+	}
+}
+
+// beChild compiles the module from in, as order says, and returns the process's
+// exit code.
+func beChild(order string, in io.Reader, out io.Writer) int {
+	var limit childLimit
+	fields := strings.SplitN(order, " ", 3)
+	memory, memErr := strconv.ParseUint(fields[0], 10, 64)
+	if len(fields) != 3 || memErr != nil {
+		fmt.Fprintf(out, "the order %q makes no sense", order)
+		return childFails
+	}
+	cpu, err := strconv.ParseUint(fields[1], 10, 64)
+	wasm, readErr := io.ReadAll(in)
+	limit = childLimit{memory, cpu}
+	if err := errors.Join(err, readErr, limit.apply()); err != nil {
+		fmt.Fprint(out, err)
+		return childFails
+	}
+	c, err := newCode(context.Background(), wasm, fields[2], &wasmbin.Module{})
+	switch {
+	case isCacheError(err):
+		fmt.Fprint(out, err)
+		return childFails
+	case err != nil:
+		fmt.Fprint(out, err)
+		return childRefuses
+	}
+	if err := c.close(); err != nil {
+		fmt.Fprint(out, err)
+		return childFails
+	}
+	return 0
+}

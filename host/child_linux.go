@@ -1,0 +1,55 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// dieWithParent makes the child end when its parent does.
+func dieWithParent(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}
+
+// apply bounds what this process may use from now on.
+func (l childLimit) apply() error {
+	data := dataInUse() + l.memory
+	return errors.Join(
+		unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: data, Max: data}),
+		unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: l.cpu, Max: l.cpu}),
+		unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}),
+	)
+}
+
+// dataInUse returns the bytes of writable memory that the process has mapped, by
+// proc(5): the part of the limit that is used up, however little is touched.
+func dataInUse() uint64 {
+	const label = "VmData:"
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, label); ok {
+			var kib uint64
+			fmt.Sscan(value, &kib) //nolint:errcheck // 0 then
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// outOfTime reports whether the process was ended for its CPU time.
+func outOfTime(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && (status.Signal() == syscall.SIGXCPU || status.Signal() == syscall.SIGKILL)
+}
