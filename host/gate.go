@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -16,68 +17,111 @@ import (
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
+// A gated is a module that has passed the gate.
+type gated struct {
+	facts *wasmbin.Module
+	code  *meter.Code
+}
+
 // gate is the first step of the pipeline: it parses a module and refuses what
-// cannot run here, before the compiler sees it. limit is the memory an
-// instance may have.
-func gate(wasm []byte, limit uint64) (*wasmbin.Module, error) {
+// cannot run here, before the compiler sees it. The error lists all that is
+// wrong. limit is the memory an instance may have.
+func gate(wasm []byte, limit uint64) (*gated, error) {
+	if len(wasm) > mostModule {
+		return nil, errorf(KindBadModule, "it has %d bytes, the limit is %d", len(wasm), mostModule)
+	}
 	m, err := wasmbin.Parse(wasm)
 	if err != nil {
 		return nil, errorf(KindBadModule, "%w", err)
 	}
-	for _, i := range m.Imports {
-		if err := checkImport(m, i); err != nil {
-			return nil, err
-		}
-	}
-	for _, l := range m.Memories {
-		if err := checkMemory(l, limit); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
-}
-
-// checkImport refuses what nobody offers.
-func checkImport(m *wasmbin.Module, i wasmbin.Import) error {
-	name := i.Module + "." + i.Name
-	if i.Kind != wasmbin.KindFunc {
-		return errorf(KindBadModule, "it imports the %s %s: a task module has its own", i.Kind, name)
-	}
 	all, err := offers()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	var problems []string
+	for _, i := range m.Imports {
+		problems = add(problems, checkImport(all, m, i))
+	}
+	for _, e := range m.Exports {
+		problems = add(problems, checkExport(e))
+	}
+	for _, l := range m.Memories {
+		problems = add(problems, checkMemory(l, limit))
+	}
+	code, err := meter.Read(wasm, m)
+	if err != nil {
+		problems = append(problems, err.Error())
+	} else {
+		problems = append(problems, checkBounds(m, wasm, &code.Shape)...)
+	}
+	if len(problems) > 0 {
+		return nil, errorf(KindBadModule, "%s", list(problems))
+	}
+	return &gated{m, code}, nil
+}
+
+func add(problems []string, p string) []string {
+	if p == "" {
+		return problems
+	}
+	return append(problems, p)
+}
+
+// list joins problems, the first of them when there are very many.
+func list(problems []string) string {
+	const most = 20
+	if n := len(problems); n > most {
+		problems = append(problems[:most:most], fmt.Sprintf("and %d more", n-most))
+	}
+	return strings.Join(problems, "; ")
+}
+
+// checkImport says what is wrong with an import: nobody offers it.
+func checkImport(all map[string]map[string]string, m *wasmbin.Module, i wasmbin.Import) string {
+	name := i.Module + "." + i.Name
+	if i.Kind != wasmbin.KindFunc {
+		return fmt.Sprintf("it imports the %s %s: a task module has its own", i.Kind, name)
 	}
 	if i.Module == abi.Module && i.Name == meter.Tick {
-		return errorf(KindBadModule, "it imports the function %s, which is not for modules to call", name)
+		return fmt.Sprintf("it imports the function %s, which is not for modules to call", name)
 	}
 	functions := all[i.Module]
 	if functions == nil {
-		return errorf(KindBadModule, "it imports the function %s: nobody offers a module %q here, only %s",
+		return fmt.Sprintf("it imports the function %s: nobody offers a module %q here, only %s",
 			name, i.Module, strings.Join(slices.Sorted(maps.Keys(all)), " and "))
 	}
 	want, ok := functions[i.Name]
 	if !ok {
-		return errorf(KindBadModule, "it imports the function %s, which does not exist: was the module built for a newer wasmpool?", name)
+		return fmt.Sprintf("it imports the function %s, which does not exist: was the module built for a newer wasmpool?", name)
 	}
 	if int(i.Type) >= len(m.Types) {
-		return errorf(KindBadModule, "it imports the function %s with a type that does not exist", name)
+		return fmt.Sprintf("it imports the function %s with a type that does not exist", name)
 	}
 	if got := m.Types[i.Type].String(); got != want {
-		return errorf(KindBadModule, "it imports the function %s as %s, it is %s", name, got, want)
+		return fmt.Sprintf("it imports the function %s as %s, it is %s", name, got, want)
 	}
-	return nil
+	return ""
 }
 
-func checkMemory(l wasmbin.Limits, limit uint64) error {
+// checkExport says that a name is not for modules: the pipeline adds exports of
+// such names.
+func checkExport(e wasmbin.Export) string {
+	if e.Name == meter.Fuel || strings.HasPrefix(e.Name, globalPrefix) {
+		return fmt.Sprintf("it exports %s, a name that is wasmpool's own", e.Name)
+	}
+	return ""
+}
+
+func checkMemory(l wasmbin.Limits, limit uint64) string {
 	switch {
 	case l.Wide:
-		return errorf(KindBadModule, "it has a 64-bit memory: build it for wasm32")
+		return "it has a 64-bit memory: build it for wasm32"
 	case l.Shared:
-		return errorf(KindBadModule, "it has a memory shared between threads: a task runs on one, build it without threads")
+		return "it has a memory shared between threads: a task runs on one, build it without threads"
 	case l.Min > limit/pageSize:
-		return errorf(KindBadModule, "it starts with %d MiB of memory, the limit is %d MiB", l.Min*pageSize>>20, limit>>20)
+		return fmt.Sprintf("it starts with %d MiB of memory, the limit is %d MiB", l.Min*pageSize>>20, limit>>20)
 	}
-	return nil
+	return ""
 }
 
 // offers returns the signatures of the functions a guest may import, by module

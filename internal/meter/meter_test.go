@@ -30,7 +30,11 @@ func TestRewriteIsValid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := meter.Rewrite(wasm, m)
+		var out []byte
+		code, err := meter.Read(wasm, m)
+		if err == nil {
+			out, err = code.Rewrite()
+		}
 		if err != nil {
 			t.Errorf("%s: %v", wat, err)
 			continue

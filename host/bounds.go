@@ -1,0 +1,56 @@
+package host
+
+import (
+	"fmt"
+
+	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+)
+
+// The largest module that the compiler sees. Real modules stay far below: the
+// largest function of a Go program has some 50 KB and 20 locals, while a few
+// hundred KB of nested blocks or branch targets keep the compiler busy for a
+// minute, and 30 bytes that declare four billion locals end its process.
+const (
+	mostModule      = 256 << 20 // bytes
+	mostTypes       = 100_000
+	mostImports     = 10_000
+	mostFunctions   = 200_000
+	mostExports     = 100_000
+	mostGlobals     = 100_000
+	mostTables      = 64
+	mostSegments    = 100_000 // of elements, and of data
+	mostBody        = 1 << 20 // bytes of a function
+	mostLocals      = 50_000  // of a function
+	mostDepth       = 1000    // blocks in each other
+	mostBranchTable = 65_520  // targets of one br_table
+)
+
+// checkBounds returns what of a module is too large.
+func checkBounds(m *wasmbin.Module, wasm []byte, s *meter.Shape) (problems []string) {
+	for _, part := range []struct {
+		what       string
+		size, most uint64
+	}{
+		{"bytes", uint64(len(wasm)), mostModule},
+		{"types", uint64(len(m.Types)), mostTypes},
+		{"imports", uint64(len(m.Imports)), mostImports},
+		{"functions", uint64(len(m.Funcs)), mostFunctions},
+		{"exports", uint64(len(m.Exports)), mostExports},
+		{"memories", uint64(len(m.Memories)), 1},
+		{"globals", uint64(s.Globals), mostGlobals},
+		{"tables", uint64(s.Tables), mostTables},
+		{"table entries", s.Table, meter.MostTable},
+		{"element segments", uint64(s.Elements), mostSegments},
+		{"data segments", uint64(s.Data), mostSegments},
+		{"bytes in one function", uint64(s.Body), mostBody},
+		{"locals in one function", s.Locals, mostLocals},
+		{"blocks in each other", uint64(s.Depth), mostDepth},
+		{"targets of a br_table", uint64(s.BranchTable), mostBranchTable},
+	} {
+		if part.size > part.most {
+			problems = append(problems, fmt.Sprintf("it has %d %s, the limit is %d", part.size, part.what, part.most))
+		}
+	}
+	return problems
+}

@@ -1,0 +1,207 @@
+package meter
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+)
+
+// An editor copies a section from its reader to out, with changes.
+type editor struct {
+	decoder
+	w   *Code
+	out []byte
+}
+
+func (w *Code) editor(r *wasmbin.Reader) *editor { return &editor{decoder: w.decoder(r), w: w} }
+
+func (w *Code) decoder(r *wasmbin.Reader) decoder {
+	return decoder{Reader: r, types: uint32(len(w.module.Types)), globals: w.fuel()}
+}
+
+// copied copies what read consumes.
+func (e *editor) copied(read func()) {
+	from := e.Offset()
+	read()
+	if e.Err() == nil {
+		e.out = append(e.out, e.w.wasm[from:e.Offset()]...)
+	}
+}
+
+// rest copies all that is left.
+func (e *editor) rest() { e.out = append(e.out, e.Bytes(uint32(e.Len()))...) }
+
+func (e *editor) put(n uint32) { e.out = binary.AppendUvarint(e.out, uint64(n)) }
+
+// number copies a number and returns it.
+func (e *editor) number() uint32 {
+	n := e.U32()
+	e.put(n)
+	return n
+}
+
+// function copies the index of a function.
+func (e *editor) function() { e.put(e.w.moved(e.U32())) }
+
+// appendEntry copies a section that is a list and adds an entry.
+func (e *editor) appendEntry(entry []byte) {
+	e.put(e.U32() + 1)
+	e.rest()
+	e.out = append(e.out, entry...)
+}
+
+// tables copies the tables, with a bound, and notes how large they are.
+func (e *editor) tables() {
+	e.w.Shape.Tables = e.number()
+	for n := e.w.Shape.Tables; n > 0 && e.Err() == nil; n-- {
+		const withInit = 0x40 // and a zero: the entries have a first value
+		var first byte
+		e.copied(func() {
+			if first = e.Byte(); first == withInit {
+				e.Byte()
+				e.valType()
+			} else {
+				e.restOfType(first)
+			}
+		})
+		e.tableLimits()
+		if first == withInit {
+			e.expression()
+		}
+	}
+}
+
+func (e *editor) tableLimits() {
+	const hasMax = 1
+	flags := e.Byte()
+	least, most := e.U64(), uint64(MostTable)
+	if flags&hasMax != 0 {
+		most = min(most, e.U64())
+	}
+	e.w.Shape.Table = max(e.w.Shape.Table, least)
+	e.out = append(e.out, flags|hasMax)
+	e.out = binary.AppendUvarint(e.out, least)
+	e.out = binary.AppendUvarint(e.out, most)
+}
+
+func (e *editor) globalList() {
+	e.put(e.U32() + 1)
+	for range e.w.Shape.Globals {
+		if e.Err() != nil {
+			return
+		}
+		e.copied(e.valType)
+		e.copied(func() { e.Byte() }) // whether it is mutable
+		e.expression()
+	}
+	e.out = append(e.out, byte(wasmbin.I64), 1, opI64Const, 0, opEnd)
+}
+
+func (e *editor) exports() {
+	n := e.U32()
+	e.put(n + 1)
+	for ; n > 0 && e.Err() == nil; n-- {
+		e.copied(func() { e.Name() })
+		kind := wasmbin.Kind(e.Byte())
+		e.out = append(e.out, byte(kind))
+		switch n := e.U32(); {
+		case kind == wasmbin.KindFunc:
+			e.put(e.w.moved(n))
+		case kind == wasmbin.KindGlobal && n >= e.globals:
+			e.Failf("global %d does not exist", n)
+		default:
+			e.put(n)
+		}
+	}
+	e.out = appendName(e.out, Fuel)
+	e.out = append(e.out, byte(wasmbin.KindGlobal))
+	e.put(e.w.fuel())
+}
+
+// elements copies the element segments: of eight forms, by three bits.
+func (e *editor) elements() {
+	const (
+		passive  = 1 << 0 // or declarative, with the next bit
+		explicit = 1 << 1 // the table of an active one; else declarative
+		exprs    = 1 << 2 // and not indices
+	)
+	for n := e.number(); n > 0 && e.Err() == nil; n-- {
+		flags := e.number()
+		if flags > passive|explicit|exprs {
+			e.Failf("an element segment of form %d", flags)
+			return
+		}
+		if flags&passive == 0 {
+			if flags&explicit != 0 {
+				e.number() // the table
+			}
+			e.expression()
+		}
+		switch {
+		case flags&(passive|explicit) == 0: // the type goes without saying
+		case flags&exprs != 0:
+			e.copied(e.valType)
+		default:
+			e.copied(func() { e.Byte() }) // that the elements are functions
+		}
+		for m := e.number(); m > 0 && e.Err() == nil; m-- {
+			if flags&exprs != 0 {
+				e.expression()
+			} else {
+				e.function()
+			}
+		}
+	}
+}
+
+// custom copies a custom section, or reports that it must be dropped.
+func (e *editor) custom() bool {
+	var name string
+	e.copied(func() { name = e.Name() })
+	switch {
+	case strings.HasPrefix(name, ".debug_"), strings.HasPrefix(name, "reloc."), name == "linking", name == "sourceMappingURL":
+		return false
+	case name == "name":
+		e.names()
+	default:
+		e.rest()
+	}
+	return true
+}
+
+// names copies the name section. Nobody else checks it, so one that is wrong is
+// cut off where it begins to be.
+func (e *editor) names() {
+	const functions, locals, labels = 1, 2, 3
+	for e.Len() > 0 {
+		id, content := e.Byte(), e.Bytes(e.U32())
+		if e.Err() != nil {
+			break
+		}
+		part := e.w.editor(wasmbin.NewReader(content, e.Offset()-len(content)))
+		switch id {
+		case functions, locals, labels:
+			for n := part.number(); n > 0 && part.Err() == nil; n-- {
+				part.function()
+				if id == functions {
+					part.copied(func() { part.Name() })
+					continue
+				}
+				for m := part.number(); m > 0 && part.Err() == nil; m-- {
+					part.number()
+					part.copied(func() { part.Name() })
+				}
+			}
+		default:
+			part.rest()
+		}
+		if part.Err() != nil {
+			break
+		}
+		e.out = append(e.out, id)
+		e.put(uint32(len(part.out)))
+		e.out = append(e.out, part.out...)
+	}
+	e.Reader = wasmbin.NewReader(nil, 0)
+}
