@@ -225,3 +225,46 @@ func TestKillOnLostWorker(t *testing.T) {
 		t.Errorf("the worker: %v", err)
 	}
 }
+
+// A call executes the same number of instructions on every rank and run, and a
+// budget ends it at the same place.
+func TestInstructionsOnRanks(t *testing.T) {
+	t.Parallel()
+	m := compileWAT(t, "work", `(module
+	  (import "wasmpool" "input_len" (func (result i32)))
+	  (memory (export "memory") 1)
+	  (func (export "work") (result i32) (local i32)
+	    (local.set 0 (i32.const 1000000))
+	    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+	    (i32.const 0)))`)
+	var counts, stops []uint64
+	for _, ranks := range []int{2, 5} {
+		c := newCluster(t, ranks)
+		if err := c.ex.Load(m); err != nil {
+			t.Fatal(err)
+		}
+		var passed, stopped []*Future
+		for range 20 {
+			passed = append(passed, c.ex.Submit(t.Context(), "work.work", nil, WithLimits(Limits{Instructions: Unlimited})))
+			stopped = append(stopped, c.ex.Submit(t.Context(), "work.work", nil, WithLimits(Limits{Instructions: 1_234_567})))
+		}
+		for i, f := range passed {
+			if _, err := f.Result(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			info, _ := f.Info()
+			counts = append(counts, info.Usage.Instructions)
+			_, err := stopped[i].Result(t.Context())
+			var e *TaskError
+			if !errors.As(err, &e) || !errors.Is(err, ErrBudget) {
+				t.Fatalf("got %v, want the budget's error", err)
+			}
+			stops = append(stops, e.Usage.Instructions)
+		}
+	}
+	for i := range counts {
+		if counts[i] != counts[0] || counts[i] < 1_000_000 || stops[i] != stops[0] || stops[i] <= 1_234_567 {
+			t.Errorf("call %d: %d instructions, stopped after %d; the first: %d, %d", i, counts[i], stops[i], counts[0], stops[0])
+		}
+	}
+}

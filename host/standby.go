@@ -27,7 +27,7 @@ type standby struct {
 	running  atomic.Int32  // slots that run calls
 	beats    atomic.Uint64 // grows when calls end
 	guarding atomic.Bool   // it holds watching
-	relieved atomic.Bool   // a slot wants watching back
+	wanted   atomic.Int32  // slots that want watching back
 }
 
 func (b *standby) init(s *server) {
@@ -112,7 +112,6 @@ func (b *standby) guard() {
 	}
 	defer s.desk.wakeOne() // it watches from now on: it may have found watching taken
 	defer s.watching.Unlock()
-	b.relieved.Store(false)
 	b.guarding.Store(true)
 	defer b.guarding.Store(false)
 	for last := b.beats.Load(); b.beats.Load() == last && !s.done(); {
@@ -124,7 +123,7 @@ func (b *standby) guard() {
 			s.desk.close()
 			return
 		}
-		if b.relieved.Load() || s.done() {
+		if b.wanted.Load() > 0 || s.done() {
 			return
 		}
 		if quiet {
@@ -139,8 +138,9 @@ func (b *standby) relieve() bool {
 	if !b.guarding.Load() {
 		return false
 	}
-	b.relieved.Store(true)
+	b.wanted.Add(1) // a guard that begins only now sees it too
 	b.s.ep.Bell().Ring()
 	b.s.watching.Lock()
+	b.wanted.Add(-1)
 	return true
 }

@@ -119,7 +119,7 @@ func overhead(ctx context.Context, modules []*wasmtasks.Module) error {
 			task   string
 			n      uint64
 			rounds int
-		}{{"none", 0, 20_000}, {"loop", 5000, 1}, {"recursion", 27, 1}, {"sorting", 100, 1}, {"calls", 2000, 1}} {
+		}{{"none", 0, 2000}, {"loop", 5000, 1}, {"recursion", 27, 1}, {"sorting", 100, 1}, {"calls", 2000, 1}} {
 			if err := compare(ctx, benches, m, w.task, w.n, w.rounds); err != nil {
 				return fmt.Errorf("%s.%s: %w", m.Name(), w.task, err)
 			}
