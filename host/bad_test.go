@@ -1,0 +1,294 @@
+package host
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// A bad module is refused when it is loaded, or fails the call, with words that
+// say why.
+type badModule struct {
+	name string
+	wasm []byte
+	want string
+}
+
+// head starts every binary.
+const wasmHead = "\x00asm\x01\x00\x00\x00"
+
+func leb(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
+
+func cat(parts ...any) []byte {
+	var out []byte
+	for _, p := range parts {
+		switch p := p.(type) {
+		case int:
+			out = append(out, leb(p)...)
+		case string:
+			out = append(out, p...)
+		case []byte:
+			out = append(out, p...)
+		}
+	}
+	return out
+}
+
+// sec is a section.
+func sec(id int, parts ...any) []byte {
+	content := cat(parts...)
+	return cat(id, len(content), content)
+}
+
+// str is a name.
+func str(s string) []byte { return cat(len(s), s) }
+
+// One type () -> i32, one function of it, exported as f.
+var (
+	oneType   = sec(1, 1, "\x60\x00\x01\x7f")
+	oneFunc   = sec(3, 1, 0)
+	exportF   = sec(7, 1, str("f"), 0, 0)
+	oneMemory = sec(5, 1, 0, 1)
+)
+
+// body is a code section with one function: the locals and the code.
+func fnBody(locals []byte, code ...any) []byte {
+	b := cat(locals, cat(code...))
+	return sec(10, 1, len(b), b)
+}
+
+var noLocals = []byte{0}
+
+// task is a module with one task of that code.
+func task(code ...any) []byte {
+	return cat(wasmHead, oneType, oneFunc, exportF, fnBody(noLocals, code...))
+}
+
+// importing is a module with imports, each a module, a name, and a description.
+func importing(imports ...[]byte) []byte {
+	return cat(wasmHead, oneType, sec(2, len(imports), bytes.Join(imports, nil)))
+}
+
+func imported(module, name string, description ...any) []byte {
+	return cat(str(module), str(name), cat(description...))
+}
+
+func repeat(s string, n int) string { return strings.Repeat(s, n) }
+
+const return0 = "\x41\x00\x0b"
+
+func badModules() []badModule {
+	good := task(return0)
+	list := []badModule{
+		{"nothing", nil, "empty"},
+		{"text", []byte("(module)"), "not a wasm module"},
+		{"html", []byte("<!doctype html><title>404</title>"), "not a wasm module"},
+		{"elf", []byte("\x7fELF\x02\x01\x01"), "not a wasm module"},
+		{"gzip", []byte("\x1f\x8b\x08\x00"), "not a wasm module"},
+		{"half a header", []byte("\x00asm\x01"), "truncated"},
+		{"version 2", []byte("\x00asm\x02\x00\x00\x00"), "version"},
+		{"component", []byte("\x00asm\x0d\x00\x01\x00"), "component-model"},
+		{"unknown section", cat(wasmHead, sec(14, 0)), "unknown section"},
+		{"section past the end", cat(wasmHead, 1, 100, "\x00"), "truncated"},
+		{"section of 4 GiB", cat(wasmHead, "\x01\xff\xff\xff\xff\x0f"), "truncated"},
+		{"section length of six bytes", cat(wasmHead, "\x01\xff\xff\xff\xff\xff\x0f"), "does not fit"},
+		{"two type sections", cat(wasmHead, oneType, oneType), "twice"},
+		{"4e9 types", cat(wasmHead, sec(1, "\xff\xff\xff\xff\x0f")), "truncated"},
+		{"sections out of order", cat(wasmHead, oneType, exportF, oneFunc, fnBody(noLocals, return0)), "section"},
+		{"type of a struct", cat(wasmHead, sec(1, 1, "\x5f\x01\x7f\x00")), "garbage-collected"},
+		{"type with an unknown value", cat(wasmHead, sec(1, 1, "\x60\x01\x20\x00")), "unknown"},
+		{"type section with a rest", cat(wasmHead, sec(1, 0, "xyz")), "too many"},
+		{"function of no type", cat(wasmHead, oneType, sec(3, 1, 7), fnBody(noLocals, return0)), "type"},
+		{"function without code", cat(wasmHead, oneType, oneFunc), "code"},
+		{"code without function", cat(wasmHead, oneType, fnBody(noLocals, return0)), "function"},
+		{"export of no function", cat(wasmHead, oneType, sec(7, 1, str("f"), 0, 9)), "function 9"},
+		{"export twice", cat(wasmHead, oneType, oneFunc, sec(7, 2, str("f"), 0, 0, str("f"), 0, 0), fnBody(noLocals, return0)), "twice"},
+		{"export of no UTF-8", cat(wasmHead, oneType, oneFunc, sec(7, 1, 2, "\xff\xfe", 0, 0), fnBody(noLocals, return0)), "UTF-8"},
+		{"export of no global", cat(wasmHead, sec(7, 1, str("g"), 3, 0)), "global 0"},
+		{"export of the fuel's name", cat(wasmHead, sec(6, 1, "\x7e\x01\x42\x00\x0b"), sec(7, 1, str("wasmpool_fuel"), 3, 0)), "wasmpool's own"},
+
+		{"import of nobody's", importing(imported("env", "f", 0, 0)), "nobody offers a module \"env\""},
+		{"import of no function", importing(imported("wasmpool", "fly", 0, 0)), "wasmpool.fly, which does not exist"},
+		{"import of no WASI function", importing(imported("wasi_snapshot_preview1", "sock_open", 0, 0)), "does not exist"},
+		{"import of another type", importing(imported("wasmpool", "log", 0, 0)), "it is (i32, i32, i32)"},
+		{"import of the tick", importing(imported("wasmpool", "tick", 0, 0)), "not for modules"},
+		{"import of a memory", importing(imported("env", "memory", 2, 0, 1)), "imports the memory"},
+		{"import of a table", importing(imported("env", "table", 1, "\x70", 0, 1)), "imports the table"},
+		{"import of a global", importing(imported("env", "g", 3, "\x7f\x00")), "imports the global"},
+		{"import of an unknown kind", importing(imported("env", "x", 9, 0)), "unknown kind"},
+		{"three bad imports", importing(imported("env", "a", 0, 0), imported("env", "b", 0, 0), imported("env", "c", 0, 0)), "env.a: nobody"},
+		{"all three are listed", importing(imported("env", "a", 0, 0), imported("env", "b", 0, 0), imported("env", "c", 0, 0)), "env.c: nobody"},
+
+		{"memory of 64 bits", cat(wasmHead, sec(5, 1, 4, 1)), "64-bit memory"},
+		{"memory that is shared", cat(wasmHead, sec(5, 1, 3, 1, 1)), "shared between threads"},
+		{"memory of 4 GiB", cat(wasmHead, sec(5, 1, 0, 65536)), "starts with 4096 MiB"},
+		{"memory past 4 GiB", cat(wasmHead, sec(5, 1, 0, "\xff\xff\xff\xff\x0f")), "MiB of memory, the limit is"},
+		{"two memories", cat(wasmHead, sec(5, 2, 0, 1, 0, 1)), "2 memories, the limit is 1"},
+		{"table of 4e9", cat(wasmHead, sec(4, 1, "\x70", 0, "\xff\xff\xff\xff\x0f")), "table entries, the limit is"},
+		{"100 tables", cat(wasmHead, sec(4, 100, repeat("\x70\x00\x01", 100))), "100 tables, the limit is"},
+		{"many types", cat(wasmHead, sec(1, mostTypes+1, repeat("\x60\x00\x00", mostTypes+1))), "types, the limit is"},
+		{"many functions", cat(wasmHead, oneType, sec(3, mostFunctions+1, repeat("\x00", mostFunctions+1)),
+			sec(10, mostFunctions+1, repeat("\x04\x00\x41\x00\x0b", mostFunctions+1))), "functions, the limit is"},
+		{"many globals", cat(wasmHead, sec(6, mostGlobals+1, repeat("\x7f\x00\x41\x00\x0b", mostGlobals+1))), "globals, the limit is"},
+		{"many data segments", cat(wasmHead, oneMemory, sec(11, mostSegments+1, repeat("\x01\x00", mostSegments+1))), "data segments, the limit is"},
+
+		{"4e9 locals", cat(wasmHead, oneType, oneFunc, exportF, fnBody(cat(1, "\xff\xff\xff\xff\x0f\x7f"), return0)), "locals in one function, the limit is"},
+		{"locals in many pieces", cat(wasmHead, oneType, oneFunc, exportF, fnBody(cat(51, repeat("\xe8\x07\x7f", 51)), return0)), "51000 locals"},
+		{"20,000 loops in each other", task(repeat("\x03\x40", 20_000), repeat("\x0b", 20_000), return0), "blocks in each other"},
+		{"100,000 blocks in each other", task(repeat("\x02\x40", 100_000), repeat("\x0b", 100_000), return0), "blocks in each other"},
+		{"50,000 ifs in each other", task(repeat("\x41\x01\x04\x40\x05", 50_000), repeat("\x0b", 50_000), return0), "blocks in each other"},
+		{"br_table of a million", task("\x02\x40\x41\x00\x0e", 1_000_000, repeat("\x00", 1_000_001), "\x0b", return0), "targets of a br_table"},
+		{"function of 2 MiB", task(repeat("\x01", 2<<20), return0), "bytes in one function"},
+		{"unknown instruction", task("\xff\x0b"), "unknown instruction"},
+		{"exceptions of the old kind", task("\x06\x40\x0b", return0), "unknown instruction"},
+		{"code without an end", task("\x41\x00"), "truncated"},
+		{"code after the end", task(return0, "\x01\x01"), "ends after"},
+		{"wrong type on the stack", task("\x42\x00\x0b"), "type"},
+		{"empty stack", task("\x6a\x0b"), "i32.add"},
+		{"call of no function", task("\x10\x63\x0b"), "function"},
+		{"no such global", task("\x23\x05\x1a", return0), "global 5 does not exist"},
+		{"the fuel itself", task("\x42\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x24\x00", return0), "global 0 does not exist"},
+		{"call of an added type", task("\x41\x00\x11\x01\x00\x1a", return0), "type 1 does not exist"},
+		{"branch out of the function", task("\x0c\x05\x0b"), "br"},
+		{"load without a memory", task("\x41\x00\x28\x02\x00\x0b"), "memory"},
+		{"start of no function", cat(wasmHead, oneType, sec(8, 3)), "start"},
+		{"start with a result", cat(wasmHead, oneType, oneFunc, exportF, sec(8, 0), fnBody(noLocals, return0)), "start"},
+
+		{"data past the memory", cat(wasmHead, oneType, oneFunc, oneMemory, exportF, fnBody(noLocals, return0), sec(11, 1, 0, "\x41\xff\xff\xff\xff\x07\x0b", str("x"))), "data"},
+		{"start that traps", cat(wasmHead, sec(1, 2, "\x60\x00\x01\x7f\x60\x00\x00"), sec(3, 2, 0, 1), exportF, sec(8, 1),
+			sec(10, 2, 4, "\x00"+return0, 3, "\x00\x00\x0b")), "unreachable"},
+		{"start that loops", cat(wasmHead, sec(1, 2, "\x60\x00\x01\x7f\x60\x00\x00"), sec(3, 2, 0, 1), exportF, sec(8, 1),
+			sec(10, 2, 4, "\x00"+return0, 7, "\x00\x03\x40\x0c\x00\x0b\x0b")), "it ran for"},
+		{"initializer that loops", cat(wasmHead, sec(1, 2, "\x60\x00\x01\x7f\x60\x00\x00"), sec(3, 2, 0, 1), sec(7, 2, str("f"), 0, 0, str("_initialize"), 0, 1),
+			sec(10, 2, 4, "\x00"+return0, 7, "\x00\x03\x40\x0c\x00\x0b\x0b")), "it ran for"},
+		{"task that loops", task("\x03\x40\x0c\x00\x0b", return0), "it ran for"},
+		{"task that recurses", task("\x10\x00\x0b"), "stack overflow|it ran for"}, // whichever comes first
+	}
+	for n := 9; n < len(good); n += 3 {
+		list = append(list, badModule{fmt.Sprintf("cut after %d bytes", n), good[:n], ""})
+	}
+	return list
+}
+
+// TestBadModules loads and runs modules that are wrong or hostile, each of which
+// must fail with the right words, within bounds, and leave the host well.
+func TestBadModules(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{MemoryLimit: 1 << 30, Limits: Limits{Time: 100 * time.Millisecond}})
+	slot := newSlot(t, h)
+	modules := badModules()
+	if len(modules) < 60 {
+		t.Fatalf("%d bad modules, want at least 60", len(modules))
+	}
+	for _, bad := range modules {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		err := tryModule(t, h, slot, bad.wasm)
+		took := time.Since(start)
+		runtime.ReadMemStats(&after)
+		if err == nil {
+			t.Errorf("%s: it ran", bad.name)
+			continue
+		}
+		said := func(words string) bool { return strings.Contains(err.Error(), words) }
+		if !slices.ContainsFunc(strings.Split(bad.want, "|"), said) {
+			t.Errorf("%s: got %q, want %q in it", bad.name, err, bad.want)
+		}
+		const most = 256 << 20
+		if n := after.TotalAlloc - before.TotalAlloc; n > most {
+			t.Errorf("%s: it took %d MiB", bad.name, n>>20)
+		}
+		if took > 20*time.Second { // a tenth of it is the aim; the machine may be busy
+			t.Errorf("%s: it took %v", bad.name, took)
+		}
+	}
+	good := task(return0)
+	if err := tryModule(t, h, slot, good); err != nil {
+		t.Errorf("afterwards a good module fails: %v", err)
+	}
+}
+
+// TestFlippedBits changes a good module in one bit at a time: whatever that
+// makes of it, the host must stay well.
+func TestFlippedBits(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{MemoryLimit: 64 << 20, Limits: Limits{Time: 50 * time.Millisecond}})
+	slot := newSlot(t, h)
+	good := task(return0)
+	failed := 0
+	for i := range len(good) * 8 {
+		flipped := bytes.Clone(good)
+		flipped[i/8] ^= 1 << (i % 8)
+		if tryModule(t, h, slot, flipped) != nil {
+			failed++
+		}
+	}
+	if failed == 0 || failed == len(good)*8 {
+		t.Errorf("%d of %d flipped modules failed", failed, len(good)*8)
+	}
+}
+
+// tryModule loads a module as from a file and runs its task f.
+func tryModule(t *testing.T, h *Host, slot *Slot, wasm []byte) error {
+	t.Helper()
+	m, err := wasmtasks.Load("bad", wasm)
+	if err != nil {
+		return err
+	}
+	mod, err := h.Load(t.Context(), m)
+	if err != nil {
+		return err
+	}
+	f, err := mod.Task("f")
+	if err != nil {
+		return err
+	}
+	_, err = slot.Run(t.Context(), f, &Call{Number: 1, Attempt: 1})
+	return err
+}
+
+// FuzzModule gives the pipeline any bytes: they are refused with a clear error,
+// or what the rewriter makes of them compiles whenever they do.
+func FuzzModule(f *testing.F) {
+	for _, bad := range badModules() {
+		if len(bad.wasm) < 4<<10 {
+			f.Add(bad.wasm)
+		}
+	}
+	f.Add(task(return0))
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		passed, err := gate(wasm, 64<<20)
+		if err != nil {
+			return
+		}
+		out, err := passed.code.Rewrite()
+		if err != nil {
+			out = nil // then wazero must refuse it, too
+		}
+		if plain, counted := compiles(t, wasm), out != nil && compiles(t, out); plain && !counted {
+			t.Errorf("it compiles as it is, but not rewritten: %v", err)
+		}
+	})
+}
+
+// compiles reports whether wazero takes a module.
+func compiles(t *testing.T, wasm []byte) bool {
+	t.Helper()
+	c, err := newCode(t.Context(), wasm, "", &wasmbin.Module{})
+	if err != nil {
+		return false
+	}
+	if err := c.close(); err != nil {
+		t.Error(err)
+	}
+	return true
+}
