@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -75,6 +76,9 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		if res.Nanos > 0 { // it ran
 			learned.add(c.task, res.Nanos)
 		}
+		if w.awaits(res.Ticket) {
+			return fmt.Errorf("a second result for call %d", res.Gen)
+		}
 		c.measured(res.Usage)
 		if res.Long {
 			if err := f.receive(w, c, res); err != nil {
@@ -131,12 +135,17 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 	if res.Len > longestResult {
 		return fmt.Errorf("a result of %d bytes", res.Len)
 	}
+	if err := checkPayload(res.Payload); err != nil {
+		return err
+	}
+	w.await(res.Ticket)
 	data := make([]byte, res.Len)
 	preferHuge(data)
 	f.ep.RecvPayload(w.peer, res.Payload, data, func(err error) {
 		if err != nil || w.lost {
 			return // the loss of the worker is told apart, and moves the call
 		}
+		delete(w.receiving, res.Ticket)
 		f.loop.sched.release(w, c)
 		w.calls++
 		c.ran = res.Nanos
@@ -160,6 +169,9 @@ func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 		if c == nil {
 			return fmt.Errorf("it returned call %d, which it does not hold", gen)
 		}
+		if w.awaits(ticket) {
+			return fmt.Errorf("it returned call %d after its result", gen)
+		}
 		s.release(w, c)
 		if !c.ended(w) {
 			f.loop.requeue(c)
@@ -179,6 +191,9 @@ func (f *fabric) handlePull(w *worker, body []byte) error {
 	if c == nil {
 		return fmt.Errorf("it wants the argument of call %d, which it does not hold", pull.Gen)
 	}
+	if err := checkPayload(pull.Payload); err != nil {
+		return err
+	}
 	f.ep.SendPayload(w.peer, pull.Payload, c.data, ignore)
 	return nil
 }
@@ -192,7 +207,19 @@ func (f *fabric) handleNeed(w *worker, body []byte) error {
 	if int(need.Index) >= len(w.modules) || w.modules[need.Index] == nil {
 		return fmt.Errorf("it wants module %d, which was not offered", need.Index)
 	}
+	if err := checkPayload(need.Payload); err != nil {
+		return err
+	}
 	f.ep.SendPayload(w.peer, need.Payload, w.modules[need.Index].source.Bytes(), ignore)
+	return nil
+}
+
+// checkPayload refuses an id that no transport takes: its payload would never
+// come, and the call never end.
+func checkPayload(id uint32) error {
+	if id >= transport.MaxPayloads {
+		return fmt.Errorf("payload %d, the ids end at %d", id, transport.MaxPayloads-1)
+	}
 	return nil
 }
 

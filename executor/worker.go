@@ -30,6 +30,26 @@ type worker struct {
 	out     wire.Writer // the calls frame under construction
 	tasks   []bool      // by number: announced to it
 	modules []*module   // by index: offered to it
+
+	receiving map[uint32]struct{} // tickets whose long results are on their way; nil before the first
+}
+
+// await notes that a call's long result is on its way.
+func (w *worker) await(ticket uint32) {
+	if w.receiving == nil {
+		w.receiving = map[uint32]struct{}{}
+	}
+	w.receiving[ticket] = struct{}{}
+}
+
+// awaits reports whether a call's long result is on its way: the worker has
+// nothing more to say about it.
+func (w *worker) awaits(ticket uint32) bool {
+	if len(w.receiving) == 0 {
+		return false
+	}
+	_, ok := w.receiving[ticket]
+	return ok
 }
 
 // attach notes that f is in flight at w.

@@ -1,0 +1,140 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// A liar is a worker that keeps the last call it was given.
+type liar struct {
+	call wire.Call
+	got  bool
+}
+
+func (l *liar) Frame(_ int, frame []byte) {
+	kind, count, body, err := wire.Header(frame)
+	if err == nil && kind == wire.KindCalls {
+		r := wire.NewReader(count, body)
+		l.got = r.NextCall(&l.call) || l.got
+	}
+}
+
+func (l *liar) Lost(int, error) {}
+
+// TestLies checks that a worker that answers a call in a way that could never
+// end, or twice, is dropped, and that the call ends once.
+func TestLies(t *testing.T) {
+	t.Parallel()
+	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := func(payload uint32) wire.Result { return wire.Result{Long: true, Len: 1 << 20, Payload: payload} }
+	returned := func(c wire.Call) []byte {
+		var w wire.Writer
+		w.Reset(wire.KindReturned)
+		w.AddTicket(c.Ticket, uint32(c.Number))
+		return w.Frame()
+	}
+	for name, lie := range map[string]func(c wire.Call) [][]byte{
+		"a payload beyond the ids": func(c wire.Call) [][]byte {
+			return [][]byte{results(c, long(transport.MaxPayloads))}
+		},
+		"two long results": func(c wire.Call) [][]byte {
+			return [][]byte{results(c, long(1)), results(c, long(2))}
+		},
+		"two long results in one frame": func(c wire.Call) [][]byte {
+			return [][]byte{results(c, long(1), long(2))}
+		},
+		"a long result, then a short one": func(c wire.Call) [][]byte {
+			return [][]byte{results(c, long(1)), results(c, wire.Result{Data: []byte("x")})}
+		},
+		"a long result, then returned": func(c wire.Call) [][]byte {
+			return [][]byte{results(c, long(1)), returned(c)}
+		},
+		"an argument at a payload beyond the ids": func(c wire.Call) [][]byte {
+			f, err := wire.Control(wire.KindPull, wire.Pull{Ticket: c.Ticket, Gen: uint32(c.Number), Payload: transport.MaxPayloads})
+			if err != nil {
+				t.Error(err)
+			}
+			return [][]byte{f}
+		},
+		"a module at a payload beyond the ids": func(wire.Call) [][]byte {
+			f, err := wire.Control(wire.KindNeed, wire.Need{Payload: transport.MaxPayloads})
+			if err != nil {
+				t.Error(err)
+			}
+			return [][]byte{f}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			world := mem.New(2)
+			root := world.Endpoint(0)
+			var log bytes.Buffer
+			cfg := Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			ex, err := open(cfg.withDefaults(), root, root.Bell())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+			defer stop()
+			f := ex.Submit(ctx, "echo", []byte("hello"))
+			ep := world.Endpoint(1)
+			send(t, ep, hello(t))
+			l := &liar{}
+			for !l.got && ctx.Err() == nil {
+				if _, err := ep.Poll(l); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(100 * time.Microsecond)
+			}
+			for _, frame := range lie(l.call) {
+				send(t, ep, frame)
+			}
+			if out, err := f.Result(ctx); err == nil || ctx.Err() != nil {
+				t.Errorf("the call gave %q, %v; want an error, at once", out, err)
+			}
+			if err := ex.Shutdown(ctx); err != nil {
+				t.Log(err) // nobody is left
+			}
+			if !bytes.Contains(log.Bytes(), []byte("rank 1 sent a frame that makes no sense")) {
+				t.Errorf("the log does not name rank 1:\n%s", &log)
+			}
+		})
+	}
+}
+
+func results(c wire.Call, list ...wire.Result) []byte {
+	var w wire.Writer
+	w.Reset(wire.KindResults)
+	for _, r := range list {
+		r.Ticket, r.Gen = c.Ticket, uint32(c.Number)
+		w.AddResult(&r)
+	}
+	return w.Frame()
+}
+
+func hello(t *testing.T) []byte {
+	t.Helper()
+	f, err := wire.Control(wire.KindHello, wire.Hello{Host: "liar", Slots: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func send(t *testing.T, ep transport.Endpoint, frame []byte) {
+	t.Helper()
+	if err := ep.Send(0, frame); err != nil {
+		t.Fatal(err)
+	}
+}
