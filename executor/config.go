@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/wasmtasks"
@@ -16,6 +17,13 @@ type Config struct {
 	// Modules are loaded at once; the workers start to compile them while MPI
 	// starts. More can be added with [Executor.Load].
 	Modules []*wasmtasks.Module
+
+	// Ranks are the launcher's ranks that take part, the root first; inside the
+	// pool they are counted from 0 in this order. On the others Run calls nothing
+	// and returns nil when the job is over. It counts under MPI only.
+	//
+	// Defaults to all, with rank 0 as the root.
+	Ranks []int
 
 	// Slots is how many calls a worker rank runs at once.
 	//
@@ -100,12 +108,25 @@ func (c Config) validate() error {
 	if c.QueueCalls < 0 || c.QueueBytes < 0 {
 		return fmt.Errorf("executor: Config.QueueCalls (%d) and QueueBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes)
 	}
+	for i, r := range c.Ranks {
+		if r < 0 || slices.Contains(c.Ranks[:i], r) {
+			return fmt.Errorf("executor: Config.Ranks has rank %d twice, or it is negative", r)
+		}
+	}
 	for i, m := range c.Modules {
 		if m == nil {
 			return fmt.Errorf("executor: Config.Modules[%d] is nil", i)
 		}
 	}
 	return nil
+}
+
+// works reports whether the launcher's rank will be a worker.
+func (c Config) works(rank int) bool {
+	if len(c.Ranks) == 0 {
+		return rank != 0
+	}
+	return slices.Index(c.Ranks, rank) > 0
 }
 
 func (c Config) host() host.Config {

@@ -48,15 +48,24 @@ func buildTasks(ctx context.Context) (err error) {
 	return err
 }
 
+// someRanks are the ranks that take part in an inner run, nil for all; see TestSomeRanks.
+var (
+	someRanks []int
+	tellRanks func(context.Context, *executor.Executor) error
+)
+
 // runOnRanks runs the tests on the root, with the other ranks as workers.
 func runOnRanks(m *testing.M) int {
 	code := 0
-	err := executor.Run(context.Background(), executor.Config{}, func(ctx context.Context, ex *executor.Executor) error {
+	err := executor.Run(context.Background(), executor.Config{Ranks: someRanks}, func(ctx context.Context, ex *executor.Executor) error {
 		if err := buildTasks(ctx); err != nil {
 			return err
 		}
 		if os.Getenv("WASMPOOL_TEST_KILL") != "" {
 			return killWorker(ctx, ex)
+		}
+		if someRanks != nil {
+			return tellRanks(ctx, ex)
 		}
 		world = ex
 		code = m.Run()

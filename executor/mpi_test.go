@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,7 +16,12 @@ import (
 	"github.com/wasmpool/wasmpool/internal/mpitest"
 )
 
-func init() { killWorker = mapAndKill }
+func init() {
+	killWorker, tellRanks = mapAndKill, sayWhoIsThere
+	if os.Getenv("WASMPOOL_TEST_SOME") != "" {
+		someRanks = []int{2, 0}
+	}
+}
 
 // TestRanks runs this package's tests again as the root of 1, 2 and 4 ranks.
 func TestRanks(t *testing.T) {
@@ -50,6 +56,35 @@ func TestWorkerKilled(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "20000 answered, worker lost: true") {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// TestSomeRanks has two of four ranks take part, and not rank 0 as the root.
+func TestSomeRanks(t *testing.T) {
+	if world != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := mpitest.Command(ctx, t, 4, mpitest.BuildTest(t))
+	cmd.Env = append(cmd.Environ(), "WASMPOOL_TEST_RANKS=1", "WASMPOOL_TEST_SOME=1")
+	out, err := cmd.CombinedOutput()
+	const want = "the root was started as rank 2 and has 1 worker: 144"
+	if err != nil || strings.Count(string(out), want) != 1 {
+		t.Errorf("got %v and %q, want %q once", err, out, want)
+	}
+}
+
+func sayWhoIsThere(ctx context.Context, ex *executor.Executor) error {
+	if err := ex.Load(tasks); err != nil {
+		return err
+	}
+	out, err := ex.Call(ctx, "echo", []byte("144"))
+	if err != nil {
+		return err
+	}
+	rank, _ := executor.LaunchRank()
+	fmt.Printf("the root was started as rank %d and has %d worker: %s\n", rank, ex.NumWorkers(), out)
+	return nil
 }
 
 // mapAndKill kills one of the workers while it maps, and checks every result.

@@ -15,8 +15,8 @@ import (
 //
 //   - alone: the calls run on Config.RootSlots slots of this process;
 //   - under an MPI launcher, in a program built with -tags mpi: rank 0 is the
-//     root; on every other rank Run does not call root but serves calls until
-//     the root has finished.
+//     root, or the first of Config.Ranks; on every other rank Run does not call
+//     root but serves calls until the root has finished.
 //
 // Run returns on all ranks when root has returned and the pool is shut down:
 // nil on the workers, root's error on the root. On the workers ctx only bounds
@@ -43,10 +43,14 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return err
 	}
 	stopWarming := warm(ctx, h, cfg, launched)
-	world, err := openWorld(ctx, launched, bell)
+	world, err := openWorld(ctx, cfg, launched, bell)
 	if err != nil {
 		stopWarming()
 		return errors.Join(err, h.Close())
+	}
+	if world.Size() == 0 { // not one of Config.Ranks
+		stopWarming()
+		return errors.Join(world.Close(), h.Close())
 	}
 	if world.Rank() > 0 {
 		return errors.Join(serve(ctx, cfg, h, world), world.Close(), h.Close())
@@ -64,7 +68,7 @@ func warm(ctx context.Context, h *host.Host, cfg Config, l launcher) func() {
 	go func() {
 		defer close(done)
 		for _, m := range cfg.Modules {
-			if l.rank == 0 || ctx.Err() != nil {
+			if !cfg.works(l.rank) || ctx.Err() != nil {
 				return
 			}
 			h.Load(ctx, m) //nolint:errcheck // an error comes again with the first call
@@ -77,12 +81,12 @@ func warm(ctx context.Context, h *host.Host, cfg Config, l launcher) func() {
 }
 
 // openWorld starts MPI and checks that it agrees with the launcher.
-func openWorld(ctx context.Context, l launcher, bell *transport.Bell) (mpi.World, error) {
-	world, err := mpi.Open(ctx, bell)
+func openWorld(ctx context.Context, cfg Config, l launcher, bell *transport.Bell) (mpi.World, error) {
+	world, err := mpi.Open(ctx, bell, cfg.Ranks)
 	if err != nil {
 		return nil, fmt.Errorf("executor: starting MPI: %w", err)
 	}
-	if world.Size() == 1 && l.size > 1 {
+	if world.Size() == 1 && l.size > 1 && len(cfg.Ranks) == 0 {
 		return nil, errors.Join(fmt.Errorf("%w: %s started %d processes, but in each %s sees only itself: use the launcher that belongs to the MPI library this program is linked with",
 			ErrLaunch, l.name, l.size, mpi.Version()), world.Close())
 	}

@@ -77,22 +77,35 @@ const char *wp_start(int *code, int *provided) {
 	return "MPI_Init_thread";
 }
 
-const char *wp_world(int *code, int *local, int *root_is_local) {
-	MPI_Comm node;
-	int rank, lowest;
+const char *wp_world(int *code, const int *ranks, int n, wp_place *place) {
+	MPI_Comm base = MPI_COMM_WORLD, node;
+	MPI_Group all, members;
+	int lowest;
 	if ((*code = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN)))
 		return "MPI_Comm_set_errhandler";
-	if ((*code = MPI_Comm_dup(MPI_COMM_WORLD, &frames)) || (*code = MPI_Comm_dup(MPI_COMM_WORLD, &payloads)))
+	if (n > 0) {
+		if ((*code = MPI_Comm_group(MPI_COMM_WORLD, &all)) || (*code = MPI_Group_incl(all, n, ranks, &members)))
+			return "MPI_Group_incl";
+		if ((*code = MPI_Comm_create(MPI_COMM_WORLD, members, &base)))
+			return "MPI_Comm_create";
+		if ((*code = MPI_Group_free(&members)) || (*code = MPI_Group_free(&all)))
+			return "MPI_Group_free";
+	}
+	if (base == MPI_COMM_NULL)
+		return "";
+	if ((*code = MPI_Comm_rank(base, &place->rank)) || (*code = MPI_Comm_size(base, &place->size)))
+		return "MPI_Comm_size";
+	if ((*code = MPI_Comm_dup(base, &frames)) || (*code = MPI_Comm_dup(base, &payloads)))
 		return "MPI_Comm_dup";
 	if ((*code = MPI_Comm_set_errhandler(frames, MPI_ERRORS_RETURN)) || (*code = MPI_Comm_set_errhandler(payloads, MPI_ERRORS_RETURN)))
 		return "MPI_Comm_set_errhandler";
-	if ((*code = MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node)))
+	if ((*code = MPI_Comm_split_type(base, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node)))
 		return "MPI_Comm_split_type";
-	if ((*code = MPI_Comm_size(node, local)) || (*code = MPI_Comm_rank(MPI_COMM_WORLD, &rank)))
+	if ((*code = MPI_Comm_size(node, &place->local)))
 		return "MPI_Comm_size";
-	if ((*code = MPI_Allreduce(&rank, &lowest, 1, MPI_INT, MPI_MIN, node)))
+	if ((*code = MPI_Allreduce(&place->rank, &lowest, 1, MPI_INT, MPI_MIN, node)))
 		return "MPI_Allreduce";
-	*root_is_local = lowest == 0;
+	place->root_is_local = lowest == 0;
 	*code = MPI_Comm_free(&node);
 	return "MPI_Comm_free";
 }

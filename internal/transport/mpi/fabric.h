@@ -27,8 +27,15 @@ typedef struct {
 	int32_t finished[WP_DONE]; // handles given to wp_chunk
 } wp_result;
 
+// The place of a process among the ranks. A size of 0 is none.
+typedef struct {
+	int rank, size;
+	int local; // ranks of this node
+	int root_is_local;
+} wp_place;
+
 const char *wp_start(int *code, int *provided);
-const char *wp_world(int *code, int *local, int *root_is_local);
+const char *wp_world(int *code, const int *ranks, int n, wp_place *place);
 const char *wp_share(int *code, void *data, int n);
 wp_result *wp_new(void);
 void wp_send(wp_result *r, int to, uint32_t type, uint32_t count, const void *data, int n);

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,26 +61,31 @@ func Version() string {
 
 var opened sync.Once
 
-// Open starts MPI and connects the ranks. All ranks must call it, once in a
-// process's life. It blocks until all have, at most a minute or until ctx ends;
-// after such an error the process can only leave.
-func Open(ctx context.Context, bell *transport.Bell) (World, error) {
+// Open starts MPI and connects the ranks. All ranks of the launcher must call it,
+// with the same members, once in a process's life. It blocks until all have, at
+// most a minute or until ctx ends; after such an error the process can only leave.
+//
+// members are the launcher's ranks that form the world, in the order of their
+// ranks in it: the first is its root. None stands for all. A rank that is no
+// member gets a world of size 0, which it can only close; that blocks until the
+// members are done.
+func Open(ctx context.Context, bell *transport.Bell, members []int) (World, error) {
 	err := errors.New("mpi: opened twice; MPI starts once in a process")
 	var e *endpoint
-	opened.Do(func() { e, err = openOnce(ctx, bell) })
+	opened.Do(func() { e, err = openOnce(ctx, bell, members) })
 	if err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
-func openOnce(ctx context.Context, bell *transport.Bell) (*endpoint, error) {
+func openOnce(ctx context.Context, bell *transport.Bell, members []int) (*endpoint, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
 		fmt.Errorf("not all ranks were there after %v: did one die at the start, or does the launcher belong to another MPI?", startTimeout))
 	defer cancel()
 	e := &endpoint{bell: bell}
 	started := make(chan error, 1)
-	go func() { started <- e.start() }() // it cannot be interrupted
+	go func() { started <- e.start(members) }() // it cannot be interrupted
 	select {
 	case err := <-started:
 		if err != nil {
@@ -93,12 +99,12 @@ func openOnce(ctx context.Context, bell *transport.Bell) (*endpoint, error) {
 
 // start initializes MPI, makes the communicators and tells all ranks how to
 // reach the root. Here, and only here, there are collectives.
-func (e *endpoint) start() error {
+func (e *endpoint) start(members []int) error {
 	prefer()
 	mpi.LogErrors = false // empi would write to the global log
 	// empi's Init asks for no thread level and its InitThreadSafe demands
 	// MULTIPLE; this transport needs SERIALIZED, so it starts MPI itself.
-	var code, provided, local, rootIsLocal C.int
+	var code, provided C.int
 	if err := check(C.wp_start(&code, &provided), code); err != nil {
 		return err
 	}
@@ -109,24 +115,44 @@ func (e *endpoint) start() error {
 	if err != nil {
 		return fmt.Errorf("mpi: %w", err)
 	}
-	e.rank, e.size = comm.Rank(), comm.Size()
-	call := C.wp_world(&code, &local, &rootIsLocal)
-	if err := check(call, code); err != nil {
+	all := comm.Size()
+	if err := e.place(members, all); err != nil {
 		return err
 	}
-	e.localWorkers = int(local - rootIsLocal)
 	e.lost, e.pieces = make([]bool, e.size), make([][]byte, e.size)
 	if e.rank == 0 {
 		e.sent, e.dozing, e.roused = make([]uint32, e.size), make([]bool, e.size), make([]atomic.Bool, e.size)
 	}
 	e.result = C.wp_new()
-	if e.size == 1 {
+	if all > 1 {
+		if err := comm.Barrier(); err != nil {
+			return fmt.Errorf("mpi: %w", err)
+		}
+	}
+	if e.size <= 1 {
 		return nil
 	}
-	if err := comm.Barrier(); err != nil {
-		return fmt.Errorf("mpi: %w", err)
+	return e.shareAddress(e.local == e.size)
+}
+
+// place finds out where this process stands among the members.
+func (e *endpoint) place(members []int, all int) error {
+	ranks := make([]C.int, len(members)+1) // so that there is an address
+	for i, m := range members {
+		if m < 0 || m >= all || slices.Contains(members[:i], m) {
+			return fmt.Errorf("mpi: rank %d cannot be a member: it is named twice or is not among the %d that were started", m, all)
+		}
+		ranks[i] = C.int(m)
 	}
-	return e.shareAddress(int(local) == e.size)
+	var code C.int
+	var at C.wp_place
+	call := C.wp_world(&code, &ranks[0], C.int(len(members)), &at)
+	if err := check(call, code); err != nil {
+		return err
+	}
+	e.rank, e.size, e.local = int(at.rank), int(at.size), int(at.local)
+	e.localWorkers = int(at.local - at.root_is_local)
+	return nil
 }
 
 // prefer sets what suits this transport in Open MPI, unless the environment
@@ -173,7 +199,7 @@ func (e *endpoint) shareAddress(oneNode bool) error {
 // connect sets up the lifelines.
 func (e *endpoint) connect(ctx context.Context) (err error) {
 	switch {
-	case e.size == 1:
+	case e.size <= 1:
 	case e.rank == 0:
 		err = e.lifeline.accept(ctx)
 	default:
@@ -196,6 +222,7 @@ func check(call *C.char, code C.int) error {
 type endpoint struct {
 	bell         *transport.Bell
 	rank, size   int
+	local        int // ranks of this node
 	localWorkers int
 	card         string        // how to reach the root's lifeline
 	lifeline     *lifeline     // nil in a world of one
@@ -315,7 +342,7 @@ func (e *endpoint) Poll(h transport.Handler) (int, error) {
 	if e.closed {
 		return 0, transport.ErrClosed
 	}
-	if e.size == 1 {
+	if e.size <= 1 {
 		return 0, nil
 	}
 	r := e.result

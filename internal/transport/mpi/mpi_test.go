@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 func play(role string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	world, err := mpi.Open(ctx, transport.NewBell())
+	world, err := mpi.Open(ctx, transport.NewBell(), nil)
 	if err != nil {
 		return err
 	}
