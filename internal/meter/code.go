@@ -57,9 +57,11 @@ func (b *body) measure(r decoder, s *Shape) {
 	b.costs, b.leaf = []uint64{0}, true
 	open := []int{0} // the costs of the blocks around, innermost last
 	for len(open) > 0 && r.Err() == nil {
-		in := r.read()
 		cost := open[len(open)-1]
-		b.costs[cost]++
+		n, size := simple(r.Rest())
+		r.Bytes(uint32(size))
+		in := r.read()
+		b.costs[cost] += n + 1
 		s.Depth = max(s.Depth, len(open)-1)
 		s.BranchTable = max(s.BranchTable, in.targets)
 		switch {
@@ -95,12 +97,13 @@ func (r decoder) locals() (total uint64) {
 // code copies the function bodies and adds the counting.
 func (e *editor) code() {
 	n := e.number()
+	inner := &editor{w: e.w}
 	for i := range n {
 		if e.Err() != nil {
 			return
 		}
 		e.U32()
-		inner := &editor{decoder: e.decoder, w: e.w, out: make([]byte, 0, 256)}
+		inner.decoder, inner.out = e.decoder, inner.out[:0]
 		inner.body(&e.w.bodies[i])
 		e.put(uint32(len(inner.out)))
 		e.out = append(e.out, inner.out...)
@@ -114,6 +117,8 @@ func (e *editor) body(b *body) {
 	}
 	loops := 0
 	for depth := 1; depth > 0 && e.Err() == nil; {
+		_, size := simple(e.Rest())
+		e.out = append(e.out, e.Bytes(uint32(size))...)
 		in := e.instruction()
 		switch {
 		case in.op == opLoop:

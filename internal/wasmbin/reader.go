@@ -63,6 +63,14 @@ func (r *Reader) Bytes(n uint32) []byte {
 	return b
 }
 
+// Rest returns what is left, without reading it.
+func (r *Reader) Rest() []byte {
+	if r.err != nil {
+		return nil
+	}
+	return r.data[r.pos:]
+}
+
 // U32 reads an unsigned LEB128 number of 32 bits.
 func (r *Reader) U32() uint32 { return uint32(r.unsigned(32)) }
 
