@@ -326,7 +326,10 @@ func TestAsCompleted(t *testing.T) {
 			t.Errorf("%v came %d times", f, n)
 		}
 	}
-	for range executor.AsCompleted(t.Context(), futures) {
+	for f, err := range executor.AsCompleted(t.Context(), futures) {
+		if f == nil || err != nil {
+			t.Errorf("got %v, %v", f, err)
+		}
 		break // leaving early is fine
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -589,7 +592,10 @@ func TestMapOptions(t *testing.T) {
 		}
 	}
 	n := int64(0)
-	for range ex.Map(t.Context(), "echo", counted, executor.Buffer(10)) {
+	for _, err := range ex.Map(t.Context(), "echo", counted, executor.Buffer(10)) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		n++
 		if ahead := pulled.Load() - n; ahead > 12 {
 			t.Fatalf("%d were read ahead of a buffer of 10", ahead)

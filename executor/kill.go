@@ -60,7 +60,7 @@ func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, rea
 	}
 }
 
-func killedError(f *Future, reason string) error {
+func killedError(f *Future, reason string) *TaskError {
 	e := &TaskError{Kind: host.KindKilled, Message: reason, Attempt: int(f.attempt)}
 	if f.task != nil {
 		e.Task = f.task.name
@@ -127,7 +127,7 @@ func (f *Future) ended(w *worker) bool {
 	if f.lost != doomed {
 		return false
 	}
-	e := killedError(f, fmt.Sprintf("it was killed on rank %d, which did not answer for it", w.rank)).(*TaskError)
+	e := killedError(f, fmt.Sprintf("it was killed on rank %d, which did not answer for it", w.rank))
 	e.Rank, e.Host = w.rank, w.host
 	f.finish(nil, e)
 	return true

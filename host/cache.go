@@ -110,16 +110,21 @@ func writeSum(file string) error {
 	if err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(file), "*"+sumSuffix+tempSuffix)
+	return replace(file+sumSuffix, []byte(sum))
+}
+
+// replace writes a file so that others see the old one or the new one.
+func replace(file string, data []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(file), "*"+tempSuffix)
 	if err != nil {
 		return err
 	}
-	_, err = temp.WriteString(sum)
+	_, err = temp.Write(data)
 	if closed := temp.Close(); err == nil {
 		err = closed
 	}
 	if err == nil {
-		err = os.Rename(temp.Name(), file+sumSuffix)
+		err = os.Rename(temp.Name(), file)
 	}
 	if err != nil {
 		os.Remove(temp.Name()) //nolint:errcheck // the first error tells more
@@ -135,10 +140,19 @@ func checksum(file string) (string, error) {
 		return "", err
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	sum := crc32.New(castagnoli)
 	n, err := io.Copy(sum, f)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d %08x\n", n, sum.Sum32()), nil
+	return fmt.Sprintf(sumFormat, n, sum.Sum32()), nil
 }
+
+// sumOf is checksum for what will be in a file.
+func sumOf(data []byte) string {
+	return fmt.Sprintf(sumFormat, len(data), crc32.Checksum(data, castagnoli))
+}
+
+const sumFormat = "%d %08x\n"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)

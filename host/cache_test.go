@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -94,7 +95,7 @@ func cached(t *testing.T, dir string) string {
 	e := entry{dir: dir}
 	var files []string
 	for _, file := range e.files() {
-		if !strings.HasSuffix(file, ".lock") {
+		if !strings.HasSuffix(file, ".lock") && !strings.HasSuffix(file, ".wasm") {
 			files = append(files, file)
 		}
 	}
@@ -102,6 +103,31 @@ func cached(t *testing.T, dir string) string {
 		t.Fatalf("the cache holds %q, want one file", files)
 	}
 	return files[0]
+}
+
+// A rewritten module that is not as it was written is written again.
+func TestCorruptRewritten(t *testing.T) {
+	t.Parallel()
+	m := compileWAT(t, "door", doorWAT)
+	dir := t.TempDir()
+	loadAndRun(t, dir, m)
+	kept, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("the cache holds the rewritten modules %q, %v; want one", kept, err)
+	}
+	good, err := os.ReadFile(kept[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := bytes.Clone(good)
+	bad[len(bad)-1] ^= 1
+	if err := os.WriteFile(kept[0], bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	loadAndRun(t, dir, m)
+	if got, err := os.ReadFile(kept[0]); err != nil || !bytes.Equal(got, good) {
+		t.Errorf("it was not written again: %v", err)
+	}
 }
 
 func TestCorruptEntry(t *testing.T) {

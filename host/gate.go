@@ -17,16 +17,11 @@ import (
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
-// A gated is a module that has passed the gate.
-type gated struct {
-	facts *wasmbin.Module
-	code  *meter.Code
-}
-
 // gate is the first step of the pipeline: it parses a module and refuses what
 // cannot run here, before the compiler sees it. The error lists all that is
-// wrong. limit is the memory an instance may have.
-func gate(wasm []byte, limit uint64) (*gated, error) {
+// wrong, but for the code, which rewrite reads. limit is the memory an instance
+// may have.
+func gate(wasm []byte, limit uint64) (*wasmbin.Module, error) {
 	if len(wasm) > mostModule {
 		return nil, errorf(KindBadModule, "it has %d bytes, the limit is %d", len(wasm), mostModule)
 	}
@@ -48,16 +43,22 @@ func gate(wasm []byte, limit uint64) (*gated, error) {
 	for _, l := range m.Memories {
 		problems = add(problems, checkMemory(l, limit))
 	}
-	code, err := meter.Read(wasm, m)
-	if err != nil {
-		problems = append(problems, err.Error())
-	} else {
-		problems = append(problems, checkBounds(m, wasm, &code.Shape)...)
-	}
 	if len(problems) > 0 {
 		return nil, errorf(KindBadModule, "%s", list(problems))
 	}
-	return &gated{m, code}, nil
+	return m, nil
+}
+
+// gateCode reads the module's code and refuses what is too large for the compiler.
+func gateCode(wasm []byte, m *wasmbin.Module) (*meter.Code, error) {
+	code, err := meter.Read(wasm, m)
+	if err != nil {
+		return nil, errorf(KindBadModule, "%w", err)
+	}
+	if problems := checkBounds(m, wasm, &code.Shape); len(problems) > 0 {
+		return nil, errorf(KindBadModule, "%s", list(problems))
+	}
+	return code, nil
 }
 
 func add(problems []string, p string) []string {

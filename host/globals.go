@@ -96,7 +96,8 @@ func skipConstant(r *wasmbin.Reader) bool {
 		case 0x0b: // end
 			return r.Err() == nil
 		case 0x41, 0x42: // i32.const, i64.const
-			for r.Byte() >= 0x80 {
+			for more := true; more; {
+				more = r.Byte() >= 0x80
 			}
 		case 0x43: // f32.const
 			r.Bytes(4)

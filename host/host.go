@@ -208,11 +208,11 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 			err = errorf(KindBadModule, "the compiler failed: %v", r)
 		}
 	}()
-	passed, err := gate(m.Bytes(), h.cfg.MemoryLimit)
+	facts, err := gate(m.Bytes(), h.cfg.MemoryLimit)
 	if err != nil {
 		return nil, err
 	}
-	wasm, err := h.rewrite(m.Bytes(), passed)
+	wasm, err := h.rewrite(m.Digest().String(), m.Bytes(), facts)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 	if h.cfg.Isolation == IsolationReset {
 		wasm, globals, resets = exportAll(wasm)
 	}
-	c, err := h.compile(m.Digest().String(), wasm, passed.facts)
+	c, err := h.compile(m.Digest().String(), wasm, facts)
 	if err == nil {
 		c.globals, c.fixed = globals, !resets
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Unlimited, as a number of bytes or instructions, lifts a limit.
+// Unlimited lifts a limit that is a number of bytes or instructions.
 const Unlimited = math.MaxUint64
 
 // Limits bound what one call may use. In the limits of a call, a zero field

@@ -1,15 +1,62 @@
 package host
 
-// rewrite is the second step of the pipeline: it returns the bytes to compile,
-// with the ticks that let a computing guest reach Go now and then. The cache needs
-// no version for it: entries are named after the bytes they were compiled from.
-func (h *Host) rewrite(wasm []byte, g *gated) ([]byte, error) {
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+)
+
+// rewrite is the second step of the pipeline: it reads the code, and returns the
+// bytes to compile, with the ticks that let a computing guest reach Go now and
+// then. They are kept in the cache folder, since reading the code of a Go guest
+// takes as long as loading its native code.
+func (h *Host) rewrite(key string, wasm []byte, m *wasmbin.Module) ([]byte, error) {
 	if h.cfg.NoMeter {
-		return wasm, nil
+		_, err := gateCode(wasm, m)
+		return wasm, err
 	}
-	out, err := g.code.Rewrite()
+	file := ""
+	if h.cfg.CacheDir != "" {
+		file = filepath.Join(h.cfg.CacheDir, key+".v"+meter.Version+".wasm")
+		if kept, ok := readSummed(file); ok {
+			return kept, nil
+		}
+	}
+	code, err := gateCode(wasm, m)
+	if err != nil {
+		return nil, err
+	}
+	out, err := code.Rewrite()
 	if err != nil {
 		return nil, errorf(KindBadModule, "%w", err)
 	}
+	if file != "" {
+		if err := writeSummed(file, out); err != nil {
+			h.cfg.Logger.Info("host: a rewritten module is not kept", "file", file, "error", err)
+		}
+	}
 	return out, nil
+}
+
+// readSummed reads a file that is as its checksum says.
+func readSummed(file string) ([]byte, bool) {
+	want, err := os.ReadFile(file + sumSuffix)
+	if err != nil {
+		return nil, false
+	}
+	data, err := os.ReadFile(file)
+	return data, err == nil && sumOf(data) == string(want)
+}
+
+// writeSummed writes a file, and its checksum.
+func writeSummed(file string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	if err := replace(file, data); err != nil {
+		return err
+	}
+	return replace(file+sumSuffix, []byte(sumOf(data)))
 }

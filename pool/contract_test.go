@@ -99,7 +99,10 @@ func TestIMap(t *testing.T) {
 		t.Errorf("sums %v", sums)
 	}
 	sum := 0
-	for range p.IStarMapUnordered(t.Context(), "sum", pairs).All(t.Context()) {
+	for _, err := range p.IStarMapUnordered(t.Context(), "sum", pairs).All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		sum++
 	}
 	if sum != 3 {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -20,6 +21,7 @@ type poolFlags struct {
 	workers int
 	slots   int
 	memory  byteSize
+	timeout time.Duration
 	verbose bool
 }
 
@@ -28,6 +30,7 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.workers, "workers", 0, "run `N` calls at once in this process (default: the CPUs; under MPI none, as the other ranks work)")
 	flags.IntVar(&f.slots, "slots", 0, "under MPI, run `N` calls at once on each worker rank (default: the CPUs it may use)")
 	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `size` such as 512MiB (default: 4GiB)")
+	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show more: debug logs, and where the task of run failed")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "root-slots" {
@@ -45,6 +48,9 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 			return fmt.Errorf("--%s is %d, must be at least 1", name, n)
 		}
 	}
+	if f.timeout < 0 || f.timeout == 0 && flags.Changed("timeout") {
+		return fmt.Errorf("--timeout is %v, must be more than 0", f.timeout)
+	}
 	return nil
 }
 
@@ -57,6 +63,7 @@ func (f *poolFlags) config(a *app) executor.Config {
 		RootSlots:   f.workers,
 		Slots:       f.slots,
 		MemoryLimit: uint64(f.memory),
+		Limits:      executor.Limits{Time: f.timeout},
 		Logger:      slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})),
 	}
 }

@@ -23,25 +23,25 @@ type call struct {
 func (b *body) short() bool { return b.leaf && b.costs[0] <= shortLeaf }
 
 // measure fills bodies.
-func (w *Code) measure() error {
-	section, ok := w.module.Section(w.wasm, wasmbin.SectionCode)
+func (c *Code) measure() error {
+	section, ok := c.module.Section(c.wasm, wasmbin.SectionCode)
 	if !ok {
 		return nil
 	}
-	r := w.decoder(section)
+	r := c.decoder(section)
 	n := r.Count(2)
-	w.bodies = make([]body, n)
+	c.bodies = make([]body, n)
 	for i := 0; i < n && r.Err() == nil; i++ {
-		w.bodies[i].measure(r, &w.Shape)
+		c.bodies[i].measure(r, &c.Shape)
 	}
 	if r.Err() != nil {
 		return r.Err()
 	}
-	for i := range w.bodies {
-		b := &w.bodies[i]
-		for _, c := range b.calls {
-			if at := int64(c.callee) - int64(w.importedFuncs); at >= 0 && at < int64(n) && w.bodies[at].short() {
-				b.costs[c.cost] += w.bodies[at].costs[0]
+	for i := range c.bodies {
+		b := &c.bodies[i]
+		for _, to := range b.calls {
+			if at := int64(to.callee) - int64(c.importedFuncs); at >= 0 && at < int64(n) && c.bodies[at].short() {
+				b.costs[to.cost] += c.bodies[at].costs[0]
 			}
 		}
 	}
@@ -135,7 +135,10 @@ func (e *editor) body(b *body) {
 
 // expression copies a constant expression.
 func (e *editor) expression() {
-	for e.Err() == nil && e.instruction().op != opEnd {
+	for e.Err() == nil {
+		if e.instruction().op == opEnd {
+			return
+		}
 	}
 }
 
@@ -147,7 +150,7 @@ func (e *editor) instruction() instruction {
 	switch {
 	case e.Err() != nil:
 	case in.named():
-		e.out = append(e.out, byte(in.op))
+		e.out = append(e.out, in.op)
 		e.put(e.w.moved(in.index))
 	default:
 		e.out = append(e.out, e.w.wasm[from:e.Offset()]...)

@@ -32,6 +32,9 @@ const (
 	Tick = "tick"
 )
 
+// Version is that of what Rewrite writes: rewritten modules are kept under it.
+const Version = "1"
+
 // shortLeaf is the most instructions of a function that need not take fuel
 // itself.
 const shortLeaf = 64
@@ -92,25 +95,25 @@ type Shape struct {
 }
 
 // fuel returns the index of the fuel.
-func (w *Code) fuel() uint32 { return w.importedGlobals + w.Shape.Globals }
+func (c *Code) fuel() uint32 { return c.importedGlobals + c.Shape.Globals }
 
 // tick returns the index of the tick: it is the last import.
-func (w *Code) tick() uint32 { return w.importedFuncs }
+func (c *Code) tick() uint32 { return c.importedFuncs }
 
 // moved returns the new index of a function.
-func (w *Code) moved(f uint32) uint32 {
-	if f >= w.importedFuncs {
+func (c *Code) moved(f uint32) uint32 {
+	if f >= c.importedFuncs {
 		f++
 	}
 	return f
 }
 
 // survey reads what must be known before anything is written.
-func (w *Code) survey() error {
+func (c *Code) survey() error {
 	for id, n := range map[wasmbin.SectionID]*uint32{
-		wasmbin.SectionGlobal: &w.Shape.Globals, wasmbin.SectionElement: &w.Shape.Elements, wasmbin.SectionData: &w.Shape.Data,
+		wasmbin.SectionGlobal: &c.Shape.Globals, wasmbin.SectionElement: &c.Shape.Elements, wasmbin.SectionData: &c.Shape.Data,
 	} {
-		r, ok := w.module.Section(w.wasm, id)
+		r, ok := c.module.Section(c.wasm, id)
 		if !ok {
 			continue
 		}
@@ -118,13 +121,13 @@ func (w *Code) survey() error {
 			return fmt.Errorf("section %d: %w", id, r.Err())
 		}
 	}
-	if r, ok := w.module.Section(w.wasm, wasmbin.SectionTable); ok {
-		w.editor(r).tables()
+	if r, ok := c.module.Section(c.wasm, wasmbin.SectionTable); ok {
+		c.editor(r).tables()
 		if r.Err() != nil {
 			return fmt.Errorf("the tables: %w", r.Err())
 		}
 	}
-	return w.measure()
+	return c.measure()
 }
 
 // order is the order of the sections in a binary. Custom sections stay where
@@ -141,13 +144,13 @@ var added = []wasmbin.SectionID{wasmbin.SectionType, wasmbin.SectionImport, wasm
 
 // write writes the module, with the added sections in their places where it
 // has none yet.
-func (w *Code) write() ([]byte, error) {
-	out := append(make([]byte, 0, len(w.wasm)+len(w.wasm)/2), w.wasm[:8]...)
+func (c *Code) write() ([]byte, error) {
+	out := append(make([]byte, 0, len(c.wasm)+len(c.wasm)/2), c.wasm[:8]...)
 	missing := added
 	upTo := func(place int) error {
 		for len(missing) > 0 && order[missing[0]] < place {
 			var err error
-			if out, err = w.section(out, missing[0], wasmbin.NewReader([]byte{0}, 0)); err != nil {
+			if out, err = c.section(out, missing[0], wasmbin.NewReader([]byte{0}, 0)); err != nil {
 				return err
 			}
 			missing = missing[1:]
@@ -155,8 +158,8 @@ func (w *Code) write() ([]byte, error) {
 		return nil
 	}
 	last := len(order) + 1
-	end := w.behindLast()
-	for i, s := range w.module.Sections {
+	end := c.behindLast()
+	for i, s := range c.module.Sections {
 		place := order[s.ID]
 		if i >= end {
 			place = last
@@ -167,9 +170,9 @@ func (w *Code) write() ([]byte, error) {
 		if len(missing) > 0 && missing[0] == s.ID {
 			missing = missing[1:]
 		}
-		r := wasmbin.NewReader(w.wasm[s.Offset:s.Offset+s.Size], s.Offset)
+		r := wasmbin.NewReader(c.wasm[s.Offset:s.Offset+s.Size], s.Offset)
 		var err error
-		if out, err = w.section(out, s.ID, r); err != nil {
+		if out, err = c.section(out, s.ID, r); err != nil {
 			return nil, err
 		}
 	}
@@ -178,9 +181,9 @@ func (w *Code) write() ([]byte, error) {
 
 // behindLast returns where the custom sections begin that end the module. They may
 // be of a kind that must come last.
-func (w *Code) behindLast() int {
+func (c *Code) behindLast() int {
 	end := 0
-	for i, s := range w.module.Sections {
+	for i, s := range c.module.Sections {
 		if s.ID != wasmbin.SectionCustom {
 			end = i + 1
 		}
@@ -189,8 +192,8 @@ func (w *Code) behindLast() int {
 }
 
 // section appends one section, rewritten where it must be.
-func (w *Code) section(out []byte, id wasmbin.SectionID, r *wasmbin.Reader) ([]byte, error) {
-	e := w.editor(r)
+func (c *Code) section(out []byte, id wasmbin.SectionID, r *wasmbin.Reader) ([]byte, error) {
+	e := c.editor(r)
 	switch id {
 	case wasmbin.SectionType:
 		e.appendEntry([]byte{0x60, 0, 1, byte(wasmbin.I64)})
@@ -198,7 +201,7 @@ func (w *Code) section(out []byte, id wasmbin.SectionID, r *wasmbin.Reader) ([]b
 		entry := appendName(nil, abi.Module)
 		entry = appendName(entry, Tick)
 		entry = append(entry, byte(wasmbin.KindFunc))
-		e.appendEntry(binary.AppendUvarint(entry, uint64(len(w.module.Types))))
+		e.appendEntry(binary.AppendUvarint(entry, uint64(len(c.module.Types))))
 	case wasmbin.SectionTable:
 		e.tables()
 	case wasmbin.SectionGlobal:

@@ -2,6 +2,8 @@ package meter_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,4 +64,31 @@ func run(t *testing.T, in, name string, args ...string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// TestVersion holds the version to what is written: rewritten modules are kept in
+// a folder under it, and must not be taken for those of another rewriter. When
+// this fails, raise meter.Version and change both here.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	const version, want = "1", "235fa3e679f4a90e"
+	wasm := run(t, `(module (import "a" "f" (func $f)) (table 1 funcref) (elem (i32.const 0) $g) (start $h)
+	  (func $leaf (result i32) (i32.const 7))
+	  (func $g (export "g") (result i32) (local i64) (loop (drop (call $leaf)) (br_if 0 (i32.const 0))) (call $f) (call $leaf))
+	  (func $h (call $f)))`, "wat2wasm", "--debug-names", "-", "-o")
+	m, err := wasmbin.Parse(wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := meter.Read(wasm, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := code.Rewrite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprintf("%x", sha256.Sum256(out))[:16]; got != want || meter.Version != version {
+		t.Errorf("version %s writes %s, the test knows that version %s writes %s", meter.Version, got, version, want)
+	}
 }

@@ -14,12 +14,12 @@ type editor struct {
 	out []byte
 }
 
-func (w *Code) editor(r *wasmbin.Reader) *editor {
-	return &editor{decoder: w.decoder(r), w: w, out: make([]byte, 0, r.Len()*5/4+64)}
+func (c *Code) editor(r *wasmbin.Reader) *editor {
+	return &editor{decoder: c.decoder(r), w: c, out: make([]byte, 0, r.Len()*5/4+64)}
 }
 
-func (w *Code) decoder(r *wasmbin.Reader) decoder {
-	return decoder{Reader: r, types: uint32(len(w.module.Types)), globals: w.fuel()}
+func (c *Code) decoder(r *wasmbin.Reader) decoder {
+	return decoder{Reader: r, types: uint32(len(c.module.Types)), globals: c.fuel()}
 }
 
 // copied copies what read consumes.
