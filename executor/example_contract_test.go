@@ -2,6 +2,7 @@ package executor_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"slices"
@@ -154,4 +155,49 @@ func ExampleExecutor_Fork() {
 	// <nil> true
 	// 16 <nil>
 	// <nil> true
+}
+
+// A call that runs too long is stopped, whatever its task does.
+func ExampleTimeout() {
+	ex, ctx := start()
+	defer ex.Shutdown(ctx)
+	_, err := ex.Call(ctx, "forever", nil, executor.Timeout(50*time.Millisecond))
+	fmt.Println(errors.Is(err, context.DeadlineExceeded), err)
+	// Output: true executor: task "forever" failed on rank 0 (timeout): it ran for 50ms, its limit
+}
+
+func ExampleFuture_Kill() {
+	ex, ctx := start()
+	defer ex.Shutdown(ctx)
+	f := ex.Submit(ctx, "forever", nil)
+	fmt.Println(f.Kill("nobody waits for it"))
+	fmt.Println(errors.Is(f.Err(ctx), executor.ErrKilled))
+	// Output:
+	// true
+	// true
+}
+
+// The one slot takes the calls that wait by their priority.
+func ExamplePriority() {
+	ex, ctx := start()
+	defer ex.Shutdown(ctx)
+	high := ex.Submit(ctx, "square", []byte("2"), executor.Priority(executor.MaxPriority))
+	out, err := high.Result(ctx)
+	fmt.Printf("%s %v\n", out, err)
+	// Output: 4 <nil>
+}
+
+// An input that fails ends the map with its error, after the results before it.
+func ExampleExecutor_MapFrom() {
+	ex, ctx := start()
+	defer ex.Shutdown(ctx)
+	input := func(yield func([]byte, error) bool) {
+		_ = yield([]byte("3"), nil) && yield(nil, errors.New("the disk is gone"))
+	}
+	for out, err := range ex.MapFrom(ctx, "square", input) {
+		fmt.Printf("%s %v\n", out, err)
+	}
+	// Output:
+	// 9 <nil>
+	//  the disk is gone
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"slices"
+	"strconv"
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/pool"
@@ -55,4 +56,23 @@ func ExamplePool_IMap() {
 	// Output:
 	// 9 <nil>
 	// 16 <nil>
+}
+
+func ExamplePool_IMapUnordered() {
+	run(func(ctx context.Context, p *pool.Pool) error {
+		sum := 0
+		for square, err := range p.IMapUnordered(ctx, "square", slices.Values([][]byte{[]byte("3"), []byte("4")})).All(ctx) {
+			if err != nil {
+				return err
+			}
+			n, err := strconv.Atoi(string(square))
+			if err != nil {
+				return err
+			}
+			sum += n
+		}
+		fmt.Println(sum)
+		return nil
+	})
+	// Output: 25
 }

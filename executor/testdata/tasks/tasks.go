@@ -107,3 +107,16 @@ func burn() int32 {
 		return arg, nil
 	})
 }
+
+var turns uint64
+
+// Forever never ends.
+//
+//go:wasmexport forever
+func forever() int32 {
+	return sdk.Bytes(func([]byte) ([]byte, error) {
+		for {
+			turns++
+		}
+	})
+}
