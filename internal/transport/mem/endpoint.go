@@ -151,6 +151,7 @@ func (e *endpoint) Poll(h transport.Handler) (int, error) {
 	for _, c := range r.done {
 		c.done(c.err)
 	}
+	clear(r.done) // they hold on to payloads
 	for _, rank := range r.lost {
 		h.Lost(rank, ErrKilled)
 	}
@@ -160,7 +161,6 @@ func (e *endpoint) Poll(h transport.Handler) (int, error) {
 // swap exchanges the inbox with the one that was read last.
 func (e *endpoint) swap() {
 	r, in := &e.read, &e.inbox
-	clear(r.done)
 	r.bytes, r.frames, r.done, r.lost = r.bytes[:0], r.frames[:0], r.done[:0], r.lost[:0]
 	in.mu.Lock()
 	defer in.mu.Unlock()
