@@ -204,6 +204,15 @@ func (b *Batch) at(ctx context.Context, i int) (*Future, error) {
 	}
 }
 
+// settled waits until the last outcomes are counted, a moment after they can be
+// seen.
+func (b *Batch) settled(ctx context.Context) {
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+	}
+}
+
 // Ordered yields the outcomes in the order of the input, and last the error of
 // the input or of ctx, if there is one.
 func (b *Batch) Ordered(ctx context.Context) iter.Seq2[[]byte, error] {
@@ -218,6 +227,7 @@ func (b *Batch) Ordered(ctx context.Context) iter.Seq2[[]byte, error] {
 				yield(nil, err)
 				return
 			case f == nil:
+				b.settled(ctx)
 				return
 			}
 			if !yield(f.outcome()) {
@@ -248,6 +258,7 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 				}
 			}
 			if over && given == told && len(fresh) == 0 {
+				b.settled(ctx)
 				if failure != nil {
 					yield(nil, failure)
 				}
