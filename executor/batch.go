@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 )
 
@@ -149,6 +150,14 @@ func (b *Batch) end(err error) {
 	defer b.mu.Unlock()
 	b.failure, b.over = err, true
 	b.change()
+}
+
+// Futures returns the futures of the calls that were submitted so far, in order,
+// for [Wait], [AsCompleted] and whatever else takes futures.
+func (b *Batch) Futures() []*Future {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.futures)
 }
 
 // Submitted returns how many calls were submitted so far.

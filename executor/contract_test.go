@@ -404,6 +404,9 @@ func TestBatch(t *testing.T) {
 		t.Fatalf("%d results, %v; %v", len(got), err, b)
 	}
 	<-b.Done()
+	if list := b.Futures(); len(list) != 1_000 || list[999].State() != executor.Finished {
+		t.Errorf("%d futures", len(list))
+	}
 	for range 2 { // it can be gone through again
 		i := 0
 		for data, err := range b.Ordered(t.Context()) {

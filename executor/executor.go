@@ -50,6 +50,16 @@ func Local(cfg Config) (*Executor, error) {
 
 // open starts an executor over the world's endpoint, which may be nil.
 func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor, error) {
+	ex, err := build(cfg, world, bell)
+	if err != nil {
+		return nil, err
+	}
+	go ex.run()
+	return ex, nil
+}
+
+// build returns an executor whose loop does not run yet.
+func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor, error) {
 	holdFloor()
 	ex := &Executor{engine: &engine{cfg: cfg, world: world, done: make(chan struct{})}}
 	ex.calls.log = cfg.Logger
@@ -81,7 +91,6 @@ func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor
 	} else if alone {
 		return nil, errors.New("executor: no worker ranks and no root slots: start more ranks, or leave RootSlots at 0")
 	}
-	go ex.run()
 	return ex, nil
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/mpitest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -33,7 +34,7 @@ var killWorker func(context.Context, *executor.Executor) error
 var world *executor.Executor
 
 func TestMain(m *testing.M) {
-	if os.Getenv("WASMPOOL_TEST_RANKS") != "" {
+	if os.Getenv(mpitest.InnerRun) != "" {
 		os.Exit(runOnRanks(m))
 	}
 	if err := buildTasks(context.Background()); err != nil {

@@ -99,16 +99,11 @@ func (l *loop) wake() {
 // Every call that was taken in is resolved when it returns.
 func (l *loop) run() error {
 	last := nanotime()
-	for !l.stopping || l.sched.busy() || len(l.delayed) > 0 || !l.in.empty() {
-		moved := l.takeIn()
-		if n := l.poll(); n > 0 {
-			moved += n
-			l.fresh = false
-		}
+	for !l.over() {
+		moved := l.turn()
 		if l.broken != nil {
 			break
 		}
-		moved += l.dispatch()
 		if l.woke {
 			l.woke = false
 			runtime.Gosched() // it is next on this P, and may have another call at once
@@ -123,6 +118,25 @@ func (l *loop) run() error {
 	}
 	l.end()
 	return l.broken
+}
+
+// over reports whether the loop was asked to stop and nothing is left.
+func (l *loop) over() bool {
+	return l.stopping && !l.sched.busy() && len(l.delayed) == 0 && l.in.empty()
+}
+
+// turn takes in what has come, from callers and workers, and hands out calls. It
+// returns how many things it moved. It does not block.
+func (l *loop) turn() int {
+	moved := l.takeIn()
+	if n := l.poll(); n > 0 {
+		moved += n
+		l.fresh = false
+	}
+	if l.broken != nil {
+		return moved
+	}
+	return moved + l.dispatch()
 }
 
 // takeIn drains the intake.

@@ -28,18 +28,7 @@ func TestRanks(t *testing.T) {
 	if world != nil {
 		return // this is the inner run
 	}
-	bin := mpitest.BuildTest(t)
-	for _, ranks := range []int{1, 2, 4} {
-		t.Run(fmt.Sprintf("ranks=%d", ranks), func(t *testing.T) {
-			cmd := mpitest.Command(t.Context(), t, ranks, bin, "-test.short", "-test.timeout=120s", "-test.skip=^Example|^TestScheduler")
-			cmd.Env = append(cmd.Environ(), "WASMPOOL_TEST_RANKS=1")
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
-			t.Logf("%s", out)
-		})
-	}
+	mpitest.Again(t, []int{1, 2, 4}, "^Example|^TestScheduler|^TestInterleaving")
 }
 
 // TestWorkerKilled kills a worker rank with SIGKILL, under an mpirun that lets
@@ -51,7 +40,7 @@ func TestWorkerKilled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := mpitest.CommandFlags(ctx, t, 4, []string{"--enable-recovery"}, mpitest.BuildTest(t))
-	cmd.Env = append(cmd.Environ(), "WASMPOOL_TEST_RANKS=1", "WASMPOOL_TEST_KILL=1")
+	cmd.Env = append(cmd.Environ(), mpitest.InnerRun+"=1", "WASMPOOL_TEST_KILL=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "20000 answered, worker lost: true") {
 		t.Errorf("%v\n%s", err, out)
@@ -66,7 +55,7 @@ func TestSomeRanks(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := mpitest.Command(ctx, t, 4, mpitest.BuildTest(t))
-	cmd.Env = append(cmd.Environ(), "WASMPOOL_TEST_RANKS=1", "WASMPOOL_TEST_SOME=1")
+	cmd.Env = append(cmd.Environ(), mpitest.InnerRun+"=1", "WASMPOOL_TEST_SOME=1")
 	out, err := cmd.CombinedOutput()
 	const want = "the root was started as rank 2 and has 1 worker: 144"
 	if err != nil || strings.Count(string(out), want) != 1 {

@@ -12,25 +12,60 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/internal/mpitest"
 	"github.com/wasmpool/wasmpool/pool"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 var tasks *wasmtasks.Module
 
+// world is the executor of the ranks that the tests were started on, when they
+// run under mpirun; see TestRanks in mpi_test.go.
+var world *executor.Executor
+
 func TestMain(m *testing.M) {
-	var err error
-	tasks, err = wasmtasks.Build(context.Background(), "../executor/testdata/tasks")
-	if err != nil {
+	if os.Getenv(mpitest.InnerRun) != "" {
+		os.Exit(runOnRanks(m))
+	}
+	if err := buildTasks(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// open returns a pool on a local executor with two slots.
+func buildTasks(ctx context.Context) (err error) {
+	tasks, err = wasmtasks.Build(ctx, "../executor/testdata/tasks")
+	return err
+}
+
+// runOnRanks runs the tests on the root, with the other ranks as workers.
+func runOnRanks(m *testing.M) int {
+	code := 0
+	err := executor.Run(context.Background(), executor.Config{}, func(ctx context.Context, ex *executor.Executor) error {
+		if err := buildTasks(ctx); err != nil {
+			return err
+		}
+		world = ex
+		code = m.Run()
+		return nil
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// open returns a pool on the ranks, or else on a local executor with two slots.
 func open(t *testing.T) *pool.Pool {
 	t.Helper()
+	if world != nil {
+		if err := world.Load(tasks); err != nil {
+			t.Fatal(err)
+		}
+		return pool.New(world)
+	}
 	ex, err := executor.Local(executor.Config{RootSlots: 2, Modules: []*wasmtasks.Module{tasks}})
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,29 @@ func BuildTest(t testing.TB) string {
 	return bin
 }
 
+// InnerRun is set in the environment of tests that [Again] runs.
+const InnerRun = "WASMPOOL_TEST_RANKS"
+
+// Again runs the tests of the package in the working folder again, in their short
+// form, as the programs of each of so many ranks. The package's TestMain does the
+// rest when InnerRun is set: the tests run on the root. skip is a pattern of tests
+// that are left out.
+func Again(t *testing.T, ranks []int, skip string) {
+	t.Helper()
+	bin := BuildTest(t)
+	for _, n := range ranks {
+		t.Run(fmt.Sprintf("ranks=%d", n), func(t *testing.T) {
+			cmd := Command(t.Context(), t, n, bin, "-test.short", "-test.timeout=120s", "-test.skip="+skip)
+			cmd.Env = append(cmd.Environ(), InnerRun+"=1")
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			t.Logf("%s", out)
+		})
+	}
+}
+
 func run(t testing.TB, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {

@@ -1,0 +1,16 @@
+//go:build mpi
+
+package pool_test
+
+import (
+	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/mpitest"
+)
+
+// TestRanks runs this package's tests again as the root of 1, 2 and 4 ranks.
+func TestRanks(t *testing.T) {
+	if world == nil {
+		mpitest.Again(t, []int{1, 2, 4}, "^Example")
+	}
+}
