@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/wasmtasks"
@@ -86,6 +87,25 @@ type Config struct {
 	QueueCalls int
 	QueueBytes int64
 
+	// LostAfter is for how long a rank may be silent, though its connection stands,
+	// before it is taken for lost: its process was stopped, its node hangs or the
+	// network is cut. A computing guest does not silence its rank. A rank whose
+	// process died is lost at once. It counts under MPI only.
+	//
+	// Defaults to 10 s; a negative duration is never.
+	LostAfter time.Duration
+
+	// Grace is for how long running calls may go on after a signal. See [Run].
+	//
+	// Defaults to 10 s; a negative duration is none.
+	Grace time.Duration
+
+	// ReportAfter is after how long a silence, with calls in flight, the executor
+	// logs what each worker does; again after twice that, and so on.
+	//
+	// Defaults to a minute; a negative duration is never.
+	ReportAfter time.Duration
+
 	// Logger receives the executor's and the guests' log lines.
 	//
 	// Defaults to [slog.Default].
@@ -95,6 +115,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.QueueCalls = cmp.Or(c.QueueCalls, 4<<20)
 	c.QueueBytes = cmp.Or(c.QueueBytes, 4<<30)
+	c.LostAfter = cmp.Or(c.LostAfter, 10*time.Second)
+	c.Grace = cmp.Or(c.Grace, 10*time.Second)
+	c.ReportAfter = cmp.Or(c.ReportAfter, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

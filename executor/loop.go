@@ -59,10 +59,16 @@ type loop struct {
 	woke      bool          // a goroutine that waited has its result
 	stopping  bool          // shut down when nothing is left to do
 	broken    error         // why the pool cannot go on
+	refusing  error         // why no call is begun any more
+	drained   chan struct{} // where not nil, to be closed when no call runs
 	now       int64         // when calls were last taken in or handed out, by nanotime
 
 	delayed map[*Future]*time.Timer // calls that rest before another run
 	joined  chan struct{}           // closed when no worker is awaited any more
+
+	report  *pendingReport // the one that workers are asked for
+	quiet   time.Duration  // after so much silence with calls in flight it reports by itself; 0 is never
+	nextSay time.Duration  // the silence after which it does next
 }
 
 // A fabric is an endpoint with the workers behind it.
@@ -136,7 +142,12 @@ func (l *loop) turn() int {
 	if l.broken != nil {
 		return moved
 	}
-	return moved + l.dispatch()
+	moved += l.dispatch()
+	if l.drained != nil && !l.sched.busy() {
+		close(l.drained)
+		l.drained = nil
+	}
+	return moved
 }
 
 // takeIn drains the intake.
@@ -279,6 +290,7 @@ func (l *loop) balance() {
 // adapt learns from a silence that has ended: if they are short, spinning finds
 // their end at once; if they are long, it only takes CPU from the workers.
 func (l *loop) adapt(silent time.Duration) {
+	l.nextSay = l.quiet
 	if silent < spin {
 		l.spin = min(l.spin+l.spin/4, spin)
 		return
@@ -314,6 +326,10 @@ func (l *loop) rest(silent time.Duration) {
 	case silent < deepAfter:
 		l.doze(longNap)
 	default:
+		if l.quiet > 0 && silent >= l.nextSay {
+			l.nextSay = 2 * silent
+			l.reportQuiet(silent)
+		}
 		l.doze(safety)
 	}
 }
@@ -406,7 +422,7 @@ const stopTimeout = 5 * time.Second
 // Frame implements [transport.Handler].
 func (f *fabric) Frame(from int, frame []byte) {
 	if err := f.handle(from, frame); err != nil {
-		f.drop(from, fmt.Errorf("executor: rank %d sent a frame that makes no sense: %w", from, err))
+		f.ep.Fence(from, fmt.Errorf("executor: rank %d sent a frame that makes no sense: %w", from, err))
 	}
 }
 
@@ -429,10 +445,12 @@ func (f *fabric) drop(rank int, cause error) {
 		return
 	default:
 		l.log.Error("a worker is lost", "rank", w.rank, "host", w.host, "calls", w.inflight, "error", cause)
+		reap(w, l.log)
 		for _, c := range l.sched.lose(w) {
 			l.retry(w, c)
 		}
 	}
+	l.reported()
 	if l.sched.alive == 0 && l.awaited == 0 {
 		l.fail(errors.Join(ErrNoWorkers, cause))
 	}

@@ -36,6 +36,8 @@ func (f *fabric) handle(from int, frame []byte) error {
 		return f.handleNeed(w, body)
 	case wire.KindLog:
 		return f.handleLog(w, body)
+	case wire.KindStatus:
+		return f.handleStatus(w, body)
 	default:
 		return fmt.Errorf("the root does not expect a %s frame", kind)
 	}
@@ -142,8 +144,12 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 	data := make([]byte, res.Len)
 	preferHuge(data)
 	f.ep.RecvPayload(w.peer, res.Payload, data, func(err error) {
-		if err != nil || w.lost {
-			return // the loss of the worker is told apart, and moves the call
+		if w.lost {
+			return // its calls are elsewhere
+		}
+		if err != nil {
+			f.ep.Fence(w.peer, fmt.Errorf("executor: a long result of rank %d: %w", w.rank, err))
+			return
 		}
 		delete(w.receiving, res.Ticket)
 		f.loop.sched.release(w, c)
@@ -194,7 +200,7 @@ func (f *fabric) handlePull(w *worker, body []byte) error {
 	if err := checkPayload(pull.Payload); err != nil {
 		return err
 	}
-	f.ep.SendPayload(w.peer, pull.Payload, c.data, ignore)
+	f.ep.SendPayload(w.peer, pull.Payload, c.data, f.sent(w))
 	return nil
 }
 
@@ -210,7 +216,7 @@ func (f *fabric) handleNeed(w *worker, body []byte) error {
 	if err := checkPayload(need.Payload); err != nil {
 		return err
 	}
-	f.ep.SendPayload(w.peer, need.Payload, w.modules[need.Index].source.Bytes(), ignore)
+	f.ep.SendPayload(w.peer, need.Payload, w.modules[need.Index].source.Bytes(), f.sent(w))
 	return nil
 }
 
@@ -223,9 +229,14 @@ func checkPayload(id uint32) error {
 	return nil
 }
 
-// ignore is for payloads whose end tells nothing: when the worker is lost, that
-// is reported apart.
-func ignore(error) {}
+// sent returns what follows a payload that w was sent.
+func (f *fabric) sent(w *worker) func(error) {
+	return func(err error) {
+		if err != nil && !w.lost {
+			f.ep.Fence(w.peer, fmt.Errorf("executor: sending to rank %d: %w", w.rank, err))
+		}
+	}
+}
 
 // handleLog writes a guest's log line.
 func (f *fabric) handleLog(w *worker, body []byte) error {

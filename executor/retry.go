@@ -116,7 +116,7 @@ func (o *callOptions) more(kind Kind) *callOptions {
 // resolved, or waits to run again.
 func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
 	l.mind(err)
-	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.broken != nil {
+	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.broken != nil || l.refusing != nil {
 		return f.finish(nil, err)
 	}
 	p, runs := f.options.retry, int(f.attempt)-int(f.lost)
@@ -195,6 +195,10 @@ func (l *loop) requeue(f *Future) {
 
 // push puts a pending call at the head of the queue.
 func (l *loop) push(f *Future) {
+	if l.refusing != nil {
+		f.withdraw(Pending, l.refusing)
+		return
+	}
 	l.in.sent(-1, -f.size)
 	f.queued -= l.now
 	l.sched.queue.pushFront(f)

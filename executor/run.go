@@ -8,6 +8,7 @@ import (
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mpi"
+	"github.com/wasmpool/wasmpool/internal/transport/seal"
 )
 
 // Run runs root on the root with an executor, in whatever shape the program was
@@ -23,6 +24,16 @@ import (
 // the start: the root decides when it is over. When root returns nil, calls
 // that are still under way are waited for; when it returns an error or ctx ends,
 // they are dropped. Run is called once in a program's life under MPI.
+//
+// After SIGINT, SIGTERM or SIGUSR1 on the root no call is begun any more: those
+// that wait end with a [SignalError], those that run have Config.Grace to end, then
+// they are killed; then root's ctx ends. What root yields meanwhile is whole, so
+// that it can write it down. Run returns the SignalError, for which [ExitCode] has
+// the code. A second signal ends the process at once. SIGUSR2 logs a [Report].
+// Workers ignore the first of these signals: launchers send them to all ranks.
+//
+// A worker whose root is gone returns [host.ErrRootLost] within seconds; should it
+// still be there after four more, its process is ended.
 //
 // A launcher that does not fit the program is an error that says what to do.
 func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Executor) error) error {
@@ -57,7 +68,7 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 	}
 	stopWarming()
 	makeRoom(0)
-	return errors.Join(runRoot(ctx, cfg, world, bell, root), h.Close())
+	return errors.Join(runRoot(ctx, cfg, seal.New(world), bell, root), h.Close())
 }
 
 // warm compiles the modules while MPI starts, on ranks that will be workers. It
@@ -82,7 +93,7 @@ func warm(ctx context.Context, h *host.Host, cfg Config, l launcher) func() {
 
 // openWorld starts MPI and checks that it agrees with the launcher.
 func openWorld(ctx context.Context, cfg Config, l launcher, bell *transport.Bell) (mpi.World, error) {
-	world, err := mpi.Open(ctx, bell, cfg.Ranks)
+	world, err := mpi.Open(ctx, bell, cfg.Ranks, max(cfg.LostAfter, 0))
 	if err != nil {
 		return nil, fmt.Errorf("executor: starting MPI: %w", err)
 	}
@@ -100,8 +111,9 @@ func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.World) error
 		slots = ownCPUs(world.LocalWorkers())
 	}
 	makeRoom(slots)
+	defer ignoreStop()()
 	// The root decides when it is over, also when all ranks get a signal.
-	err := host.Serve(context.WithoutCancel(ctx), h, world, host.ServeConfig{
+	err := host.Serve(context.WithoutCancel(ctx), h, seal.New(world), host.ServeConfig{
 		Slots: slots, Rank: world.Rank(), Modules: cfg.Modules, Logger: cfg.Logger,
 	})
 	if err != nil {
@@ -119,8 +131,13 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 		}
 		return err
 	}
+	ctx, stopHeeding := ex.heed(ctx)
 	err = root(ctx, ex)
-	if err != nil || ctx.Err() != nil {
+	ended := ctx.Err() != nil
+	if signalled := stopHeeding(); signalled != nil && !errors.Is(err, ErrInterrupted) {
+		err = errors.Join(signalled, err)
+	}
+	if err != nil || ended {
 		ex.abandon()
 	}
 	shutdownErr := ex.Shutdown(context.WithoutCancel(ctx))

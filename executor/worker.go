@@ -21,6 +21,7 @@ type worker struct {
 	asked    bool // a take-back is under way
 	barren   bool // the last take-back brought nothing, and no answer came since
 	lost     bool
+	status   *wire.Status // what it said last, if it was asked
 
 	home   *workerList // the list it is in: idle, roomy, or none
 	links  links       // in home

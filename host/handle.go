@@ -78,6 +78,9 @@ func (s *server) handle(frame []byte) error {
 		return s.handleTakeBack(body)
 	case wire.KindKill:
 		return s.handleKill(body)
+	case wire.KindAsk:
+		s.send(wire.KindStatus, s.status())
+		return nil
 	case wire.KindStop:
 		s.cancel(errStopped)
 		s.desk.close()

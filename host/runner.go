@@ -3,6 +3,7 @@ package host
 import (
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -37,6 +38,10 @@ type runner struct {
 
 	begin     int64 // when the clock was last read
 	unclocked int64 // calls since
+
+	// What others may know of a call that may take a while.
+	running atomic.Uint64 // its number, 0 for none
+	since   atomic.Int64
 }
 
 // A boundTask is a task that this slot has run before.
@@ -138,6 +143,11 @@ func (r *runner) runCall(b *boundTask) {
 	c := &r.current
 	data, err := []byte(nil), b.err
 	defer r.dropFetch()
+	if b.nanos == 0 || b.nanos > int64(longCall) {
+		r.since.Store(nanotime())
+		r.running.Store(c.number)
+		defer r.running.Store(0)
+	}
 	if err == nil {
 		r.call.Number, r.call.Attempt = c.number, int(c.attempt)
 		r.call.Arg, r.call.ArgLen, r.call.ReadArg = c.arg, c.argLen, nil

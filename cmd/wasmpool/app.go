@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/wasmpool/wasmpool/executor"
 )
 
 // An app is one run of the command.
@@ -39,7 +43,9 @@ func (a *app) execute(ctx context.Context, args []string) int {
 		return 0
 	}
 	code := exitCode(err)
-	if ctx.Err() != nil {
+	if errors.Is(err, executor.ErrInterrupted) {
+		err, code = errors.New("interrupted"), executor.ExitCode(err)
+	} else if errors.Is(err, context.Canceled) {
 		err, code = errors.New("interrupted"), exitInterrupted
 	}
 	var own *workerError
@@ -70,7 +76,8 @@ MODULE is a .wasm file, or the folder of a Go package, which is compiled. A task
 is a function that the module exports; TASK may be left out when there is one.
 
 Exit codes: 0 all is well, 1 a call failed, 2 a usage or set-up error,
-130 interrupted.`,
+130, 143 and 138 interrupted by SIGINT, SIGTERM and SIGUSR1: what runs may end, what
+is done is written. A second signal ends everything at once.`,
 		Example: `  wasmpool init mytasks
   wasmpool run mytasks upper --arg hello
   wasmpool map mytasks upper --lines names.txt --out names.jsonl
@@ -100,7 +107,10 @@ func (a *app) onRoot(run func(ctx context.Context, args []string) error) func(*c
 		if a.rank > 0 {
 			return nil
 		}
-		return run(cmd.Context(), args)
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		context.AfterFunc(ctx, stop) // a second signal ends the process at once
+		return run(ctx, args)
 	}
 }
 

@@ -5,17 +5,13 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, patience: 5 * time.Second}
 	a.rank, a.launched = executor.LaunchRank()
-	os.Exit(a.execute(ctx, os.Args[1:]))
+	os.Exit(a.execute(context.Background(), os.Args[1:]))
 }

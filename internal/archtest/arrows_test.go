@@ -43,6 +43,8 @@ var arrows = []struct {
 	{"internal/executorhook", []string{"internal/transport"}},
 	{"internal/transport/mpi", []string{"internal/transport", empi, xsys}},
 	{"internal/transport/mem", []string{"internal/transport"}},
+	{"internal/transport/seal", []string{"internal/transport"}},
+	{"internal/transport/fault", []string{"internal/transport"}},
 	{"internal/transport/transporttest", []string{"internal/transport"}},
 	{"internal/transport", []string{xsys}},
 	{"internal/wire", nil},

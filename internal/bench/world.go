@@ -111,6 +111,9 @@ func (w *instantWorld) Size() int     { return w.workers + 1 }
 func (w *instantWorld) Pending() bool { return false }
 func (w *instantWorld) Doze()         {}
 
+// Fence implements [transport.Endpoint]; nobody is lost here.
+func (w *instantWorld) Fence(int, error) {}
+
 // Rouse implements [transport.Endpoint].
 func (w *instantWorld) Rouse(int)             {}
 func (w *instantWorld) Bell() *transport.Bell { return w.bell }

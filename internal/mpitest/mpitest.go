@@ -1,5 +1,5 @@
-// Package mpitest starts programs under mpirun for tests. A test that needs MPI
-// fails without it, it never skips.
+//go:build unix
+
 package mpitest
 
 import (
@@ -31,9 +31,6 @@ func BuildTest(t testing.TB) string {
 	run(t, "go", "test", "-c", "-tags", "mpi", "-o", bin, ".")
 	return bin
 }
-
-// InnerRun is set in the environment of tests that [Again] runs.
-const InnerRun = "WASMPOOL_TEST_RANKS"
 
 // Again runs the tests of the package in the working folder again, in their short
 // form, as the programs of each of so many ranks. The package's TestMain does the

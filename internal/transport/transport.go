@@ -17,7 +17,10 @@ const FrameCap = 64 << 10
 // EagerFrame is the length in bytes up to which a frame leaves at once. Open
 // MPI sends 4 KiB through shared memory with its own header; a longer message
 // waits for the receiver to ask for it.
-const EagerFrame = 3900
+const EagerFrame = 3880
+
+// SealLen is how many bytes package seal adds to a frame.
+const SealLen = 13
 
 // A Handler receives what [Endpoint.Poll] finds. Its methods run on the
 // goroutine that polls and must not call Poll.
@@ -43,7 +46,7 @@ type Endpoint interface {
 	// Size is the number of ranks in the world, at least 1.
 	Size() int
 
-	// Send starts sending a frame of 1 to FrameCap bytes and returns at once.
+	// Send starts sending a frame of 1 to FrameCap bytes (and SealLen more) and returns at once.
 	// The frame is copied: the caller may reuse it. Sending to a lost rank is
 	// not an error; the frame is dropped.
 	Send(to int, frame []byte) error
@@ -69,6 +72,11 @@ type Endpoint interface {
 	// Pending reports whether sends or payloads are still under way, which
 	// progress only while somebody polls.
 	Pending() bool
+
+	// Fence takes a rank for lost, for the given reason: nothing is sent to it any
+	// more, nothing of it is delivered, and the next Poll reports it to Lost. The
+	// rank in turn loses this one. Fencing a lost rank does nothing.
+	Fence(rank int, cause error)
 
 	// Doze announces that the owner is about to wait on Bell: from now on
 	// what arrives rings it. The owner must Poll once more after Doze before

@@ -80,3 +80,15 @@ type Failure struct {
 	Log   []string `json:"log,omitempty"` // the last lines of the call's log
 	Usage *Usage   `json:"usage,omitempty"`
 }
+
+// Status says what a worker does.
+type Status struct {
+	Running []Running `json:"running"` // one for each slot that has run a call for longer than a moment
+	Waiting int       `json:"waiting"` // calls that wait for a slot
+}
+
+// Running is a call on a slot.
+type Running struct {
+	Number uint64 `json:"number"`
+	Nanos  int64  `json:"nanos"` // since it began
+}

@@ -35,12 +35,14 @@ const (
 	KindLog           // worker: a [LogLine] of a guest
 	KindStop          // root: the pool is shut down
 	KindKill          // root: a [Kill], it wants calls ended
+	KindAsk           // root: it wants a [Status]
+	KindStatus        // worker: a [Status], asked for by an ask
 	kindEnd
 )
 
 var kindNames = [...]string{
 	"invalid", "hello", "module", "need", "tasks", "calls",
-	"results", "pull", "take-back", "returned", "log", "stop", "kill",
+	"results", "pull", "take-back", "returned", "log", "stop", "kill", "ask", "status",
 }
 
 // String returns the kind's name.

@@ -30,7 +30,12 @@ type inbox struct {
 	bytes  []byte
 	frames []frame
 	done   []completion
-	lost   []int
+	lost   []loss
+}
+
+type loss struct {
+	rank int
+	err  error
 }
 
 type frame struct{ from, end int } // its bytes end there and begin where the one before ends
@@ -46,6 +51,25 @@ func (e *endpoint) Bell() *transport.Bell { return e.bell }
 
 // Pending reports false: nothing here needs polling to leave.
 func (e *endpoint) Pending() bool { return false }
+
+// Fence ends whichever of the two is the worker.
+func (e *endpoint) Fence(rank int, cause error) {
+	if e.closed || rank == e.rank {
+		return
+	}
+	worker := max(rank, e.rank)
+	if e.world.kill(worker, cause) {
+		e.world.ends[worker].lose(0, cause)
+	}
+}
+
+// lose tells the owner of a loss.
+func (e *endpoint) lose(rank int, err error) {
+	e.inbox.mu.Lock()
+	e.inbox.lost = append(e.inbox.lost, loss{rank, err})
+	e.inbox.mu.Unlock()
+	e.arrived()
+}
 
 func (e *endpoint) Doze() { e.dozing.Store(true) }
 
@@ -66,7 +90,7 @@ func (e *endpoint) Send(to int, b []byte) error {
 		return transport.ErrClosed
 	case to < 0 || to >= e.Size() || to == e.rank:
 		return fmt.Errorf("mem: rank %d cannot send to rank %d of %d", e.rank, to, e.Size())
-	case len(b) == 0 || len(b) > transport.FrameCap:
+	case len(b) == 0 || len(b) > transport.FrameCap+transport.SealLen:
 		return fmt.Errorf("mem: a frame of %d bytes; 1 to %d are allowed", len(b), transport.FrameCap)
 	}
 	peer := e.world.ends[to]
@@ -152,8 +176,8 @@ func (e *endpoint) Poll(h transport.Handler) (int, error) {
 		c.done(c.err)
 	}
 	clear(r.done) // they hold on to payloads
-	for _, rank := range r.lost {
-		h.Lost(rank, ErrKilled)
+	for _, l := range r.lost {
+		h.Lost(l.rank, l.err)
 	}
 	return n, nil
 }

@@ -61,19 +61,20 @@ func (w *World) Endpoint(rank int) transport.Endpoint { return w.ends[rank] }
 // Kill makes a rank look dead to the others: what it sends or is sent from now
 // on is dropped, its payloads fail, and each of the others is told once. It is
 // safe for concurrent use.
-func (w *World) Kill(rank int) {
+func (w *World) Kill(rank int) { w.kill(rank, ErrKilled) }
+
+// kill reports whether the rank was alive.
+func (w *World) kill(rank int, cause error) bool {
 	if w.ends[rank].dead.Swap(true) {
-		return
+		return false
 	}
-	w.drop(func(k transferKey) bool { return k.from == rank || k.to == rank }, ErrKilled)
+	w.drop(func(k transferKey) bool { return k.from == rank || k.to == rank }, cause)
 	for _, e := range w.ends {
 		if e.rank != rank && (rank == 0 || e.rank == 0) {
-			e.inbox.mu.Lock()
-			e.inbox.lost = append(e.inbox.lost, rank)
-			e.inbox.mu.Unlock()
-			e.arrived()
+			e.lose(rank, cause)
 		}
 	}
+	return true
 }
 
 // drop ends the waiting halves of the payloads that match.

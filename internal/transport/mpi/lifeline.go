@@ -22,18 +22,19 @@ import (
 )
 
 // A lifeline is the connections beside MPI, TCP between nodes: on the root one to
-// each worker, on a worker one to the root. A goroutine reads each: a byte rings the bell,
-// the end tells that the peer is gone.
+// each worker, on a worker one to the root. A goroutine reads each: a byte
+// is the bell or a pulse, the end tells that the peer is gone.
 type lifeline struct {
 	bell     *transport.Bell
 	listener net.Listener // on the root, while workers connect
 	card     card
 	size     int
 	conns    []syscall.RawConn // by rank
+	heard    []atomic.Int64    // by rank: when it last sent a byte, in Unix nanoseconds; 0 when it is gone
 	closers  []net.Conn
 	readers  sync.WaitGroup
-	closing  atomic.Bool
-	bells    *bells // where all ranks share a node: the root rings them in place of the connections
+	closed   chan struct{} // by close
+	bells    *bells        // where all ranks share a node: the root rings them in place of the connections
 
 	ended atomic.Bool // ends is not empty
 	mu    sync.Mutex
@@ -62,9 +63,17 @@ const (
 
 var errLineEnded = errors.New("mpi: its connection ended: the process died or was cut off")
 
+// newLifeline returns one that has no connections yet.
+func newLifeline(bell *transport.Bell, size, peers int) *lifeline {
+	return &lifeline{
+		bell: bell, size: size, closed: make(chan struct{}),
+		conns: make([]syscall.RawConn, peers), heard: make([]atomic.Int64, peers),
+	}
+}
+
 // listen opens the root's side. The text goes to the workers.
 func listen(size int, oneNode bool, bell *transport.Bell) (*lifeline, string, error) {
-	l := &lifeline{bell: bell, size: size, conns: make([]syscall.RawConn, size)}
+	l := newLifeline(bell, size, size)
 	l.card.Secret = make([]byte, secretLen)
 	rand.Read(l.card.Secret)
 	l.card.Network = "tcp"
@@ -199,7 +208,7 @@ func readFull(conn net.Conn, b []byte) (n int, err error) {
 
 // dial opens a worker's side.
 func dial(ctx context.Context, text string, rank int, bell *transport.Bell) (*lifeline, error) {
-	l := &lifeline{bell: bell, size: 1, conns: make([]syscall.RawConn, 1)}
+	l := newLifeline(bell, 1, 1)
 	if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&l.card); err != nil {
 		return nil, fmt.Errorf("mpi: the root's lifeline card %q: %w", text, err)
 	}
@@ -243,30 +252,55 @@ func (l *lifeline) add(rank int, conn net.Conn) error {
 		return errors.Join(fmt.Errorf("mpi: rank %d connected twice", rank), conn.Close())
 	}
 	l.conns[rank] = raw
+	l.heard[rank].Store(time.Now().UnixNano())
 	l.closers = append(l.closers, conn)
 	l.readers.Go(func() { l.read(rank, conn) })
 	return nil
 }
 
-// read rings the bell for each byte, until the connection ends.
+// read takes in what a peer sends, until the connection ends.
 func (l *lifeline) read(rank int, conn net.Conn) {
 	var b [64]byte
 	for {
-		_, err := conn.Read(b[:])
-		if err == nil {
-			l.bell.Ring()
-			continue
-		}
-		if l.closing.Load() {
+		n, err := conn.Read(b[:])
+		if err != nil {
+			l.end(rank, errLineEnded)
 			return
 		}
-		l.mu.Lock()
-		l.ends = append(l.ends, lineEnd{rank, errLineEnded})
-		l.mu.Unlock()
-		l.ended.Store(true)
-		l.bell.Ring()
+		if heard := l.heard[rank].Load(); heard != 0 {
+			l.heard[rank].CompareAndSwap(heard, time.Now().UnixNano())
+		}
+		if bytes.Contains(b[:n], ringByte) {
+			l.bell.Ring()
+		}
+	}
+}
+
+// end notes that a peer is gone, and hangs up: should it come back, it will see
+// that it is not awaited any more.
+func (l *lifeline) end(rank int, err error) {
+	select {
+	case <-l.closed:
+		return
+	default:
+	}
+	l.hangUp(rank)
+	l.mu.Lock()
+	l.ends = append(l.ends, lineEnd{rank, err})
+	l.mu.Unlock()
+	l.ended.Store(true)
+	l.bell.Ring()
+}
+
+// hangUp ends the connection to a peer. Its socket stays open: the pulse uses it.
+func (l *lifeline) hangUp(rank int) {
+	if rank >= len(l.conns) || l.conns[rank] == nil {
 		return
 	}
+	l.heard[rank].Store(0)
+	l.conns[rank].Control(func(fd uintptr) { //nolint:errcheck // it is closed
+		syscall.Shutdown(int(fd), syscall.SHUT_RDWR) //nolint:errcheck // the peer did already
+	})
 }
 
 // takeEnded returns the peers that are gone since it was called last.
@@ -300,7 +334,8 @@ func (l *lifeline) ring(rank int) {
 
 // close ends the connections and waits for their readers.
 func (l *lifeline) close() {
-	l.closing.Store(true)
+	close(l.closed)
+	stopPulse()
 	for _, c := range l.closers {
 		c.Close() //nolint:errcheck // nobody can do anything about it
 	}

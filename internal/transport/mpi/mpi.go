@@ -69,17 +69,20 @@ var opened sync.Once
 // ranks in it: the first is its root. None stands for all. A rank that is no
 // member gets a world of size 0, which it can only close; that blocks until the
 // members are done.
-func Open(ctx context.Context, bell *transport.Bell, members []int) (World, error) {
+//
+// A peer that is silent for longer than silence though its connection stands is
+// lost; with 0 none is.
+func Open(ctx context.Context, bell *transport.Bell, members []int, silence time.Duration) (World, error) {
 	err := errors.New("mpi: opened twice; MPI starts once in a process")
 	var e *endpoint
-	opened.Do(func() { e, err = openOnce(ctx, bell, members) })
+	opened.Do(func() { e, err = openOnce(ctx, bell, members, silence) })
 	if err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
-func openOnce(ctx context.Context, bell *transport.Bell, members []int) (*endpoint, error) {
+func openOnce(ctx context.Context, bell *transport.Bell, members []int, silence time.Duration) (*endpoint, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
 		fmt.Errorf("not all ranks were there after %v: did one die at the start, or does the launcher belong to another MPI?", startTimeout))
 	defer cancel()
@@ -94,7 +97,7 @@ func openOnce(ctx context.Context, bell *transport.Bell, members []int) (*endpoi
 	case <-ctx.Done():
 		return nil, fmt.Errorf("mpi: starting: %w", context.Cause(ctx))
 	}
-	return e, e.connect(ctx)
+	return e, e.connect(ctx, silence)
 }
 
 // start initializes MPI, makes the communicators and tells all ranks how to
@@ -197,15 +200,19 @@ func (e *endpoint) shareAddress(oneNode bool) error {
 }
 
 // connect sets up the lifelines.
-func (e *endpoint) connect(ctx context.Context) (err error) {
+func (e *endpoint) connect(ctx context.Context, silence time.Duration) (err error) {
 	switch {
 	case e.size <= 1:
+		return nil
 	case e.rank == 0:
 		err = e.lifeline.accept(ctx)
 	default:
 		e.lifeline, err = dial(ctx, e.card, e.rank, e.bell)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return e.lifeline.startPulse(e.rank, silence)
 }
 
 // check turns MPI's error code into an error that names the call.
@@ -230,8 +237,9 @@ type endpoint struct {
 
 	// Only used by the owner.
 	result    *C.wp_result
-	lost      []bool   // by rank
-	pieces    [][]byte // by rank: the pieces of a frame that is not complete
+	lost      []bool    // by rank
+	untold    []lineEnd // losses that the handler does not know of yet
+	pieces    [][]byte  // by rank: the pieces of a frame that is not complete
 	anyLost   bool
 	closed    bool
 	received  uint32    // frames from the root
@@ -260,7 +268,7 @@ const (
 
 // pieceLen is how much of a frame one message carries, so that every message
 // leaves at once and a frame waits for no answer of the receiver.
-const pieceLen = transport.EagerFrame
+const pieceLen = transport.EagerFrame + transport.SealLen
 
 // ringAfter is how long a worker must have sent nothing to ring the root after a
 // send. The root sleeps without looking only after twice that silence, so every
@@ -273,7 +281,7 @@ func (e *endpoint) Send(to int, b []byte) error {
 		return transport.ErrClosed
 	case to < 0 || to >= e.size || to == e.rank:
 		return fmt.Errorf("mpi: rank %d cannot send to rank %d of %d", e.rank, to, e.size)
-	case len(b) == 0 || len(b) > transport.FrameCap:
+	case len(b) == 0 || len(b) > transport.FrameCap+transport.SealLen:
 		return fmt.Errorf("mpi: a frame of %d bytes; 1 to %d are allowed", len(b), transport.FrameCap)
 	case e.lost[to]:
 		return nil
@@ -359,7 +367,12 @@ func (e *endpoint) Poll(h transport.Handler) (int, error) {
 		n += e.complete()
 	}
 	if n == 0 && e.lifeline.ended.Load() {
-		n = e.takeLost(h)
+		for _, end := range e.lifeline.takeEnded() {
+			e.lose(end.rank, end.err)
+		}
+	}
+	if len(e.untold) > 0 {
+		n += e.tellLost(h)
 	}
 	return n, e.failure()
 }
@@ -395,21 +408,35 @@ func (e *endpoint) deliver(h transport.Handler, f *C.wp_frame) int {
 	return 1
 }
 
-// takeLost tells of the ranks whose lifeline ended.
-func (e *endpoint) takeLost(h transport.Handler) int {
-	n := 0
-	for _, end := range e.lifeline.takeEnded() {
-		if e.lost[end.rank] {
-			continue
-		}
-		e.lost[end.rank], e.anyLost = true, true
-		C.wp_forget(C.int(end.rank))
-		e.tellLoss()
-		e.orphan(end.rank, end.err)
-		h.Lost(end.rank, end.err)
-		n++
+// Fence implements [transport.Endpoint].
+func (e *endpoint) Fence(rank int, cause error) {
+	if e.closed || rank == e.rank || e.lifeline == nil {
+		return
 	}
-	return n + e.complete()
+	e.lifeline.hangUp(rank)
+	e.lose(rank, cause)
+}
+
+// lose takes a rank for lost.
+func (e *endpoint) lose(rank int, cause error) {
+	if e.lost[rank] {
+		return
+	}
+	e.lost[rank], e.anyLost = true, true
+	e.untold = append(e.untold, lineEnd{rank, cause})
+	C.wp_forget(C.int(rank))
+	e.tellLoss()
+	e.orphan(rank, cause)
+}
+
+// tellLost tells of the ranks that were lost.
+func (e *endpoint) tellLost(h transport.Handler) int {
+	list := e.untold
+	e.untold = nil
+	for _, l := range list {
+		h.Lost(l.rank, l.err)
+	}
+	return len(list) + e.complete()
 }
 
 // tellLoss makes the root tell the workers that one of them is lost.
@@ -447,7 +474,7 @@ func (e *endpoint) Close() error {
 		defer e.lifeline.close()
 	}
 	if !e.anyLost {
-		mpi.Finalize()
+		e.finalize()
 		return nil
 	}
 	// MPI_Finalize would wait for ever for a rank that is lost. It would also
@@ -458,6 +485,40 @@ func (e *endpoint) Close() error {
 	}
 	return nil
 }
+
+// finalize ends MPI. It gives up when a rank dies in the middle of it, for which
+// MPI would wait for ever: the process ends without it.
+func (e *endpoint) finalize() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		mpi.Finalize()
+	}()
+	patience := time.NewTimer(finalizeTimeout)
+	defer patience.Stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for ended := false; ; {
+		select {
+		case <-done:
+			return
+		case <-patience.C:
+			return
+		case <-look.C:
+			if !ended && e.lifeline != nil && e.lifeline.ended.Load() {
+				ended = true // a rank was through, or died
+				patience.Reset(finalizeAfterEnd)
+			}
+		}
+	}
+}
+
+const (
+	// finalizeTimeout bounds MPI_Finalize, and finalizeAfterEnd what is left of it
+	// after the first rank has gone.
+	finalizeTimeout  = time.Minute
+	finalizeAfterEnd = 3 * time.Second
+)
 
 // linger is how long a rank makes progress before it leaves without
 // MPI_Finalize.

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 func play(role string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	world, err := mpi.Open(ctx, transport.NewBell(), nil)
+	world, err := mpi.Open(ctx, transport.NewBell(), nil, 3*time.Second)
 	if err != nil {
 		return err
 	}

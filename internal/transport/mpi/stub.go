@@ -5,6 +5,7 @@ package mpi
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/wasmpool/wasmpool/internal/transport"
 )
@@ -28,6 +29,6 @@ type World interface {
 func Version() string { return "" }
 
 // Open fails: this program was built without MPI.
-func Open(context.Context, *transport.Bell, []int) (World, error) {
+func Open(context.Context, *transport.Bell, []int, time.Duration) (World, error) {
 	return nil, errors.New("mpi: built without MPI, rebuild with -tags mpi")
 }

@@ -1,0 +1,55 @@
+package executor
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+)
+
+// jobVars are the variables by which the processes of one job know each other.
+var jobVars = []string{"PMIX_NAMESPACE", "PMI_JOBID", "SLURM_JOB_ID", "SLURM_STEP_ID"}
+
+// reap ends the process of a lost worker of this node, if it is still there: one
+// that hangs would keep the launcher from ending, and one that was cut off holds
+// memory and CPUs. A process that is not surely of this job is left alone; on
+// other nodes a worker that still runs finds its lifeline cut and leaves.
+func reap(w *worker, log *slog.Logger) {
+	if w.pid <= 0 || w.pid == os.Getpid() || !sameJob(w.pid) {
+		return
+	}
+	if name, err := os.Hostname(); err != nil || name != w.host {
+		return
+	}
+	p, err := os.FindProcess(w.pid)
+	if err == nil {
+		err = p.Kill()
+	}
+	if err != nil {
+		log.Debug("ending a lost worker", "rank", w.rank, "pid", w.pid, "error", err)
+	}
+}
+
+// sameJob reports whether a process of this node is another rank of this job.
+func sameJob(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return false
+	}
+	theirs := map[string]string{}
+	for v := range strings.SplitSeq(string(text), "\x00") {
+		name, value, _ := strings.Cut(v, "=")
+		theirs[name] = value
+	}
+	known := false
+	for _, name := range jobVars {
+		if mine := os.Getenv(name); mine != "" {
+			if theirs[name] != mine {
+				return false
+			}
+			known = true
+		}
+	}
+	me, them := readLauncher(os.Getenv), readLauncher(func(name string) string { return theirs[name] })
+	return known && them.present && them.name == me.name && them.rank != me.rank
+}

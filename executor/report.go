@@ -1,0 +1,202 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// reportPatience is for how long a report waits for the workers' answers.
+const reportPatience = time.Second
+
+// A Report says who holds what: it is for finding out why a job does not go on.
+type Report struct {
+	Queued  int // calls that wait for a worker
+	Resting int // calls that failed and wait to run again
+	Awaited int // workers that have not joined yet
+	Workers []WorkerReport
+}
+
+// A WorkerReport is what the root knows of a worker, and what the worker says.
+type WorkerReport struct {
+	Rank     int // 0 for the root's own slots
+	Host     string
+	PID      int
+	Slots    int
+	InFlight int           // calls that were sent to it and have no outcome
+	Heard    time.Duration // how long ago it last said anything but its pulse
+	Lost     bool
+	Answered bool // it answered when it was asked; the rest is set then
+	Waiting  int  // calls that it has not begun
+	Running  []RunningCall
+}
+
+// A RunningCall is a call on a worker's slot.
+type RunningCall struct {
+	Number uint64
+	Task   string
+	Tags   []string
+	For    time.Duration // since it began
+}
+
+// String gives the report, a line for each worker and each running call.
+func (r Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d calls wait, %d rest, %d workers have not joined\n", r.Queued, r.Resting, r.Awaited)
+	for _, w := range r.Workers {
+		fmt.Fprintf(&b, "rank %d on %s, process %d, %d slots: %d calls in flight, heard of %v ago", w.Rank, w.Host, w.PID, w.Slots, w.InFlight, w.Heard.Round(time.Millisecond))
+		switch {
+		case w.Lost:
+			b.WriteString(", lost\n")
+		case !w.Answered:
+			b.WriteString(", does not answer\n")
+		default:
+			fmt.Fprintf(&b, ", %d not begun\n", w.Waiting)
+		}
+		for _, c := range w.Running {
+			fmt.Fprintf(&b, "  runs call %d of %s %v, for %v\n", c.Number, c.Task, c.Tags, c.For.Round(time.Millisecond))
+		}
+	}
+	return b.String()
+}
+
+// Report asks every worker what it does. It blocks for at most about a second, or
+// until ctx ends; a worker that has not answered by then is reported so. A program
+// run by [Run] logs it when the root gets SIGUSR2, and by itself after
+// Config.ReportAfter of silence.
+func (ex *Executor) Report(ctx context.Context) (Report, error) {
+	p := &pendingReport{done: make(chan struct{})}
+	ex.in.request(func() { ex.loop.ask(p) })
+	timeout := time.AfterFunc(reportPatience, func() { ex.in.request(func() { ex.loop.conclude(p) }) })
+	defer timeout.Stop()
+	select {
+	case <-p.done:
+		return p.report, nil
+	case <-ex.done:
+		return Report{}, ErrClosed
+	case <-ctx.Done():
+		return Report{}, ctx.Err()
+	}
+}
+
+// A pendingReport waits for workers to answer.
+type pendingReport struct {
+	awaited int // workers that were asked
+	next    *pendingReport
+	done    chan struct{} // closed when report is there
+	report  Report
+}
+
+// ask asks every worker for its status, unless that is under way.
+func (l *loop) ask(p *pendingReport) {
+	if l.report != nil {
+		p.next, l.report.next = l.report.next, p
+		return
+	}
+	l.report = p
+	ask := wire.Bare(wire.KindAsk)
+	for _, w := range l.sched.workers {
+		if w.status = nil; !w.lost {
+			p.awaited++
+			l.send(w, ask)
+		}
+	}
+	if p.awaited == 0 {
+		l.conclude(p)
+	}
+}
+
+// handleStatus takes in a worker's answer.
+func (f *fabric) handleStatus(w *worker, body []byte) error {
+	var st wire.Status
+	if err := wire.Decode(wire.KindStatus, body, &st); err != nil {
+		return err
+	}
+	w.status = &st
+	f.loop.reported()
+	return nil
+}
+
+// reported notes that a worker answered, or never will.
+func (l *loop) reported() {
+	p := l.report
+	if p == nil {
+		return
+	}
+	if p.awaited--; p.awaited <= 0 {
+		l.conclude(p)
+	}
+}
+
+// conclude ends the report with what is known, and those that joined it.
+func (l *loop) conclude(p *pendingReport) {
+	if l.report == nil || l.report != p && !l.report.includes(p) {
+		return // it has ended
+	}
+	r := l.compile()
+	for p := l.report; p != nil; p = p.next {
+		p.report = r
+		close(p.done)
+	}
+	l.report = nil
+}
+
+// includes reports whether other waits for the same answers.
+func (p *pendingReport) includes(other *pendingReport) bool {
+	for ; p != nil; p = p.next {
+		if p == other {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *loop) compile() Report {
+	r := Report{Queued: l.sched.queue.n, Resting: len(l.delayed), Awaited: l.awaited}
+	for _, w := range l.sched.workers {
+		one := WorkerReport{
+			Rank: w.rank, Host: w.host, PID: w.pid, Slots: w.slots, InFlight: w.inflight, Lost: w.lost,
+			Heard: time.Duration(nanotime() - w.heard),
+		}
+		if w.status != nil && !w.lost {
+			one.Answered, one.Waiting = true, w.status.Waiting
+			one.Running = w.running()
+		}
+		r.Workers = append(r.Workers, one)
+	}
+	return r
+}
+
+// running names the calls that a worker said it runs.
+func (w *worker) running() []RunningCall {
+	var list []RunningCall
+	for f := w.first; f != nil; f = f.next {
+		for _, c := range w.status.Running {
+			if c.Number != f.number {
+				continue
+			}
+			call := RunningCall{Number: c.Number, Task: f.task.name, For: time.Duration(c.Nanos)}
+			if f.options != nil {
+				call.Tags = f.options.tags
+			}
+			list = append(list, call)
+		}
+	}
+	return list
+}
+
+// reportQuiet logs a report after a long silence, when the workers have answered
+// or the patience is over.
+func (l *loop) reportQuiet(silent time.Duration) {
+	p := &pendingReport{done: make(chan struct{})}
+	l.ask(p)
+	time.AfterFunc(reportPatience, func() {
+		l.in.request(func() {
+			l.conclude(p)
+			l.log.Warn("no call has ended for a while", "silence", silent.Round(time.Second), "report", p.report.String())
+		})
+	})
+}

@@ -1,0 +1,168 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// ErrInterrupted is matched by a [SignalError].
+var ErrInterrupted = errors.New("executor: interrupted by a signal")
+
+// A SignalError is what [Run] returns after a signal, and the error of the calls
+// that the signal kept from running. It matches [ErrInterrupted] and [ErrClosed].
+type SignalError struct{ Signal syscall.Signal }
+
+// Error names the signal.
+func (e *SignalError) Error() string {
+	return fmt.Sprintf("executor: interrupted by a signal (%v)", e.Signal)
+}
+
+// Is matches the sentinels.
+func (e *SignalError) Is(target error) bool { return target == ErrInterrupted || target == ErrClosed }
+
+// ExitCode returns the exit code for what [Run] returned: 0 for nil, 128 and the
+// signal's number after a signal, as shells have it (130 for SIGINT, 143 for
+// SIGTERM, 138 for SIGUSR1), else 1.
+func ExitCode(err error) int {
+	var s *SignalError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &s):
+		return exitOf(s.Signal)
+	default:
+		return 1
+	}
+}
+
+func exitOf(s syscall.Signal) int { return 128 + int(s) }
+
+// heed makes the executor stop in order after a signal: nothing is begun any
+// more, calls that run may end within the grace, then they are killed and the
+// returned context ends. A second signal ends the process at once. The returned
+// function stops heeding, and returns the first signal's error if there was one.
+func (ex *Executor) heed(ctx context.Context) (context.Context, func() error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, stopSignals...)
+	signal.Notify(signals, reportSignals...)
+	quit, ended := make(chan struct{}), make(chan struct{})
+	var first *SignalError
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-quit:
+				return
+			case s := <-signals:
+				switch {
+				case isReport(s):
+					go ex.logReport(ctx)
+				case first != nil:
+					os.Exit(exitOf(first.Signal))
+				default:
+					first = &SignalError{s.(syscall.Signal)} //nolint:forcetypeassert // on every system that Go knows
+					go ex.drain(ctx, first, cancel)
+				}
+			}
+		}
+	}()
+	return ctx, func() error {
+		signal.Stop(signals)
+		close(quit)
+		<-ended
+		cancel(nil)
+		if first != nil {
+			return first
+		}
+		return nil
+	}
+}
+
+// drain ends the executor's work after a signal.
+func (ex *Executor) drain(ctx context.Context, cause *SignalError, cancel context.CancelCauseFunc) {
+	defer cancel(cause)
+	grace := max(ex.cfg.Grace, 0)
+	ex.cfg.Logger.Warn("a signal came: no call is begun any more, those that run may end; a second one ends all at once", "signal", cause.Signal, "grace", grace)
+	drained := make(chan struct{})
+	ex.in.close(cause)
+	ex.in.request(func() { ex.loop.drain(cause, drained) })
+	over := time.NewTimer(grace)
+	defer over.Stop()
+	select {
+	case <-drained:
+		return
+	case <-ex.done:
+		return
+	case <-ctx.Done(): // root has returned
+		return
+	case <-over.C:
+	}
+	ex.in.request(func() { ex.loop.killWhere(anyCall, cause.Error()) })
+	patience := time.NewTimer(killPatience)
+	defer patience.Stop()
+	select {
+	case <-drained:
+	case <-ex.done:
+	case <-ctx.Done():
+	case <-patience.C:
+	}
+}
+
+// killPatience is for how long the end waits for workers to kill what they run.
+const killPatience = 2 * time.Second
+
+// drain makes the loop begin no call any more. drained is closed when none runs.
+func (l *loop) drain(cause error, drained chan struct{}) {
+	l.refusing = cause
+	l.drained = drained
+	l.dropPending(anyCall, cause)
+}
+
+// logReport logs who holds what.
+func (ex *Executor) logReport(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*reportPatience)
+	defer cancel()
+	r, err := ex.Report(ctx)
+	if err != nil {
+		ex.cfg.Logger.Error("the executor does not report: its loop stands still", "error", err)
+		return
+	}
+	ex.cfg.Logger.Warn("a report was asked for", "report", r.String())
+}
+
+// ignoreStop keeps a worker alive when all ranks of a job get a signal: the root
+// decides when it is over. A second signal ends the process. The returned function
+// undoes it.
+func ignoreStop() func() {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, stopSignals...)
+	signal.Notify(signals, reportSignals...)
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for n := 0; ; {
+			select {
+			case <-quit:
+				return
+			case s := <-signals:
+				if isReport(s) {
+					continue
+				}
+				if n++; n > 1 {
+					os.Exit(exitOf(s.(syscall.Signal))) //nolint:forcetypeassert // as in heed
+				}
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(quit)
+		<-ended
+	}
+}

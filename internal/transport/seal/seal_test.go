@@ -1,0 +1,172 @@
+package seal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/transport/fault"
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/transport/seal"
+	"github.com/wasmpool/wasmpool/internal/transport/transporttest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// open returns the endpoints of a world with sealed frames and faults beneath
+// the root's.
+func open(size int, plan fault.Plan) (*mem.World, []transport.Endpoint) {
+	w := mem.New(size)
+	ends := []transport.Endpoint{seal.New(fault.New(w.Endpoint(0), plan, w.Kill))}
+	for rank := 1; rank < size; rank++ {
+		ends = append(ends, seal.New(w.Endpoint(rank)))
+	}
+	return w, ends
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for name, plan := range map[string]fault.Plan{
+		"plain":   {},
+		"delayed": {Seed: 1, Delay: 0.02, DelayMax: 3 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			transporttest.Exercise(t, func(_ *testing.T, size int) []transport.Endpoint {
+				_, ends := open(size, plan)
+				return ends
+			})
+		})
+	}
+}
+
+// A listener notes who is lost.
+type listener struct {
+	frames int
+	lost   error
+}
+
+func (l *listener) Frame(int, []byte)     { l.frames++ }
+func (l *listener) Lost(_ int, err error) { l.lost = err }
+
+// TestNoticed checks that each kind of harm to one frame, in either direction,
+// ends the link on both sides, also when no other frame follows it.
+func TestNoticed(t *testing.T) {
+	t.Parallel()
+	for name, plan := range map[string]fault.Plan{
+		"drop":      {Drop: 1},
+		"duplicate": {Duplicate: 1},
+		"truncate":  {Truncate: 1},
+		"corrupt":   {Corrupt: 1},
+	} {
+		for from := range 2 {
+			for _, more := range []int{0, 5} {
+				t.Run(fmt.Sprintf("%s/from=%d/more=%d", name, from, more), func(t *testing.T) {
+					t.Parallel()
+					plan.Most, plan.Seed = 1, uint64(from+more)
+					notice(t, plan, from, more)
+				})
+			}
+		}
+	}
+}
+
+func notice(t *testing.T, plan fault.Plan, from, more int) {
+	_, ends := open(2, plan)
+	for range 1 + more {
+		if err := ends[from].Send(1-from, []byte("frame")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var heard [2]listener
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var both sync.WaitGroup
+	for rank, ep := range ends {
+		both.Go(func() {
+			for heard[rank].lost == nil && ctx.Err() == nil {
+				if _, err := ep.Poll(&heard[rank]); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	both.Wait()
+	if err := errors.Join(heard[0].lost, heard[1].lost); !errors.Is(err, seal.ErrBroken) || heard[0].lost == nil || heard[1].lost == nil {
+		t.Errorf("the root is told %v, the worker %v", heard[0].lost, heard[1].lost)
+	}
+}
+
+// TestSilentLink checks that a peer that has received everything is only asked,
+// not fenced, and that the asking ends.
+func TestSilentLink(t *testing.T) {
+	t.Parallel()
+	_, ends := open(2, fault.Plan{})
+	if err := ends[0].Send(1, []byte("frame")); err != nil {
+		t.Fatal(err)
+	}
+	var root, worker listener
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for rank, l := range []*listener{&root, &worker} {
+			if _, err := ends[rank].Poll(l); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if worker.frames != 1 || root.frames != 0 || root.lost != nil || worker.lost != nil {
+		t.Errorf("the root saw %+v, the worker %+v", root, worker)
+	}
+}
+
+// TestStranger checks that bytes that are no frame are told as such.
+func TestStranger(t *testing.T) {
+	t.Parallel()
+	w := mem.New(2)
+	root := seal.New(w.Endpoint(0))
+	if err := w.Endpoint(1).Send(0, []byte("hello, root")); err != nil {
+		t.Fatal(err)
+	}
+	var l listener
+	for range 2 {
+		if _, err := root.Poll(&l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !errors.Is(l.lost, seal.ErrBroken) || !strings.Contains(l.lost.Error(), "no frame") {
+		t.Errorf("the root is told %v", l.lost)
+	}
+}
+
+// FuzzFrame feeds a sealed endpoint what a peer might send. Nothing but a frame
+// with the right seal may come through.
+func FuzzFrame(f *testing.F) {
+	f.Add([]byte("frame"))
+	f.Add([]byte{1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4})
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		if len(frame) == 0 || len(frame) > transport.FrameCap {
+			return
+		}
+		w := mem.New(2)
+		root := seal.New(w.Endpoint(0))
+		if err := w.Endpoint(1).Send(0, frame); err != nil {
+			t.Fatal(err)
+		}
+		var l listener
+		for range 2 {
+			if _, err := root.Poll(&l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if l.frames == 0 && l.lost == nil && len(frame) != transport.SealLen {
+			t.Errorf("% x was neither taken nor refused", frame)
+		}
+	})
+}
