@@ -67,6 +67,7 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return errors.Join(serve(ctx, cfg, h, world), world.Close(), h.Close())
 	}
 	stopWarming()
+	sayStarted(cfg.Logger)
 	makeRoom(0)
 	return errors.Join(runRoot(ctx, cfg, seal.New(world), bell, root), h.Close())
 }

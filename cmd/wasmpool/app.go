@@ -22,6 +22,7 @@ import (
 // check the flags, but only rank 0 reads, writes and prints; the others serve
 // the pool, or do nothing.
 type app struct {
+	args     []string // of the command line
 	in       io.Reader
 	out      io.Writer
 	err      io.Writer
@@ -36,6 +37,7 @@ type app struct {
 
 // execute runs the command and returns its exit code.
 func (a *app) execute(ctx context.Context, args []string) int {
+	a.args = args
 	cmd := a.command()
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
@@ -97,7 +99,7 @@ is done is written. A second signal ends everything at once.`,
 		cmd.SetOut(io.Discard) // rank 0 prints the help
 		cmd.SetErr(io.Discard)
 	}
-	cmd.AddCommand(a.runCommand(), a.mapCommand(), a.inspectCommand(), a.buildCommand(), a.initCommand(), a.versionCommand(), a.benchCommand())
+	cmd.AddCommand(a.runCommand(), a.mapCommand(), a.inspectCommand(), a.buildCommand(), a.initCommand(), a.launchCommand(), a.versionCommand(), a.benchCommand())
 	return cmd
 }
 

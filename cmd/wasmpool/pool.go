@@ -18,6 +18,7 @@ import (
 
 // poolFlags are the flags of the commands that run calls.
 type poolFlags struct {
+	ranks   int
 	workers int
 	slots   int
 	memory  byteSize
@@ -27,6 +28,7 @@ type poolFlags struct {
 
 func (f *poolFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	flags.IntVar(&f.ranks, "ranks", 0, "start `N` MPI ranks to run it, as wasmpool launch does (needs wasmpool-mpi)")
 	flags.IntVar(&f.workers, "workers", 0, "run `N` calls at once in this process (default: the CPUs; under MPI none, as the other ranks work)")
 	flags.IntVar(&f.slots, "slots", 0, "under MPI, run `N` calls at once on each worker rank (default: the CPUs it may use)")
 	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `size` such as 512MiB (default: 4GiB)")
@@ -43,7 +45,7 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 // check finds values that make no sense. It knows nothing but the flags, so
 // that all ranks agree.
 func (f *poolFlags) check(flags *pflag.FlagSet) error {
-	for _, name := range []string{"workers", "slots"} {
+	for _, name := range []string{"workers", "slots", "ranks"} {
 		if n, err := flags.GetInt(name); err == nil && n < 1 && flags.Changed(name) {
 			return fmt.Errorf("--%s is %d, must be at least 1", name, n)
 		}
@@ -73,6 +75,9 @@ func (f *poolFlags) config(a *app) executor.Config {
 // Whatever looks at files belongs into root: the other ranks may be on nodes
 // without them, and an error of root still ends the pool on all ranks.
 func (a *app) withPool(ctx context.Context, f *poolFlags, root func(context.Context, *executor.Executor) error) error {
+	if f.ranks > 0 && !a.launched {
+		return a.launchSelf(ctx, f.ranks)
+	}
 	err := executor.Run(ctx, f.config(a), root)
 	if err == nil || a.rank == 0 || errors.Is(err, executor.ErrLaunch) {
 		return err // rank 0 says it for all

@@ -28,7 +28,7 @@ var arrows = []struct {
 	pkg string
 	may []string
 }{
-	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/transport/mpi", cobra, pflag, progressbar, xterm}},
+	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/launch", "internal/transport/mpi", cobra, pflag, progressbar, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
 	{"bench", []string{"bench", "internal/bench", "internal/hostile", "executor", "pool", "sdk", "wasmtasks"}},
 	{"bench/limits", []string{"executor", "host", "wasmtasks", "sdk"}},
@@ -52,6 +52,7 @@ var arrows = []struct {
 	{"internal/wasmbin", nil},
 	{"internal/abi", nil},
 	{"internal/archtest", nil},
+	{"internal/launch", nil},
 	{"internal/doctest", nil},
 	{"internal/mpitest", nil},
 	{".", nil},

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wasmpool/wasmpool/internal/launch"
+	"github.com/wasmpool/wasmpool/internal/transport/mpi"
+)
+
+func (a *app) launchCommand() *cobra.Command {
+	var job launch.Job
+	cmd := &cobra.Command{
+		Use:   "launch [-n N] [--hosts H,…] -- PROGRAM [ARGS]",
+		Short: "Start a program on several ranks, so that it survives the loss of some",
+		Long: `Launch starts a program that is built on wasmpool, with -tags mpi, on N ranks. It
+takes srun in a Slurm allocation, else Open MPI's mpirun, else MPICH's mpiexec, with
+the flags that let the job go on when a worker dies. (MPICH ends the job then.)
+
+It ends the job if the ranks do not find each other in time, hands SIGINT, SIGTERM
+and SIGUSR1 on to the root, leaves out the launcher's messages about dead ranks,
+and ends what is left over when the root is through.
+
+Exit codes: the root's; 137 when the root was killed; 2 when the job could not be
+started; 130 or 143 when it was interrupted before it had begun, or twice.`,
+		Example: `  wasmpool launch -n 4 -- wasmpool-mpi map mytasks upper --lines names.txt --out names.jsonl
+  wasmpool launch --hosts node1:8,node2:8 -n 16 -- ./myprogram --size 1000`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("name the program to start, after --")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			job.Program, job.Args = args[0], args[1:]
+			return a.launch(cmd.Context(), &job)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SetInterspersed(false)
+	flags.IntVarP(&job.Ranks, "ranks", "n", 0, "start `N` ranks (default: what the launcher takes)")
+	flags.StringSliceVar(&job.Hosts, "hosts", nil, "run on these `HOSTS`, each a name or name:ranks (default: here)")
+	flags.StringVar(&job.Launcher, "launcher", "", "take this `LAUNCHER`: "+strings.Join(launch.Launchers, ", "))
+	flags.StringArrayVar(&job.Flags, "launcher-flag", nil, "a further `FLAG` for the launcher")
+	flags.DurationVar(&job.StartTimeout, "start-timeout", time.Minute, "end the job if the ranks have not found each other after `D`")
+	flags.BoolVarP(&job.Verbose, "verbose", "v", false, "show all that the launcher says")
+	return cmd
+}
+
+// launch runs a job and takes over its exit code.
+func (a *app) launch(ctx context.Context, job *launch.Job) error {
+	if a.launched {
+		return errors.New("launch was started by a launcher itself: start it alone")
+	}
+	if job.Ranks < 0 {
+		return fmt.Errorf("-n is %d, must be at least 1", job.Ranks)
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2)
+	defer signal.Stop(signals)
+	job.Signals, job.Stdout, job.Stderr, job.Stdin = signals, a.out, a.err, a.jobInput()
+	code, err := job.Run(ctx)
+	if err == nil && code == 0 {
+		return nil
+	}
+	return &exitError{code, err}
+}
+
+// jobInput returns what a job's root reads. A launcher is not in the foreground of
+// a terminal, so it cannot read one.
+func (a *app) jobInput() io.Reader {
+	if isTerminal(a.in) {
+		return nil
+	}
+	return a.in
+}
+
+// launchSelf runs this very command line on so many ranks, for --ranks.
+func (a *app) launchSelf(ctx context.Context, ranks int) error {
+	program, err := mpiProgram()
+	if err != nil {
+		return err
+	}
+	return a.launch(ctx, &launch.Job{Ranks: ranks, Program: program, Args: withoutRanks(a.args)})
+}
+
+// mpiProgram finds this command built with MPI.
+func mpiProgram() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if mpi.Built {
+		return self, nil
+	}
+	beside := filepath.Join(filepath.Dir(self), "wasmpool-mpi")
+	if _, err := os.Stat(beside); err == nil {
+		return beside, nil
+	}
+	path, err := exec.LookPath("wasmpool-mpi")
+	if err != nil {
+		return "", errors.New("--ranks needs wasmpool-mpi, beside wasmpool or in PATH: build it with make mpi")
+	}
+	return path, nil
+}
+
+// withoutRanks returns a command line without --ranks.
+func withoutRanks(args []string) []string {
+	var rest []string
+	for i := 0; i < len(args); i++ {
+		switch {
+		case args[i] == "--":
+			return append(rest, args[i:]...)
+		case args[i] == "--ranks":
+			i++
+		case !strings.HasPrefix(args[i], "--ranks="):
+			rest = append(rest, args[i])
+		}
+	}
+	return rest
+}

@@ -1,0 +1,31 @@
+package executor
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+)
+
+// jobDirVar names the folder in which wasmpool launch follows the job.
+const jobDirVar = "WASMPOOL_JOB_DIR"
+
+// sayStarted tells wasmpool launch that the ranks have found each other, and who
+// the root is.
+func sayStarted(log *slog.Logger) {
+	dir := os.Getenv(jobDirVar)
+	if dir == "" {
+		return
+	}
+	host, err := os.Hostname()
+	if err == nil {
+		part := filepath.Join(dir, "started.part")
+		err = os.WriteFile(part, fmt.Appendf(nil, "%d %s\n", os.Getpid(), host), 0o600)
+		if err == nil {
+			err = os.Rename(part, filepath.Join(dir, "started"))
+		}
+	}
+	if err != nil {
+		log.Warn("wasmpool launch cannot be told that the job has begun", "error", err)
+	}
+}

@@ -1,0 +1,105 @@
+// Package launch starts a program on several ranks with the launcher that is
+// there, and ends it well: it bounds the start, returns the root's exit code, and
+// leaves nothing behind whatever dies.
+//
+// A launcher that lets a job survive a killed rank says little about how the job
+// ended: Open MPI's mpirun then returns 0, late or never. So the root's exit code
+// comes from a file, which a shell around rank 0 writes.
+package launch
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// Exit codes of a job that did not end by itself.
+const (
+	ExitSetup  = 2   // it could not be started
+	ExitKilled = 137 // the root died without an exit code
+)
+
+// A Job is a program to run on several ranks.
+type Job struct {
+	// Ranks is how many processes are started. Zero leaves that to the launcher:
+	// one per task of a Slurm allocation, one per CPU elsewhere.
+	Ranks int
+
+	// Hosts are where they run, each a name, or a name and a number of ranks as
+	// in "node1:4". None is this host, or the Slurm allocation.
+	Hosts []string
+
+	// Launcher is one of [Launchers]. Empty is the first that fits.
+	Launcher string
+
+	// Flags are further flags for the launcher.
+	Flags []string
+
+	// Program is started with Args.
+	Program string
+	Args    []string
+
+	// StartTimeout bounds the time until the ranks have found each other.
+	//
+	// Defaults to a minute.
+	StartTimeout time.Duration
+
+	// Verbose shows what is otherwise left out of the launcher's messages.
+	Verbose bool
+
+	// Stdin goes to rank 0, nothing when it is nil.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+
+	// Signals are passed on to the root; the second that is to end it ends all.
+	Signals <-chan os.Signal
+}
+
+// Run starts the job and waits for its end. It returns the root's exit code, and
+// an error when that does not come from the program. When ctx ends, so does the
+// job. Of its processes and their files nothing is left when Run returns, as far as
+// this host goes.
+func (j *Job) Run(ctx context.Context) (int, error) {
+	if j.StartTimeout == 0 {
+		j.StartTimeout = time.Minute
+	}
+	l, err := j.choose()
+	if err != nil {
+		return ExitSetup, err
+	}
+	program, err := exec.LookPath(j.Program)
+	if err == nil {
+		program, err = filepath.Abs(program)
+	}
+	if err != nil {
+		return ExitSetup, fmt.Errorf("launch: %w", err)
+	}
+	dir, err := l.makeDir()
+	if err != nil {
+		return ExitSetup, fmt.Errorf("launch: making a folder for the job: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	r := &run{job: j, id: rand.Text(), dir: dir, before: sharedMemory()}
+	defer r.clean()
+	return r.run(ctx, l.command(j, r, program))
+}
+
+// rankShell is run by each rank. Rank 0 notes how the program ended; the others
+// become the program.
+const rankShell = `case "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${SLURM_PROCID:-${PMIX_RANK:-0}}}}" in
+0) "$@"; code=$?; echo "$code" >"$WASMPOOL_JOB_DIR/exit.part" && mv "$WASMPOOL_JOB_DIR/exit.part" "$WASMPOOL_JOB_DIR/exit"; exit "$code" ;;
+*) exec "$@" ;;
+esac`
+
+// shell returns the command line of a rank.
+func (j *Job) shell(program string) []string {
+	return append([]string{"/bin/sh", "-c", rankShell, "sh", program}, j.Args...)
+}
+
+var errNoLauncher = errors.New("launch: there is no MPI launcher here: install Open MPI (make deps), or load your cluster's module for it")

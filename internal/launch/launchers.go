@@ -1,0 +1,144 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Launchers are the names for Job.Launcher.
+var Launchers = []string{"openmpi", "srun", "mpich"}
+
+// A launcher is a program that starts ranks.
+type launcher struct {
+	name string
+	path string
+}
+
+// choose finds the launcher that was asked for, or the one that fits best.
+func (j *Job) choose() (launcher, error) {
+	switch j.Launcher {
+	case "":
+		if os.Getenv("SLURM_JOB_ID") != "" && len(j.Hosts) == 0 {
+			if path, err := exec.LookPath("srun"); err == nil {
+				return launcher{"srun", path}, nil
+			}
+		}
+		for _, name := range []string{"openmpi", "mpich"} {
+			if l, ok := find(name); ok {
+				return l, nil
+			}
+		}
+		return launcher{}, errNoLauncher
+	case "openmpi", "mpich", "srun":
+		if l, ok := find(j.Launcher); ok {
+			return l, nil
+		}
+		return launcher{}, fmt.Errorf("launch: there is no %s here: is it installed and in PATH?", j.Launcher)
+	}
+	return launcher{}, fmt.Errorf("launch: no launcher %q, there are: %s", j.Launcher, strings.Join(Launchers, ", "))
+}
+
+// find looks for a launcher in PATH. What mpirun is, its version tells.
+func find(name string) (launcher, bool) {
+	programs, sign := []string{"srun"}, "slurm"
+	switch name {
+	case "openmpi":
+		programs, sign = []string{"mpirun", "mpirun.openmpi"}, "Open MPI"
+	case "mpich":
+		programs, sign = []string{"mpiexec.mpich", "mpiexec.hydra", "mpiexec"}, "HYDRA"
+	}
+	for _, p := range programs {
+		path, err := exec.LookPath(p)
+		if err != nil {
+			continue
+		}
+		if text, err := version(path); err == nil && strings.Contains(text, sign) {
+			return launcher{name, path}, true
+		}
+	}
+	return launcher{}, false
+}
+
+func version(path string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	return string(out), err
+}
+
+// makeDir makes the job's folder where the root can write into it: under Slurm it
+// may be on another node, which shares the working folder as a rule.
+func (l launcher) makeDir() (string, error) {
+	if l.name == "srun" {
+		if wd, err := os.Getwd(); err == nil {
+			if dir, err := os.MkdirTemp(wd, ".wasmpool-"); err == nil {
+				return dir, nil
+			}
+		}
+	}
+	return os.MkdirTemp("", "wasmpool-")
+}
+
+// command returns the launcher's command line.
+func (l launcher) command(j *Job, r *run, program string) *exec.Cmd {
+	vars := []string{"WASMPOOL_JOB=" + r.id, "WASMPOOL_JOB_DIR=" + r.dir}
+	var args []string
+	switch l.name {
+	case "openmpi":
+		args = openMPI(j, r.dir)
+		for _, v := range vars {
+			name, _, _ := strings.Cut(v, "=")
+			args = append(args, "-x", name)
+		}
+	case "mpich":
+		if j.Ranks > 0 {
+			args = append(args, "-n", strconv.Itoa(j.Ranks))
+		}
+		if len(j.Hosts) > 0 {
+			args = append(args, "-hosts", strings.Join(j.Hosts, ","))
+		}
+		args = append(args, "-genvall")
+	case "srun":
+		args = []string{"--kill-on-bad-exit=0", "--export=ALL"}
+		if j.Ranks > 0 {
+			args = append(args, "-n", strconv.Itoa(j.Ranks))
+		}
+		if len(j.Hosts) > 0 {
+			args = append(args, "-w", strings.Join(j.Hosts, ","))
+		}
+	}
+	args = append(append(args, j.Flags...), j.shell(program)...)
+	cmd := exec.Command(l.path, args...) //nolint:noctx // run ends it step by step
+	cmd.Env = append(os.Environ(), vars...)
+	return cmd
+}
+
+// openMPI returns the flags with which a job survives the death of a rank, on as
+// many ranks as are asked for.
+func openMPI(j *Job, dir string) []string {
+	args := []string{"--enable-recovery", "--bind-to", "none"}
+	if os.Geteuid() == 0 {
+		args = append(args, "--allow-run-as-root")
+	}
+	if j.Ranks > 0 {
+		args = append(args, "-n", strconv.Itoa(j.Ranks))
+	}
+	if len(j.Hosts) == 0 {
+		// Sessions of killed jobs would stay in the system's folder.
+		args = append(args, "--mca", "orte_tmpdir_base", dir)
+		if j.Ranks > runtime.NumCPU() {
+			args = append(args, "--oversubscribe")
+		}
+		return args
+	}
+	// A link that is cut must be noticed on both sides, for the daemon behind it
+	// to end its ranks.
+	return append(args, "--host", strings.Join(j.Hosts, ","), "--map-by", "node", "--oversubscribe",
+		"--mca", "oob_tcp_keepalive_time", "5", "--mca", "oob_tcp_keepalive_intvl", "2", "--mca", "oob_tcp_keepalive_probes", "4")
+}
