@@ -33,11 +33,30 @@ func (r *run) clean() {
 			break
 		}
 	}
+	// A process that was killed holds its memory for a moment longer.
+	for end := time.Now().Add(afterKill); !r.removeMemory() && time.Now().Before(end); {
+		time.Sleep(look)
+	}
+}
+
+// afterKill is how long memory may still be in use after the last process was
+// killed. Another job may use its own for longer.
+const afterKill = time.Second
+
+// removeMemory removes the shared memory that was made since the job began and
+// that nobody uses. It reports whether that is all.
+func (r *run) removeMemory() bool {
+	all := true
 	for name := range sharedMemory() {
-		if !r.before[name] && !inUse(name) {
+		switch {
+		case r.before[name]:
+		case inUse(name):
+			all = false
+		default:
 			os.Remove(name) //nolint:errcheck // it may be somebody else's
 		}
 	}
+	return all
 }
 
 // processes lists those of this host that have the job's mark.

@@ -31,13 +31,13 @@ var helpNoise = []string{
 }
 
 const (
-	// mostHelp is how many lines a block of help has at most,
+	// mostHelp is how many lines a block of help has at most.
 	mostHelp = 40
 
-	// helpPause how long one may take to come, and
+	// helpPause is how long one may take to come.
 	helpPause = 200 * time.Millisecond
 
-	// ruleLen how many dashes there are at least in the lines around it.
+	// ruleLen is how many dashes there are at least in the lines around it.
 	ruleLen = 60
 )
 

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A driver starts jobs and looks at what they leave.
+type driver struct {
+	scenario, launch, program string
+	runs, ranks               int
+	args                      []string
+}
+
+// jobTimeout bounds one job: a hang is a failure, not a pause.
+const jobTimeout = 3 * time.Minute
+
+// gone is how long the workers may take to leave after the root was killed.
+const gone = 5 * time.Second
+
+func (d *driver) run(ctx context.Context) error {
+	var noticed, took []float64
+	good := 0
+	for i := range d.runs {
+		out, err := d.one(ctx)
+		if err != nil {
+			fmt.Printf("run %d: %v\n", i+1, err)
+			continue
+		}
+		good++
+		noticed = append(noticed, out.NoticedMS...)
+		took = append(took, out.Seconds)
+		fmt.Printf("run %d: %d right, %d workers lost, noticed after %v ms, %.1f s\n", i+1, out.Right, out.Lost, out.NoticedMS, out.Seconds)
+	}
+	fmt.Printf("%s: %d of %d runs are as they should be; noticed after %.1f ms at the median, %.1f ms at most; a run took %.1f s at the median\n",
+		d.scenario, good, d.runs, quantile(noticed, 0.5), quantile(noticed, 1), quantile(took, 0.5))
+	if good < d.runs {
+		return errors.New("not all runs are as they should be")
+	}
+	return nil
+}
+
+func quantile(list []float64, q float64) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	slices.Sort(list)
+	return list[int(q*float64(len(list)-1))]
+}
+
+// one starts a job, does to it what the scenario wants, and checks its end.
+func (d *driver) one(ctx context.Context) (out outcome, err error) {
+	ctx, cancel := context.WithTimeout(ctx, jobTimeout)
+	defer cancel()
+	words := strings.Fields(d.launch)
+	words = append(words, "-n", strconv.Itoa(d.ranks))
+	if filepath.Base(words[0]) == "wasmpool" {
+		words = append(words, "--start-timeout", "8s", "--")
+	}
+	words = append(append(words, d.program), d.args...)
+	mark := "WASMPOOL_SURVIVE=" + strconv.FormatUint(rand.Uint64(), 36)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.Env = append(os.Environ(), mark)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	cmd.WaitDelay = 5 * time.Second
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return out, err
+	}
+	before := segments()
+	if err := cmd.Start(); err != nil {
+		return out, err
+	}
+	if d.scenario == "start" {
+		time.Sleep(rand.N(400 * time.Millisecond))
+		if pids := marked(mark, d.program); len(pids) > 0 {
+			syscall.Kill(pids[rand.IntN(len(pids))], syscall.SIGKILL) //nolint:errcheck // it has ended
+		}
+	}
+	rootErr := error(nil)
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		what, text, _ := strings.Cut(lines.Text(), " ")
+		switch what {
+		case "outcome":
+			err = json.Unmarshal([]byte(text), &out)
+		case "pids":
+			var pids []int
+			err = json.Unmarshal([]byte(text), &pids)
+			if err == nil && d.scenario == "root" {
+				rootErr = killRoot(pids)
+			}
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	err = cmd.Wait()
+	return out, errors.Join(rootErr, d.check(cmd.ProcessState.ExitCode(), err, &stderr), d.left(mark, before, err))
+}
+
+// check looks at the exit code.
+func (d *driver) check(code int, err error, stderr *bytes.Buffer) error {
+	switch {
+	case d.scenario == "start" || d.scenario == "root" && !strings.Contains(d.launch, "wasmpool"):
+		return nil // any code, as long as it ends
+	case d.scenario == "root" && code == 137, d.scenario != "root" && err == nil:
+		return nil
+	}
+	return fmt.Errorf("%w, exit code %d: %s", err, code, stderr)
+}
+
+// killRoot ends the root at a random moment and waits for the workers to leave.
+func killRoot(pids []int) error {
+	time.Sleep(rand.N(3 * time.Second))
+	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing the root: %w", err)
+	}
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		alive := slices.DeleteFunc(slices.Clone(pids), func(pid int) bool { return !lives(pid) })
+		if len(alive) == 0 {
+			return nil
+		}
+		if time.Since(began) > gone {
+			for _, pid := range alive {
+				syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it has ended
+			}
+			return fmt.Errorf("%d workers still ran %v after the root was killed", len(alive), gone)
+		}
+	}
+}
+
+// left reports processes and shared memory that the job left behind, and ends
+// the processes.
+func (d *driver) left(mark string, before []string, _ error) error {
+	var pids []int
+	for end := time.Now().Add(gone); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if pids = marked(mark, ""); len(pids) == 0 {
+			break
+		}
+	}
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it has ended
+	}
+	var err error
+	if len(pids) > 0 {
+		err = fmt.Errorf("%d processes were left", len(pids))
+	}
+	if !strings.Contains(d.launch, "wasmpool") {
+		return err // mpirun promises nothing
+	}
+	for _, name := range segments() {
+		if !slices.Contains(before, name) {
+			err = errors.Join(err, fmt.Errorf("%s was left", name))
+		}
+	}
+	return err
+}
+
+func segments() []string {
+	list, err := filepath.Glob("/dev/shm/vader_segment.*")
+	if err != nil {
+		return nil
+	}
+	return list
+}
+
+// marked lists the processes with the mark in their environment, that run the
+// program if one is named.
+func marked(mark, program string) []int {
+	files, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		return nil
+	}
+	var list []int
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil || !bytes.Contains(text, []byte(mark+"\x00")) {
+			continue
+		}
+		pid, err := strconv.Atoi(strings.Split(name, "/")[2])
+		if err != nil || !lives(pid) {
+			continue
+		}
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); program == "" || err == nil && filepath.Base(exe) == filepath.Base(program) {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
+
+// lives reports whether a process is there and no zombie.
+func lives(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := bytes.Cut(text, []byte(") "))
+	return !bytes.HasPrefix(rest, []byte("Z"))
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// A job is one run under a launcher: calls, and what happens to the workers
+// meanwhile.
+type job struct {
+	Calls     int           // how many
+	Long      int           // of them, how many compute for LongSteps
+	Nap       time.Duration // what the others sleep
+	LongSteps uint64
+	Kill      int // workers that get Signal at random moments
+	Signal    syscall.Signal
+	Within    time.Duration // the moments lie in this time
+	LostAfter time.Duration
+	Guest     string
+}
+
+// An outcome is what the root prints when it is through.
+type outcome struct {
+	Right, Wrong int
+	Lost         int       // workers
+	NoticedMS    []float64 // from each signal until the worker was lost and its calls queued again
+	Seconds      float64
+}
+
+func (j *job) run(ctx context.Context) error {
+	// With the real clock a nap takes its time.
+	grants := map[string]executor.Grants{"tasks": {Clock: true}}
+	cfg := executor.Config{Slots: 1, LostAfter: j.LostAfter, Grants: grants}
+	return executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {
+		m, err := wasmtasks.Build(ctx, j.Guest)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(ex.Load(m), ex.Bootup(ctx)); err != nil {
+			return err
+		}
+		st, err := ex.Stats(ctx)
+		if err != nil {
+			return err
+		}
+		pids := []int{os.Getpid()}
+		for _, w := range st.Workers {
+			pids = append(pids, w.PID)
+		}
+		say("pids", pids)
+		out, err := j.work(ctx, ex, pids[1:])
+		say("outcome", out)
+		if err == nil && (out.Wrong > 0 || out.Right != j.Calls) {
+			err = fmt.Errorf("%d of %d results are right", out.Right, j.Calls)
+		}
+		return err
+	})
+}
+
+// say prints a line for who started the job.
+func say(what string, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		text = []byte(err.Error())
+	}
+	fmt.Printf("%s %s\n", what, text)
+}
+
+func (j *job) work(ctx context.Context, ex *executor.Executor, workers []int) (outcome, error) {
+	var out outcome
+	began := time.Now()
+	var killing sync.WaitGroup
+	var mu sync.Mutex
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, i := range rand.Perm(len(workers))[:j.Kill] {
+		killing.Go(func() {
+			noticed := j.kill(ctx, ex, i, workers[i])
+			mu.Lock()
+			defer mu.Unlock()
+			if noticed > 0 {
+				out.Lost++
+				out.NoticedMS = append(out.NoticedMS, float64(noticed.Microseconds())/1000)
+			}
+		})
+	}
+	seen := make([]int, j.Calls)
+	err := j.collect(ctx, ex, seen, &out)
+	killing.Wait()
+	for i, n := range seen {
+		if n != 1 && err == nil {
+			err = fmt.Errorf("call %d has %d results", i, n)
+		}
+	}
+	out.Seconds = time.Since(began).Seconds()
+	return out, err
+}
+
+// collect runs the long calls and, beside them, the short ones.
+func (j *job) collect(ctx context.Context, ex *executor.Executor, seen []int, out *outcome) error {
+	var long []*executor.Future
+	for i := range j.Long {
+		long = append(long, ex.Submit(ctx, "compute", argument(j.LongSteps, i)))
+	}
+	take := func(got []byte, err error, want int) error {
+		if err != nil {
+			return fmt.Errorf("call %d: %w", want, err)
+		}
+		if !bytes.Equal(got, binary.LittleEndian.AppendUint64(nil, uint64(want))) {
+			out.Wrong++
+			return nil
+		}
+		out.Right++
+		seen[want]++
+		return nil
+	}
+	i := j.Long
+	for got, err := range ex.Map(ctx, "nap", j.naps()) {
+		if err := take(got, err, i); err != nil {
+			return err
+		}
+		i++
+	}
+	for i, f := range long {
+		got, err := f.Result(ctx)
+		if err := take(got, err, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *job) naps() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := j.Long; i < j.Calls; i++ {
+			if !yield(argument(uint64(j.Nap.Microseconds()), i)) {
+				return
+			}
+		}
+	}
+}
+
+func argument(n uint64, id int) []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, n), uint64(id))
+}
+
+// kill sends a worker the signal at a random moment, and returns how long it took
+// until it was lost; 0 when the job was over before.
+func (j *job) kill(ctx context.Context, ex *executor.Executor, index, pid int) time.Duration {
+	time.Sleep(rand.N(j.Within))
+	if ctx.Err() != nil || syscall.Kill(pid, j.Signal) != nil {
+		return 0
+	}
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		st, err := ex.Stats(ctx)
+		if err != nil || time.Since(began) > 2*j.LostAfter+10*time.Second {
+			return 0
+		}
+		if st.Workers[index].Lost {
+			return time.Since(began)
+		}
+	}
+}

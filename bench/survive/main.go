@@ -1,0 +1,64 @@
+// Command survive shows what a job survives. Under a launcher it is the job: calls,
+// and workers that get a signal at random moments. Alone it starts such jobs again
+// and again, and says what came of them:
+//
+//	go run ./bench/survive -scenario kill -runs 40
+//
+// Run it with make survive, which builds what it needs.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/wasmpool/wasmpool/executor"
+)
+
+func main() {
+	_, launched := executor.LaunchRank()
+	err := run(context.Background(), launched)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "survive:", err)
+	}
+	os.Exit(executor.ExitCode(err))
+}
+
+// scenarios are jobs, and what is done to them.
+var scenarios = map[string]job{
+	"kill":    {Kill: 2, Signal: syscall.SIGKILL, Within: 6 * time.Second},
+	"compute": {Kill: 1, Signal: syscall.SIGKILL, Within: 6 * time.Second, Long: 4, LongSteps: 5e9, LostAfter: 4 * time.Second},
+	"stop":    {Kill: 1, Signal: syscall.SIGSTOP, Within: 6 * time.Second, LostAfter: 2 * time.Second},
+	"quiet":   {},
+	"root":    {}, // whose root the driver kills
+	"start":   {}, // of which the driver kills a rank in the first moments
+}
+
+func run(ctx context.Context, launched bool) error {
+	var d driver
+	name := flag.String("scenario", "kill", "what happens: kill, compute, stop, quiet, root or start")
+	calls := flag.Int("calls", 10_000, "`calls` in a job")
+	nap := flag.Duration("nap", 5*time.Millisecond, "how `long` a call sleeps")
+	guest := flag.String("guest", "bench/survive/tasks", "the `folder` of the guest")
+	flag.IntVar(&d.runs, "runs", 10, "how often the driver starts the job")
+	flag.IntVar(&d.ranks, "ranks", 5, "with how many `ranks`")
+	flag.StringVar(&d.launch, "launch", "bin/wasmpool launch", "with which command; -n and the program follow")
+	flag.StringVar(&d.program, "program", "bin/survive-mpi", "this `program`, built with MPI")
+	flag.Parse()
+	j, ok := scenarios[*name]
+	if !ok {
+		return fmt.Errorf("no scenario %q", *name)
+	}
+	j.Calls, j.Nap, j.Guest = *calls, *nap, *guest
+	if j.Kill == 2 {
+		j.Kill = 1 + int(time.Now().UnixNano()/1000%2)
+	}
+	if launched {
+		return j.run(ctx)
+	}
+	d.scenario, d.args = *name, os.Args[1:]
+	return d.run(ctx)
+}

@@ -1,0 +1,46 @@
+// Command tasks is the guest of bench/survive.
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/wasmpool/wasmpool/sdk"
+)
+
+func main() {}
+
+//go:wasmexport nap
+func nap() int32 { return sdk.Bytes(Nap) }
+
+//go:wasmexport compute
+func compute() int32 { return sdk.Bytes(Compute) }
+
+// numbers reads two 64-bit numbers: how much is to be done, and what is returned.
+func numbers(arg []byte) (uint64, []byte, error) {
+	if len(arg) != 16 {
+		return 0, nil, sdk.BadInput(fmt.Errorf("want two numbers in 16 bytes, got %d", len(arg)))
+	}
+	return binary.LittleEndian.Uint64(arg), arg[8:], nil
+}
+
+// Nap sleeps for so many microseconds.
+func Nap(arg []byte) ([]byte, error) {
+	n, id, err := numbers(arg)
+	time.Sleep(time.Duration(n) * time.Microsecond)
+	return id, err
+}
+
+// Compute computes for so many steps, of about a nanosecond.
+func Compute(arg []byte) ([]byte, error) {
+	n, id, err := numbers(arg)
+	x := uint64(1)
+	for range n {
+		x = x*6364136223846793005 + 1442695040888963407
+	}
+	if x == 0 {
+		return nil, fmt.Errorf("an odd number became 0") // it cannot: so the loop stays
+	}
+	return id, err
+}
