@@ -13,6 +13,9 @@ PACKAGES ?= ./...
 REF ?= HEAD
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
+# How often each scenario of make survive runs, and for how long make soak does.
+RUNS ?= 10
+SOAK ?= 10m
 
 GO ?= go
 # Each test package ends long before; a hang must not take the night.
@@ -116,6 +119,15 @@ hostile: deps ## Attack a pool: 1,000 hostile calls among 100,000 good ones, alo
 	bin/hostile
 	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/hostile-mpi ./bench/hostile
 	OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -n 4 --oversubscribe --bind-to none bin/hostile-mpi
+
+.PHONY: survive
+survive: deps build ## Kill workers and roots, stop them, cut hosts off, RUNS=10 times each
+	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/survive-mpi ./bench/survive
+	scripts/survive $(RUNS)
+
+.PHONY: soak
+soak: ## Run random loads under random faults, with the race detector, for SOAK=10m
+	CGO_ENABLED=1 WASMPOOL_SOAK=$(SOAK) $(GO) test $(RACE) -count 1 -timeout 0 -run '^TestSoak$$' -v ./executor | grep -v -e '^=== ' -e '^    --- PASS'
 
 .PHONY: bench
 bench: deps ## Measure this pool beside raw MPI and mpi4py.futures (six minutes)

@@ -99,7 +99,7 @@ func TestOnDoneSubmits(t *testing.T) {
 
 func TestFutureInfo(t *testing.T) {
 	t.Parallel()
-	ex := shape(t).Fork()
+	ex := sound(t).Fork()
 	f := ex.Submit(t.Context(), "burn", number(2_000), executor.Tags("a", "b"))
 	if err := f.Err(t.Context()); err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func TestKey(t *testing.T) {
 // TestRetries checks how often a failing call runs, and that it is told.
 func TestRetries(t *testing.T) {
 	t.Parallel()
-	ex := shape(t).Fork()
+	ex := sound(t).Fork()
 	for _, tc := range []struct {
 		task, arg string
 		policy    executor.RetryPolicy
@@ -228,7 +228,7 @@ func TestRetries(t *testing.T) {
 // TestRetryMoreTime checks that a call that ran out of time gets more.
 func TestRetryMoreTime(t *testing.T) {
 	t.Parallel()
-	ex := shape(t).Fork()
+	ex := sound(t).Fork()
 	f := ex.Submit(t.Context(), "burn", number(100_000), executor.Timeout(3*time.Millisecond),
 		executor.Retries(executor.RetryPolicy{Attempts: 20, MoreTime: 4}))
 	if err := f.Err(t.Context()); err != nil {
@@ -243,7 +243,7 @@ func TestRetryMoreTime(t *testing.T) {
 // cancelled, and does not outlive Shutdown's patience.
 func TestRetryRests(t *testing.T) {
 	t.Parallel()
-	ex := shape(t).Fork()
+	ex := sound(t).Fork()
 	policy := executor.Retries(executor.RetryPolicy{Attempts: 2, Backoff: time.Hour, MaxBackoff: time.Hour})
 	resting := func() *executor.Future {
 		f := ex.Submit(t.Context(), "fail", []byte("x"), policy)
@@ -872,7 +872,7 @@ func TestNeverStranded(t *testing.T) {
 // TestKillRuns checks that a call that computes for ever is ended.
 func TestKillRuns(t *testing.T) {
 	t.Parallel()
-	ex := shape(t).Fork()
+	ex := sound(t).Fork()
 	f := ex.Submit(t.Context(), "burn", number(1<<40))
 	for f.State() == executor.Pending {
 		runtime.Gosched()

@@ -41,6 +41,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if os.Getenv(signalVar) != "" {
+		os.Exit(heedSignals())
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -83,6 +86,9 @@ func runOnRanks(m *testing.M) int {
 // a local one with two slots.
 func shape(t testing.TB) *executor.Executor {
 	t.Helper()
+	if os.Getenv(faultsVar) != "" {
+		return faultyShape(t, 2)
+	}
 	if world == nil {
 		return open(t, executor.Config{})
 	}
@@ -90,6 +96,15 @@ func shape(t testing.TB) *executor.Executor {
 		t.Fatal(err)
 	}
 	return world
+}
+
+// sound is shape for tests that count the attempts of calls: no worker is lost.
+func sound(t testing.TB) *executor.Executor {
+	t.Helper()
+	if os.Getenv(faultsVar) != "" {
+		return faultyShape(t, 0)
+	}
+	return shape(t)
 }
 
 // open returns a local executor with two slots, shut down at the test's end.
@@ -148,7 +163,7 @@ func TestCall(t *testing.T) {
 // TestMeta checks what a task is told about its call.
 func TestMeta(t *testing.T) {
 	t.Parallel()
-	ex := shape(t)
+	ex := sound(t)
 	ranks := map[string]int{}
 	for range 100 { // a rank may be busy with another test's call
 		for got, err := range ex.Map(t.Context(), "where", numbers(2_000)) {
@@ -180,7 +195,7 @@ func TestMeta(t *testing.T) {
 
 func TestTaskErrors(t *testing.T) {
 	t.Parallel()
-	ex := shape(t)
+	ex := sound(t)
 	for _, tc := range []struct {
 		task, arg, message string
 		kind               host.Kind

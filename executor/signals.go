@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
 // ErrInterrupted is matched by a [SignalError].
@@ -122,6 +124,12 @@ func (l *loop) drain(cause error, drained chan struct{}) {
 	l.refusing = cause
 	l.drained = drained
 	l.dropPending(anyCall, cause)
+	for _, w := range l.sched.workers {
+		if waiting := w.inflight - w.slots; waiting > 0 && !w.asked {
+			w.asked = true
+			l.control(w, wire.KindTakeBack, wire.TakeBack{Max: wire.MaxReturned})
+		}
+	}
 }
 
 // logReport logs who holds what.

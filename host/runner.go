@@ -128,6 +128,7 @@ func (r *runner) bind() *boundTask {
 	b := &r.bound[n]
 	if b.task == nil && b.err == nil {
 		r.s.standby.hurry()
+		r.show() // until runCall does
 		var stopped *abort
 		b.task, stopped, b.err = r.current.task.bind(r.s.ctx, r.slot, r.current.number)
 		if stopped != nil { // only this call
@@ -144,8 +145,7 @@ func (r *runner) runCall(b *boundTask) {
 	data, err := []byte(nil), b.err
 	defer r.dropFetch()
 	if b.nanos == 0 || b.nanos > int64(longCall) {
-		r.since.Store(nanotime())
-		r.running.Store(c.number)
+		r.show()
 		defer r.running.Store(0)
 	}
 	if err == nil {
@@ -174,6 +174,12 @@ func (r *runner) runCall(b *boundTask) {
 	if r.s.desk.put(res) {
 		r.s.step()
 	}
+}
+
+// show lets others know of the current call.
+func (r *runner) show() {
+	r.since.Store(nanotime())
+	r.running.Store(r.current.number)
 }
 
 // dropFetch lets go the current call's argument.

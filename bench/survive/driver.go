@@ -22,6 +22,7 @@ import (
 type driver struct {
 	scenario, launch, program string
 	runs, ranks               int
+	within                    time.Duration
 	args                      []string
 }
 
@@ -65,12 +66,7 @@ func quantile(list []float64, q float64) float64 {
 func (d *driver) one(ctx context.Context) (out outcome, err error) {
 	ctx, cancel := context.WithTimeout(ctx, jobTimeout)
 	defer cancel()
-	words := strings.Fields(d.launch)
-	words = append(words, "-n", strconv.Itoa(d.ranks))
-	if filepath.Base(words[0]) == "wasmpool" {
-		words = append(words, "--start-timeout", "8s", "--")
-	}
-	words = append(append(words, d.program), d.args...)
+	words := d.command()
 	mark := "WASMPOOL_SURVIVE=" + strconv.FormatUint(rand.Uint64(), 36)
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), mark)
@@ -91,7 +87,7 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 			syscall.Kill(pids[rand.IntN(len(pids))], syscall.SIGKILL) //nolint:errcheck // it has ended
 		}
 	}
-	rootErr := error(nil)
+	var done error // to the job
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		what, text, _ := strings.Cut(lines.Text(), " ")
 		switch what {
@@ -100,8 +96,12 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 		case "pids":
 			var pids []int
 			err = json.Unmarshal([]byte(text), &pids)
-			if err == nil && d.scenario == "root" {
-				rootErr = killRoot(pids)
+			switch {
+			case err != nil:
+			case d.scenario == "root":
+				done = d.killRoot(pids)
+			case link != "":
+				done = d.cut(ctx)
 			}
 		}
 		if err != nil {
@@ -109,7 +109,53 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 		}
 	}
 	err = cmd.Wait()
-	return out, errors.Join(rootErr, d.check(cmd.ProcessState.ExitCode(), err, &stderr), d.left(mark, before, err))
+	if d.scenario == "cut" {
+		done = errors.Join(done, d.mend(ctx))
+	}
+	return out, errors.Join(done, d.check(cmd.ProcessState.ExitCode(), err, &stderr), d.left(mark, before, err))
+}
+
+// command returns the command line that starts a job.
+func (d *driver) command() []string {
+	words := append(strings.Fields(d.launch), "-n", strconv.Itoa(d.ranks))
+	if filepath.Base(words[0]) == "wasmpool" {
+		words = append(words, "--start-timeout", "8s")
+		if link != "" {
+			words = append(words, "--hosts", strings.ReplaceAll(os.Getenv("NETNS_HOSTS"), ",", ":2,")+":2")
+			for _, flag := range []string{
+				"plm=rsh", "plm_rsh_agent=" + os.Getenv("NETNS_RSH"), "btl=tcp,self",
+				"btl_tcp_if_include=10.77.0.0/24", "oob_tcp_if_include=10.77.0.0/24",
+			} {
+				name, value, _ := strings.Cut(flag, "=")
+				words = append(words, "--launcher-flag=--mca", "--launcher-flag="+name, "--launcher-flag="+value)
+			}
+		}
+		words = append(words, "--")
+	}
+	return append(append(words, d.program), d.args...)
+}
+
+// link is the program with which scripts/netns lets the hosts' links be cut.
+var link = os.Getenv("NETNS_LINK")
+
+// cut cuts the second host off at a random moment, for good or for a while.
+func (d *driver) cut(ctx context.Context) error {
+	time.Sleep(rand.N(d.within / 2))
+	if out, err := exec.CommandContext(ctx, link, "h2", "down").CombinedOutput(); err != nil {
+		return fmt.Errorf("cutting the link: %w: %s", err, out)
+	}
+	if d.scenario == "cut" {
+		return nil
+	}
+	time.Sleep(2 * time.Second)
+	return d.mend(ctx)
+}
+
+func (d *driver) mend(ctx context.Context) error {
+	if out, err := exec.CommandContext(ctx, link, "h2", "up").CombinedOutput(); err != nil {
+		return fmt.Errorf("mending the link: %w: %s", err, out)
+	}
+	return nil
 }
 
 // check looks at the exit code.
@@ -124,8 +170,8 @@ func (d *driver) check(code int, err error, stderr *bytes.Buffer) error {
 }
 
 // killRoot ends the root at a random moment and waits for the workers to leave.
-func killRoot(pids []int) error {
-	time.Sleep(rand.N(3 * time.Second))
+func (d *driver) killRoot(pids []int) error {
+	time.Sleep(rand.N(d.within / 2))
 	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
 		return fmt.Errorf("killing the root: %w", err)
 	}

@@ -29,19 +29,23 @@ func main() {
 
 // scenarios are jobs, and what is done to them.
 var scenarios = map[string]job{
-	"kill":    {Kill: 2, Signal: syscall.SIGKILL, Within: 6 * time.Second},
-	"compute": {Kill: 1, Signal: syscall.SIGKILL, Within: 6 * time.Second, Long: 4, LongSteps: 5e9, LostAfter: 4 * time.Second},
-	"stop":    {Kill: 1, Signal: syscall.SIGSTOP, Within: 6 * time.Second, LostAfter: 2 * time.Second},
+	"kill":    {Kill: 2, Signal: syscall.SIGKILL},
+	"compute": {Kill: 1, Signal: syscall.SIGKILL, Long: 4, LostAfter: 4 * time.Second},
+	"stop":    {Kill: 1, Signal: syscall.SIGSTOP, LostAfter: 2 * time.Second},
 	"quiet":   {},
-	"root":    {}, // whose root the driver kills
-	"start":   {}, // of which the driver kills a rank in the first moments
+	"root":    {},                           // whose root the driver kills
+	"start":   {},                           // of which the driver kills a rank in the first moments
+	"cut":     {LostAfter: 4 * time.Second}, // whose second host the driver cuts off, for good
+	"flicker": {LostAfter: 4 * time.Second}, // or for two seconds
 }
 
 func run(ctx context.Context, launched bool) error {
 	var d driver
-	name := flag.String("scenario", "kill", "what happens: kill, compute, stop, quiet, root or start")
+	name := flag.String("scenario", "kill", "what happens: kill, compute, stop, quiet, root or start; under scripts/netns cut or flicker")
 	calls := flag.Int("calls", 10_000, "`calls` in a job")
 	nap := flag.Duration("nap", 5*time.Millisecond, "how `long` a call sleeps")
+	flag.DurationVar(&d.within, "within", 6*time.Second, "the moments at which something happens lie in this `time` from the start")
+	steps := flag.Uint64("steps", 5e9, "how many `steps` a long call computes, of about a nanosecond")
 	guest := flag.String("guest", "bench/survive/tasks", "the `folder` of the guest")
 	flag.IntVar(&d.runs, "runs", 10, "how often the driver starts the job")
 	flag.IntVar(&d.ranks, "ranks", 5, "with how many `ranks`")
@@ -52,7 +56,7 @@ func run(ctx context.Context, launched bool) error {
 	if !ok {
 		return fmt.Errorf("no scenario %q", *name)
 	}
-	j.Calls, j.Nap, j.Guest = *calls, *nap, *guest
+	j.Calls, j.Nap, j.Guest, j.LongSteps, j.Within = *calls, *nap, *guest, *steps, d.within
 	if j.Kill == 2 {
 		j.Kill = 1 + int(time.Now().UnixNano()/1000%2)
 	}

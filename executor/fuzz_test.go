@@ -1,0 +1,73 @@
+package executor
+
+import (
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// FuzzFrames feeds the root what a worker might send while it holds calls. The
+// root must not panic, and however it takes the frames, each call has one outcome
+// when the worker is lost after them.
+func FuzzFrames(f *testing.F) {
+	tasks, err := wasmtasks.Build(f.Context(), "testdata/tasks")
+	if err != nil {
+		f.Fatal(err)
+	}
+	call := wire.Call{Number: 1}
+	f.Add(results(call, wire.Result{Data: []byte("x")}), results(call, wire.Result{Long: true, Len: 100, Payload: 1}))
+	for kind, v := range map[wire.Kind]any{
+		wire.KindHello: wire.Hello{Slots: 1}, wire.KindNeed: wire.Need{}, wire.KindPull: wire.Pull{Gen: 1},
+		wire.KindLog: wire.LogLine{Text: "text"}, wire.KindStatus: wire.Status{Running: []wire.Running{{Number: 1}}},
+	} {
+		frame, err := wire.Control(kind, v)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(frame, wire.Bare(wire.KindReturned))
+	}
+	hello, err := wire.Control(wire.KindHello, wire.Hello{Host: "liar", Slots: 1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		world := mem.New(2)
+		root := world.Endpoint(0)
+		log := slog.New(slog.NewTextHandler(io.Discard, nil))
+		ex, err := build(Config{Modules: []*wasmtasks.Module{tasks}, Logger: log}.withDefaults(), root, root.Bell())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var calls []*tally
+		in := &interleaving{t: t}
+		for range 3 {
+			c := &tally{in: in, f: ex.Submit(t.Context(), "echo", make([]byte, 40<<10))}
+			c.f.tell(c)
+			calls = append(calls, c)
+		}
+		ep := world.Endpoint(1)
+		for _, frame := range [][]byte{hello, first, second} {
+			if len(frame) > 0 && len(frame) < 60<<10 {
+				if err := ep.Send(0, frame); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ex.loop.turn()
+		}
+		world.Kill(1)
+		for end := time.Now().Add(10 * time.Second); ex.loop.broken == nil && time.Now().Before(end); {
+			ex.loop.turn()
+		}
+		ex.loop.end()
+		for _, c := range calls {
+			if c.n != 1 {
+				t.Errorf("a call has %d outcomes", c.n)
+			}
+		}
+	})
+}

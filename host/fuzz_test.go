@@ -1,0 +1,57 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// FuzzFrames feeds a worker what a root might send. It must not panic, and must
+// end when it is told to: with an error for a frame that makes no sense, and after
+// a stop frame without one.
+func FuzzFrames(f *testing.F) {
+	var w wire.Writer
+	w.Reset(wire.KindCalls)
+	w.AddCall(&wire.Call{Number: 1, Arg: []byte("x")})
+	calls := append([]byte(nil), w.Frame()...)
+	w.Reset(wire.KindCalls)
+	w.AddCall(&wire.Call{Number: 1, Long: true, ArgLen: 100, Limits: &wire.Limits{Time: 5}})
+	f.Add(calls, append([]byte(nil), w.Frame()...))
+	for kind, v := range map[wire.Kind]any{
+		wire.KindModule: wire.Module{Name: "m", Digest: "00", Size: 10}, wire.KindTasks: wire.Tasks{Tasks: []wire.Task{{Export: "x"}}},
+		wire.KindTakeBack: wire.TakeBack{Max: 3}, wire.KindKill: wire.Kill{Calls: []uint64{1}, Kind: 9, Reason: "why"},
+	} {
+		frame, err := wire.Control(kind, v)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(frame, calls)
+	}
+	f.Add(wire.Bare(wire.KindAsk), wire.Bare(wire.KindStop))
+	h, err := New(Config{CacheDir: f.TempDir()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		world := mem.New(2)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		ended := make(chan error, 1)
+		go func() { ended <- Serve(ctx, h, world.Endpoint(1), ServeConfig{Slots: 1}) }()
+		root := world.Endpoint(0)
+		for _, frame := range [][]byte{first, second, wire.Bare(wire.KindStop)} {
+			if len(frame) > 0 && len(frame) < 60<<10 {
+				if err := root.Send(1, frame); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := <-ended; errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("it does not end")
+		}
+	})
+}
