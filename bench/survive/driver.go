@@ -69,7 +69,12 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 	words := d.command()
 	mark := "WASMPOOL_SURVIVE=" + strconv.FormatUint(rand.Uint64(), 36)
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	cmd.Env = append(os.Environ(), mark)
+	dir, err := os.MkdirTemp("", "survive") // a launcher that is killed leaves its folder
+	if err != nil {
+		return out, err
+	}
+	defer os.RemoveAll(dir)
+	cmd.Env = append(os.Environ(), mark, "TMPDIR="+dir)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	cmd.WaitDelay = 5 * time.Second
@@ -98,6 +103,8 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 			err = json.Unmarshal([]byte(text), &pids)
 			switch {
 			case err != nil:
+			case d.scenario == "wrapper":
+				done = d.killWrapper(cmd.Process.Pid, pids)
 			case d.scenario == "root":
 				done = d.killRoot(pids)
 			case link != "":
@@ -161,7 +168,7 @@ func (d *driver) mend(ctx context.Context) error {
 // check looks at the exit code.
 func (d *driver) check(code int, err error, stderr *bytes.Buffer) error {
 	switch {
-	case d.scenario == "start" || d.scenario == "root" && !strings.Contains(d.launch, "wasmpool"):
+	case d.scenario == "start" || d.scenario == "wrapper" || d.scenario == "root" && !strings.Contains(d.launch, "wasmpool"):
 		return nil // any code, as long as it ends
 	case d.scenario == "root" && code == 137, d.scenario != "root" && err == nil:
 		return nil
@@ -175,6 +182,20 @@ func (d *driver) killRoot(pids []int) error {
 	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
 		return fmt.Errorf("killing the root: %w", err)
 	}
+	return awaitEnd(pids)
+}
+
+// killWrapper ends wasmpool launch itself, and waits for the ranks to end.
+func (d *driver) killWrapper(wrapper int, pids []int) error {
+	time.Sleep(rand.N(d.within / 2))
+	if err := syscall.Kill(wrapper, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing the launcher: %w", err)
+	}
+	return awaitEnd(pids)
+}
+
+// awaitEnd waits for processes to end.
+func awaitEnd(pids []int) error {
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		alive := slices.DeleteFunc(slices.Clone(pids), func(pid int) bool { return !lives(pid) })
 		if len(alive) == 0 {
@@ -184,7 +205,7 @@ func (d *driver) killRoot(pids []int) error {
 			for _, pid := range alive {
 				syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it has ended
 			}
-			return fmt.Errorf("%d workers still ran %v after the root was killed", len(alive), gone)
+			return fmt.Errorf("%d ranks still ran after %v", len(alive), gone)
 		}
 	}
 }
@@ -205,8 +226,8 @@ func (d *driver) left(mark string, before []string, _ error) error {
 	if len(pids) > 0 {
 		err = fmt.Errorf("%d processes were left", len(pids))
 	}
-	if !strings.Contains(d.launch, "wasmpool") {
-		return err // mpirun promises nothing
+	if !strings.Contains(d.launch, "wasmpool") || d.scenario == "wrapper" {
+		return err // nobody promises more
 	}
 	for _, name := range segments() {
 		if !slices.Contains(before, name) {

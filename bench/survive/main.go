@@ -35,6 +35,7 @@ var scenarios = map[string]job{
 	"quiet":   {},
 	"root":    {},                           // whose root the driver kills
 	"start":   {},                           // of which the driver kills a rank in the first moments
+	"wrapper": {},                           // whose launcher, wasmpool launch itself, the driver kills
 	"cut":     {LostAfter: 4 * time.Second}, // whose second host the driver cuts off, for good
 	"flicker": {LostAfter: 4 * time.Second}, // or for two seconds
 }

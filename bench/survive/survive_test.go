@@ -37,6 +37,7 @@ func TestMPI(t *testing.T) {
 		{"the root killed", "root", launch, 4},
 		{"the root killed under mpirun", "root", mpirun, 4},
 		{"the root killed under mpirun with recovery", "root", mpirun + " --enable-recovery", 4},
+		{"the launcher killed", "wrapper", launch, 4},
 		{"a rank killed at the start", "start", launch, 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -86,3 +86,25 @@ func BenchmarkFrame(b *testing.B) {
 		}
 	}
 }
+
+// TestFence checks that a fenced rank is lost to both sides.
+func TestFence(t *testing.T) {
+	t.Parallel()
+	w := mem.New(3)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var workers sync.WaitGroup
+	for rank := 1; rank < 3; rank++ {
+		workers.Go(func() {
+			err := transporttest.PlaySurvivor(ctx, w.Endpoint(rank))
+			if fenced := rank == 2; errors.Is(err, transporttest.ErrRootLost) != fenced || err != nil && !fenced {
+				t.Errorf("rank %d: %v", rank, err)
+			}
+		})
+	}
+	root := w.Endpoint(0)
+	if err := transporttest.PlayLoss(ctx, root, 2, func() { root.Fence(2, errors.New("for the test")) }); err != nil {
+		t.Error(err)
+	}
+	workers.Wait()
+}

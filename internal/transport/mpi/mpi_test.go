@@ -46,6 +46,18 @@ func play(role string) error {
 	switch {
 	case role == "suite":
 		return transporttest.Play(ctx, world)
+	case role == "finalize":
+		if world.Rank() == 2 {
+			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		began := time.Now()
+		err := world.Close()
+		fmt.Printf("rank %d closed\n", world.Rank())
+		if took := time.Since(began); took > 30*time.Second {
+			return fmt.Errorf("Close took %v", took)
+		}
+		os.Exit(0) // MPI may still wait in another thread
+		return err
 	case world.Rank() > 0:
 		if err := os.WriteFile(pidFile(role, world.Rank()), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
 			return err
@@ -56,17 +68,33 @@ func play(role string) error {
 		os.Exit(0) // as after every loss: MPI cannot be finalized
 	}
 	const victim = 2
-	err = transporttest.PlayLoss(ctx, world, victim, func() { err = kill(pidFile(role, victim)) })
+	pid := pidFile(role, victim)
+	err = transporttest.PlayLoss(ctx, world, victim, func() {
+		switch os.Getenv(wayVar) {
+		case "stop":
+			err = signalFile(pid, syscall.SIGSTOP)
+		case "fence":
+			world.Fence(victim, errors.New("for the test"))
+		default:
+			err = signalFile(pid, syscall.SIGKILL)
+		}
+	})
 	if err == nil {
 		fmt.Println("the loss was noticed")
+	}
+	if os.Getenv(wayVar) == "stop" {
+		err = errors.Join(err, signalFile(pid, syscall.SIGKILL)) // mpirun would wait for it
 	}
 	return errors.Join(err, world.Close())
 }
 
+// wayVar says how the victim is lost.
+const wayVar = "WASMPOOL_TEST_WAY"
+
 func pidFile(dir string, rank int) string { return fmt.Sprintf("%s/%d.pid", dir, rank) }
 
-// kill ends the process whose id is in the file.
-func kill(file string) error {
+// signalFile sends a signal to the process whose id is in the file.
+func signalFile(file string, s syscall.Signal) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -75,7 +103,7 @@ func kill(file string) error {
 	if err != nil {
 		return err
 	}
-	return syscall.Kill(pid, syscall.SIGKILL)
+	return syscall.Kill(pid, s)
 }
 
 func TestConformance(t *testing.T) {
@@ -93,13 +121,32 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestLoss kills a worker with SIGKILL and expects the root to notice.
+// TestLoss loses a worker, by SIGKILL, by SIGSTOP, or because the root fences it,
+// and expects the root to notice.
 func TestLoss(t *testing.T) {
 	bin := mpitest.BuildTest(t)
-	cmd := mpitest.CommandFlags(t.Context(), t, 4, []string{"--enable-recovery"}, bin)
-	cmd.Env = append(cmd.Env, roleVar+"="+t.TempDir())
+	for _, way := range []string{"kill", "stop", "fence"} {
+		t.Run(way, func(t *testing.T) {
+			cmd := mpitest.CommandFlags(t.Context(), t, 4, []string{"--enable-recovery"}, bin)
+			cmd.Env = append(cmd.Env, roleVar+"="+t.TempDir(), wayVar+"="+way)
+			out, err := cmd.CombinedOutput()
+			if err != nil || !containsLine(string(out), "the loss was noticed") {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if way == "fence" && !strings.Contains(string(out), transporttest.ErrRootLost.Error()) {
+				t.Errorf("the fenced rank was not told:\n%s", out)
+			}
+		})
+	}
+}
+
+// TestLossAtTheEnd kills a worker while the others finalize MPI, which would wait
+// for it.
+func TestLossAtTheEnd(t *testing.T) {
+	cmd := mpitest.CommandFlags(t.Context(), t, 4, []string{"--enable-recovery"}, mpitest.BuildTest(t))
+	cmd.Env = append(cmd.Env, roleVar+"=finalize")
 	out, err := cmd.CombinedOutput()
-	if err != nil || !containsLine(string(out), "the loss was noticed") {
+	if err != nil || strings.Count(string(out), " closed\n") != 3 {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

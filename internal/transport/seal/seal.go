@@ -63,6 +63,7 @@ type link struct {
 	sent, received uint32
 	acknowledged   uint32    // of those sent
 	since          time.Time // when there was last news of them
+	broken         bool      // a frame was wrong: nothing that follows counts
 }
 
 func (e *endpoint) Send(to int, frame []byte) error {
@@ -130,9 +131,14 @@ func (e *endpoint) Lost(rank int, err error) {
 
 // Frame implements [transport.Handler].
 func (e *endpoint) Frame(from int, frame []byte) {
-	kind, body, err := e.unseal(&e.links[from], frame)
+	l := &e.links[from]
+	if l.broken {
+		return
+	}
+	kind, body, err := e.unseal(l, frame)
 	switch {
 	case err != nil:
+		l.broken = true
 		e.check(from, err)
 	case kind == typeFrame:
 		e.handler.Frame(from, body)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +104,46 @@ func notice(t *testing.T, plan fault.Plan, from, more int) {
 	if err := errors.Join(heard[0].lost, heard[1].lost); !errors.Is(err, seal.ErrBroken) || heard[0].lost == nil || heard[1].lost == nil {
 		t.Errorf("the root is told %v, the worker %v", heard[0].lost, heard[1].lost)
 	}
+}
+
+// TestBrokenStays checks that nothing is delivered after harm to one frame, though
+// harm to a second one makes the numbers fit again.
+func TestBrokenStays(t *testing.T) {
+	t.Parallel()
+	w := mem.New(2)
+	worker := seal.New(w.Endpoint(1))
+	tap := &tap{Endpoint: w.Endpoint(0)}
+	sealed := seal.New(tap)
+	for _, text := range []string{"a", "b", "c"} {
+		if err := sealed.Send(1, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, i := range []int{0, 0, 2} { // a, a again, and no b
+		if err := w.Endpoint(0).Send(1, tap.frames[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var l listener
+	for range 2 {
+		if _, err := worker.Poll(&l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l.frames != 1 || !errors.Is(l.lost, seal.ErrBroken) {
+		t.Errorf("%d frames came through, lost: %v", l.frames, l.lost)
+	}
+}
+
+// A tap keeps what is sent through it.
+type tap struct {
+	transport.Endpoint
+	frames [][]byte
+}
+
+func (p *tap) Send(_ int, frame []byte) error {
+	p.frames = append(p.frames, slices.Clone(frame))
+	return nil
 }
 
 // TestSilentLink checks that a peer that has received everything is only asked,

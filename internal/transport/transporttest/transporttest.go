@@ -332,13 +332,20 @@ func PlayLoss(ctx context.Context, ep transport.Endpoint, victim int, kill func(
 	return p.until(ctx, "the frames to leave", func() bool { return !ep.Pending() })
 }
 
+// ErrRootLost is what [PlaySurvivor] returns where it is told that the root is
+// lost.
+var ErrRootLost = errors.New("transporttest: the root is lost")
+
 // PlaySurvivor is played by the workers of PlayLoss; the victim stays in it
-// until it dies.
+// until it dies, or is told that it was fenced.
 func PlaySurvivor(ctx context.Context, ep transport.Endpoint) error {
 	p := &peer{ep: ep}
 	if err := ep.Send(0, []byte("alive")); err != nil {
 		return err
 	}
-	_, err := p.next(ctx)
+	err := p.until(ctx, "a frame or a loss", func() bool { return len(p.frames)+len(p.lost) > 0 })
+	if err == nil && len(p.lost) > 0 {
+		err = ErrRootLost
+	}
 	return err
 }
