@@ -14,9 +14,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestREADME(t *testing.T) {
+func TestREADME(t *testing.T) { playDocument(t, "../../README.md") }
+
+func TestFailuresCommands(t *testing.T) { playDocument(t, "../../docs/failures.md") }
+
+// playDocument runs a document from its first block to its last.
+func playDocument(t *testing.T, path string) {
+	t.Helper()
 	t.Parallel()
-	blocks, err := readBlocks("../../README.md")
+	blocks, err := readBlocks(path)
 	if err != nil {
 		t.Fatal(err)
 	}
