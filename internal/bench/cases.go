@@ -11,7 +11,7 @@ func groups() []group {
 		{cases: []benchCase{{"latency_idle", "µs"}}, n: 4, costly: true, measure: measureIdle},
 		{cases: []benchCase{{"idle_cpu_root", "%"}, {"idle_cpu_worker", "%"}}, n: 1, costly: true, measure: measureIdleCPU},
 		{cases: []benchCase{{"map_rss", "MiB"}}, n: 10_000_000, once: true, measure: measureMapRSS},
-		{cases: []benchCase{{"echo_64KiB", "GB/s"}}, n: 2000, costly: true, measure: measureEcho(64 << 10)},
+		{cases: []benchCase{{"echo_64KiB", "GB/s"}}, n: 8000, costly: true, measure: measureEcho(64 << 10)},
 		{cases: []benchCase{{"echo_1MiB", "GB/s"}}, n: 400, costly: true, measure: measureEcho(1 << 20)},
 		{cases: []benchCase{{"echo_64MiB", "GB/s"}}, n: 12, costly: true, measure: measureEcho(64 << 20)},
 		{cases: []benchCase{{"bytes_per_future", "B"}}, n: 1_000_000, once: true, measure: measureFutures},
