@@ -235,6 +235,29 @@ func TestTimeLimit(t *testing.T) {
 	}
 }
 
+// The run time of a long call is its own, and not shared with the short calls
+// around it, for which the clock is read now and then only.
+func TestRunTime(t *testing.T) {
+	t.Parallel()
+	ex := endless(t, Config{RootSlots: 1})
+	const limit = 40 * time.Millisecond
+	var spins []*Future
+	for i := range 500 {
+		ex.Submit(t.Context(), "fine", nil)
+		if i%100 == 99 {
+			spins = append(spins, ex.Submit(t.Context(), "spin", nil, Timeout(limit)))
+		}
+	}
+	for _, f := range spins {
+		if _, err := f.Result(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		if i, _ := f.Info(); i.Ran < limit-time.Millisecond {
+			t.Errorf("it ran for %v, want its limit of %v", i.Ran, limit)
+		}
+	}
+}
+
 func TestInitializerFails(t *testing.T) {
 	t.Parallel()
 	ex := endless(t, Config{RootSlots: 2, Initializer: "init_badly"})
