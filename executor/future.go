@@ -139,7 +139,7 @@ type Info struct {
 	Host    string        // of that worker
 	Attempt int           // how often it was sent to a worker; 1 without retries
 	Queued  time.Duration // how long it waited on the root, over all attempts
-	Ran     time.Duration // how long its last run took on its worker
+	Ran     time.Duration // how long its last run took on its worker; of calls below 2 µs an average of several
 	Tags    []string
 	Usage   Usage // of a call with limits of its own; zero for others
 }

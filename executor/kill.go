@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -40,6 +41,12 @@ func (ex *Executor) KillTask(ctx context.Context, name, reason string) (int, err
 		return 0, err
 	}
 	return ex.killWhere(ctx, func(f *Future) bool { return f.task == t }, reason)
+}
+
+// KillTag kills every call that has the tag among its [Tags], of whichever task;
+// no call need have it. See [Executor.KillAll].
+func (ex *Executor) KillTag(ctx context.Context, tag, reason string) (int, error) {
+	return ex.killWhere(ctx, func(f *Future) bool { return f.options != nil && slices.Contains(f.options.tags, tag) }, reason)
 }
 
 // killWhere kills the calls that match, which runs on the loop.

@@ -85,6 +85,18 @@ func awaitRunning(t *testing.T, ex *Executor, n int) {
 	}
 }
 
+// awaitResting waits until n calls rest before they run again.
+func awaitResting(t *testing.T, ex *Executor, n int) {
+	t.Helper()
+	for resting := -1; resting < n; {
+		count := make(chan int, 1)
+		ex.in.request(func() { count <- len(ex.loop.delayed) })
+		if resting = <-count; resting < n {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
 // A running call is killed whatever its guest does, and the slot goes on.
 func TestKillRunning(t *testing.T) {
 	t.Parallel()
@@ -156,6 +168,41 @@ func TestKillMany(t *testing.T) {
 	}
 }
 
+// KillTag reaches the calls with the tag, whatever their task, wherever they are,
+// and no others.
+func TestKillTag(t *testing.T) {
+	t.Parallel()
+	ex := endless(t, Config{RootSlots: 2})
+	resting := ex.Submit(t.Context(), "init_badly", nil, Tags("draft"), Retries(RetryPolicy{Attempts: 2, Backoff: time.Hour, MaxBackoff: time.Hour}))
+	awaitResting(t, ex, 1)
+	doomed, fines := []*Future{resting}, []*Future(nil)
+	for i := range 100 {
+		doomed = append(doomed, ex.Submit(t.Context(), []string{"spin", "recurse"}[i%2], nil, Tags("night", "draft")))
+	}
+	for _, tags := range [][]string{nil, {}, {"night"}, {"drafts", "Draft"}} {
+		fines = append(fines, ex.Submit(t.Context(), "fine", nil, Tags(tags...)))
+	}
+	fines = append(fines, ex.Submit(t.Context(), "fine", nil))
+	awaitRunning(t, ex, 2)
+	if n, err := ex.KillTag(t.Context(), "nonsense", ""); n != 0 || err != nil {
+		t.Errorf("KillTag of a tag that no call has = %d, %v", n, err)
+	}
+	if n, err := ex.KillTag(t.Context(), "draft", "tagged"); n != len(doomed) || err != nil {
+		t.Errorf("KillTag = %d, %v, want %d", n, err, len(doomed))
+	}
+	for _, f := range doomed {
+		var e *TaskError
+		if _, err := f.Result(t.Context()); !errors.As(err, &e) || !errors.Is(err, ErrKilled) || e.Message != "tagged" {
+			t.Errorf("got %v, want it killed", err)
+		}
+	}
+	for _, f := range fines {
+		if got, err := f.Result(t.Context()); string(got) != "fine" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+}
+
 // Shutdown with a context that ends, and a root that fails, end guests that
 // would run for ever.
 func TestAbandonRunning(t *testing.T) {
@@ -184,6 +231,29 @@ func TestTimeLimit(t *testing.T) {
 		var e *TaskError
 		if !errors.As(err, &e) || !errors.Is(err, context.DeadlineExceeded) || e.Kind != host.KindTimeout || e.Usage.Memory == 0 {
 			t.Errorf("%s: got %v, want a timeout", task, err)
+		}
+	}
+}
+
+// The run time of a long call is its own, and not shared with the short calls
+// around it, for which the clock is read now and then only.
+func TestRunTime(t *testing.T) {
+	t.Parallel()
+	ex := endless(t, Config{RootSlots: 1})
+	const limit = 40 * time.Millisecond
+	var spins []*Future
+	for i := range 500 {
+		ex.Submit(t.Context(), "fine", nil)
+		if i%100 == 99 {
+			spins = append(spins, ex.Submit(t.Context(), "spin", nil, Timeout(limit)))
+		}
+	}
+	for _, f := range spins {
+		if _, err := f.Result(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		if i, _ := f.Info(); i.Ran < limit-time.Millisecond {
+			t.Errorf("it ran for %v, want its limit of %v", i.Ran, limit)
 		}
 	}
 }

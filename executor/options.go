@@ -181,7 +181,7 @@ func Key(key string) CallOption {
 }
 
 // Tags are words of the caller's own that stand in the future's Info and in the
-// log lines about the call.
+// log lines about the call. [Executor.KillTag] kills by them.
 func Tags(tags ...string) CallOption {
 	tags = slices.Clone(tags)
 	return optionFunc(func(s *settings) error {

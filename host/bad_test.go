@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -172,28 +173,94 @@ func badModules() []badModule {
 		{"task that loops", task("\x03\x40\x0c\x00\x0b", return0), "it ran for"},
 		{"task that recurses", task("\x10\x00\x0b"), "stack overflow|it ran for"}, // whichever comes first
 	}
+	list = append(list, straining()...)
 	for n := 9; n < len(good); n += 3 {
 		list = append(list, badModule{fmt.Sprintf("cut after %d bytes", n), good[:n], ""})
 	}
 	return list
 }
 
+// straining returns modules that pass the gate, but that the compiler cannot cope
+// with: its child process contains them.
+func straining() []badModule {
+	locals := func(n int) []byte { return cat(1, n, "\x7f") }
+	one := func(locals []byte, code ...any) []byte {
+		return cat(wasmHead, oneType, oneFunc, exportF, fnBody(locals, code...))
+	}
+	const loop, again, end = "\x03\x40", "\x41\x00\x0d\x00", "\x0b"
+	var carrying []byte // each loop sets a local, which all others carry along
+	for i := range 10_000 {
+		carrying = cat(carrying, loop, "\x41\x00\x21", i, again, end)
+	}
+	empty := cat(locals(mostLocals), return0)
+	empty = cat(len(empty), empty)
+	const (
+		large = "MiB of memory"
+		slow  = "s of CPU time|" + large // whichever comes first
+	)
+	return []badModule{
+		{"50,000 locals and 10,000 loops", one(locals(mostLocals), repeat(loop+again+end, 10_000), return0), slow},
+		{"10,000 loops that set locals", one(locals(10_000), carrying, return0), slow},
+		{"br_table of 65,000", task("\x02\x40\x41\x00\x0e", 65_000, repeat("\x00", 65_001), "\x0b", return0), slow},
+		{"30,000 ifs", task(repeat("\x41\x00\x04\x40\x0b", 30_000), return0), slow},
+		{"100,000 calls", task(repeat("\x10\x00\x1a", 100_000), return0), "it ran for|stack overflow|" + large},
+		{"3000 functions of 50,000 locals", cat(wasmHead, oneType, sec(3, 3000, repeat("\x00", 3000)), exportF, sec(10, 3000, repeat(string(empty), 3000))), large},
+	}
+}
+
+// A cost is what it took to refuse or contain a module.
+type cost struct {
+	wall, cpu   time.Duration // cpu is of this process and the child
+	allocated   int64         // bytes, by this process, also those that were freed
+	peak, child int64         // most bytes in RAM of this process, and of the child; 0 without one
+}
+
+func (c cost) String() string {
+	return fmt.Sprintf("%7v (CPU %7v), %3d MiB allocated, peak %3d MiB, of the child %3d MiB",
+		c.wall.Round(100*time.Microsecond), c.cpu.Round(100*time.Microsecond), c.allocated>>20, c.peak>>20, c.child>>20)
+}
+
+// costOf measures f, which loads a module with h.
+func costOf(t *testing.T, h *Host, f func()) cost {
+	t.Helper()
+	var c cost
+	h.childEnded = func(end *os.ProcessState) {
+		c.cpu += end.UserTime() + end.SystemTime()
+		c.child = max(c.child, peakOf(end))
+	}
+	defer func() { h.childEnded = nil }()
+	forgetPeak(t)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	cpu, start := cpuTime(t), time.Now()
+	f()
+	c.wall, c.cpu = time.Since(start), c.cpu+cpuTime(t)-cpu
+	c.peak = peakMemory(t)
+	runtime.ReadMemStats(&after)
+	c.allocated = int64(after.TotalAlloc - before.TotalAlloc)
+	return c
+}
+
 // TestBadModules loads and runs modules that are wrong or hostile, each of which
-// must fail with the right words, within bounds, and leave the host well.
-func TestBadModules(t *testing.T) { // alone, as it measures what is allocated
-	h := newHost(t, Config{MemoryLimit: 1 << 30, Limits: Limits{Time: 100 * time.Millisecond}})
+// must fail with the right words, within 2 s and 256 MiB, and leave the host well.
+// The race detector multiplies both, and the child's limits with them.
+func TestBadModules(t *testing.T) { // alone, as it measures this process
+	const mostMemory, mostTime = 256 << 20 * raceFactor, 2 * time.Second * raceFactor
+	h := newHost(t, Config{CacheDir: t.TempDir(), MemoryLimit: 1 << 30, Limits: Limits{Time: 100 * time.Millisecond}})
 	slot := newSlot(t, h)
 	modules := badModules()
 	if len(modules) < 60 {
 		t.Fatalf("%d bad modules, want at least 60", len(modules))
 	}
+	var worst cost
 	for _, bad := range modules {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		start := time.Now()
-		err := tryModule(t, h, slot, bad.wasm)
-		took := time.Since(start)
-		runtime.ReadMemStats(&after)
+		var err error
+		c := costOf(t, h, func() { err = tryModule(t, h, slot, bad.wasm) })
+		t.Logf("%-32s %v", bad.name, c)
+		worst = cost{
+			max(worst.wall, c.wall), max(worst.cpu, c.cpu),
+			max(worst.allocated, c.allocated), max(worst.peak, c.peak), max(worst.child, c.child),
+		}
 		if err == nil {
 			t.Errorf("%s: it ran", bad.name)
 			continue
@@ -202,14 +269,14 @@ func TestBadModules(t *testing.T) { // alone, as it measures what is allocated
 		if !slices.ContainsFunc(strings.Split(bad.want, "|"), said) {
 			t.Errorf("%s: got %q, want %q in it", bad.name, err, bad.want)
 		}
-		const most = 256 << 20
-		if n := after.TotalAlloc - before.TotalAlloc; n > most {
-			t.Errorf("%s: it took %d MiB", bad.name, n>>20)
+		if max(c.allocated, c.child) > mostMemory {
+			t.Errorf("%s: it took too much memory: %v", bad.name, c)
 		}
-		if took > 20*time.Second { // a tenth of it is the aim; the machine may be busy
-			t.Errorf("%s: it took %v", bad.name, took)
+		if c.cpu > mostTime { // by the clock, it is also what else the machine does
+			t.Errorf("%s: it took too long: %v", bad.name, c)
 		}
 	}
+	t.Logf("%-32s %v", "worst of each", worst)
 	good := task(return0)
 	if err := tryModule(t, h, slot, good); err != nil {
 		t.Errorf("afterwards a good module fails: %v", err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -210,5 +211,19 @@ func TestUnusableCacheFolder(t *testing.T) {
 		if n := loadAndRun(t, filepath.Join(file, "below"), m); n != 1 {
 			t.Errorf("compiled %d, want 1", n)
 		}
+	}
+}
+
+// Where there are many cores, a child does not come to its limit on memory by the
+// stacks of its threads alone.
+func TestCompileOnManyCores(t *testing.T) { // alone, as it is this process that has so many
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(64))
+	h := newHost(t, Config{CacheDir: t.TempDir()})
+	ended := 0
+	h.childEnded = func(*os.ProcessState) { ended++ }
+	load(t, h, buildGuest(t, "guest"))
+	load(t, h, compileWAT(t, "small", `(module (func (export "f") (result i32) (i32.const 0)))`))
+	if ended != 2 {
+		t.Errorf("%d children have ended, want 2", ended)
 	}
 }

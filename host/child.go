@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,13 +34,19 @@ type childLimit struct {
 	cpu    uint64 // seconds
 }
 
-// childLimitFor returns the limits for a module. The compiler takes some 60
-// bytes and 0.3 µs for each byte of a module, at worst a few times that.
+// childLimitFor returns the limits for a module. The compiler takes some 30 bytes
+// and 0.5 µs for each byte of a module that a compiler made: it gets three and six
+// times that, for the sake of slow machines. So whatever 300 KiB contain, they are
+// refused within 1 s and 160 MiB.
 func childLimitFor(wasm []byte) childLimit {
 	const mib = 1 << 20
-	n := uint64(len(wasm))
-	return childLimit{memory: 128*mib + 200*n, cpu: 1 + 8*n/mib}
+	n := uint64(len(wasm)) * raceFactor
+	return childLimit{memory: 128*mib + 96*n, cpu: 1 + 3*n/mib}
 }
+
+// childProcs is how many threads a child compiles with, at most. In a program with
+// C code in it, the system counts 8 MiB for the stack of each.
+const childProcs = 4
 
 // childPatience is how many times the limit on CPU time a child may take by the
 // clock, and childLeast at least: a loaded machine must not refuse modules.
@@ -59,18 +66,19 @@ var errNoChild = errors.New("host: no child process for compiling")
 
 // compileInChild fills the cache folder dir with the module's native code. The
 // error is of [KindBadModule] when the compiler refuses the module or cannot cope
-// with it, and matches errNoChild when there was no child.
-func compileInChild(ctx context.Context, dir string, wasm []byte) error {
+// with it, and matches errNoChild when there was no child. How the child ended is
+// nil when it did not start.
+func compileInChild(ctx context.Context, dir string, wasm []byte) (*os.ProcessState, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("%w: %w", errNoChild, err)
+		return nil, fmt.Errorf("%w: %w", errNoChild, err)
 	}
 	limit := childLimitFor(wasm)
 	patience := max(childLeast, childPatience*time.Duration(limit.cpu)*time.Second)
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took more than %v", patience))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %s", childEnv, limit.memory, limit.cpu, dir), "GOMAXPROCS="+strconv.Itoa(runtime.GOMAXPROCS(0)))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %s", childEnv, limit.memory, limit.cpu, dir), "GOMAXPROCS="+strconv.Itoa(min(childProcs, runtime.GOMAXPROCS(0))))
 	cmd.Stdin = bytes.NewReader(wasm)
 	var out, errText bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errText
@@ -78,19 +86,18 @@ func compileInChild(ctx context.Context, dir string, wasm []byte) error {
 	runtime.LockOSThread() // the child dies with the thread that started it
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%w: %w", errNoChild, err)
+		return nil, fmt.Errorf("%w: %w", errNoChild, err)
 	}
 	err = cmd.Wait()
-	var exit *exec.ExitError
-	switch {
+	switch end := cmd.ProcessState; {
 	case err == nil:
-		return nil
-	case errors.As(err, &exit) && exit.ExitCode() == childRefuses:
-		return errorf(KindBadModule, "%s", out.String())
-	case errors.As(err, &exit) && exit.ExitCode() == childFails:
-		return fmt.Errorf("%w: %s", errNoChild, out.String())
+		return end, nil
+	case end.ExitCode() == childRefuses:
+		return end, errorf(KindBadModule, "%s", out.String())
+	case end.ExitCode() == childFails:
+		return end, fmt.Errorf("%w: %s", errNoChild, out.String())
 	default:
-		return childDeath(ctx, err, limit, errText.String())
+		return end, childDeath(ctx, err, limit, errText.String())
 	}
 }
 
@@ -101,11 +108,17 @@ func childDeath(ctx context.Context, err error, limit childLimit, stderr string)
 		return errorf(KindBadModule, "compiling it was stopped: %w", context.Cause(ctx))
 	case outOfTime(err):
 		return errorf(KindBadModule, "compiling it was stopped: it took more than %d s of CPU time", limit.cpu)
-	case strings.Contains(stderr, "out of memory") || strings.Contains(stderr, "cannot allocate memory"):
+	case outOfMemory(stderr):
 		return errorf(KindBadModule, "compiling it was stopped: it took more than %d MiB of memory", limit.memory>>20)
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
 	return errorf(KindBadModule, "compiling it ended the compiler: %v %s", err, first)
+}
+
+// outOfMemory tells by what Go, C or the race detector say at last.
+func outOfMemory(stderr string) bool {
+	return slices.ContainsFunc([]string{"out of memory", "annot allocate memory", "failed to allocate", "pthread_create failed"},
+		func(words string) bool { return strings.Contains(stderr, words) })
 }
 
 func init() {

@@ -140,7 +140,10 @@ func (h *Host) fill(e entry, wasm []byte) error {
 	if err := os.MkdirAll(e.path(), 0o700); err != nil {
 		return err
 	}
-	err := compileInChild(h.ctx, e.path(), wasm)
+	end, err := compileInChild(h.ctx, e.path(), wasm)
+	if h.childEnded != nil && end != nil {
+		h.childEnded(end)
+	}
 	if errors.Is(err, errNoChild) {
 		h.cfg.Logger.Warn("host: a module is compiled in this process", "error", err)
 		return nil

@@ -105,6 +105,8 @@ type Host struct {
 	compiled atomic.Int32 // modules that the cache did not have
 	heap     bool         // linear memory in the Go heap also where it could be mapped; for tests
 
+	childEnded func(*os.ProcessState) // hears of each child that compiled; nil but in tests
+
 	mu     sync.Mutex
 	codes  map[wasmtasks.Digest]*loading
 	loaded map[programKey]*Module

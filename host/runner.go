@@ -99,6 +99,9 @@ func (r *runner) serve() {
 		if b.nanos > int64(stall) {
 			s.standby.hurry()
 		}
+		if r.unclocked > 0 && r.timedAlone(b) {
+			r.begin, r.unclocked = nanotime(), 0
+		}
 		r.runCall(b)
 		if b.nanos > int64(longCall) {
 			s.step()
@@ -137,6 +140,13 @@ func (r *runner) bind() *boundTask {
 		r.begin = nanotime() // waiting for a module is not the call's time
 	}
 	return b
+}
+
+// timedAlone reports whether the current call's run time is taken by itself. For
+// very short calls the clock is read now and then only, but not for those with
+// limits of their own, which may be of any length.
+func (r *runner) timedAlone(b *boundTask) bool {
+	return b.nanos == 0 || b.nanos >= int64(shortCall) || r.current.limits != nil
 }
 
 // runCall runs the current call and puts its result on the desk.
@@ -202,11 +212,11 @@ func (c *deskCall) callLimits() *Limits {
 	return &Limits{Time: time.Duration(l.Time), Memory: l.Memory, Output: l.Output, Log: l.Log, Instructions: l.Instructions}
 }
 
-// clock notes how long the current call ran. For very short calls it reads the
-// clock now and then only, and takes the average.
+// clock notes how long the current call ran: alone, or on average with the short
+// calls before it.
 func (r *runner) clock(b *boundTask) {
 	r.unclocked++
-	if b.nanos != 0 && b.nanos < int64(shortCall) && r.unclocked < clockEvery {
+	if r.unclocked < clockEvery && !r.timedAlone(b) {
 		return
 	}
 	now := nanotime()

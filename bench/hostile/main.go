@@ -1,7 +1,7 @@
 // Command hostile attacks a pool with 1,000 hostile calls among 100,000 good ones
 // and says what came of it. It ends with code 0 when every good result was
-// right, every hostile call failed with the right kind, and every rank's memory
-// came back near where it was; with 1 when not. Run it with make hostile, which
+// right, every hostile call failed with the right kind and within its time, and
+// every rank's memory came back near where it was; with 1 when not. Run it with make hostile, which
 // does so on two slots of one process and on four ranks.
 package main
 
@@ -12,8 +12,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
@@ -66,8 +68,9 @@ func attack(ctx context.Context, ex *executor.Executor, plan hostile.Plan) error
 		return err
 	}
 	fmt.Printf("%d good calls and %d hostile ones in %v\n", r.Good, r.Hostile, time.Since(began).Round(time.Millisecond))
-	for kind, n := range r.Kinds {
-		fmt.Printf("  %-12s %d\n", kind, n)
+	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
+		t := r.Kinds[kind]
+		fmt.Printf("  %-12s %4d, the longest %8v of at most %v: %s\n", kind, t.Calls, t.Most.Round(time.Microsecond), t.Bound, t.Attack)
 	}
 	for _, line := range r.Wrong {
 		fmt.Println("wrong:", line)

@@ -18,6 +18,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
@@ -74,103 +75,177 @@ func load(ctx context.Context) ([]*wasmtasks.Module, error) {
 	return []*wasmtasks.Module{golang.WithName("go"), c, rust}, nil
 }
 
-// A bench is a slot of a host with some configuration.
+// A bench is a slot of a host that has one thing on, or more.
 type bench struct {
 	name   string
-	host   *host.Host
-	slot   *host.Slot
-	limits *host.Limits
+	cfg    host.Config
+	limits *host.Limits // of the call
+	slow   bool         // it takes long for each call, and is asked for fewer
+
+	host *host.Host
+	slot *host.Slot
+	all  []float64 // its ratios, of every task but none
 }
+
+// benches returns what is compared: first nothing, then each thing by itself, as
+// far as it can be. Limits on time and instructions need the tick, which alone
+// makes calls killable.
+func benches() []*bench {
+	every := host.Limits{Time: time.Hour, Memory: 1 << 30, Output: 1 << 20, Log: 1 << 20, Instructions: 1 << 60}
+	return []*bench{
+		{name: "nothing", cfg: host.Config{NoMeter: true}},
+		{name: "tick", cfg: host.Config{}},
+		{name: "tick, time", cfg: host.Config{Limits: host.Limits{Time: every.Time}}},
+		{name: "tick, budget", cfg: host.Config{Limits: host.Limits{Instructions: every.Instructions}}},
+		{name: "memory", cfg: host.Config{NoMeter: true, Limits: host.Limits{Memory: every.Memory}}},
+		{name: "result, log", cfg: host.Config{NoMeter: true, Limits: host.Limits{Output: every.Output, Log: every.Log}}},
+		{name: "all limits", cfg: host.Config{Limits: every}},
+		{name: "all, of the call", limits: &every},
+		{name: "reset", cfg: host.Config{NoMeter: true, Isolation: host.IsolationReset}, slow: true},
+		{name: "fresh", cfg: host.Config{NoMeter: true, Isolation: host.IsolationFresh}, slow: true},
+	}
+}
+
+func (b *bench) open() (err error) {
+	if b.host, err = host.New(b.cfg); err == nil {
+		b.slot = b.host.NewSlot()
+	}
+	return err
+}
+
+func (b *bench) close() error {
+	if b.host == nil {
+		return nil
+	}
+	return errors.Join(b.slot.Close(), b.host.Close())
+}
+
+// A work is a task with what it is given: as many thousand steps, but for
+// recursion, which is exponential.
+type work struct {
+	task string
+	n    uint64
+}
+
+// Sorting goes through 4 MB again and again.
+var works = []work{{"none", 0}, {"loop", 5000}, {"recursion", 27}, {"sorting", 500}, {"calls", 2000}}
 
 // overhead measures tasks with limits on and off, in turns, so that other load on
 // the machine falls on all alike.
 func overhead(ctx context.Context, modules []*wasmtasks.Module) error {
-	var benches []*bench
-	for _, b := range []struct {
-		name   string
-		cfg    host.Config
-		limits *host.Limits
-	}{
-		{"nothing", host.Config{NoMeter: true}, nil},
-		{"the tick", host.Config{}, nil},
-		{"and all limits", host.Config{Limits: host.Limits{Time: time.Hour, Memory: 1 << 30, Output: 1 << 20, Log: 1 << 20, Instructions: 1 << 60}}, nil},
-		{"limits of the call", host.Config{}, &host.Limits{Time: time.Hour, Memory: 1 << 30, Output: 1 << 20, Log: 1 << 20, Instructions: 1 << 60}},
-		{"reset", host.Config{Isolation: host.IsolationReset}, nil},
-	} {
-		h, err := host.New(b.cfg)
-		if err != nil {
-			return err
-		}
-		benches = append(benches, &bench{b.name, h, h.NewSlot(), b.limits})
-	}
+	list := benches()
 	defer func() {
-		for _, b := range benches {
-			b.slot.Close() //nolint:errcheck // the program ends
-			b.host.Close() //nolint:errcheck // the program ends
+		for _, b := range list {
+			b.close() //nolint:errcheck // the program ends
 		}
 	}()
-	fmt.Printf("| guest | task | %s |", benches[0].name)
-	for _, b := range benches[1:] {
+	fmt.Print("| guest | task |")
+	for _, b := range list {
+		if err := b.open(); err != nil {
+			return err
+		}
 		fmt.Printf(" %s |", b.name)
 	}
-	fmt.Println()
+	fmt.Printf("\n|%s\n", strings.Repeat("---|", len(list)+2))
 	for _, m := range modules {
-		for _, w := range []struct {
-			task   string
-			n      uint64
-			rounds int
-		}{{"none", 0, 2000}, {"loop", 5000, 1}, {"recursion", 27, 1}, {"sorting", 100, 1}, {"calls", 2000, 1}} {
-			if err := compare(ctx, benches, m, w.task, w.n, w.rounds); err != nil {
+		for _, w := range works {
+			if err := compare(ctx, list, m, w); err != nil {
 				return fmt.Errorf("%s.%s: %w", m.Name(), w.task, err)
 			}
 		}
 	}
+	summary(list, "median", 0.5)
+	summary(list, "worst", 1)
 	return nil
 }
 
-const turns = 15
+// summary prints a line of ratios over all tasks that compute.
+func summary(list []*bench, name string, share float64) {
+	fmt.Printf("| all | %s | |", name)
+	for _, b := range list[1:] {
+		fmt.Printf(" %s |", percent(at(b.all, share)))
+	}
+	fmt.Println()
+}
 
-func compare(ctx context.Context, benches []*bench, m *wasmtasks.Module, name string, n uint64, rounds int) error {
-	arg := binary.LittleEndian.AppendUint64(nil, n)
-	times := make([][]float64, len(benches))
-	for turn := range turns + 2 {
-		for i, b := range benches {
-			mod, err := b.host.Load(ctx, m)
-			if err != nil {
+func percent(ratio float64) string { return fmt.Sprintf("%+.0f %%", 100*(ratio-1)) }
+
+// turns is how often each bench has its turn with each task, after warmUps.
+const turns, warmUps = 21, 2
+
+// compare prints a task's line: the time it takes with nothing on, and the median,
+// over the turns, of how much longer it took with something on than in the same
+// turn without.
+func compare(ctx context.Context, list []*bench, m *wasmtasks.Module, w work) error {
+	added := make([][]float64, len(list)) // nanoseconds, or ratios
+	for turn := range turns + warmUps {
+		took := make([]float64, len(list))
+		for i := range list {
+			i = (i + turn) % len(list)
+			var err error
+			if took[i], err = list[i].time(ctx, m, w); err != nil {
 				return err
 			}
-			task, err := mod.Task(name)
-			if err != nil {
-				return err
-			}
-			c := host.Call{Number: 1, Attempt: 1, Arg: arg, Limits: b.limits}
-			began := time.Now()
-			for range rounds {
-				if _, err := b.slot.Run(ctx, task, &c); err != nil {
-					return err
-				}
-			}
-			if turn >= 2 { // warm
-				times[i] = append(times[i], float64(time.Since(began))/float64(rounds))
+		}
+		if turn < warmUps {
+			continue
+		}
+		added[0] = append(added[0], took[0])
+		for i := 1; i < len(list); i++ {
+			if w.n == 0 {
+				added[i] = append(added[i], took[i]-took[0])
+			} else {
+				added[i] = append(added[i], took[i]/took[0])
 			}
 		}
 	}
-	base := median(times[0])
-	fmt.Printf("| %s | %s | %v |", m.Name(), name, time.Duration(base))
-	for _, t := range times[1:] {
-		if rounds > 1 {
-			fmt.Printf(" %+.0f ns |", median(t)-base)
+	fmt.Printf("| %s | %s | %v |", m.Name(), w.task, time.Duration(median(added[0])).Round(time.Nanosecond))
+	for i, b := range list[1:] {
+		if mid := median(added[i+1]); w.n == 0 {
+			fmt.Printf(" %+.0f ns |", mid)
 		} else {
-			fmt.Printf(" %+.0f %% |", 100*(median(t)/base-1))
+			fmt.Printf(" %s |", percent(mid))
+			b.all = append(b.all, mid)
 		}
 	}
 	fmt.Println()
 	return nil
 }
 
-func median(list []float64) float64 {
-	slices.Sort(list)
-	return list[len(list)/2]
+// time returns how long a call takes, in nanoseconds: one of some milliseconds, or
+// the mean of many short ones.
+func (b *bench) time(ctx context.Context, m *wasmtasks.Module, w work) (float64, error) {
+	mod, err := b.host.Load(ctx, m)
+	if err != nil {
+		return 0, err
+	}
+	task, err := mod.Task(w.task)
+	if err != nil {
+		return 0, err
+	}
+	calls := 1
+	if w.n == 0 {
+		calls = 20_000
+		if b.slow {
+			calls = 20
+		}
+	}
+	c := host.Call{Number: 1, Attempt: 1, Arg: binary.LittleEndian.AppendUint64(nil, w.n), Limits: b.limits}
+	began := time.Now()
+	for range calls {
+		if _, err := b.slot.Run(ctx, task, &c); err != nil {
+			return 0, err
+		}
+	}
+	return float64(time.Since(began)) / float64(calls), nil
+}
+
+func median(list []float64) float64 { return at(list, 0.5) }
+
+// at returns the element below which so large a share of the list lies.
+func at(list []float64, share float64) float64 {
+	list = slices.Sorted(slices.Values(list))
+	return list[int(share*float64(len(list)-1))]
 }
 
 // kill measures how long after Kill a future is resolved.
@@ -203,11 +278,11 @@ func kill(ctx context.Context, modules []*wasmtasks.Module) error {
 }
 
 func report(name string, took []float64) {
-	slices.Sort(took)
-	at := func(share float64) time.Duration {
-		return time.Duration(took[int(share*float64(len(took)-1))]).Round(time.Microsecond)
+	fmt.Printf("| %s |", name)
+	for _, share := range []float64{0.5, 0.99, 1} {
+		fmt.Printf(" %v |", time.Duration(at(took, share)).Round(time.Microsecond))
 	}
-	fmt.Printf("| %s | %v | %v | %v |\n", name, at(0.5), at(0.99), at(1))
+	fmt.Println()
 }
 
 // fair measures calls of a millisecond on one slot while the other runs one long

@@ -5,6 +5,7 @@ package hostile
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/binary"
@@ -39,19 +40,22 @@ type attack struct {
 	kinds     []host.Kind   // one of which it must fail with
 	slow      bool          // it takes long
 	limit     time.Duration // its own, if it takes all the time it may
+	work      time.Duration // what it computes, at most, until it comes to another limit
 }
+
+func (a *attack) String() string { return fmt.Sprintf("%s(%s)", a.task, a.arg) }
 
 func attacks() []attack {
 	kinds := func(k ...host.Kind) []host.Kind { return k }
 	const endless = 200 * time.Millisecond
 	list := []attack{
-		{"golang.attack", "loop", kinds(host.KindTimeout), true, endless},
-		{"golang.attack", "sleep", kinds(host.KindTimeout), true, endless},
-		{"plain.spin", "", kinds(host.KindTimeout), true, endless},
-		{"plain.tree", "", kinds(host.KindTimeout), true, endless},
-		{"plain.sleep", "", kinds(host.KindTimeout), true, endless},
-		{"golang.attack", "recursion", kinds(host.KindMemory), true, 0},
-		{"golang.attack", "memory", kinds(host.KindMemory), true, 0},
+		{"golang.attack", "loop", kinds(host.KindTimeout), true, endless, 0},
+		{"golang.attack", "sleep", kinds(host.KindTimeout), true, endless, 0},
+		{"plain.spin", "", kinds(host.KindTimeout), true, endless, 0},
+		{"plain.tree", "", kinds(host.KindTimeout), true, endless, 0},
+		{"plain.sleep", "", kinds(host.KindTimeout), true, endless, 0},
+		{"golang.attack", "recursion", kinds(host.KindMemory), true, 0, 3 * time.Second}, // its stack of a million frames is moved each time it doubles
+		{"golang.attack", "memory", kinds(host.KindMemory), true, 0, 0},
 	}
 	add := func(kind host.Kind, task string, args ...string) {
 		for _, arg := range args {
@@ -85,14 +89,40 @@ type Plan struct {
 	Good    int
 	Hostile int
 	Guest   string // the folder of the guest in Go
+
+	// Slack is how long a hostile call may run beyond its own time limit, or
+	// from its start when another limit ends it or it ends by itself. All but
+	// milliseconds of it are for machines with more ranks than cores.
+	//
+	// Defaults to 2 seconds.
+	Slack time.Duration
 }
+
+const defaultSlack = 2 * time.Second
 
 // A Report says what came of a plan.
 type Report struct {
 	Good, Hostile int
-	Wrong         []string          // what should not have been; at most mostWrong lines
-	Failures      int               // how many such there were
-	Kinds         map[host.Kind]int // of the hostile calls' errors
+	Wrong         []string             // what should not have been; at most mostWrong lines
+	Failures      int                  // how many such there were
+	Kinds         map[host.Kind]*Times // of the hostile calls' errors
+}
+
+// Times are those of the hostile calls that failed with one kind: how long each
+// ran on its worker, without what it waited before.
+type Times struct {
+	Calls  int
+	Most   time.Duration // the one that took the largest part of its bound ran so long
+	Bound  time.Duration // of that call
+	Attack string        // and this is what it did
+}
+
+// add takes note of a call that ran so long.
+func (t *Times) add(a *attack, ran, bound time.Duration) {
+	t.Calls++
+	if t.Calls == 1 || ran.Seconds()/bound.Seconds() > t.Most.Seconds()/t.Bound.Seconds() {
+		t.Most, t.Bound, t.Attack = ran, bound, a.String()
+	}
 }
 
 const mostWrong = 20
@@ -155,7 +185,7 @@ func Run(ctx context.Context, ex *executor.Executor, p Plan) (*Report, error) {
 		c.arg = fmt.Appendf(nil, "good call %d, %x", i, random.Uint64())
 		c.future = ex.Submit(ctx, []string{"golang.mix", "plain.copy"}[i%2], c.arg)
 	}
-	r := &Report{Kinds: map[host.Kind]int{}}
+	r := &Report{Kinds: map[host.Kind]*Times{}}
 	for i := range calls {
 		c := &calls[i]
 		got, err := c.future.Result(ctx)
@@ -168,7 +198,8 @@ func Run(ctx context.Context, ex *executor.Executor, p Plan) (*Report, error) {
 			continue
 		}
 		r.Hostile++
-		r.hostile(c.attack, err)
+		info, _ := c.future.Info()
+		r.hostile(c.attack, err, info.Ran, c.attack.limit+c.attack.work+cmp.Or(p.Slack, defaultSlack))
 	}
 	return r, nil
 }
@@ -183,17 +214,22 @@ func (r *Report) good(i int, arg, got []byte, err error) {
 	}
 }
 
-func (r *Report) hostile(a *attack, err error) {
+func (r *Report) hostile(a *attack, err error, ran, bound time.Duration) {
 	var e *executor.TaskError
 	if !errors.As(err, &e) {
-		r.wrong("%s(%s): got %v, want a task's error", a.task, a.arg, err)
+		r.wrong("%v: got %v, want a task's error", a, err)
 		return
 	}
-	r.Kinds[e.Kind]++
+	if r.Kinds[e.Kind] == nil {
+		r.Kinds[e.Kind] = &Times{}
+	}
+	if r.Kinds[e.Kind].add(a, ran, bound); ran <= 0 || ran > bound {
+		r.wrong("%v: it ran for %v, its bound is %v", a, ran, bound)
+	}
 	if !slices.Contains(a.kinds, e.Kind) || !errors.Is(err, e.Kind) {
-		r.wrong("%s(%s): got %v, want one of %v", a.task, a.arg, err, a.kinds)
+		r.wrong("%v: got %v, want one of %v", a, err, a.kinds)
 	}
 	if e.Usage.Memory > Limits.Memory {
-		r.wrong("%s(%s): it had %d bytes of memory", a.task, a.arg, e.Usage.Memory)
+		r.wrong("%v: it had %d bytes of memory", a, e.Usage.Memory)
 	}
 }
