@@ -52,7 +52,7 @@ func openFaulty(t testing.TB, workers int, plan fault.Plan) *executor.Executor {
 			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, host.ErrRootLost) {
 				t.Errorf("rank %d: %v", rank, err)
 			}
-			ep.Close() //nolint:errcheck // it cannot fail
+			ep.Close()
 		})
 	}
 	root := seal.New(fault.New(world.Endpoint(0), plan, world.Kill))

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"os/signal"
 	"slices"
 	"time"
 
@@ -23,12 +22,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
+	err := run(context.Background())
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "hostile:", err)
-		os.Exit(1) //nolint:gocritic // the signal handler ends with the process
 	}
+	os.Exit(executor.ExitCode(err))
 }
 
 // mostGrowth is how much more memory a rank may hold after the attacks than

@@ -31,7 +31,7 @@ func main() {
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(executor.ExitCode(err))
 	}
 }
 

@@ -20,7 +20,7 @@ func main() {
 	flag.Parse()
 	if err := run(context.Background(), os.Stdout, *folder); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(executor.ExitCode(err))
 	}
 }
 

@@ -51,12 +51,14 @@ func play(role string) error {
 			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
 		began := time.Now()
-		err := world.Close()
+		err = world.Close()
 		fmt.Printf("rank %d closed\n", world.Rank())
 		if took := time.Since(began); took > 30*time.Second {
-			return fmt.Errorf("Close took %v", took)
+			err = errors.Join(err, fmt.Errorf("closing took %v", took))
 		}
-		os.Exit(0) // MPI may still wait in another thread
+		if err == nil {
+			os.Exit(0) // MPI may still wait in another thread
+		}
 		return err
 	case world.Rank() > 0:
 		if err := os.WriteFile(pidFile(role, world.Rank()), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
