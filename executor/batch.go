@@ -39,49 +39,18 @@ func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[
 	err = errors.Join(err, lookupErr)
 	go func() {
 		defer cancel()
-		b.end(b.feed(ctx, t, args, set, err))
+		b.end(ex.feed(ctx, t, args, set, err, b))
 	}()
 	return b
 }
 
-// inputPanic is the error of an input that panicked.
-func inputPanic(v any) error {
-	if err, ok := v.(error); ok {
-		return fmt.Errorf("executor: the input panicked: %w", err)
-	}
-	return fmt.Errorf("executor: the input panicked: %v", v)
-}
-
-// feed submits the calls; with an error it only ends the input.
-func (b *Batch) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set mapSettings, failure error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = inputPanic(v)
-		}
-	}()
-	for arg := range args {
-		if failure != nil {
-			return failure
-		}
-		if err := b.waitRoom(ctx, set.buffer); err != nil {
-			return err
-		}
-		f := &Future{}
-		f.prepare(b.ex, t, arg, set.settings)
-		if err := b.ex.enter(); err != nil {
-			return err
-		}
-		if err := b.ex.in.add(ctx, f); err != nil {
-			b.ex.leave()
-			return err
-		}
-		b.mu.Lock()
-		b.futures = append(b.futures, f)
-		b.change()
-		b.mu.Unlock()
-		f.tell(b)
-	}
-	return failure
+// add implements feeder.
+func (b *Batch) add(f *Future) {
+	b.mu.Lock()
+	b.futures = append(b.futures, f)
+	b.change()
+	b.mu.Unlock()
+	f.tell(b)
 }
 
 // waitRoom blocks while as many calls as the buffer holds are not finished.

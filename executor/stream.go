@@ -47,37 +47,9 @@ func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byt
 	err = errors.Join(err, lookupErr)
 	go func() {
 		defer cancel()
-		s.end(s.feed(ctx, t, args, set, err))
+		s.end(ex.feed(ctx, t, args, set, err, s))
 	}()
 	return s
-}
-
-// feed submits the calls; with an error it only ends the input.
-func (s *Stream) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set mapSettings, failure error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = inputPanic(v)
-		}
-	}()
-	for arg := range args {
-		if failure != nil {
-			return failure
-		}
-		if err := s.waitRoom(ctx, set.buffer); err != nil {
-			return err
-		}
-		f := &Future{}
-		f.prepare(s.ex, t, arg, set.settings)
-		if err := s.ex.enter(); err != nil {
-			return err
-		}
-		if err := s.ex.in.add(ctx, f); err != nil {
-			s.ex.leave()
-			return err
-		}
-		s.add(f)
-	}
-	return failure
 }
 
 func (s *Stream) add(f *Future) {
