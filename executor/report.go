@@ -27,6 +27,7 @@ type WorkerReport struct {
 	PID      int
 	Slots    int
 	InFlight int           // calls that were sent to it and have no outcome
+	Work     time.Duration // how long those should take, as far as is known
 	Heard    time.Duration // how long ago it last said anything but its pulse
 	Lost     bool
 	Answered bool // it answered when it was asked; the rest is set then
@@ -47,7 +48,7 @@ func (r Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d calls wait, %d rest, %d workers have not joined\n", r.Queued, r.Resting, r.Awaited)
 	for _, w := range r.Workers {
-		fmt.Fprintf(&b, "rank %d on %s, process %d, %d slots: %d calls in flight, heard of %v ago", w.Rank, w.Host, w.PID, w.Slots, w.InFlight, w.Heard.Round(time.Millisecond))
+		fmt.Fprintf(&b, "rank %d on %s, process %d, %d slots: %d calls in flight, which should take %v, heard of %v ago", w.Rank, w.Host, w.PID, w.Slots, w.InFlight, w.Work.Round(time.Microsecond), w.Heard.Round(time.Millisecond))
 		switch {
 		case w.Lost:
 			b.WriteString(", lost\n")
@@ -159,7 +160,7 @@ func (l *loop) compile() Report {
 	for _, w := range l.sched.workers {
 		one := WorkerReport{
 			Rank: w.rank, Host: w.host, PID: w.pid, Slots: w.slots, InFlight: w.inflight, Lost: w.lost,
-			Heard: time.Duration(nanotime() - w.heard),
+			Heard: time.Duration(nanotime() - w.heard), Work: time.Duration(w.load),
 		}
 		if w.status != nil && !w.lost {
 			one.Answered, one.Waiting = true, w.status.Waiting
