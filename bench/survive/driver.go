@@ -68,7 +68,7 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 	words := strings.Fields(d.launch)
 	words = append(words, "-n", strconv.Itoa(d.ranks))
 	if filepath.Base(words[0]) == "wasmpool" {
-		words = append(words, "--start-timeout", "8s", "--")
+		words = append(words, "--timeout-start", "8s", "--")
 	}
 	words = append(append(words, d.program), d.args...)
 	mark := "WASMPOOL_SURVIVE=" + strconv.FormatUint(rand.Uint64(), 36)
