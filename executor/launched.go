@@ -11,8 +11,8 @@ import (
 const jobDirVar = "WASMPOOL_JOB_DIR"
 
 // sayStarted tells wasmpool launch that the ranks have found each other, and who
-// the root is.
-func sayStarted(log *slog.Logger) {
+// the root is: its process, the launcher's rank and its host.
+func sayStarted(log *slog.Logger, rank int) {
 	dir := os.Getenv(jobDirVar)
 	if dir == "" {
 		return
@@ -20,7 +20,7 @@ func sayStarted(log *slog.Logger) {
 	host, err := os.Hostname()
 	if err == nil {
 		part := filepath.Join(dir, "started.part")
-		err = os.WriteFile(part, fmt.Appendf(nil, "%d %s\n", os.Getpid(), host), 0o600)
+		err = os.WriteFile(part, fmt.Appendf(nil, "%d %d %s\n", os.Getpid(), rank, host), 0o600)
 		if err == nil {
 			err = os.Rename(part, filepath.Join(dir, "started"))
 		}

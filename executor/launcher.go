@@ -20,11 +20,12 @@ type launcher struct {
 
 // launcherVars are the variables by which launchers tell a process its place,
 // the most specific first. FACTS: Open MPI's mpirun sets the first, MPICH's and
-// Slurm's pmi2 the second, srun the third (for every step, of one task too).
+// Slurm's pmi2 the second, srun the third (for every step, of one task too; the
+// size is the step's, as a batch script is rank 0 of SLURM_NTASKS too).
 var launcherVars = []struct{ name, rank, size string }{
 	{"mpirun (Open MPI)", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
 	{"mpiexec (PMI)", "PMI_RANK", "PMI_SIZE"},
-	{"srun", "SLURM_PROCID", "SLURM_NTASKS"},
+	{"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"},
 	{"a PMIx launcher", "PMIX_RANK", ""},
 }
 

@@ -12,10 +12,10 @@ func TestReadLauncher(t *testing.T) {
 		{"alone", nil, launcher{}},
 		{"Open MPI", map[string]string{"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "3", "PMIX_RANK": "2"}, launcher{true, "mpirun (Open MPI)", 2, 3}},
 		{"MPICH", map[string]string{"PMI_RANK": "1", "PMI_SIZE": "4"}, launcher{true, "mpiexec (PMI)", 1, 4}},
-		{"srun", map[string]string{"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "PMIX_RANK": "5"}, launcher{true, "srun", 5, 8}},
+		{"srun", map[string]string{"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "8", "PMIX_RANK": "5"}, launcher{true, "srun", 5, 8}},
 		{"mpirun in a Slurm job", map[string]string{"SLURM_PROCID": "0", "SLURM_NTASKS": "1", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"}, launcher{true, "mpirun (Open MPI)", 1, 2}},
-		{"a batch script", map[string]string{"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, launcher{}},
-		{"a step of one task", map[string]string{"SLURM_PROCID": "0", "SLURM_NTASKS": "1", "PMIX_RANK": "0"}, launcher{}},
+		{"a batch script", map[string]string{"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, launcher{}},
+		{"a step of one task", map[string]string{"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "1", "PMIX_RANK": "0"}, launcher{}},
 		{"PMIx", map[string]string{"PMIX_RANK": "3"}, launcher{true, "a PMIx launcher", 3, 0}},
 		{"nonsense", map[string]string{"PMI_RANK": "first"}, launcher{}},
 	} {

@@ -47,6 +47,7 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return err
 	}
 	if !launched.present {
+		sayStarted(cfg.Logger, 0)
 		return runRoot(ctx, cfg, nil, bell, root)
 	}
 	h, err := host.New(cfg.host())
@@ -67,7 +68,7 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return errors.Join(serve(ctx, cfg, h, world), world.Close(), h.Close())
 	}
 	stopWarming()
-	sayStarted(cfg.Logger)
+	sayStarted(cfg.Logger, launched.rank)
 	makeRoom(0)
 	return errors.Join(runRoot(ctx, cfg, seal.New(world), bell, root), h.Close())
 }

@@ -126,7 +126,7 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 func (d *driver) command() []string {
 	words := append(strings.Fields(d.launch), "-n", strconv.Itoa(d.ranks))
 	if filepath.Base(words[0]) == "wasmpool" {
-		words = append(words, "--start-timeout", "8s")
+		words = append(words, "--timeout-start", "8s")
 		if link != "" {
 			words = append(words, "--hosts", strings.ReplaceAll(os.Getenv("NETNS_HOSTS"), ",", ":2,")+":2")
 			for _, flag := range []string{

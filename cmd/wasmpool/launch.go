@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,18 +21,24 @@ import (
 func (a *app) launchCommand() *cobra.Command {
 	var job launch.Job
 	cmd := &cobra.Command{
-		Use:   "launch [-n N] [--hosts H,…] -- PROGRAM [ARGS]",
+		Use:   "launch [-n N] [--hosts H,…] [--launcher L] -- PROGRAM [ARGS]",
 		Short: "Start a program on several ranks, so that it survives the loss of some",
 		Long: `Launch starts a program that is built on wasmpool, with -tags mpi, on N ranks. It
 takes srun in a Slurm allocation, else Open MPI's mpirun, else MPICH's mpiexec, with
 the flags that let the job go on when a worker dies. (MPICH ends the job then.)
 
-It ends the job if the ranks do not find each other in time, hands SIGINT, SIGTERM
-and SIGUSR1 on to the root, leaves out the launcher's messages about dead ranks,
-and ends what is left over when the root is through.
+It ends the job if the ranks do not find each other in time, hands SIGINT, SIGTERM,
+SIGUSR1 and SIGUSR2 on to the root, leaves out the launcher's messages about dead
+ranks, and ends what is left over on this host when the root is through. A second
+SIGINT or SIGTERM ends everything at once.
 
-Exit codes: the root's; 137 when the root was killed; 2 when the job could not be
-started; 130 or 143 when it was interrupted before it had begun, or twice.`,
+Standard input goes to rank 0, unless it is a terminal. The job is followed through
+a folder that rank 0 must see too: under Slurm it is made in the working folder, as
+temporary folders are not shared; elsewhere rank 0 runs on this host.
+
+Exit codes: the root's; 137 when the root was killed, which a line on standard error
+says too; 2 when the job could not be started; 130, 143 or 138 when SIGINT, SIGTERM or
+SIGUSR1 came before it had begun, or one of the first two a second time.`,
 		Example: `  wasmpool launch -n 4 -- wasmpool-mpi map mytasks upper --lines names.txt --out names.jsonl
   wasmpool launch --hosts node1:8,node2:8 -n 16 -- ./myprogram --size 1000`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -43,6 +48,12 @@ started; 130 or 143 when it was interrupted before it had begun, or twice.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("ranks") && job.Ranks < 1 {
+				return fmt.Errorf("-n is %d, must be at least 1", job.Ranks)
+			}
+			if job.StartTimeout <= 0 {
+				return fmt.Errorf("--timeout-start is %v, must be more than 0", job.StartTimeout)
+			}
 			job.Program, job.Args = args[0], args[1:]
 			return a.launch(cmd.Context(), &job)
 		},
@@ -53,7 +64,7 @@ started; 130 or 143 when it was interrupted before it had begun, or twice.`,
 	flags.StringSliceVar(&job.Hosts, "hosts", nil, "run on these `HOSTS`, each a name or name:ranks (default: here)")
 	flags.StringVar(&job.Launcher, "launcher", "", "take this `LAUNCHER`: "+strings.Join(launch.Launchers, ", "))
 	flags.StringArrayVar(&job.Flags, "launcher-flag", nil, "a further `FLAG` for the launcher")
-	flags.DurationVar(&job.StartTimeout, "start-timeout", time.Minute, "end the job if the ranks have not found each other after `D`")
+	flags.DurationVar(&job.StartTimeout, "timeout-start", time.Minute, "end the job if the ranks have not found each other after `D`")
 	flags.BoolVarP(&job.Verbose, "verbose", "v", false, "show all that the launcher says")
 	return cmd
 }
@@ -63,11 +74,8 @@ func (a *app) launch(ctx context.Context, job *launch.Job) error {
 	if a.launched {
 		return errors.New("launch was started by a launcher itself: start it alone")
 	}
-	if job.Ranks < 0 {
-		return fmt.Errorf("-n is %d, must be at least 1", job.Ranks)
-	}
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(signals, launch.Signals...)
 	defer signal.Stop(signals)
 	job.Signals, job.Stdout, job.Stderr, job.Stdin = signals, a.out, a.err, a.jobInput()
 	code, err := job.Run(ctx)

@@ -33,85 +33,55 @@ func (r *run) clean() {
 			break
 		}
 	}
-	// A process that was killed holds its memory for a moment longer.
-	for end := time.Now().Add(afterKill); !r.removeMemory() && time.Now().Before(end); {
-		time.Sleep(look)
+	for _, name := range r.sharedMemory() {
+		os.Remove(name) //nolint:errcheck // nobody else has a use for it
 	}
 }
 
-// afterKill is how long memory may still be in use after the last process was
-// killed. Another job may use its own for longer.
-const afterKill = time.Second
-
-// removeMemory removes the shared memory that was made since the job began and
-// that nobody uses. It reports whether that is all.
-func (r *run) removeMemory() bool {
-	all := true
-	for name := range sharedMemory() {
-		switch {
-		case r.before[name]:
-		case inUse(name):
-			all = false
-		default:
-			os.Remove(name) //nolint:errcheck // it may be somebody else's
+// sharedMemory lists the files through which the job's ranks shared memory on this
+// host. FACTS: Open MPI 4 calls them vader_segment.HOST.UID.JOB.RANK, with the job
+// in hexadecimal, and tells the ranks its number as their PMIx namespace.
+func (r *run) sharedMemory() []string {
+	notes, err := filepath.Glob(filepath.Join(r.dir, "space.*"))
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, note := range notes {
+		text, err := os.ReadFile(note)
+		if err != nil {
+			continue
+		}
+		job, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+		if err != nil {
+			continue // no Open MPI
+		}
+		found, err := filepath.Glob(fmt.Sprintf("/dev/shm/vader_segment.*.%d.%x.*", os.Getuid(), job))
+		if err == nil {
+			list = append(list, found...)
 		}
 	}
-	return all
+	return list
 }
 
 // processes lists those of this host that have the job's mark.
 func (r *run) processes() []int {
-	mark := []byte("WASMPOOL_JOB=" + r.id + "\x00")
-	files, err := filepath.Glob("/proc/[0-9]*/environ")
+	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
 	var list []int
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil || !bytes.Contains(text, mark) {
-			continue
-		}
-		pid, err := strconv.Atoi(strings.Split(name, "/")[2])
-		if err == nil && pid != os.Getpid() && !isZombie(pid) {
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != os.Getpid() && r.marked(pid) {
 			list = append(list, pid)
 		}
 	}
 	return list
 }
 
-func isZombie(pid int) bool {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return true
-	}
-	_, rest, _ := bytes.Cut(text, []byte(") "))
-	return bytes.HasPrefix(rest, []byte("Z"))
-}
-
-// sharedMemory lists the files through which Open MPI's ranks share memory.
-func sharedMemory() map[string]bool {
-	found := map[string]bool{}
-	list, err := filepath.Glob("/dev/shm/vader_segment.*")
-	if err != nil {
-		return found
-	}
-	for _, name := range list {
-		found[name] = true
-	}
-	return found
-}
-
-// inUse reports whether a process has the file mapped.
-func inUse(name string) bool {
-	maps, err := filepath.Glob("/proc/[0-9]*/maps")
-	if err != nil {
-		return true
-	}
-	for _, m := range maps {
-		if text, err := os.ReadFile(m); err == nil && bytes.Contains(text, []byte(name)) {
-			return true
-		}
-	}
-	return false
+// marked reports whether a process is there and has the job's mark. One that has
+// ended and was not waited for has no environment any more.
+func (r *run) marked(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return err == nil && bytes.Contains(append([]byte{0}, text...), []byte("\x00"+jobVar+"="+r.id+"\x00"))
 }

@@ -18,4 +18,4 @@ func signalGroup(pid int, s syscall.Signal) {
 // clean does nothing: only Linux tells which processes belong to a job.
 func (r *run) clean() {}
 
-func sharedMemory() map[string]bool { return nil }
+func (r *run) marked(int) bool { return false }

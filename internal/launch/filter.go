@@ -3,31 +3,35 @@ package launch
 import (
 	"bufio"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-// noise are in lines that launchers print when a rank dies and the job goes on.
-var noise = []string{
-	"PMIX ERROR: ",
-	"ORTE_ERROR_LOG: ",
-	"ORTE has lost communication",
-	"sent help message help-",
-	"Set MCA parameter \"orte_base_help_aggregate\"",
-	"Read -1, expected ",
+// noise are the lines that Open MPI prints when a rank dies and the job goes on. It
+// begins its own with host and process; whatever else has these words stays.
+var noise = regexp.MustCompile(`^\[[^\]\s]+:\d+\] (` +
+	`PMIX ERROR: ` +
+	`|(\[\[\S+\] )?ORTE_ERROR_LOG: ` +
+	`|\d+ more process(es)? ha(s|ve) sent help message help-` +
+	`|Set MCA parameter "orte_base_help_aggregate" ` +
+	`|Read -1, expected \d+, errno = \d+$)`)
+
+// helpNoise are the blocks of help that say the same, as whole texts with single
+// blanks. A block with a line of the program in its middle is none of them.
+var helpNoise = []*regexp.Regexp{
+	help(`An MPI communication peer process has unexpectedly disconnected. This usually indicates a failure in the peer process (e.g., a crash or otherwise exiting without calling MPI_FINALIZE first). Although this local MPI process will likely now behave unpredictably (it may even hang or crash), the root cause of this problem is the failure of the peer -- that is what you need to investigate. For example, there may be a core file that you can examine. More generally: such peer hangups are frequently caused by application bugs or other external events. Local host: % Local PID: % Peer host: %`),
+	help(`% noticed that process rank % with PID % on node % exited on signal % %.`),
+	help(`% noticed that process rank % with PID % on node % exited on signal %.`),
+	help(`% detected that one or more processes exited with non-zero status, thus causing the job to be terminated. The first process to do so was: Process name: % Exit code: %`),
+	help(`ORTE has lost communication with a remote daemon. HNP daemon : % on node % Remote daemon: % on node % This is usually due to either a failure of the TCP network connection to the node, or possibly an internal failure of the daemon itself. We cannot recover from this failure, and therefore will terminate the job.`),
 }
 
-// helpNoise are in blocks of help that say the same.
-var helpNoise = []string{
-	"has unexpectedly disconnected",
-	"peer process has unexpectedly",
-	"exited on signal",
-	"exited without calling",
-	"lost communication with a remote daemon",
-	"lost connection",
-	"non-zero exit code",
+// help returns a pattern for a text, in which each % stands for a word.
+func help(text string) *regexp.Regexp {
+	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(text), "%", `\S+`) + "$")
 }
 
 const (
@@ -103,21 +107,28 @@ func (f *filter) pass(lines <-chan string, all bool) {
 
 // add passes a line on, or keeps it until it is known whether it is help.
 func (f *filter) add(line string) {
-	switch rule := isRule(line); {
-	case f.block == nil && rule:
-		f.block = []string{line}
-	case f.block == nil:
-		if !contains(line, noise) {
-			f.write(line)
+	switch {
+	case isRule(line):
+		if len(f.block) > 0 && isHelpNoise(f.block[1:]) {
+			f.block = nil
+			return
 		}
+		f.flush()
+		f.block = []string{line} // it may end a text, or begin one
+	case noise.MatchString(strings.TrimRight(line, "\r\n")):
+	case f.block == nil:
+		f.write(line)
 	default:
 		f.block = append(f.block, line)
-		if rule && slices.ContainsFunc(f.block, func(l string) bool { return contains(l, helpNoise) }) {
-			f.block = nil
-		} else if rule || len(f.block) > mostHelp {
+		if len(f.block) > mostHelp {
 			f.flush()
 		}
 	}
+}
+
+func isHelpNoise(lines []string) bool {
+	text := strings.Join(strings.Fields(strings.Join(lines, "")), " ")
+	return slices.ContainsFunc(helpNoise, func(p *regexp.Regexp) bool { return p.MatchString(text) })
 }
 
 func (f *filter) flush() {
@@ -135,8 +146,4 @@ func (f *filter) write(line string) {
 func isRule(line string) bool {
 	line = strings.TrimSpace(line)
 	return len(line) >= ruleLen && strings.Trim(line, "-") == ""
-}
-
-func contains(line string, signs []string) bool {
-	return slices.ContainsFunc(signs, func(s string) bool { return strings.Contains(line, s) })
 }

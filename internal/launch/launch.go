@@ -4,7 +4,8 @@
 //
 // A launcher that lets a job survive a killed rank says little about how the job
 // ended: Open MPI's mpirun then returns 0, late or never. So the root's exit code
-// comes from a file, which a shell around rank 0 writes.
+// comes from a file, which a shell around each rank writes. The root itself says
+// in another, "started", that the ranks have found each other, and which it is.
 package launch
 
 import (
@@ -23,6 +24,12 @@ import (
 const (
 	ExitSetup  = 2   // it could not be started
 	ExitKilled = 137 // the root died without an exit code
+)
+
+// The environment of a job's processes.
+const (
+	jobVar = "WASMPOOL_JOB"     // a name by which they are found
+	dirVar = "WASMPOOL_JOB_DIR" // the folder of their notes
 )
 
 // A Job is a program to run on several ranks.
@@ -45,7 +52,8 @@ type Job struct {
 	Program string
 	Args    []string
 
-	// StartTimeout bounds the time until the ranks have found each other.
+	// StartTimeout bounds the time until the ranks have found each other. A program
+	// that ends before, as one that only prints its help, is no error.
 	//
 	// Defaults to a minute.
 	StartTimeout time.Duration
@@ -57,14 +65,17 @@ type Job struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
-	// Signals are passed on to the root; the second that is to end it ends all.
+	// Signals are passed on to the root. A second SIGINT or SIGTERM ends all at
+	// once, as does any before the root has started, but for SIGUSR2.
 	Signals <-chan os.Signal
 }
 
 // Run starts the job and waits for its end. It returns the root's exit code, and
-// an error when that does not come from the program. When ctx ends, so does the
-// job. Of its processes and their files nothing is left when Run returns, as far as
-// this host goes.
+// an error when that does not come from the program: [ExitSetup] when the job did
+// not begin, [ExitKilled] when its root was killed, and 128 and the signal's number
+// when it was interrupted. When ctx ends, so does the job. Of its processes and
+// their files nothing is left when Run returns, as far as this host goes; that may
+// take it up to some ten seconds after the root's end.
 func (j *Job) Run(ctx context.Context) (int, error) {
 	if j.StartTimeout == 0 {
 		j.StartTimeout = time.Minute
@@ -85,17 +96,26 @@ func (j *Job) Run(ctx context.Context) (int, error) {
 		return ExitSetup, fmt.Errorf("launch: making a folder for the job: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	r := &run{job: j, id: rand.Text(), dir: dir, before: sharedMemory()}
+	r := &run{job: j, id: rand.Text(), dir: dir}
 	defer r.clean()
 	return r.run(ctx, l.command(j, r, program))
 }
 
-// rankShell is run by each rank. Rank 0 notes how the program ended; the others
-// become the program.
-const rankShell = `case "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${SLURM_PROCID:-${PMIX_RANK:-0}}}}" in
-0) "$@"; code=$?; echo "$code" >"$WASMPOOL_JOB_DIR/exit.part" && mv "$WASMPOOL_JOB_DIR/exit.part" "$WASMPOOL_JOB_DIR/exit"; exit "$code" ;;
-*) exec "$@" ;;
-esac`
+// rankShell is run by each rank, around the program. It notes its own process,
+// the job's name in Open MPI and how the program ended; where the job's folder is
+// not there, on another host, it notes nothing. It outlives the signals that
+// launchers send to a rank, which are the program's, and keeps to itself what
+// shells say about a killed program.
+const rankShell = `rank=${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${SLURM_PROCID:-${PMIX_RANK:-0}}}}
+note() { echo "$2" >"$WASMPOOL_JOB_DIR/$1.$rank.part" && mv "$WASMPOOL_JOB_DIR/$1.$rank.part" "$WASMPOOL_JOB_DIR/$1.$rank"; }
+trap : HUP INT TERM USR1 USR2
+exec 3>&2 2>/dev/null
+note shell "$$"
+note space "$PMIX_NAMESPACE"
+(exec "$@" 2>&3 3>&-)
+code=$?
+note exit "$code"
+exit "$code"`
 
 // shell returns the command line of a rank.
 func (j *Job) shell(program string) []string {

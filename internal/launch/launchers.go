@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,24 +52,27 @@ func find(name string) (launcher, bool) {
 	case "openmpi":
 		programs, sign = []string{"mpirun", "mpirun.openmpi"}, "Open MPI"
 	case "mpich":
-		programs, sign = []string{"mpiexec.mpich", "mpiexec.hydra", "mpiexec"}, "HYDRA"
+		programs, sign = []string{"mpiexec.mpich", "mpiexec.hydra", "mpiexec", "mpirun"}, "HYDRA"
 	}
 	for _, p := range programs {
 		path, err := exec.LookPath(p)
 		if err != nil {
 			continue
 		}
-		if text, err := version(path); err == nil && strings.Contains(text, sign) {
+		if text, err := ask(path, "--version"); err == nil && strings.Contains(text, sign) {
 			return launcher{name, path}, true
 		}
 	}
 	return launcher{}, false
 }
 
-func version(path string) (string, error) {
+// ask returns what a launcher says to a flag.
+func ask(path, flag string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	cmd := exec.CommandContext(ctx, path, flag)
+	cmd.WaitDelay = drainDelay
+	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
@@ -87,7 +91,7 @@ func (l launcher) makeDir() (string, error) {
 
 // command returns the launcher's command line.
 func (l launcher) command(j *Job, r *run, program string) *exec.Cmd {
-	vars := []string{"WASMPOOL_JOB=" + r.id, "WASMPOOL_JOB_DIR=" + r.dir}
+	vars := []string{jobVar + "=" + r.id, dirVar + "=" + r.dir}
 	var args []string
 	switch l.name {
 	case "openmpi":
@@ -105,18 +109,38 @@ func (l launcher) command(j *Job, r *run, program string) *exec.Cmd {
 		}
 		args = append(args, "-genvall")
 	case "srun":
-		args = []string{"--kill-on-bad-exit=0", "--export=ALL"}
-		if j.Ranks > 0 {
-			args = append(args, "-n", strconv.Itoa(j.Ranks))
-		}
-		if len(j.Hosts) > 0 {
-			args = append(args, "-w", strings.Join(j.Hosts, ","))
-		}
+		args = slurm(j, l.path)
 	}
 	args = append(append(args, j.Flags...), j.shell(program)...)
 	cmd := exec.Command(l.path, args...) //nolint:noctx // run ends it step by step
 	cmd.Env = append(os.Environ(), vars...)
 	return cmd
+}
+
+// slurm returns srun's flags.
+func slurm(j *Job, srun string) []string {
+	args := []string{"--kill-on-bad-exit=0", "--export=ALL", "--input=0"} // standard input is rank 0's
+	if hasPMIx(srun) {
+		args = append(args, "--mpi=pmix")
+	}
+	if j.Ranks > 0 {
+		args = append(args, "-n", strconv.Itoa(j.Ranks))
+	}
+	if len(j.Hosts) > 0 {
+		var names []string // how many ranks each takes, the allocation says
+		for _, h := range j.Hosts {
+			name, _, _ := strings.Cut(h, ":")
+			names = append(names, name)
+		}
+		args = append(args, "-w", strings.Join(names, ","))
+	}
+	return args
+}
+
+// hasPMIx reports whether srun can start Open MPI's ranks.
+func hasPMIx(srun string) bool {
+	text, err := ask(srun, "--mpi=list")
+	return err == nil && slices.Contains(strings.Fields(text), "pmix")
 }
 
 // openMPI returns the flags with which a job survives the death of a rank, on as
@@ -133,11 +157,11 @@ func openMPI(j *Job, dir string) []string {
 		// Sessions of killed jobs would stay in the system's folder.
 		args = append(args, "--mca", "orte_tmpdir_base", dir)
 		if j.Ranks > runtime.NumCPU() {
-			args = append(args, "--oversubscribe")
+			return append(args, "--oversubscribe")
 		}
-		return args
+		return append(args, "--use-hwthread-cpus") // as Go counts CPUs
 	}
-	// A link that is cut must be noticed on both sides, for the daemon behind it
+	// How many CPUs other hosts have is not known here. A link that is cut must be noticed on both sides, for the daemon behind it
 	// to end its ranks.
 	return append(args, "--host", strings.Join(j.Hosts, ","), "--map-by", "node", "--oversubscribe",
 		"--mca", "oob_tcp_keepalive_time", "5", "--mca", "oob_tcp_keepalive_intvl", "2", "--mca", "oob_tcp_keepalive_probes", "4")

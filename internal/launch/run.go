@@ -16,28 +16,29 @@ import (
 )
 
 const (
-	look       = 20 * time.Millisecond  // how often the job's files are looked at
-	afterExit  = 2 * time.Second        // for how long the launcher may end by itself after the root
-	afterTerm  = 3 * time.Second        // and after SIGTERM
-	drainDelay = 500 * time.Millisecond // for how long output may still come after that
+	look       = 20 * time.Millisecond // how often the job's files are looked at
+	afterExit  = 2 * time.Second       // for how long the launcher may end by itself after the root
+	afterTerm  = 3 * time.Second       // and after SIGTERM
+	drainDelay = 2 * time.Second       // for how long output may still be read after that
 )
 
 // A run is a job under way.
 type run struct {
-	job    *Job
-	id     string // in the environment of each of its processes
-	dir    string
-	before map[string]bool // shared memory of others
+	job *Job
+	id  string // in the environment of each of its processes
+	dir string
 
 	cmd     *exec.Cmd
 	ended   chan struct{} // closed when the launcher has ended
 	root    process
+	shell   int // the root's, once it was seen on this host
 	signals int // those that were to end the job
 }
 
 // A process is what the root says of itself when it has started.
 type process struct {
-	pid  int
+	pid  int // 0 before
+	rank int // of the launcher
 	host string
 }
 
@@ -84,71 +85,117 @@ func (r *run) await(ctx context.Context) (int, error) {
 				return 128 + int(s.(syscall.Signal)), fmt.Errorf("launch: interrupted (%v)", s) //nolint:forcetypeassert // on every system that Go knows
 			}
 		case <-start.C:
-			if r.root.pid == 0 {
-				return ExitSetup, fmt.Errorf("launch: the ranks had not found each other after %v: did one die at the start, does the program call executor.Run, is it built with -tags mpi for this launcher's MPI? (--start-timeout changes the bound)", r.job.StartTimeout)
+			if !r.begun() {
+				return ExitSetup, fmt.Errorf("launch: the ranks had not found each other after %v: did one die at the start, does the program call executor.Run, is it built with -tags mpi for this launcher's MPI? (--timeout-start changes the bound)", r.job.StartTimeout)
 			}
 		case <-ticker.C:
-			if code, ok := r.exitCode(); ok {
-				return code, nil
+			begun := r.begun()
+			if code, ok := r.exitCode(); ok && (begun || code != 0 || r.alone()) {
+				return killed(code)
 			}
-			if r.root.pid == 0 {
-				r.root = r.readStarted()
+			if begun && r.lostRoot() {
+				return killed(ExitKilled)
 			}
 		}
 	}
 }
 
-// afterLauncher returns how a job ended whose launcher has.
-func (r *run) afterLauncher() (int, error) {
-	if code, ok := r.exitCode(); ok {
-		return code, nil
+// killed returns how a job ended whose root has left a code, and says so when it
+// was killed. Shells have this code for it.
+func killed(code int) (int, error) {
+	if code == ExitKilled {
+		return code, errors.New("launch: the root was killed, so the job is over")
 	}
-	code := r.cmd.ProcessState.ExitCode()
-	switch {
-	case r.readStarted().pid != 0:
-		return ExitKilled, errors.New("launch: the launcher ended, and the root has left no exit code: it was killed")
-	case code <= 0:
-		code = ExitSetup
-	}
-	return code, errors.New("launch: the launcher ended before the job had begun")
+	return code, nil
 }
 
-// exitCode reads what rank 0 left.
-func (r *run) exitCode() (int, bool) {
-	text, err := os.ReadFile(filepath.Join(r.dir, "exit"))
+// afterLauncher returns how a job ended whose launcher has.
+func (r *run) afterLauncher() (int, error) {
+	begun := r.begun()
+	if code, ok := r.exitCode(); ok {
+		return killed(code)
+	}
+	if begun {
+		return killed(ExitKilled)
+	}
+	return ExitSetup, errors.New("launch: the launcher ended before the job had begun")
+}
+
+// exitCode reads what the root's shell left, or rank 0's when there is no root yet.
+func (r *run) exitCode() (int, bool) { return r.number("exit") }
+
+// number reads what the shell of the root's rank noted.
+func (r *run) number(name string) (int, bool) {
+	text, err := os.ReadFile(r.note(name))
 	if err != nil {
 		return 0, false
 	}
-	code, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	return code, err == nil
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	return n, err == nil
 }
 
-// readStarted reads what the root said when its ranks had found each other.
-func (r *run) readStarted() process {
+func (r *run) note(name string) string {
+	return filepath.Join(r.dir, fmt.Sprintf("%s.%d", name, r.root.rank))
+}
+
+// alone reports whether rank 0 ended some time ago without having met the others:
+// it may be that another rank is to be the root.
+func (r *run) alone() bool {
+	info, err := os.Stat(r.note("exit"))
+	return err == nil && time.Since(info.ModTime()) > afterExit
+}
+
+// begun reports whether the root has said that the ranks have found each other. It
+// reads that once.
+func (r *run) begun() bool {
+	if r.root.pid != 0 {
+		return true
+	}
 	text, err := os.ReadFile(filepath.Join(r.dir, "started"))
 	if err != nil {
-		return process{}
+		return false
 	}
 	var p process
-	if _, err := fmt.Sscanf(string(text), "%d %s\n", &p.pid, &p.host); err != nil {
-		return process{}
+	if _, err := fmt.Sscanf(string(text), "%d %d %s\n", &p.pid, &p.rank, &p.host); err != nil {
+		return false
 	}
-	return p
+	r.root = p
+	if pid, ok := r.number("shell"); ok && r.local() && r.marked(pid) {
+		r.shell = pid
+	}
+	return true
+}
+
+// local reports whether the root is on this host.
+func (r *run) local() bool {
+	host, err := os.Hostname()
+	return err == nil && host == r.root.host
+}
+
+// lostRoot reports whether the root's shell was here and has gone without a note:
+// it was killed, with or without the root.
+func (r *run) lostRoot() bool {
+	if r.shell == 0 || r.marked(r.shell) {
+		return false
+	}
+	_, noted := r.exitCode()
+	return !noted
 }
 
 // pass hands a signal on to the root. It reports false when the job is to end at
 // once: on a second signal, or before there is a root.
 func (r *run) pass(s os.Signal) bool {
+	begun := r.begun()
+	if !begun && isReport(s) {
+		return true // there is nothing to report
+	}
 	if s == os.Interrupt || s == syscall.SIGTERM {
 		r.signals++
 	}
-	if r.root.pid == 0 {
-		r.root = r.readStarted()
-	}
-	if r.signals > 1 || r.root.pid == 0 {
+	if r.signals > 1 || !begun {
 		return false
 	}
-	if host, err := os.Hostname(); err != nil || host != r.root.host {
+	if !r.local() {
 		return r.cmd.Process.Signal(s) == nil // launchers hand signals on
 	}
 	p, err := os.FindProcess(r.root.pid)

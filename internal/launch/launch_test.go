@@ -1,0 +1,311 @@
+//go:build linux
+
+package launch
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A buffer may be read while a job writes to it.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// A trial is a job under test.
+type trial struct {
+	*Job
+	out, err buffer
+	signals  chan os.Signal
+	mark     string // in the environment of its processes
+	temp     string
+}
+
+// newTrial makes a job of a shell script. Of the launchers only those named are in
+// PATH, as the stand-ins of testdata.
+func newTrial(t *testing.T, script string, launchers ...string) *trial {
+	t.Helper()
+	bin := t.TempDir()
+	for _, name := range launchers {
+		text, err := os.ReadFile(filepath.Join("testdata/bin", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(bin, name), text, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"sh", "sleep", "setsid", "hostname", "mv", "cat", "seq"} {
+		for _, dir := range []string{"/bin", "/usr/bin"} {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				os.Symlink(filepath.Join(dir, name), filepath.Join(bin, name)) //nolint:errcheck // the second is the same
+			}
+		}
+	}
+	tr := &trial{signals: make(chan os.Signal, 4), mark: "LAUNCH_TEST=" + t.Name(), temp: t.TempDir()}
+	t.Setenv("PATH", bin)
+	t.Setenv("TMPDIR", tr.temp)
+	t.Setenv("LAUNCH_TEST", t.Name())
+	t.Setenv("SLURM_JOB_ID", "")
+	tr.Job = &Job{
+		Program: "sh", Args: []string{"-c", script}, Signals: tr.signals,
+		Stdout: &tr.out, Stderr: &tr.err, StartTimeout: 20 * time.Second,
+	}
+	return tr
+}
+
+// begin is what the root's library does when the ranks have found each other.
+const begin = `echo "$$ ${OMPI_COMM_WORLD_RANK:-0} $(hostname)" >$WASMPOOL_JOB_DIR/s && mv $WASMPOOL_JOB_DIR/s $WASMPOOL_JOB_DIR/started; `
+
+// expect runs the job and checks its exit code and that nothing is left of it.
+func (tr *trial) expect(t *testing.T, code int, message string) time.Duration {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	start := time.Now()
+	got, err := tr.Run(ctx)
+	took := time.Since(start)
+	if got != code || (err == nil) != (message == "") || err != nil && !strings.Contains(err.Error(), message) {
+		t.Errorf("exit code %d, %v, want %d and %q\n%s", got, err, code, message, &tr.err)
+	}
+	tr.nothingLeft(t)
+	return took
+}
+
+func (tr *trial) nothingLeft(t *testing.T) {
+	t.Helper()
+	if left := marked(t, tr.mark); len(left) > 0 {
+		t.Errorf("processes %v are left", left)
+		for _, pid := range left {
+			syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may just end
+		}
+	}
+	if left, err := os.ReadDir(tr.temp); err != nil || len(left) > 0 {
+		t.Errorf("files %v are left, %v", left, err)
+	}
+}
+
+// marked lists the processes that were started with a variable.
+func marked(t *testing.T, variable string) []int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []int
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil || !slices.Contains(strings.Split(string(text), "\x00"), variable) {
+			continue
+		}
+		if pid, err := strconv.Atoi(strings.Split(name, "/")[2]); err == nil {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
+
+// await waits until a file of the job's folder is there.
+func (tr *trial) await(t *testing.T, name string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if found, err := filepath.Glob(filepath.Join(tr.temp, "wasmpool-*", name)); err == nil && len(found) > 0 {
+			return
+		}
+	}
+	t.Errorf("there is no %s\n%s", name, &tr.err)
+}
+
+func TestExitCodes(t *testing.T) {
+	const one = "the root was killed"
+	for _, tt := range []struct {
+		name, script string
+		ranks, code  int
+		message      string
+	}{
+		{"healthy", begin + "exit 0", 3, 0, ""},
+		{"failed", begin + "exit 1", 3, 1, ""},
+		{"its own", begin + "exit 42", 3, 42, ""},
+		{"before the start", "exit 2", 2, 2, ""},
+		{"only help", "exit 0", 2, 0, ""},
+		{"killed", begin + "kill -KILL $$", 2, ExitKilled, one},
+		{"killed with its shell", begin + "kill -KILL $PPID $$", 2, ExitKilled, one},
+		{"of a worker", `[ $OMPI_COMM_WORLD_RANK = 1 ] && exit 9; ` + begin + "sleep 0.2; exit 4", 2, 4, ""},
+		{"of a root that is not rank 0", `[ $OMPI_COMM_WORLD_RANK = 0 ] && exit 0; sleep 0.3; ` + begin + "sleep 0.3; exit 6", 2, 6, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTrial(t, tt.script, "mpirun")
+			tr.Ranks = tt.ranks
+			tr.expect(t, tt.code, tt.message)
+		})
+	}
+}
+
+func TestStreams(t *testing.T) {
+	tr := newTrial(t, begin+`cat; echo "on standard error" >&2`, "mpirun")
+	tr.Ranks, tr.Stdin = 2, strings.NewReader("to rank 0\n")
+	tr.Args[1] = `[ $OMPI_COMM_WORLD_RANK = 0 ] || { cat; exit; }; ` + tr.Args[1]
+	tr.expect(t, 0, "")
+	if tr.out.String() != "to rank 0\n" || tr.err.String() != "on standard error\n" {
+		t.Errorf("standard output %q and error %q", &tr.out, &tr.err)
+	}
+}
+
+// A start that never comes is ended, and so is a launcher that ignores SIGTERM.
+func TestStartTimeout(t *testing.T) {
+	tr := newTrial(t, "sleep 100", "mpirun")
+	tr.Ranks, tr.StartTimeout = 2, 300*time.Millisecond
+	if took := tr.expect(t, ExitSetup, "had not found each other after 300ms"); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestStuckLauncher(t *testing.T) {
+	t.Setenv("FAKE", "stuck")
+	tr := newTrial(t, begin+"exit 3", "mpirun")
+	tr.Ranks = 2
+	if took := tr.expect(t, 3, ""); took < afterExit || took > afterExit+afterTerm+5*time.Second {
+		t.Errorf("it took %v, want a little over %v", took, afterExit+afterTerm)
+	}
+}
+
+// The root and its shell are killed while the launcher waits for other ranks.
+func TestRootLost(t *testing.T) {
+	t.Setenv("FAKE", "stuck")
+	tr := newTrial(t, `[ $OMPI_COMM_WORLD_RANK = 0 ] || { sleep 100; exit; }; `+begin+"sleep 0.2; kill -KILL $PPID $$", "mpirun")
+	tr.Ranks = 3
+	if took := tr.expect(t, ExitKilled, "the root was killed"); took > 6*time.Second {
+		t.Errorf("it took %v, want less than 5s after the root's death", took)
+	}
+}
+
+func TestLauncherFails(t *testing.T) {
+	t.Setenv("FAKE", "fails")
+	tr := newTrial(t, "exit 0", "mpirun")
+	tr.expect(t, ExitSetup, "before the job had begun")
+	if !strings.Contains(tr.err.String(), "no slots") {
+		t.Errorf("standard error is %q, want the launcher's reason", &tr.err)
+	}
+}
+
+// What the launcher leaves behind is ended, whatever its group.
+func TestLeftover(t *testing.T) {
+	t.Setenv("FAKE", "orphan")
+	tr := newTrial(t, begin+"exit 0", "mpirun")
+	tr.expect(t, 0, "")
+}
+
+// Of the shared memory only the job's own is removed.
+func TestSharedMemory(t *testing.T) {
+	own := uint32(os.Getpid())<<8 | 1
+	name := func(job uint32) string {
+		return fmt.Sprintf("/dev/shm/vader_segment.launch-test.%d.%x.0", os.Getuid(), job)
+	}
+	for _, job := range []uint32{own, own + 1} {
+		if err := os.WriteFile(name(job), nil, 0o600); err != nil {
+			t.Skip("there is no /dev/shm to write to")
+		}
+		t.Cleanup(func() { os.Remove(name(job)) })
+	}
+	t.Setenv("FAKE_SPACE", strconv.FormatUint(uint64(own), 10))
+	tr := newTrial(t, begin+"exit 0", "mpirun")
+	tr.expect(t, 0, "")
+	if _, err := os.Stat(name(own)); !os.IsNotExist(err) {
+		t.Errorf("the job's memory: %v, want that it is gone", err)
+	}
+	if _, err := os.Stat(name(own + 1)); err != nil {
+		t.Errorf("another job's memory: %v, want that it is there", err)
+	}
+}
+
+// A signal goes to the root alone, which ends as it likes. (Shells keep SIGINT from
+// what they start in the background, as the stand-in does.)
+func TestSignalToRoot(t *testing.T) {
+	for s, code := range map[syscall.Signal]int{syscall.SIGTERM: 31, syscall.SIGUSR1: 32} {
+		t.Run(s.String(), func(t *testing.T) {
+			tr := newTrial(t, `[ $OMPI_COMM_WORLD_RANK = 0 ] || { trap 'echo worker' USR1; sleep 100 & wait; exit; }
+trap 'exit 31' TERM; trap 'exit 32' USR1; `+begin+"while :; do sleep 0.05; done", "mpirun")
+			tr.Ranks = 2
+			go func() {
+				tr.await(t, "started")
+				tr.signals <- s
+			}()
+			tr.expect(t, code, "")
+			if tr.out.String() != "" {
+				t.Errorf("a worker got the signal: %q", &tr.out)
+			}
+		})
+	}
+}
+
+func TestSecondSignal(t *testing.T) {
+	tr := newTrial(t, `trap 'echo once' TERM; `+begin+"while :; do sleep 0.05; done", "mpirun")
+	go func() {
+		tr.await(t, "started")
+		tr.signals <- syscall.SIGTERM
+		for !strings.Contains(tr.out.String(), "once") {
+			time.Sleep(10 * time.Millisecond)
+		}
+		tr.signals <- syscall.SIGTERM
+	}()
+	tr.expect(t, 143, "interrupted")
+}
+
+// Before the start there is nobody to ask: a signal ends the job, unless it only
+// wants a report.
+func TestSignalBeforeStart(t *testing.T) {
+	tr := newTrial(t, "sleep 100", "mpirun")
+	tr.signals <- syscall.SIGUSR2
+	go func() {
+		tr.await(t, "shell.0")
+		tr.signals <- os.Interrupt
+	}()
+	tr.expect(t, 130, "interrupted")
+}
+
+func TestContextEnds(t *testing.T) {
+	tr := newTrial(t, begin+"sleep 100", "mpirun")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		tr.await(t, "started")
+		cancel()
+	}()
+	if _, err := tr.Run(ctx); err == nil {
+		t.Error("no error of a job whose context ended")
+	}
+	tr.nothingLeft(t)
+}
+
+// A launcher's SIGTERM ends neither the rank's shell nor the note of the code.
+func TestGracefulEnd(t *testing.T) {
+	tr := newTrial(t, `trap 'sleep 0.2; exit 7' TERM; `+begin+`kill -TERM $PPID; kill -TERM $$; while :; do sleep 0.05; done`, "mpirun")
+	tr.expect(t, 7, "")
+}

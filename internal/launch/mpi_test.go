@@ -1,0 +1,177 @@
+//go:build mpi && linux
+
+package launch
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/mpitest"
+)
+
+// TestOnRanks runs jobs under a real mpirun.
+func TestOnRanks(t *testing.T) {
+	if _, err := exec.LookPath("mpirun"); err != nil {
+		t.Fatalf("mpirun is missing: run make deps: %v", err)
+	}
+	guest, err := filepath.Abs("../../cmd/wasmpool/testdata/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := ranks{program: mpitest.Build(t, "./testdata/job"), guest: guest}
+	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
+	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
+	for _, tt := range []struct {
+		name    string
+		n       int
+		flags   string
+		code    int
+		message string
+		out     string
+	}{
+		{"healthy", 4, "", 0, "", "100 results\nafter\n"},
+		{"one rank", 1, "", 0, "", "100 results\nafter\n"},
+		{"exit code 1", 3, "-exit 1", 1, "", "100 results\nafter\n"},
+		{"exit code 42", 3, "-exit 42", 42, "", "100 results\nafter\n"},
+		{"usage error", 3, "-nosuch", 2, "", ""},
+		{"another root", 3, "-root 1 -exit 5", 5, "", "100 results\nafter\n"},
+		{"worker killed", 4, "-kill worker", 0, "", "100 results\nafter\n"},
+		{"root killed", 4, "-kill root", ExitKilled, "the root was killed", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) { r.run(t, tt.n, tt.flags, tt.code, tt.message, tt.out) })
+	}
+	t.Run("start that never comes", r.testHang)
+	t.Run("signals", r.testSignals)
+	t.Run("command killed", r.testCommandKilled)
+}
+
+// ranks is the program of the jobs.
+type ranks struct{ program, guest string }
+
+// trial makes a job of so many ranks.
+func (r ranks) trial(t *testing.T, n int, flags string) *trial {
+	t.Helper()
+	path := os.Getenv("PATH")
+	tr := newTrial(t, "")
+	t.Setenv("PATH", path)
+	tr.Ranks, tr.Program = n, r.program
+	tr.Args = append([]string{"-guest", r.guest}, strings.Fields(flags)...)
+	return tr
+}
+
+func (r ranks) run(t *testing.T, n int, flags string, code int, message, out string) {
+	t.Helper()
+	tr := r.trial(t, n, flags)
+	took := tr.expect(t, code, message)
+	if tr.out.String() != out {
+		t.Errorf("standard output %q, want %q\n%s", &tr.out, out, &tr.err)
+	}
+	for _, word := range []string{"PMIX ERROR", "mpirun noticed", "Killed"} {
+		if strings.Contains(tr.err.String(), word) {
+			t.Errorf("standard error has the launcher's noise:\n%s", &tr.err)
+		}
+	}
+	t.Logf("took %v", took.Round(time.Millisecond))
+}
+
+// memory lists the files through which the job under way shares memory: others
+// may have theirs beside them.
+func (tr *trial) memory(t *testing.T) []string {
+	t.Helper()
+	dirs, err := filepath.Glob(filepath.Join(tr.temp, "wasmpool-*"))
+	if err != nil || len(dirs) != 1 {
+		t.Fatalf("folders of the job: %v, %v", dirs, err)
+	}
+	list := (&run{dir: dirs[0]}).sharedMemory()
+	if len(list) == 0 {
+		t.Error("the job has no shared memory: does Open MPI give it another name?")
+	}
+	return list
+}
+
+func (r ranks) testHang(t *testing.T) {
+	tr := r.trial(t, 3, "-hang")
+	tr.StartTimeout = time.Second
+	if took := tr.expect(t, ExitSetup, "had not found each other after 1s"); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// A signal to the command reaches the root, which ends in order.
+func (r ranks) testSignals(t *testing.T) {
+	command := mpitest.Build(t, "../../cmd/wasmpool")
+	for s, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGUSR1: 138} {
+		t.Run(s.String(), func(t *testing.T) {
+			tr := r.trial(t, 3, "-wait")
+			cmd, lines := tr.command(t, command)
+			if !lines.Scan() || lines.Text() != "waiting" {
+				t.Fatalf("the job says %q\n%s", lines.Text(), &tr.err)
+			}
+			memory := tr.memory(t)
+			cmd.Process.Signal(s) //nolint:errcheck // what follows would show it
+			if !lines.Scan() || lines.Text() != "told" {
+				t.Errorf("the root says %q after the signal", lines.Text())
+			}
+			for lines.Scan() { // until the end
+			}
+			cmd.Wait() //nolint:errcheck // the code tells
+			if got := cmd.ProcessState.ExitCode(); got != code {
+				t.Errorf("exit code %d, want %d\n%s", got, code, &tr.err)
+			}
+			tr.nothingLeft(t)
+			for _, name := range memory {
+				if _, err := os.Stat(name); !os.IsNotExist(err) {
+					t.Errorf("%s is left: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
+// command starts wasmpool launch for the trial, and reads what it prints.
+func (tr *trial) command(t *testing.T, path string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), path, append([]string{"launch", "-n", "3", "--timeout-start", "30s", "--", tr.Program}, tr.Args...)...)
+	cmd.Stderr = &tr.err
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	bound := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }) //nolint:errcheck // it may have ended
+	t.Cleanup(func() { bound.Stop() })
+	return cmd, bufio.NewScanner(stdout)
+}
+
+// When the command itself is killed, its ranks end too.
+func (r ranks) testCommandKilled(t *testing.T) {
+	tr := r.trial(t, 3, "-wait")
+	cmd, lines := tr.command(t, mpitest.Build(t, "../../cmd/wasmpool"))
+	if !lines.Scan() || lines.Text() != "waiting" {
+		t.Fatalf("the job says %q\n%s", lines.Text(), &tr.err)
+	}
+	memory := tr.memory(t)
+	cmd.Process.Kill() //nolint:errcheck // what follows would show it
+	for lines.Scan() { // until the last has let go of standard output
+	}
+	cmd.Wait() //nolint:errcheck // it was killed
+	start := time.Now()
+	for len(marked(t, tr.mark)) > 0 && time.Since(start) < 15*time.Second {
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Logf("the last process ended %v after the command", time.Since(start).Round(time.Millisecond))
+	if left := marked(t, tr.mark); len(left) > 0 {
+		t.Errorf("processes %v are left", left)
+	}
+	for _, name := range memory { // nobody was there to do it
+		os.Remove(name)
+	}
+}
