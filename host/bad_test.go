@@ -160,7 +160,7 @@ func badModules() []badModule {
 		{"call of an added type", task("\x41\x00\x11\x01\x00\x1a", return0), "type 1 does not exist"},
 		{"branch out of the function", task("\x0c\x05\x0b"), "br"},
 		{"load without a memory", task("\x41\x00\x28\x02\x00\x0b"), "memory"},
-		{"start of no function", cat(wasmHead, oneType, sec(8, 3)), "start"},
+		{"start of no function", cat(wasmHead, oneType, sec(8, 3)), "function 3"},
 		{"start with a result", cat(wasmHead, oneType, oneFunc, exportF, sec(8, 0), fnBody(noLocals, return0)), "start"},
 
 		{"data past the memory", cat(wasmHead, oneType, oneFunc, oneMemory, exportF, fnBody(noLocals, return0), sec(11, 1, 0, "\x41\xff\xff\xff\xff\x07\x0b", str("x"))), "data"},

@@ -52,6 +52,7 @@ func attacks() []attack {
 		{"golang.attack", "loop", kinds(host.KindTimeout), true, endless, 0},
 		{"golang.attack", "sleep", kinds(host.KindTimeout), true, endless, 0},
 		{"plain.spin", "", kinds(host.KindTimeout), true, endless, 0},
+		{"plain.fill", "", kinds(host.KindTimeout), true, endless, 0},
 		{"plain.tree", "", kinds(host.KindTimeout), true, endless, 0},
 		{"plain.sleep", "", kinds(host.KindTimeout), true, endless, 0},
 		{"golang.attack", "recursion", kinds(host.KindMemory), true, 0, 3 * time.Second}, // its stack of a million frames is moved each time it doubles

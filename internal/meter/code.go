@@ -11,6 +11,8 @@ type body struct {
 	costs []uint64 // of the entry, then of each loop in their order
 	calls []call   // direct ones
 	leaf  bool     // it calls nothing and has no loop
+
+	helpers uint32 // how many its instructions need
 }
 
 // A call is a direct call of a function from the code that belongs to a cost.
@@ -39,6 +41,7 @@ func (c *Code) measure() error {
 	}
 	for i := range c.bodies {
 		b := &c.bodies[i]
+		c.helpers = max(c.helpers, b.helpers)
 		for _, to := range b.calls {
 			if at := int64(to.callee) - int64(c.importedFuncs); at >= 0 && at < int64(n) && c.bodies[at].short() {
 				b.costs[to.cost] += c.bodies[at].costs[0]
@@ -64,6 +67,7 @@ func (b *body) measure(r decoder, s *Shape) {
 		b.costs[cost] += n + 1
 		s.Depth = max(s.Depth, len(open)-1)
 		s.BranchTable = max(s.BranchTable, in.targets)
+		b.helpers = max(b.helpers, in.helper())
 		switch {
 		case in.op == opLoop:
 			b.leaf = false
@@ -96,7 +100,8 @@ func (r decoder) locals() (total uint64) {
 
 // code copies the function bodies and adds the counting.
 func (e *editor) code() {
-	n := e.number()
+	n := e.U32()
+	e.put(n + e.w.helpers)
 	inner := &editor{w: e.w}
 	for i := range n {
 		if e.Err() != nil {
@@ -108,6 +113,7 @@ func (e *editor) code() {
 		e.put(uint32(len(inner.out)))
 		e.out = append(e.out, inner.out...)
 	}
+	e.helperBodies()
 }
 
 func (e *editor) body(b *body) {
@@ -143,36 +149,47 @@ func (e *editor) expression() {
 }
 
 // instruction copies one instruction, with the new index of a function that it
-// names.
+// names, and what it needs of the added ones.
 func (e *editor) instruction() instruction {
 	from := e.Offset()
 	in := e.read()
 	switch {
 	case e.Err() != nil:
 	case in.named():
-		e.out = append(e.out, in.op)
+		e.op(in.op)
 		e.put(e.w.moved(in.index))
 	default:
-		e.out = append(e.out, e.w.wasm[from:e.Offset()]...)
+		helper := in.helper()
+		if helper != 0 {
+			e.call(e.w.helper(helper))
+		}
+		if helper <= helperPay {
+			e.op(e.w.wasm[from:e.Offset()]...)
+		}
 	}
 	return in
 }
 
 // charge takes a cost off the fuel.
-func (e *editor) charge(cost uint64) {
-	fuel := binary.AppendUvarint(nil, uint64(e.w.fuel()))
+func (e *editor) charge(cost uint64) { e.chargeWith(appendSigned([]byte{opI64Const}, int64(cost))...) }
+
+// chargeWith takes the cost off the fuel that code puts on the stack.
+func (e *editor) chargeWith(code ...byte) {
+	fuel := unsigned(e.w.fuel())
 	get := append([]byte{opGlobalGet}, fuel...)
 	set := append([]byte{opGlobalSet}, fuel...)
-	e.out = append(e.out, get...)
-	e.out = appendSigned(append(e.out, opI64Const), int64(cost))
-	e.out = append(e.out, opI64Sub)
-	e.out = append(e.out, set...)
-	e.out = append(e.out, get...)
-	e.out = append(e.out, opI64Const, 0, opI64LtS, opIf, emptyBlock, opCall)
-	e.put(e.w.tick())
-	e.out = append(e.out, set...)
-	e.out = append(e.out, opEnd)
+	e.op(get...)
+	e.op(code...)
+	e.op(opI64Sub)
+	e.op(set...)
+	e.op(get...)
+	e.op(opI64Const, 0, opI64LtS, opIf, emptyBlock)
+	e.call(e.w.tick())
+	e.op(set...)
+	e.op(opEnd)
 }
+
+func unsigned(n uint32) []byte { return binary.AppendUvarint(nil, uint64(n)) }
 
 // appendSigned appends a signed LEB128 number.
 func appendSigned(b []byte, n int64) []byte {

@@ -10,7 +10,8 @@
 // What is taken off is the number of instructions as written between one such
 // place and the next, whichever branches are taken in between. A function that
 // calls nothing, has no loop and is short takes nothing itself: a direct call of
-// it takes its length with the caller's.
+// it takes its length with the caller's. Instructions that move many bytes or table
+// entries take off more, by how many they are, and are cut into pieces.
 package meter
 
 import (
@@ -33,7 +34,7 @@ const (
 )
 
 // Version is that of what Rewrite writes: rewritten modules are kept under it.
-const Version = "1"
+const Version = "2"
 
 // shortLeaf is the most instructions of a function that need not take fuel
 // itself.
@@ -75,7 +76,8 @@ type Code struct {
 	importedFuncs   uint32
 	importedGlobals uint32
 
-	bodies []body
+	bodies  []body
+	helpers uint32 // how many functions are added for their instructions
 }
 
 // A Shape says how large the parts of a module are: what a compiler's work
@@ -96,6 +98,9 @@ type Shape struct {
 
 // fuel returns the index of the fuel.
 func (c *Code) fuel() uint32 { return c.importedGlobals + c.Shape.Globals }
+
+// funcs returns how many functions the module has.
+func (c *Code) funcs() uint32 { return c.importedFuncs + uint32(len(c.module.Funcs)) }
 
 // tick returns the index of the tick: it is the last import.
 func (c *Code) tick() uint32 { return c.importedFuncs }
@@ -196,12 +201,14 @@ func (c *Code) section(out []byte, id wasmbin.SectionID, r *wasmbin.Reader) ([]b
 	e := c.editor(r)
 	switch id {
 	case wasmbin.SectionType:
-		e.appendEntry([]byte{0x60, 0, 1, byte(wasmbin.I64)})
+		e.appendEntries(append([][]byte{{0x60, 0, 1, valI64}}, c.helperTypes()...)...)
 	case wasmbin.SectionImport:
 		entry := appendName(nil, abi.Module)
 		entry = appendName(entry, Tick)
 		entry = append(entry, byte(wasmbin.KindFunc))
-		e.appendEntry(binary.AppendUvarint(entry, uint64(len(c.module.Types))))
+		e.appendEntries(binary.AppendUvarint(entry, uint64(len(c.module.Types))))
+	case wasmbin.SectionFunction:
+		e.appendEntries(c.helperFuncs()...)
 	case wasmbin.SectionTable:
 		e.tables()
 	case wasmbin.SectionGlobal:

@@ -23,6 +23,10 @@ func TestRewriteIsValid(t *testing.T) {
 		`(module (func $f) (elem declare func $f) (table 1 funcref) (elem func $f) (elem funcref (ref.func $f) (ref.null func)))`,
 		`(module (memory 1) (data "x") (func (param i32) (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 1)) (data.drop 0)
 		   (memory.fill (i32.const 0) (i32.const 0) (i32.const 9)) (memory.copy (i32.const 0) (i32.const 1) (i32.const 9))))`,
+		`(module (import "a" "f" (func $f)) (import "a" "memory" (memory 1)) (table $t 2 funcref) (elem $e func $f) (start $g)
+		   (func $g (memory.fill (i32.const 0) (i32.const 0) (i32.const 9)) (call $f)
+		     (table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1)) (table.copy $t $t (i32.const 0) (i32.const 1) (i32.const 1))
+		     (drop (table.grow $t (ref.null func) (i32.const 1))) (table.fill $t (i32.const 0) (ref.null func) (i32.const 1)) (drop (table.size $t))))`,
 		`(module (func (param i32) (result i32) (block (block (br_table 0 1 0 (local.get 0)))) (loop (result i32) (if (result i32) (local.get 0) (then (i32.const -1)) (else (loop (result i32) (i32.const 2)))))))`,
 		`(module (memory 1) (func (result v128) (v128.load offset=16 (i32.const 0)) (i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 (v128.const i64x2 1 2)) (i8x16.add (v128.const i64x2 1 2)) (i8x16.replace_lane 3 (i32.const 1))))`,
 		`(module (type $t (func (result i32))) (table 1 funcref) (func (result i32) (loop (result i32) (call_indirect (type $t) (i32.const 0)))) (func (result f64) (f64.const 1.5)) (func (result f32) (f32.const 1.5)) (func (result i32) (select (result i32) (i32.const 1) (i32.const 2) (i32.const 3))))`,
@@ -71,9 +75,11 @@ func run(t *testing.T, in, name string, args ...string) []byte {
 // this fails, raise meter.Version and change both here.
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	const version, want = "1", "235fa3e679f4a90e"
+	const version, want = "2", "86d999031d13422e"
 	wasm := run(t, `(module (import "a" "f" (func $f)) (table 1 funcref) (elem (i32.const 0) $g) (start $h)
+	  (memory 1)
 	  (func $leaf (result i32) (i32.const 7))
+	  (func $move (memory.fill (i32.const 0) (i32.const 1) (i32.const 2)) (memory.copy (i32.const 0) (i32.const 1) (i32.const 2)))
 	  (func $g (export "g") (result i32) (local i64) (loop (drop (call $leaf)) (br_if 0 (i32.const 0))) (call $f) (call $leaf))
 	  (func $h (call $f)))`, "wat2wasm", "--debug-names", "-", "-o")
 	m, err := wasmbin.Parse(wasm)

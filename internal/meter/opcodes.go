@@ -7,29 +7,50 @@ const (
 	opBlock      = 0x02
 	opLoop       = 0x03
 	opIf         = 0x04
+	opElse       = 0x05
 	opEnd        = 0x0b
+	opBr         = 0x0c
+	opReturn     = 0x0f
 	opCall       = 0x10
 	opReturnCall = 0x12
 	opLastCall   = 0x15 // from opCall on: direct, indirect, by reference; and as a return
+	opSelect     = 0x1b
 	opTryTable   = 0x1f
+	opLocalGet   = 0x20
+	opLocalSet   = 0x21
 	opGlobalGet  = 0x23
 	opGlobalSet  = 0x24
+	opMemorySize = 0x3f
+	opI32Const   = 0x41
 	opI64Const   = 0x42
+	opI32LeU     = 0x4d
 	opI64LtS     = 0x53
+	opI64GtU     = 0x56
+	opI32Add     = 0x6a
+	opI32Sub     = 0x6b
+	opI32ShrU    = 0x76
+	opI64Add     = 0x7c
 	opI64Sub     = 0x7d
+	opI64Shl     = 0x86
 	opRefFunc    = 0xd2
+
+	opI64ExtendI32U = 0xad
 
 	opBulk    = 0xfc // first bytes of longer ones
 	opVector  = 0xfd
 	opThreads = 0xfe
 
 	emptyBlock = 0x40
+
+	valI32 = byte(wasmbin.I32)
+	valI64 = byte(wasmbin.I64)
 )
 
 // An instruction is what must be known of one.
 type instruction struct {
 	op    byte
-	index uint32 // of the function or global that it names
+	index uint32 // of the function or global that it names; not 0 if a bulk one's is not
+	bulk  uint32 // which one it is after opBulk
 
 	targets int // of a br_table
 }
@@ -47,11 +68,20 @@ func (i instruction) named() bool {
 // global reports whether the instruction has the index of a global.
 func (i instruction) global() bool { return i.op == opGlobalGet || i.op == opGlobalSet }
 
-// A decoder reads code. It checks the indices of types and globals: those that
-// the rewritten module adds must not be open to the module's own code.
+// A decoder reads code. It checks the indices of types, functions and globals: those
+// that the rewritten module adds must not be open to the module's own code.
 type decoder struct {
 	*wasmbin.Reader
-	types, globals uint32
+	types, funcs, globals uint32
+}
+
+// function reads the index of a function.
+func (r decoder) function() uint32 {
+	n := r.U32()
+	if n >= r.funcs {
+		r.Failf("function %d does not exist", n)
+	}
+	return n
 }
 
 // typeIndex reads the index of a type.
@@ -94,7 +124,7 @@ func (r decoder) read() instruction {
 	in := instruction{op: r.Byte()}
 	switch op := in.op; {
 	case in.named():
-		in.index = r.U32()
+		in.index = r.function()
 	case in.global():
 		if in.index = r.U32(); in.index >= r.globals {
 			r.Failf("global %d does not exist", in.index)
@@ -134,7 +164,7 @@ func (r decoder) read() instruction {
 	case op == 0x44:
 		r.Bytes(8)
 	case op == opBulk:
-		r.bulk()
+		in.bulk, in.index = r.bulk()
 	case op == opVector:
 		r.vector()
 	case op == opThreads:
@@ -177,17 +207,19 @@ func (r decoder) constant() {
 	r.Failf("a constant does not fit into 64 bits")
 }
 
-func (r decoder) bulk() {
-	switch op := r.U32(); op {
+// bulk reads the rest of a bulk instruction. The indices are 0 when all are.
+func (r decoder) bulk() (op, indices uint32) {
+	switch op = r.U32(); op {
 	case 0, 1, 2, 3, 4, 5, 6, 7: // conversions that saturate
 	case 9, 11, 13, 15, 16, 17: // data.drop, memory.fill, elem.drop, table.grow, table.size, table.fill
-		r.U32()
+		indices = r.U32()
 	case 8, 10, 12, 14: // memory.init, memory.copy, table.init, table.copy
-		r.U32()
-		r.U32()
+		indices = r.U32()
+		indices |= r.U32()
 	default:
 		r.Failf("unknown instruction 0xfc %d", op)
 	}
+	return op, indices
 }
 
 func (r decoder) vector() {

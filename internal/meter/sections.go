@@ -19,7 +19,7 @@ func (c *Code) editor(r *wasmbin.Reader) *editor {
 }
 
 func (c *Code) decoder(r *wasmbin.Reader) decoder {
-	return decoder{Reader: r, types: uint32(len(c.module.Types)), globals: c.fuel()}
+	return decoder{Reader: r, types: uint32(len(c.module.Types)), funcs: c.funcs(), globals: c.fuel()}
 }
 
 // copied copies what read consumes.
@@ -44,13 +44,15 @@ func (e *editor) number() uint32 {
 }
 
 // function copies the index of a function.
-func (e *editor) function() { e.put(e.w.moved(e.U32())) }
+func (e *editor) function() { e.put(e.w.moved(e.decoder.function())) }
 
-// appendEntry copies a section that is a list and adds an entry.
-func (e *editor) appendEntry(entry []byte) {
-	e.put(e.U32() + 1)
+// appendEntries copies a section that is a list and adds entries.
+func (e *editor) appendEntries(entries ...[]byte) {
+	e.put(e.U32() + uint32(len(entries)))
 	e.rest()
-	e.out = append(e.out, entry...)
+	for _, entry := range entries {
+		e.op(entry...)
+	}
 }
 
 // tables copies the tables, with a bound, and notes how large they are.
@@ -107,14 +109,15 @@ func (e *editor) exports() {
 		e.copied(func() { e.Name() })
 		kind := wasmbin.Kind(e.Byte())
 		e.out = append(e.out, byte(kind))
-		switch n := e.U32(); {
-		case kind == wasmbin.KindFunc:
-			e.put(e.w.moved(n))
-		case kind == wasmbin.KindGlobal && n >= e.globals:
-			e.Failf("global %d does not exist", n)
-		default:
-			e.put(n)
+		if kind == wasmbin.KindFunc {
+			e.function()
+			continue
 		}
+		n := e.U32()
+		if kind == wasmbin.KindGlobal && n >= e.globals {
+			e.Failf("global %d does not exist", n)
+		}
+		e.put(n)
 	}
 	e.out = appendName(e.out, Fuel)
 	e.out = append(e.out, byte(wasmbin.KindGlobal))
