@@ -95,10 +95,10 @@ func (l *loop) wake() {
 	if !l.asleep.Load() {
 		return
 	}
-	l.bell.Ring()
 	if w := l.next.Swap(nil); w != nil {
-		w.fabric.ep.Rouse(w.peer)
+		w.fabric.ep.Rouse(w.peer) // first: it takes longer
 	}
+	l.bell.Ring()
 }
 
 // run serves until it was asked to stop and nothing is left, or the pool broke.
