@@ -118,6 +118,7 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 	err = cmd.Wait()
 	if d.scenario == "cut" {
 		done = errors.Join(done, d.mend(ctx))
+		time.Sleep(settle)
 	}
 	return out, errors.Join(done, d.check(cmd.ProcessState.ExitCode(), err, &stderr), d.left(mark, before, err))
 }
@@ -157,6 +158,9 @@ func (d *driver) cut(ctx context.Context) error {
 	time.Sleep(2 * time.Second)
 	return d.mend(ctx)
 }
+
+// settle is for how long hosts do not find a neighbour that was gone.
+const settle = 4 * time.Second
 
 func (d *driver) mend(ctx context.Context) error {
 	if out, err := exec.CommandContext(ctx, link, "h2", "up").CombinedOutput(); err != nil {
