@@ -234,11 +234,23 @@ func (d *driver) left(mark string, before []string, _ error) error {
 		return err // nobody promises more
 	}
 	for _, name := range segments() {
-		if !slices.Contains(before, name) {
+		if !slices.Contains(before, name) && !inUse(name) {
 			err = errors.Join(err, fmt.Errorf("%s was left", name))
 		}
 	}
 	return err
+}
+
+// inUse reports whether a process has the file mapped: another job's.
+func inUse(name string) bool {
+	maps, err := filepath.Glob("/proc/[0-9]*/maps")
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(maps, func(file string) bool {
+		text, err := os.ReadFile(file)
+		return err == nil && bytes.Contains(text, []byte(name))
+	})
 }
 
 func segments() []string {
