@@ -19,13 +19,17 @@ func TestLaunchers(t *testing.T) {
 		not       string
 		message   string
 	}{
-		{name: "Open MPI", launchers: []string{"mpirun", "mpiexec", "srun"}, job: Job{Ranks: 100},
-			want: []string{"--enable-recovery", "--bind-to none", "-n 100", "--oversubscribe", "--mca orte_tmpdir_base ", "-x WASMPOOL_JOB ", "-x WASMPOOL_JOB_DIR"}},
+		{
+			name: "Open MPI", launchers: []string{"mpirun", "mpiexec", "srun"}, job: Job{Ranks: 100},
+			want: []string{"--enable-recovery", "--bind-to none", "-n 100", "--oversubscribe", "--mca orte_tmpdir_base ", "-x WASMPOOL_JOB ", "-x WASMPOOL_JOB_DIR"},
+		},
 		{name: "few ranks", launchers: []string{"mpirun"}, job: Job{Ranks: 1}, want: []string{"-n 1 "}, not: "--oversubscribe"},
 		{name: "hosts", launchers: []string{"mpirun"}, job: Job{Ranks: 4, Hosts: []string{"a", "b:3"}}, want: []string{"--host a,b:3", "oob_tcp_keepalive_time 5"}},
 		{name: "a flag", launchers: []string{"mpirun"}, job: Job{Flags: []string{"--nice"}}, want: []string{" --nice /bin/sh"}, not: " -n "},
-		{name: "Slurm", launchers: []string{"mpirun", "srun"}, slurm: "7", job: Job{Ranks: 2},
-			want: []string{"--kill-on-bad-exit=0", "--mpi=pmix", "--input=0", "-n 2"}},
+		{
+			name: "Slurm", launchers: []string{"mpirun", "srun"}, slurm: "7", job: Job{Ranks: 2},
+			want: []string{"--kill-on-bad-exit=0", "--mpi=pmix", "--input=0", "-n 2"},
+		},
 		{name: "hosts in Slurm", launchers: []string{"mpirun", "srun"}, job: Job{Launcher: "srun", Hosts: []string{"a:2", "b"}}, want: []string{"-w a,b "}},
 		{name: "Slurm without srun", launchers: []string{"mpirun"}, slurm: "7", want: []string{"--enable-recovery"}},
 		{name: "MPICH", launchers: []string{"mpiexec"}, job: Job{Ranks: 2, Hosts: []string{"a"}}, want: []string{"-n 2", "-hosts a", "-genvall"}},
