@@ -64,6 +64,35 @@ func TestOnRanks(t *testing.T) {
 	t.Run("run", r.testRun)
 	t.Run("failures", r.testFailures)
 	t.Run("setup errors", r.testSetupErrors)
+	t.Run("launch", r.testLaunch)
+}
+
+// The command starts its own ranks, and passes on input, result and exit code.
+func (r ranks) testLaunch(t *testing.T) {
+	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
+	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
+	for _, tt := range []struct {
+		args, stdin, stdout string
+		code                int
+	}{
+		{"run testdata/tasks square --ranks 3 --arg 12", "", "144", 0},
+		{"run testdata/tasks square --ranks=3", "5", "25", 0},
+		{"run testdata/tasks temper --ranks 2 --arg error", "", "", exitCallFailed},
+		{"run testdata/tasks nosuch --ranks 2", "", "", exitSetup},
+		{"launch -n 3 -- " + r.program + " map testdata/tasks square --lines -", "3\n4\n", `{"i":0,"ok":true,"out":9}` + "\n" + `{"i":1,"ok":true,"out":16}` + "\n", 0},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		cmd := exec.CommandContext(ctx, r.program, strings.Fields(tt.args)...)
+		cmd.Stdin = strings.NewReader(tt.stdin)
+		got := runCmd(t, cmd)
+		cancel()
+		if got.code != tt.code || got.stdout != tt.stdout {
+			t.Errorf("%s: %+v, want exit code %d and %q", tt.args, got, tt.code, tt.stdout)
+		}
+		if want := min(tt.code, 1); tt.code != 0 && len(got.said()) != want {
+			t.Errorf("%s says %q, want one line", tt.args, got.said())
+		}
+	}
 }
 
 // local runs the command in this process.
