@@ -253,8 +253,13 @@ func inUse(name string) bool {
 	})
 }
 
+// segments lists the shared memory of ranks of this host, by its name.
 func segments() []string {
-	list, err := filepath.Glob("/dev/shm/vader_segment.*")
+	host, err := os.Hostname()
+	if err != nil {
+		return nil
+	}
+	list, err := filepath.Glob("/dev/shm/vader_segment." + host + ".*")
 	if err != nil {
 		return nil
 	}
