@@ -91,8 +91,8 @@ func faultyShape(t testing.TB, most int) *executor.Executor {
 // TestFaults runs the contract tests again on workers whose frames are delayed,
 // lost, doubled, cut and changed, and that die.
 func TestFaults(t *testing.T) {
-	if world != nil || os.Getenv(faultsVar) != "" {
-		return // this is an inner run
+	if world != nil || os.Getenv(faultsVar) != "" || testing.Short() {
+		return // this is an inner run, or the race detector's has them
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
