@@ -141,7 +141,7 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 		return err
 	}
 	w.await(res.Ticket)
-	data := make([]byte, res.Len)
+	data := uninitialized(int(res.Len))
 	preferHuge(data)
 	f.ep.RecvPayload(w.peer, res.Payload, data, func(err error) {
 		if w.lost {
