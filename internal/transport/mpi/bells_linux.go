@@ -15,9 +15,8 @@ import (
 // so that they do not disturb each other.
 const wordStep = 64
 
-// bells are the words of the workers' bells, in memory that all ranks of the node
-// share. (The root is woken by its own goroutines as a rule, for which a channel is
-// faster.) It stays mapped to the end of the process, since a bell may be rung late.
+// bells are the words of the ranks' bells, in memory that all ranks of the node
+// share. It stays mapped to the end of the process, since a bell may be rung late.
 type bells struct {
 	fd     int // on the root; it goes to each worker
 	memory []byte

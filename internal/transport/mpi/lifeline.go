@@ -34,7 +34,7 @@ type lifeline struct {
 	closers  []net.Conn
 	readers  sync.WaitGroup
 	closed   chan struct{} // by close
-	bells    *bells        // where all ranks share a node: the root rings them in place of the connections
+	bells    *bells        // where all ranks share a node: they are rung in place of the connections
 
 	ended atomic.Bool // ends is not empty
 	mu    sync.Mutex
@@ -168,6 +168,7 @@ func (l *lifeline) accept(ctx context.Context) error {
 	l.stopListening()
 	<-stopped
 	if l.bells != nil {
+		l.bell.Share(l.bells.word(0))
 		return l.bells.close()
 	}
 	return nil
@@ -318,7 +319,7 @@ var ringByte = []byte{1}
 // ring wakes a peer. It never blocks: with a full socket the peer has rings to
 // read already.
 func (l *lifeline) ring(rank int) {
-	if l.bells != nil && rank > 0 {
+	if l.bells != nil {
 		transport.RingWord(l.bells.word(rank))
 		return
 	}
