@@ -120,7 +120,7 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 		done = errors.Join(done, d.mend(ctx))
 		time.Sleep(settle)
 	}
-	return out, errors.Join(done, d.check(cmd.ProcessState.ExitCode(), err, &stderr), d.left(mark, before, err))
+	return out, errors.Join(done, d.check(cmd.ProcessState.ExitCode(), err, &stderr), d.left(mark, before))
 }
 
 // command returns the command line that starts a job.
@@ -214,9 +214,9 @@ func awaitEnd(pids []int) error {
 	}
 }
 
-// left reports processes and shared memory that the job left behind, and ends
-// the processes.
-func (d *driver) left(mark string, before []string, _ error) error {
+// left ends and removes the processes and the shared memory that the job left
+// behind, and reports them where nothing should be.
+func (d *driver) left(mark string, before []string) error {
 	var pids []int
 	for end := time.Now().Add(gone); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if pids = marked(mark, ""); len(pids) == 0 {
@@ -230,11 +230,13 @@ func (d *driver) left(mark string, before []string, _ error) error {
 	if len(pids) > 0 {
 		err = fmt.Errorf("%d processes were left", len(pids))
 	}
-	if !strings.Contains(d.launch, "wasmpool") || d.scenario == "wrapper" {
-		return err // nobody promises more
-	}
+	promised := strings.Contains(d.launch, "wasmpool") && d.scenario != "wrapper"
 	for _, name := range segments() {
-		if !slices.Contains(before, name) && !inUse(name) {
+		if slices.Contains(before, name) || inUse(name) {
+			continue
+		}
+		os.Remove(name) //nolint:errcheck // it is gone
+		if promised {
 			err = errors.Join(err, fmt.Errorf("%s was left", name))
 		}
 	}
