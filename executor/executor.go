@@ -203,11 +203,14 @@ func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ..
 }
 
 // Call submits a call and waits for its result. When ctx ends first, the call
-// is cancelled if it is still pending, and Call returns ctx's error.
+// is cancelled if it is still pending and killed if it runs, unless it has a key,
+// by which others may wait for it; Call returns ctx's error.
 func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...CallOption) ([]byte, error) {
 	f := ex.Submit(ctx, task, arg, opts...)
 	if err := f.wait(ctx); err != nil {
-		f.Cancel()
+		if !f.Cancel() && (f.options == nil || f.options.key == "") {
+			f.Kill("the context of its Call has ended")
+		}
 		return nil, err
 	}
 	return f.outcome()

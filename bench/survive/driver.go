@@ -230,6 +230,7 @@ func (d *driver) left(mark string, before []string) error {
 	if len(pids) > 0 {
 		err = fmt.Errorf("%d processes were left", len(pids))
 	}
+	time.Sleep(100 * time.Millisecond) // what was killed holds its memory for a moment
 	promised := strings.Contains(d.launch, "wasmpool") && d.scenario != "wrapper"
 	for _, name := range segments() {
 		if slices.Contains(before, name) || inUse(name) {

@@ -20,15 +20,23 @@ type results struct {
 	line   recordWriter
 	ok     int64
 	failed int64
+	unrun  int64 // inputs that a signal kept from running
 }
 
 func newResults(out io.Writer) *results { return &results{out: bufio.NewWriterSize(out, 256<<10)} }
 
 // collect writes each result, in order. It returns an error when results cannot
-// be written, or no more of them come.
+// be written, or no more of them come. After a signal it leaves out what did not
+// run, and writes what still ends.
 func (r *results) collect(ctx context.Context, seq iter.Seq2[[]byte, error]) error {
+	var interrupted error
 	for out, err := range seq {
 		var failed *executor.TaskError
+		if errors.Is(err, executor.ErrInterrupted) {
+			interrupted = err
+			r.skip()
+			continue
+		}
 		if err != nil && !errors.As(err, &failed) {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -39,7 +47,13 @@ func (r *results) collect(ctx context.Context, seq iter.Seq2[[]byte, error]) err
 			return fmt.Errorf("writing the results: %w", err)
 		}
 	}
-	return nil
+	return interrupted
+}
+
+func (r *results) skip() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unrun++
 }
 
 func (r *results) add(out []byte, failed *executor.TaskError) error {
@@ -47,10 +61,10 @@ func (r *results) add(out []byte, failed *executor.TaskError) error {
 	defer r.mu.Unlock()
 	var line []byte
 	if failed != nil {
-		line = r.line.failure(r.ok+r.failed, failed.Kind.String(), failed.Message)
+		line = r.line.failure(r.ok+r.failed+r.unrun, failed.Kind.String(), failed.Message)
 		r.failed++
 	} else {
-		line = r.line.success(r.ok+r.failed, out)
+		line = r.line.success(r.ok+r.failed+r.unrun, out)
 		r.ok++
 	}
 	_, err := r.out.Write(line)
