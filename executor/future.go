@@ -266,10 +266,16 @@ func (f *Future) settle(s State) (woken bool) {
 	}
 	ex := f.ex
 	f.state.Store(uint32(s))
-	w := f.waiters.Swap(resolved)
+	woken = f.waiters.Swap(resolved).wake(f)
 	if ex != nil && ex.share != nil {
-		ex.leave()
+		ex.leave() // last: who waits for the share finds every call done
 	}
+	return woken
+}
+
+// wake tells those who wait for f, which is resolved, and reports whether there
+// were any. w may be nil.
+func (w *waiter) wake(f *Future) bool {
 	if w == nil || w == resolved {
 		return false
 	}
