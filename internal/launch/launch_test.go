@@ -230,7 +230,7 @@ func TestSharedMemory(t *testing.T) {
 	}
 	for _, job := range []uint32{own, own + 1} {
 		if err := os.WriteFile(name(job), nil, 0o600); err != nil {
-			t.Skip("there is no /dev/shm to write to")
+			t.Fatal(err)
 		}
 		t.Cleanup(func() { os.Remove(name(job)) })
 	}

@@ -71,8 +71,9 @@ func TestNoticed(t *testing.T) {
 			for _, more := range []int{0, 5} {
 				t.Run(fmt.Sprintf("%s/from=%d/more=%d", name, from, more), func(t *testing.T) {
 					t.Parallel()
-					plan.Most, plan.Seed = 1, uint64(from+more)
-					notice(t, plan, from, more)
+					once := plan
+					once.Most, once.Seed = 1, uint64(from+more)
+					notice(t, once, from, more)
 				})
 			}
 		}
