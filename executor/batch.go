@@ -254,12 +254,12 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 }
 
 // Results waits for the whole batch and returns the results in order, or the
-// first error in that order.
+// first error in that order, which names the argument's number, from 0.
 func (b *Batch) Results(ctx context.Context) ([][]byte, error) {
 	var results [][]byte
 	for data, err := range b.Ordered(ctx) {
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("argument %d: %w", len(results), err)
 		}
 		results = append(results, data)
 	}

@@ -63,8 +63,9 @@ type Config struct {
 	// Defaults to 512 MiB.
 	KeepMemory uint64
 
-	// Grants say what modules may see of the world outside, by their names:
-	// folders, environment, clock, randomness. Never the network.
+	// Grants say what modules may see of the world outside, by their names, or for
+	// all others [host.EveryModule]: folders, environment, clock, randomness. Never
+	// the network.
 	//
 	// Defaults to nothing at all.
 	Grants map[string]Grants

@@ -34,18 +34,23 @@ var (
 // error itself: errors.Is(err, host.KindTrap) tells whether a task failed so.
 type Kind = host.Kind
 
-// The kinds of failure that containing a task brings about, as errors to match
-// a [TaskError] with. One that ran out of time matches
-// [context.DeadlineExceeded].
+// The other kinds of failure, as errors to match a [TaskError] with.
 const (
+	ErrApplication = host.KindApplication // the task returned an error of its own
+	ErrPanic       = host.KindPanic       // it panicked
+	ErrBadInput    = host.KindBadInput    // it says that its argument is wrong: a retry will not help
+	ErrBadResult   = host.KindBadResult   // it returned a reserved status, or a result outside its memory
 	ErrTrap        = host.KindTrap        // the guest crashed
 	ErrExit        = host.KindExit        // it ended itself
 	ErrMemory      = host.KindMemory      // it ran out of memory
 	ErrBudget      = host.KindBudget      // it executed all the instructions it may
 	ErrOutput      = host.KindOutput      // its result, or its log, is too long
+	ErrTimeout     = host.KindTimeout     // it ran for longer than it may; matches [context.DeadlineExceeded], too
 	ErrKilled      = host.KindKilled      // somebody killed it
 	ErrBadModule   = host.KindBadModule   // its module cannot be loaded
+	ErrUnknownTask = host.KindUnknownTask // its module has no such task
 	ErrInitializer = host.KindInitializer // Config.Initializer failed, which breaks the pool
+	ErrHost        = host.KindHost        // the worker itself failed; the task is not to blame
 )
 
 // mind breaks the pool over an error that every further call would meet.

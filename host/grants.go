@@ -13,8 +13,13 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
+// EveryModule is the name of the grants that modules have without grants of their
+// own.
+const EveryModule = "*"
+
 // Grants are what a module may see of the world outside. The zero value is
-// nothing at all: such a task gives the same bytes on every run and rank. There
+// nothing at all: such a task gives the same bytes on every run and rank, if
+// it keeps nothing between calls. There
 // is no grant for the network: a guest never has it.
 type Grants struct {
 	// Folders are what the guest may read, by the path under which it sees
@@ -34,7 +39,7 @@ type Grants struct {
 	Clock bool
 
 	// Random gives it random numbers of the system. Otherwise they are the
-	// same in each call.
+	// same in each instance, and go on from call to call.
 	Random bool
 
 	// Output sends each line it prints to the call's log, at the level of

@@ -57,7 +57,7 @@ type Config struct {
 	KeepMemory uint64
 
 	// Grants say what modules may see of the world outside, by their names.
-	// Nothing, by default.
+	// [EveryModule] stands for those that are not named. Nothing, by default.
 	Grants map[string]Grants
 
 	// Initializer names a task, "export" or "module.export", that runs once in
@@ -172,11 +172,15 @@ func (h *Host) program(m *wasmtasks.Module, c *code) (*Module, error) {
 	if mod := h.loaded[key]; mod != nil {
 		return mod, nil
 	}
-	grants, err := h.cfg.Grants[m.Name()].open()
+	grants, ok := h.cfg.Grants[m.Name()]
+	if !ok {
+		grants = h.cfg.Grants[EveryModule]
+	}
+	open, err := grants.open()
 	if err != nil {
 		return nil, named(m.Name(), err)
 	}
-	p := &program{code: c, grants: grants}
+	p := &program{code: c, grants: open}
 	mod := newModule(m, p)
 	p.initializer = mod.tasks[strings.TrimPrefix(h.cfg.Initializer, m.Name()+".")]
 	h.loaded[key] = mod

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -87,8 +88,8 @@ func (p *Pool) ApplyAsync(ctx context.Context, task string, arg []byte, opts ...
 }
 
 // Map calls task once for each of args and waits for all results, in the order
-// of args. If calls fail it returns the error of the first in that order; the
-// others run on all the same, as in Python.
+// of args. If calls fail it returns the error of the first in that order, with its
+// number from 0; the others run on all the same, as in Python.
 func (p *Pool) Map(ctx context.Context, task string, args [][]byte, opts ...executor.MapOption) ([][]byte, error) {
 	if !p.enter() {
 		return nil, executor.ErrClosed
@@ -98,7 +99,7 @@ func (p *Pool) Map(ctx context.Context, task string, args [][]byte, opts ...exec
 	var first error
 	for data, err := range p.ex.Map(ctx, task, slices.Values(args), p.mapOptions(opts)...) {
 		if err != nil && first == nil {
-			first = err
+			first = fmt.Errorf("argument %d: %w", len(results), err)
 		}
 		results = append(results, data)
 	}

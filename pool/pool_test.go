@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,7 +128,7 @@ func TestMapError(t *testing.T) {
 	p := open(t)
 	args := [][]byte{[]byte("1"), []byte("two"), []byte("three")}
 	var failed *executor.TaskError
-	if _, err := p.Map(t.Context(), "square", args); !errors.As(err, &failed) {
+	if _, err := p.Map(t.Context(), "square", args); !errors.As(err, &failed) || !strings.HasPrefix(err.Error(), "argument 1: ") {
 		t.Errorf("Map: %v", err)
 	}
 	r := p.MapAsync(t.Context(), "square", args)
@@ -136,6 +137,9 @@ func TestMapError(t *testing.T) {
 	}
 	if ok, err := r.Successful(); ok || err != nil {
 		t.Errorf("Successful: %t, %v", ok, err)
+	}
+	if _, err := r.Get(t.Context()); !errors.As(err, &failed) || !strings.HasPrefix(err.Error(), "argument 1: ") {
+		t.Errorf("Get: %v", err)
 	}
 }
 

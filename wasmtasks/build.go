@@ -124,6 +124,9 @@ func buildFailed(dir string, err error) error {
 // build runs the compiler and adds the docs. It reports whether the sources
 // are still those of the key.
 func (s *sources) build(ctx context.Context) (wasm []byte, fresh bool, err error) {
+	if err := checkExports(s.own()); err != nil {
+		return nil, false, err
+	}
 	docs, err := readDocs(s.packages)
 	if err != nil {
 		return nil, false, err

@@ -2,6 +2,7 @@ package wasmtasks
 
 import (
 	"bytes"
+	"errors"
 	"go/ast"
 	"go/doc"
 	"go/parser"
@@ -90,6 +91,15 @@ func (r *docReader) exports(listed goPackage) ([]abi.TaskDoc, error) {
 		}
 	}
 	return docs, nil
+}
+
+// checkExports finds a slip that the compiler takes for a comment.
+func checkExports(p *goPackage) error {
+	const slip = "\n// go:wasmexport "
+	if has, err := mentions(*p, slip); err != nil || !has {
+		return err
+	}
+	return errors.New("there is a line that begins with // go:wasmexport: write //go:wasmexport, without the space")
 }
 
 // mentions reports whether a package's sources hold a text.

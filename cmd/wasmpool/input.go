@@ -27,6 +27,10 @@ type input interface {
 	// be known. It is called before args.
 	count() int64
 
+	// file returns the name of the file that argument i came from, "" when all came
+	// from one.
+	file(i int64) string
+
 	// reads reports whether the file is a part of the input.
 	reads(file os.FileInfo) bool
 
@@ -36,7 +40,7 @@ type input interface {
 // A lineInput yields the lines of a file.
 type lineInput struct {
 	name   string
-	file   io.Reader
+	from   io.Reader
 	check  func(line []byte) (arg []byte, err error) // nil takes every line as it is; a nil arg is skipped
 	number int64                                     // of the line read last
 	failed error
@@ -45,7 +49,7 @@ type lineInput struct {
 // openLines opens a file of lines; the name - is stdin.
 func openLines(name string, stdin io.Reader, check func([]byte) ([]byte, error)) (input, error) {
 	if name == "-" {
-		return &lineInput{name: "standard input", file: stdin, check: check}, nil
+		return &lineInput{name: "standard input", from: stdin, check: check}, nil
 	}
 	if isFolder(name) {
 		return nil, fmt.Errorf("reading the input: %s is a folder: use --files '%s/*' for a call per file", name, name)
@@ -54,7 +58,7 @@ func openLines(name string, stdin io.Reader, check func([]byte) ([]byte, error))
 	if err != nil {
 		return nil, fmt.Errorf("reading the input: %w", err)
 	}
-	return &lineInput{name: name, file: file, check: check}, nil
+	return &lineInput{name: name, from: file, check: check}, nil
 }
 
 // checkJSON accepts lines that are JSON values and skips blank ones.
@@ -73,7 +77,7 @@ func checkJSON(line []byte) ([]byte, error) {
 
 func (in *lineInput) args() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		lines := lineReader{r: bufio.NewReaderSize(in.file, 64<<10)}
+		lines := lineReader{r: bufio.NewReaderSize(in.from, 64<<10)}
 		for {
 			arg, err := lines.next()
 			if err == io.EOF { //nolint:errorlint // readers return it as it is
@@ -100,7 +104,7 @@ func (in *lineInput) args() iter.Seq[[]byte] {
 func (in *lineInput) err() error { return in.failed }
 
 func (in *lineInput) count() int64 {
-	file, ok := in.file.(*os.File)
+	file, ok := in.from.(*os.File)
 	if !ok {
 		return -1
 	}
@@ -137,8 +141,10 @@ func countLines(r io.Reader) int64 {
 	return lines
 }
 
+func (in *lineInput) file(int64) string { return "" }
+
 func (in *lineInput) reads(file os.FileInfo) bool {
-	f, ok := in.file.(*os.File)
+	f, ok := in.from.(*os.File)
 	if !ok || !file.Mode().IsRegular() {
 		return false
 	}
@@ -147,7 +153,7 @@ func (in *lineInput) reads(file os.FileInfo) bool {
 }
 
 func (in *lineInput) close() error {
-	if file, ok := in.file.(*os.File); ok && in.name != "standard input" {
+	if file, ok := in.from.(*os.File); ok && in.name != "standard input" {
 		return file.Close()
 	}
 	return nil
@@ -223,9 +229,10 @@ func (in *fileInput) args() iter.Seq[[]byte] {
 	}
 }
 
-func (in *fileInput) err() error   { return in.failed }
-func (in *fileInput) count() int64 { return int64(len(in.names)) }
-func (in *fileInput) close() error { return nil }
+func (in *fileInput) err() error          { return in.failed }
+func (in *fileInput) count() int64        { return int64(len(in.names)) }
+func (in *fileInput) file(i int64) string { return in.names[i] }
+func (in *fileInput) close() error        { return nil }
 
 func (in *fileInput) reads(file os.FileInfo) bool {
 	return slices.ContainsFunc(in.names, func(name string) bool {

@@ -38,7 +38,7 @@ func TestMapInterrupted(t *testing.T) {
 	}
 	feed.Close()
 	text := stderr.String()
-	if !strings.Contains(text, "1 calls, 1 ok, 0 failed") || !strings.HasSuffix(text, "wasmpool: interrupted\n") {
+	if !strings.Contains(text, "1 calls, 1 ok, 0 failed") || !strings.Contains(text, "; the others did not run\n") || !strings.HasSuffix(text, "wasmpool: interrupted\n") {
 		t.Errorf("stderr is %q, want a summary and that it was interrupted", text)
 	}
 }

@@ -38,7 +38,8 @@ in the order of the input:
   {"i":1,"ok":false,"error":{"kind":"application","message":"…"}}
 
 A result that is JSON stands there as it is, other text as a string; any other
-result is given in base64 as "out_b64". A summary follows on standard error.
+result is given in base64 as "out_b64". With --files the line names the "file"
+after "i". A summary follows on standard error.
 
 The input:
   --lines F     the argument is a line, without its newline (\n or \r\n)
@@ -112,7 +113,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if err != nil {
 		return err
 	}
-	r := newResults(out)
+	r := newResults(out, in.file)
 	started := time.Now()
 	stop := r.refresh(a.newProgress(out, in))
 	err = r.collect(ctx, ex.Map(ctx, t.name, in.args()))
@@ -123,7 +124,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if failed := errors.Join(r.flush(), closeOut(out, a.out)); err == nil && failed != nil {
 		err = fmt.Errorf("writing the results: %w", failed)
 	}
-	a.summarize(ctx, ex, r, time.Since(started))
+	a.summarize(ctx, ex, r, time.Since(started), err)
 	if err == nil && r.failed > 0 {
 		return &exitError{exitCallFailed, nil} // the summary says it
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -23,6 +24,8 @@ type poolFlags struct {
 	slots   int
 	memory  byteSize
 	timeout time.Duration
+	grants  grantFlags
+	isolate isolationFlag
 	verbose bool
 }
 
@@ -33,7 +36,9 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.slots, "slots", 0, "under MPI, run `N` calls at once on each worker rank (default: the CPUs it may use)")
 	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `size` such as 512MiB (default: 4GiB)")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show more: debug logs, and where the task of run failed")
+	f.grants.add(flags)
+	flags.Var(&f.isolate, "isolation", "what a call finds of those before it: a `word` of reuse (all that a task keeps), reset (nothing), fresh (nothing, and slowly)")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show debug logs, what tasks print, and where the task of run failed")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "root-slots" {
 			name = "workers" // what it means under MPI
@@ -41,6 +46,9 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 		return pflag.NormalizedName(name)
 	})
 }
+
+// mostMemory is what 32-bit wasm can address.
+const mostMemory = 4 << 30
 
 // check finds values that make no sense. It knows nothing but the flags, so
 // that all ranks agree.
@@ -53,21 +61,32 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 	if f.timeout < 0 || f.timeout == 0 && flags.Changed("timeout") {
 		return fmt.Errorf("--timeout is %v, must be more than 0", f.timeout)
 	}
-	return nil
+	if f.memory > mostMemory {
+		return fmt.Errorf("--memory is %s, but a module can address no more than %s", &f.memory, formatBytes(mostMemory))
+	}
+	_, err := f.grants.grants()
+	return err
 }
 
-func (f *poolFlags) config(a *app) executor.Config {
+func (f *poolFlags) config(a *app) (executor.Config, error) {
 	level := slog.LevelInfo
 	if f.verbose {
 		level = slog.LevelDebug
 	}
+	grants, err := f.grants.grants()
+	if err != nil {
+		return executor.Config{}, err
+	}
+	grants.Output = f.verbose
 	return executor.Config{
 		RootSlots:   f.workers,
 		Slots:       f.slots,
 		MemoryLimit: uint64(f.memory),
 		Limits:      executor.Limits{Time: f.timeout},
+		Isolation:   host.Isolation(f.isolate),
+		Grants:      map[string]host.Grants{host.EveryModule: grants},
 		Logger:      slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})),
-	}
+	}, nil
 }
 
 // withPool runs root on rank 0 with a pool, and serves it on the other ranks.
@@ -78,7 +97,16 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, root func(context.Cont
 	if f.ranks > 0 && !a.launched {
 		return a.launchSelf(ctx, f.ranks)
 	}
-	err := executor.Run(ctx, f.config(a), root)
+	cfg, err := f.config(a)
+	if err != nil {
+		return err
+	}
+	err = executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {
+		if err := checkFolders(cfg.Grants[host.EveryModule]); err != nil {
+			return err
+		}
+		return root(ctx, ex)
+	})
 	if err == nil || a.rank == 0 || errors.Is(err, executor.ErrLaunch) {
 		return err // rank 0 says it for all
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -46,13 +47,14 @@ func (p *progress) clear() {
 	}
 }
 
-// summarize prints the last line of a map.
-func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, took time.Duration) {
-	stats, err := ex.Stats(context.WithoutCancel(ctx))
-	if err != nil {
-		stats = executor.Stats{}
+// summarize prints the last line of a map, which err has ended.
+func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, took time.Duration, err error) {
+	stats, _ := ex.Stats(context.WithoutCancel(ctx)) // without them it says less
+	text := summary(r.ok, r.failed, took, stats.Workers)
+	if errors.Is(err, executor.ErrInterrupted) || errors.Is(err, context.Canceled) {
+		text += "; the others did not run"
 	}
-	fmt.Fprintln(a.err, "wasmpool:", summary(r.ok, r.failed, took, stats.Workers))
+	fmt.Fprintln(a.err, "wasmpool:", text)
 }
 
 // summary tells what a map did, and who did it when there are several workers.

@@ -9,14 +9,20 @@ import (
 	"unicode/utf8"
 )
 
+// A record says to which input a line of map's output belongs.
+type record struct {
+	i    int64
+	file string // with --files
+}
+
 // A recordWriter makes the lines that map writes, in a buffer of its own. It
 // does without encoding/json where it can: there may be a hundred million.
 type recordWriter struct{ buf bytes.Buffer }
 
 // success returns the line of a call with a result. It is valid until the next
 // one.
-func (w *recordWriter) success(i int64, out []byte) []byte {
-	w.begin(i, true)
+func (w *recordWriter) success(r record, out []byte) []byte {
+	w.begin(r, true)
 	w.value(out)
 	w.buf.WriteString("}\n")
 	return w.buf.Bytes()
@@ -24,8 +30,8 @@ func (w *recordWriter) success(i int64, out []byte) []byte {
 
 // failure returns the line of a call that failed. It is valid until the next
 // one.
-func (w *recordWriter) failure(i int64, kind, message string) []byte {
-	w.begin(i, false)
+func (w *recordWriter) failure(r record, kind, message string) []byte {
+	w.begin(r, false)
 	w.buf.WriteString(`,"error":{"kind":`)
 	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), kind))
 	w.buf.WriteString(`,"message":`)
@@ -34,10 +40,14 @@ func (w *recordWriter) failure(i int64, kind, message string) []byte {
 	return w.buf.Bytes()
 }
 
-func (w *recordWriter) begin(i int64, ok bool) {
+func (w *recordWriter) begin(r record, ok bool) {
 	w.buf.Reset()
 	w.buf.WriteString(`{"i":`)
-	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), i, 10))
+	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), r.i, 10))
+	if r.file != "" {
+		w.buf.WriteString(`,"file":`)
+		w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), strings.ToValidUTF8(r.file, "\uFFFD")))
+	}
 	w.buf.WriteString(`,"ok":`)
 	w.buf.Write(strconv.AppendBool(w.buf.AvailableBuffer(), ok))
 }

@@ -29,13 +29,17 @@ func TestRecordWriter(t *testing.T) {
 	}
 	var w recordWriter
 	for _, tt := range tests {
-		if diff := cmp.Diff(tt.want+"\n", string(w.success(7, []byte(tt.out)))); diff != "" {
+		if diff := cmp.Diff(tt.want+"\n", string(w.success(record{i: 7}, []byte(tt.out)))); diff != "" {
 			t.Errorf("success(%q) (-want +got):\n%s", tt.out, diff)
 		}
 	}
 	want := `{"i":8,"ok":false,"error":{"kind":"trap","message":"a \"bad\" ` + "\uFFFD" + ` byte"}}` + "\n"
-	if diff := cmp.Diff(want, string(w.failure(8, "trap", "a \"bad\" \xff byte"))); diff != "" {
+	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, "trap", "a \"bad\" \xff byte"))); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
+	}
+	want = `{"i":9,"file":"a \"b\".txt","ok":true,"out":1}` + "\n"
+	if diff := cmp.Diff(want, string(w.success(record{9, `a "b".txt`}, []byte("1")))); diff != "" {
+		t.Errorf("success (-want +got):\n%s", diff)
 	}
 }
 
@@ -46,7 +50,7 @@ func FuzzRecordWriter(f *testing.F) {
 	}
 	var w recordWriter
 	f.Fuzz(func(t *testing.T, out []byte) {
-		line := w.success(1, out)
+		line := w.success(record{i: 1}, out)
 		if n := len(line); line[n-1] != '\n' || !utf8.Valid(line) {
 			t.Fatalf("%q becomes %q, which is no line of UTF-8", out, line)
 		}
@@ -103,7 +107,7 @@ func BenchmarkRecordWriter(b *testing.B) {
 			var w recordWriter
 			b.ReportAllocs()
 			for b.Loop() {
-				w.success(123456, []byte(out))
+				w.success(record{i: 123456}, []byte(out))
 			}
 		})
 	}

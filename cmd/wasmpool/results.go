@@ -17,13 +17,16 @@ import (
 type results struct {
 	mu     sync.Mutex // guards all fields while refresh runs
 	out    *bufio.Writer
+	file   func(i int64) string // of an input
 	line   recordWriter
 	ok     int64
 	failed int64
 	unrun  int64 // inputs that a signal kept from running
 }
 
-func newResults(out io.Writer) *results { return &results{out: bufio.NewWriterSize(out, 256<<10)} }
+func newResults(out io.Writer, file func(i int64) string) *results {
+	return &results{out: bufio.NewWriterSize(out, 256<<10), file: file}
+}
 
 // collect writes each result, in order. It returns an error when results cannot
 // be written, or no more of them come. After a signal it leaves out what did not
@@ -60,11 +63,13 @@ func (r *results) add(out []byte, failed *executor.TaskError) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var line []byte
+	i := r.ok + r.failed + r.unrun
+	this := record{i, r.file(i)}
 	if failed != nil {
-		line = r.line.failure(r.ok+r.failed+r.unrun, failed.Kind.String(), failed.Message)
+		line = r.line.failure(this, failed.Kind.String(), failed.Message)
 		r.failed++
 	} else {
-		line = r.line.success(r.ok+r.failed+r.unrun, out)
+		line = r.line.success(this, out)
 		r.ok++
 	}
 	_, err := r.out.Write(line)

@@ -53,7 +53,8 @@ type Job struct {
 	Args    []string
 
 	// StartTimeout bounds the time until the ranks have found each other. A program
-	// that ends before, as one that only prints its help, is no error.
+	// that ends before, as one that only prints its help, is no error, but a line in
+	// Stderr says so.
 	//
 	// Defaults to a minute.
 	StartTimeout time.Duration
@@ -98,7 +99,11 @@ func (j *Job) Run(ctx context.Context) (int, error) {
 	defer os.RemoveAll(dir)
 	r := &run{job: j, id: rand.Text(), dir: dir}
 	defer r.clean()
-	return r.run(ctx, l.command(j, r, program))
+	code, err := r.run(ctx, l.command(j, r, program))
+	if code == 0 && !r.begun() {
+		fmt.Fprintln(j.Stderr, "launch: there was no pool: each rank ran the program by itself (does it call executor.Run?)")
+	}
+	return code, err
 }
 
 // rankShell is run by each rank, around the program. It notes its own process,

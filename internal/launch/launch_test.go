@@ -164,6 +164,9 @@ func TestExitCodes(t *testing.T) {
 			tr := newTrial(t, tt.script, "mpirun")
 			tr.Ranks = tt.ranks
 			tr.expect(t, tt.code, tt.message)
+			if got := strings.Contains(tr.err.String(), "each rank ran the program by itself"); got != (tt.name == "only help") {
+				t.Errorf("standard error is %q", &tr.err)
+			}
 		})
 	}
 }
