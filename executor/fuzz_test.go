@@ -22,7 +22,7 @@ func FuzzFrames(f *testing.F) {
 	call := wire.Call{Number: 1}
 	f.Add(results(call, wire.Result{Data: []byte("x")}), results(call, wire.Result{Long: true, Len: 100, Payload: 1}))
 	for kind, v := range map[wire.Kind]any{
-		wire.KindHello: wire.Hello{Slots: 1}, wire.KindNeed: wire.Need{}, wire.KindPull: wire.Pull{Gen: 1},
+		wire.KindHello: wire.Hello{Slots: 1}, wire.KindNeed: wire.Need{},
 		wire.KindLog: wire.LogLine{Text: "text"}, wire.KindStatus: wire.Status{Running: []wire.Running{{Number: 1}}},
 	} {
 		frame, err := wire.Control(kind, v)
@@ -31,6 +31,7 @@ func FuzzFrames(f *testing.F) {
 		}
 		f.Add(frame, wire.Bare(wire.KindReturned))
 	}
+	f.Add(pull(wire.Pull{Gen: 1}), wire.Bare(wire.KindReturned))
 	hello, err := wire.Control(wire.KindHello, wire.Hello{Host: "liar", Slots: 1})
 	if err != nil {
 		f.Fatal(err)

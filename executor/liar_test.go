@@ -61,11 +61,10 @@ func TestLies(t *testing.T) {
 			return [][]byte{results(c, long(1)), returned(c)}
 		},
 		"an argument at a payload beyond the ids": func(c wire.Call) [][]byte {
-			f, err := wire.Control(wire.KindPull, wire.Pull{Ticket: c.Ticket, Gen: uint32(c.Number), Payload: transport.MaxPayloads})
-			if err != nil {
-				t.Error(err)
-			}
-			return [][]byte{f}
+			return [][]byte{pull(wire.Pull{Ticket: c.Ticket, Gen: uint32(c.Number), Payload: transport.MaxPayloads})}
+		},
+		"an argument of a call that it does not hold": func(c wire.Call) [][]byte {
+			return [][]byte{pull(wire.Pull{Ticket: c.Ticket + 1, Gen: uint32(c.Number)})}
 		},
 		"a module at a payload beyond the ids": func(wire.Call) [][]byte {
 			f, err := wire.Control(wire.KindNeed, wire.Need{Payload: transport.MaxPayloads})
@@ -120,6 +119,13 @@ func results(c wire.Call, list ...wire.Result) []byte {
 		r.Ticket, r.Gen = c.Ticket, uint32(c.Number)
 		w.AddResult(&r)
 	}
+	return w.Frame()
+}
+
+func pull(p wire.Pull) []byte {
+	var w wire.Writer
+	w.Reset(wire.KindPull)
+	w.AddPull(p)
 	return w.Frame()
 }
 

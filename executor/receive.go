@@ -31,7 +31,7 @@ func (f *fabric) handle(from int, frame []byte) error {
 	case wire.KindReturned:
 		return f.handleReturned(w, count, body)
 	case wire.KindPull:
-		return f.handlePull(w, body)
+		return f.handlePull(w, count, body)
 	case wire.KindNeed:
 		return f.handleNeed(w, body)
 	case wire.KindLog:
@@ -55,6 +55,7 @@ func (f *fabric) handleHello(from int, body []byte) error {
 	if f.own {
 		w.rank = 0
 	}
+	w.sent = func(err error) { f.afterSend(w, err) }
 	f.workers[from] = w
 	f.loop.arrived()
 	f.loop.sched.join(w)
@@ -187,21 +188,23 @@ func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 	return r.Err()
 }
 
-// handlePull sends a long argument from the caller's slice.
-func (f *fabric) handlePull(w *worker, body []byte) error {
-	var pull wire.Pull
-	if err := wire.Decode(wire.KindPull, body, &pull); err != nil {
-		return err
+// handlePull sends long arguments from the callers' slices.
+func (f *fabric) handlePull(w *worker, count int, body []byte) error {
+	r := wire.NewReader(count, body)
+	for {
+		pull, ok := r.NextPull()
+		if !ok {
+			return r.Err()
+		}
+		c := f.loop.sched.lookup(w, pull.Ticket, pull.Gen)
+		if c == nil {
+			return fmt.Errorf("it wants the argument of call %d, which it does not hold", pull.Gen)
+		}
+		if err := checkPayload(pull.Payload); err != nil {
+			return err
+		}
+		f.ep.SendPayload(w.peer, pull.Payload, c.data, w.sent)
 	}
-	c := f.loop.sched.lookup(w, pull.Ticket, pull.Gen)
-	if c == nil {
-		return fmt.Errorf("it wants the argument of call %d, which it does not hold", pull.Gen)
-	}
-	if err := checkPayload(pull.Payload); err != nil {
-		return err
-	}
-	f.ep.SendPayload(w.peer, pull.Payload, c.data, f.sent(w))
-	return nil
 }
 
 // handleNeed sends a module's bytes.
@@ -216,7 +219,7 @@ func (f *fabric) handleNeed(w *worker, body []byte) error {
 	if err := checkPayload(need.Payload); err != nil {
 		return err
 	}
-	f.ep.SendPayload(w.peer, need.Payload, w.modules[need.Index].source.Bytes(), f.sent(w))
+	f.ep.SendPayload(w.peer, need.Payload, w.modules[need.Index].source.Bytes(), w.sent)
 	return nil
 }
 
@@ -229,12 +232,10 @@ func checkPayload(id uint32) error {
 	return nil
 }
 
-// sent returns what follows a payload that w was sent.
-func (f *fabric) sent(w *worker) func(error) {
-	return func(err error) {
-		if err != nil && !w.lost {
-			f.ep.Fence(w.peer, fmt.Errorf("executor: sending to rank %d: %w", w.rank, err))
-		}
+// afterSend is what follows a payload that w was sent.
+func (f *fabric) afterSend(w *worker, err error) {
+	if err != nil && !w.lost {
+		f.ep.Fence(w.peer, fmt.Errorf("executor: sending to rank %d: %w", w.rank, err))
 	}
 }
 

@@ -12,9 +12,10 @@ const (
 	windowTime = 4 * time.Millisecond
 
 	// windowCalls and windowBytes bound the calls that one slot holds, and their
-	// arguments.
+	// arguments: twice as many bytes no longer stay in a core's cache, half of them
+	// no longer hide the way.
 	windowCalls = 8192
-	windowBytes = 1 << 20
+	windowBytes = 512 << 10
 
 	// firstEstimate is how long a call of a new task is taken to run. It makes
 	// the first windows small.

@@ -9,8 +9,9 @@ type worker struct {
 	host   string
 	pid    int
 	slots  int
-	fabric *fabric // how to reach it
-	peer   int     // its rank there
+	fabric *fabric     // how to reach it
+	peer   int         // its rank there
+	sent   func(error) // follows each payload that it is sent
 
 	first    *Future // calls in flight, linked by next and prev
 	inflight int

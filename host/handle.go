@@ -69,7 +69,9 @@ func (s *server) handle(frame []byte) error {
 	}
 	switch kind {
 	case wire.KindCalls:
-		return s.desk.add(s.tasks, count, body, s.fetchArg)
+		err := s.desk.add(s.tasks, count, body, s.fetchArg)
+		s.sendPulls()
+		return err
 	case wire.KindModule:
 		return s.handleModule(body)
 	case wire.KindTasks:

@@ -90,11 +90,10 @@ func (r *root) Frame(_ int, frame []byte) {
 			r.results = append(r.results, res)
 		}
 	case wire.KindPull:
-		var pull wire.Pull
-		if err := wire.Decode(kind, body, &pull); err != nil {
-			r.t.Error(err)
+		rd := wire.NewReader(count, body)
+		for pull, ok := rd.NextPull(); ok; pull, ok = rd.NextPull() {
+			r.pulls = append(r.pulls, pull)
 		}
-		r.pulls = append(r.pulls, pull)
 	}
 }
 

@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/wasmpool/wasmpool/internal/transport"
@@ -46,8 +47,28 @@ func (s *server) finish(t *transfer, id uint32) func(error) {
 // guarded by the server's io.
 type fetch struct {
 	transfer
+	id      uint32
 	buf     []byte
-	dropped bool // nobody wants it any more
+	dropped bool        // nobody wants it any more
+	arrived func(error) // its end
+}
+
+// newFetch returns a fetch that was used before, or another. io is held.
+func (s *server) newFetch() *fetch {
+	if n := len(s.fetches); n > 0 {
+		f := s.fetches[n-1]
+		s.fetches = s.fetches[:n-1]
+		return f
+	}
+	f := new(fetch)
+	f.arrived = func(err error) {
+		s.payloads = append(s.payloads, f.id)
+		f.done, f.err = true, err
+		if f.dropped {
+			s.freeFetch(f)
+		}
+	}
+	return f
 }
 
 // fetchArg starts to fetch a long argument before its call runs. It returns nil
@@ -60,17 +81,23 @@ func (s *server) fetchArg(c *wire.Call) *fetch {
 	if !ok {
 		return nil
 	}
-	f := &fetch{buf: s.buffer(int(c.ArgLen))}
+	f := s.newFetch()
+	f.id, f.buf = id, s.buffer(int(c.ArgLen))
 	s.fetched += c.ArgLen
-	end := s.finish(&f.transfer, id)
-	s.ep.RecvPayload(0, id, f.buf, func(err error) {
-		end(err)
-		if f.dropped {
-			s.freeFetch(f)
-		}
-	})
-	s.send(wire.KindPull, wire.Pull{Ticket: c.Ticket, Gen: uint32(c.Number), Payload: id})
+	s.ep.RecvPayload(0, id, f.buf, f.arrived)
+	s.pulls.AddPull(wire.Pull{Ticket: c.Ticket, Gen: uint32(c.Number), Payload: id})
 	return f
+}
+
+// sendPulls asks for the arguments whose fetch was begun. io is held.
+func (s *server) sendPulls() {
+	if s.pulls.Count() == 0 {
+		return
+	}
+	if err := s.ep.Send(0, s.pulls.Frame()); err != nil {
+		s.fail(fmt.Errorf("host: sending a pull frame: %w", err))
+	}
+	s.pulls.Reset(wire.KindPull)
 }
 
 // dropFetch says that nobody will read the fetch, which may be nil. io is held.
@@ -87,7 +114,8 @@ func (s *server) dropFetch(f *fetch) {
 func (s *server) freeFetch(f *fetch) {
 	s.fetched -= int64(len(f.buf))
 	s.giveBuffer(f.buf)
-	f.buf = nil
+	*f = fetch{arrived: f.arrived}
+	s.fetches = append(s.fetches, f)
 }
 
 // readArg moves the current call's long argument into dst, which is guest
@@ -107,7 +135,8 @@ func (r *runner) readArg(dst []byte) error {
 	id, ok := s.takePayload()
 	if ok {
 		s.ep.RecvPayload(0, id, dst, s.finish(&t, id))
-		s.send(wire.KindPull, wire.Pull{Ticket: r.current.ticket, Gen: uint32(r.current.number), Payload: id})
+		s.pulls.AddPull(wire.Pull{Ticket: r.current.ticket, Gen: uint32(r.current.number), Payload: id})
+		s.sendPulls()
 	}
 	s.io.Unlock()
 	if !ok {
@@ -162,6 +191,9 @@ func (s *server) sendLong(res *wire.Result, data []byte) {
 	s.io.Unlock()
 	res.Payload = id
 	s.desk.put(res)
+	if buffered && s.desk.waiting() {
+		return // it leaves with others, as short results do
+	}
 	s.step()
 	if !ok || buffered {
 		return
@@ -171,16 +203,39 @@ func (s *server) sendLong(res *wire.Result, data []byte) {
 	}
 }
 
+// A post is a result that leaves from a buffer. Its fields are guarded by the
+// server's io.
+type post struct {
+	id   uint32
+	buf  []byte
+	left func(error) // its end
+}
+
+// newPost returns a post that was used before, or another. io is held.
+func (s *server) newPost() *post {
+	if n := len(s.posts); n > 0 {
+		p := s.posts[n-1]
+		s.posts = s.posts[:n-1]
+		return p
+	}
+	p := new(post)
+	p.left = func(error) { // of a lost root, which is reported apart
+		s.payloads = append(s.payloads, p.id)
+		s.posted -= int64(len(p.buf))
+		s.giveBuffer(p.buf)
+		p.buf = nil
+		s.posts = append(s.posts, p)
+	}
+	return p
+}
+
 // post sends a copy of data. io is held.
 func (s *server) post(id uint32, data []byte) {
-	buf := s.buffer(len(data))
-	copy(buf, data)
-	s.posted += int64(len(buf))
-	s.ep.SendPayload(0, id, buf, func(error) { // of a lost root, which is reported apart
-		s.payloads = append(s.payloads, id)
-		s.posted -= int64(len(buf))
-		s.giveBuffer(buf)
-	})
+	p := s.newPost()
+	p.id, p.buf = id, s.buffer(len(data))
+	copy(p.buf, data)
+	s.posted += int64(len(data))
+	s.ep.SendPayload(0, id, p.buf, p.left)
 }
 
 // drainPosts waits until the results in buffers have left. A slot calls it before

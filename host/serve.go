@@ -70,6 +70,7 @@ func Serve(ctx context.Context, h *Host, ep transport.Endpoint, cfg ServeConfig)
 		desk: newDesk(), modules: map[uint32]*servedModule{},
 	}
 	s.standby.init(s)
+	s.pulls.Reset(wire.KindPull)
 	for id := range uint32(transport.MaxPayloads) {
 		s.payloads = append(s.payloads, id)
 	}
@@ -98,10 +99,13 @@ type server struct {
 	ep       transport.Endpoint
 	modules  map[uint32]*servedModule
 	tasks    []*servedTask
-	payloads []uint32 // free payload ids
-	buffers  [][]byte // for payloads, free
-	fetched  int64    // bytes of arguments in buffers
-	posted   int64    // bytes of results in buffers
+	payloads []uint32    // free payload ids
+	pulls    wire.Writer // of arguments to be asked for
+	buffers  [][]byte    // for payloads, free
+	fetches  []*fetch    // free
+	posts    []*post     // free
+	fetched  int64       // bytes of arguments in buffers
+	posted   int64       // bytes of results in buffers
 }
 
 // run serves until the end and waits for every goroutine it started.

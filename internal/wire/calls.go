@@ -72,6 +72,17 @@ func (c *Call) Size() int {
 	return n
 }
 
+// Pull is one entry of a pull frame. It asks for a call's argument as the payload
+// with that id.
+type Pull struct {
+	Ticket  uint32
+	Gen     uint32 // the low half of the call's number
+	Payload uint32
+}
+
+// pullLen is three numbers of 4 bytes.
+const pullLen = 12
+
 // A Writer builds one frame of entries. Its buffer is reused after Reset.
 type Writer struct {
 	buf   []byte
@@ -181,6 +192,14 @@ func (w *Writer) AddResult(r *Result) {
 		b = append(b, r.Data...)
 	}
 	w.buf = b
+	w.count++
+}
+
+// AddPull appends a pull to a pull frame.
+func (w *Writer) AddPull(p Pull) {
+	b := binary.LittleEndian.AppendUint32(w.buf, p.Ticket)
+	b = binary.LittleEndian.AppendUint32(b, p.Gen)
+	w.buf = binary.LittleEndian.AppendUint32(b, p.Payload)
 	w.count++
 }
 
@@ -331,4 +350,15 @@ func (r *Reader) NextTicket() (ticket, gen uint32, ok bool) {
 	ticket, gen = binary.LittleEndian.Uint32(r.body), binary.LittleEndian.Uint32(r.body[4:])
 	_, ok = r.take(8, 0)
 	return ticket, gen, ok
+}
+
+// NextPull reads the next entry of a pull frame.
+func (r *Reader) NextPull() (p Pull, ok bool) {
+	if !r.more(pullLen) {
+		return Pull{}, false
+	}
+	at := func(i int) uint32 { return binary.LittleEndian.Uint32(r.body[4*i:]) }
+	p = Pull{Ticket: at(0), Gen: at(1), Payload: at(2)}
+	_, ok = r.take(pullLen, 0)
+	return p, ok
 }

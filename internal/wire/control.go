@@ -34,13 +34,6 @@ type Task struct {
 	Export string `json:"export"`
 }
 
-// Pull asks for a call's argument as the payload with that id.
-type Pull struct {
-	Ticket  uint32 `json:"ticket"`
-	Gen     uint32 `json:"gen"`
-	Payload uint32 `json:"payload"`
-}
-
 // TakeBack asks a worker to return up to Max calls it has not started.
 type TakeBack struct {
 	Max int `json:"max"`

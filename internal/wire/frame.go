@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the frame layout's version. Both ends must have the same one.
-const Version = 1
+const Version = 2
 
 // HeaderLen is the length of a frame's header in bytes.
 const HeaderLen = 8
@@ -29,7 +29,7 @@ const (
 	KindTasks         // root: [Tasks], names for task numbers
 	KindCalls         // root: entries of [Call]
 	KindResults       // worker: entries of [Result]
-	KindPull          // worker: a [Pull], it wants a long argument
+	KindPull          // worker: entries of [Pull], it wants long arguments
 	KindTakeBack      // root: a [TakeBack], it wants unstarted calls back
 	KindReturned      // worker: tickets of calls it will not run
 	KindLog           // worker: a [LogLine] of a guest

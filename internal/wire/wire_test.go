@@ -140,6 +140,35 @@ func TestTicketsRoundTrip(t *testing.T) {
 	}
 }
 
+func TestPullsRoundTrip(t *testing.T) {
+	t.Parallel()
+	want := []wire.Pull{{Ticket: 1, Gen: 2, Payload: 3}, {Ticket: math.MaxUint32, Gen: 5, Payload: 8191}}
+	var w wire.Writer
+	w.Reset(wire.KindPull)
+	for _, p := range want {
+		w.AddPull(p)
+	}
+	_, count, body, err := wire.Header(w.Frame())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := wire.NewReader(count, body)
+	var got []wire.Pull
+	for p, ok := r.NextPull(); ok; p, ok = r.NextPull() {
+		got = append(got, p)
+	}
+	if diff := cmp.Diff(want, got); diff != "" || r.Err() != nil {
+		t.Error(diff, r.Err())
+	}
+	cut := wire.NewReader(2, body[:len(body)-1])
+	if cut.NextPull(); cut.Err() != nil {
+		t.Errorf("the first of a cut frame: %v", cut.Err())
+	}
+	if _, ok := cut.NextPull(); ok || cut.Err() == nil {
+		t.Error("a cut pull is read")
+	}
+}
+
 func TestControlRoundTrip(t *testing.T) {
 	t.Parallel()
 	want := wire.Hello{Host: "node1", PID: 12, Slots: 4}

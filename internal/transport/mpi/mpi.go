@@ -248,7 +248,8 @@ type endpoint struct {
 	spoke     time.Time // on a worker: when it last sent a frame
 	transfers []*transfer
 	free      []int32 // places in transfers
-	live      int     // transfers whose done was not called yet
+	spare     []*transfer
+	live      int // transfers whose done was not called yet
 	finished  []completion
 }
 

@@ -33,7 +33,7 @@ type transfer struct {
 	started bool  // at least one chunk was: a payload of no bytes has one, too
 	flying  int   // chunks under way
 	done    func(error)
-	pin     runtime.Pinner
+	pin     runtime.Pinner // kept when the transfer is used again
 }
 
 // A completion is a callback for the next Poll.
@@ -43,25 +43,27 @@ type completion struct {
 }
 
 func (e *endpoint) SendPayload(to int, id uint32, data []byte, done func(error)) {
-	e.transfer(&transfer{send: true, peer: to, tag: int(id), data: data, done: done})
+	e.transfer(true, to, id, data, done)
 }
 
 func (e *endpoint) RecvPayload(from int, id uint32, data []byte, done func(error)) {
-	e.transfer(&transfer{peer: from, tag: int(id), data: data, done: done})
+	e.transfer(false, from, id, data, done)
 }
 
-func (e *endpoint) transfer(t *transfer) {
+func (e *endpoint) transfer(send bool, peer int, id uint32, data []byte, done func(error)) {
 	switch {
 	case e.closed:
-		e.finished = append(e.finished, completion{t.done, transport.ErrClosed})
+		e.finished = append(e.finished, completion{done, transport.ErrClosed})
 		return
-	case t.peer < 0 || t.peer >= e.size || t.peer == e.rank || t.tag >= transport.MaxPayloads:
-		e.finished = append(e.finished, completion{t.done, fmt.Errorf("mpi: no payload %d with rank %d of %d", t.tag, t.peer, e.size)})
+	case peer < 0 || peer >= e.size || peer == e.rank || id >= transport.MaxPayloads:
+		e.finished = append(e.finished, completion{done, fmt.Errorf("mpi: no payload %d with rank %d of %d", id, peer, e.size)})
 		return
-	case e.lost[t.peer]:
-		e.finished = append(e.finished, completion{t.done, errLost(t.peer)})
+	case e.lost[peer]:
+		e.finished = append(e.finished, completion{done, errLost(peer)})
 		return
 	}
+	t := e.newTransfer()
+	t.send, t.peer, t.tag, t.data, t.done = send, peer, int(id), data, done
 	if len(t.data) > 0 {
 		t.pin.Pin(&t.data[0]) // MPI keeps the address after the call; for guest memory this does nothing
 	}
@@ -74,6 +76,17 @@ func (e *endpoint) transfer(t *transfer) {
 	}
 	e.live++
 	e.startChunks(t)
+}
+
+// newTransfer returns a transfer that was used before, or another.
+func (e *endpoint) newTransfer() *transfer {
+	n := len(e.spare)
+	if n == 0 {
+		return new(transfer)
+	}
+	t := e.spare[n-1]
+	e.spare = e.spare[:n-1]
+	return t
 }
 
 // startChunks keeps some of the payload's messages under way.
@@ -111,6 +124,8 @@ func (e *endpoint) chunkDone(place int32) {
 	if t.done != nil {
 		e.finish(t, nil)
 	}
+	*t = transfer{pin: t.pin}
+	e.spare = append(e.spare, t)
 }
 
 // finish queues a transfer's callback.
