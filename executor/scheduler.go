@@ -15,7 +15,7 @@ const (
 	// arguments: twice as many bytes no longer stay in a core's cache, half of them
 	// no longer hide the way.
 	windowCalls = 8192
-	windowBytes = 512 << 10
+	windowBytes = 640 << 10
 
 	// firstEstimate is how long a call of a new task is taken to run. It makes
 	// the first windows small.

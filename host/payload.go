@@ -152,7 +152,6 @@ func (r *runner) await(t *transfer, direct bool) error {
 	s := r.s
 	var spinner transport.Spinner
 	for {
-		moved := s.step()
 		ended := r.slot.ended()
 		s.io.Lock()
 		done, err := t.done, t.err
@@ -165,7 +164,7 @@ func (r *runner) await(t *transfer, direct bool) error {
 			return ended
 		case done:
 			return err
-		case !moved:
+		case !s.step():
 			spinner.Turn()
 		}
 	}

@@ -92,13 +92,12 @@ func CommandFlags(ctx context.Context, t testing.TB, ranks int, flags []string, 
 }
 
 // environment makes Open MPI run as root, with more ranks than cores, unbound,
-// over loopback, and copy through shared memory.
+// over loopback.
 var environment = []string{
 	"OMPI_ALLOW_RUN_AS_ROOT=1",
 	"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
 	"OMPI_MCA_rmaps_base_oversubscribe=1",
 	"OMPI_MCA_hwloc_base_binding_policy=none",
-	"OMPI_MCA_btl_vader_single_copy_mechanism=none",
 	"OMPI_MCA_btl_tcp_if_include=lo",
 	"OMPI_MCA_oob_tcp_if_include=lo",
 }

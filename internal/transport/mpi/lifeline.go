@@ -30,6 +30,7 @@ type lifeline struct {
 	card     card
 	size     int
 	conns    []syscall.RawConn // by rank
+	borrows  []bool            // by rank: on the root, whether it takes loans
 	heard    []atomic.Int64    // by rank: when it last sent a byte, in Unix nanoseconds; 0 when it is gone
 	closers  []net.Conn
 	readers  sync.WaitGroup
@@ -53,11 +54,13 @@ type card struct {
 	Addrs   []string `json:"addrs"`
 	Secret  []byte   `json:"secret"`
 	Size    int      `json:"size,omitempty"` // of the world, where the root sends bells
+	PID     int      `json:"pid"`            // the root's
+	Probe   uint64   `json:"probe"`          // where it keeps the secret, see loan.go
 }
 
 const (
 	secretLen   = 16
-	helloLen    = secretLen + 4 // the secret and the rank
+	helloLen    = secretLen + 5 // the secret, the rank and whether it takes loans
 	dialTimeout = 3 * time.Second
 )
 
@@ -67,12 +70,12 @@ var errLineEnded = errors.New("mpi: its connection ended: the process died or wa
 func newLifeline(bell *transport.Bell, size, peers int) *lifeline {
 	return &lifeline{
 		bell: bell, size: size, closed: make(chan struct{}),
-		conns: make([]syscall.RawConn, peers), heard: make([]atomic.Int64, peers),
+		conns: make([]syscall.RawConn, peers), heard: make([]atomic.Int64, peers), borrows: make([]bool, peers),
 	}
 }
 
 // listen opens the root's side. The text goes to the workers.
-func listen(size int, oneNode bool, bell *transport.Bell) (*lifeline, string, error) {
+func listen(size int, oneNode bool, bell *transport.Bell, lend func(*card)) (*lifeline, string, error) {
 	l := newLifeline(bell, size, size)
 	l.card.Secret = make([]byte, secretLen)
 	rand.Read(l.card.Secret)
@@ -97,6 +100,7 @@ func listen(size int, oneNode bool, bell *transport.Bell) (*lifeline, string, er
 	if l.card.Addrs, err = addresses(l.listener.Addr(), oneNode); err != nil {
 		return nil, "", errors.Join(err, l.listener.Close())
 	}
+	lend(&l.card)
 	text, err := json.Marshal(l.card)
 	if err != nil {
 		return nil, "", errors.Join(err, l.listener.Close())
@@ -185,7 +189,7 @@ func (l *lifeline) greet(conn net.Conn) error {
 	if _, err := readFull(conn, hello[:]); err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	rank := int(binary.LittleEndian.Uint32(hello[secretLen:]))
+	rank, borrows := int(binary.LittleEndian.Uint32(hello[secretLen:])), hello[helloLen-1] == 1
 	if subtle.ConstantTimeCompare(hello[:secretLen], l.card.Secret) != 1 || rank < 1 || rank >= l.size {
 		return errors.Join(errors.New("mpi: a stranger at the lifeline"), conn.Close())
 	}
@@ -195,7 +199,7 @@ func (l *lifeline) greet(conn net.Conn) error {
 			return errors.Join(err, conn.Close())
 		}
 	}
-	return l.add(rank, conn)
+	return l.add(rank, conn, borrows)
 }
 
 func readFull(conn net.Conn, b []byte) (n int, err error) {
@@ -208,12 +212,16 @@ func readFull(conn net.Conn, b []byte) (n int, err error) {
 }
 
 // dial opens a worker's side.
-func dial(ctx context.Context, text string, rank int, bell *transport.Bell) (*lifeline, error) {
+func dial(ctx context.Context, text string, rank int, bell *transport.Bell, takesLoans func(*card) bool) (*lifeline, error) {
 	l := newLifeline(bell, 1, 1)
 	if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&l.card); err != nil {
 		return nil, fmt.Errorf("mpi: the root's lifeline card %q: %w", text, err)
 	}
 	hello := binary.LittleEndian.AppendUint32(append([]byte(nil), l.card.Secret...), uint32(rank))
+	hello = append(hello, 0)
+	if takesLoans(&l.card) {
+		hello[helloLen-1] = 1
+	}
 	var errs []error
 	for _, addr := range l.card.Addrs {
 		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, l.card.Network, addr)
@@ -221,7 +229,7 @@ func dial(ctx context.Context, text string, rank int, bell *transport.Bell) (*li
 			err = l.greetRoot(conn, hello, rank)
 		}
 		if err == nil {
-			return l, l.add(0, conn)
+			return l, l.add(0, conn, false)
 		}
 		errs = append(errs, err)
 	}
@@ -242,7 +250,7 @@ func (l *lifeline) greetRoot(conn net.Conn, hello []byte, rank int) (err error) 
 }
 
 // add starts reading a connection.
-func (l *lifeline) add(rank int, conn net.Conn) error {
+func (l *lifeline) add(rank int, conn net.Conn, borrows bool) error {
 	raw, err := conn.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return errors.Join(err, conn.Close())
@@ -252,7 +260,7 @@ func (l *lifeline) add(rank int, conn net.Conn) error {
 	if l.conns[rank] != nil {
 		return errors.Join(fmt.Errorf("mpi: rank %d connected twice", rank), conn.Close())
 	}
-	l.conns[rank] = raw
+	l.conns[rank], l.borrows[rank] = raw, borrows
 	l.heard[rank].Store(time.Now().UnixNano())
 	l.closers = append(l.closers, conn)
 	l.readers.Go(func() { l.read(rank, conn) })

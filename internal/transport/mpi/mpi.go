@@ -123,6 +123,7 @@ func (e *endpoint) start(members []int) error {
 		return err
 	}
 	e.lost, e.pieces = make([]bool, e.size), make([][]byte, e.size)
+	e.loans.with, e.loans.notes = make([]bool, e.size), make([][]byte, e.size)
 	if e.rank == 0 {
 		e.sent, e.dozing, e.roused = make([]uint32, e.size), make([]bool, e.size), make([]atomic.Bool, e.size)
 	}
@@ -182,7 +183,7 @@ func (e *endpoint) shareAddress(oneNode bool) error {
 	var listenErr error
 	if e.rank == 0 {
 		var text string
-		if e.lifeline, text, listenErr = listen(e.size, oneNode, e.bell); listenErr == nil {
+		if e.lifeline, text, listenErr = listen(e.size, oneNode, e.bell, e.offerLoans); listenErr == nil {
 			copy(card[:], text)
 		}
 	}
@@ -206,8 +207,9 @@ func (e *endpoint) connect(ctx context.Context, silence time.Duration) (err erro
 		return nil
 	case e.rank == 0:
 		err = e.lifeline.accept(ctx)
+		copy(e.loans.with, e.lifeline.borrows)
 	default:
-		e.lifeline, err = dial(ctx, e.card, e.rank, e.bell)
+		e.lifeline, err = dial(ctx, e.card, e.rank, e.bell, e.takesLoans)
 	}
 	if err != nil {
 		return err
@@ -245,7 +247,8 @@ type endpoint struct {
 	received  uint32    // frames from the root
 	sent      []uint32  // on the root: frames sent, by rank
 	dozing    []bool    // on the root: by rank
-	spoke     time.Time // on a worker: when it last sent a frame
+	spoke     time.Time // on a worker: when it last sent something
+	loans     loans
 	transfers []*transfer
 	free      []int32 // places in transfers
 	spare     []*transfer
@@ -265,6 +268,7 @@ const (
 	typePiece        // a piece of a frame, more follow
 	typeLoss         // a rank was lost: nobody can finalize MPI any more
 	typeDoze         // a worker is about to sleep; the count is how many frames it has received
+	typeLoans        // loans, or what comes back of them
 )
 
 // pieceLen is how much of a frame one message carries, so that every message
@@ -295,14 +299,20 @@ func (e *endpoint) Send(to int, b []byte) error {
 		b = b[pieceLen:]
 	}
 	C.wp_send(e.result, C.int(to), typeFrame, 0, unsafe.Pointer(&b[0]), C.int(len(b)))
-	if e.rank != 0 {
-		now := time.Now()
-		if now.Sub(e.spoke) >= ringAfter {
-			e.lifeline.ring(0)
-		}
-		e.spoke = now
-	}
+	e.spoken()
 	return e.failure()
+}
+
+// spoken rings the root after a message of a worker that was silent.
+func (e *endpoint) spoken() {
+	if e.rank == 0 {
+		return
+	}
+	now := time.Now()
+	if now.Sub(e.spoke) >= ringAfter {
+		e.lifeline.ring(0)
+	}
+	e.spoke = now
 }
 
 // beforeSend rings a worker that said that it sleeps. It does so before the
@@ -355,6 +365,7 @@ func (e *endpoint) Poll(h transport.Handler) (int, error) {
 		return 0, nil
 	}
 	r := e.result
+	e.tellNotes()
 	C.wp_poll(r)
 	n := 0
 	for i := range int(r.frames) {
@@ -364,9 +375,11 @@ func (e *endpoint) Poll(h transport.Handler) (int, error) {
 		e.chunkDone(int32(r.finished[i]))
 		n++
 	}
+	n += e.move()
 	if len(e.finished) > 0 {
 		n += e.complete()
 	}
+	e.tellNotes()
 	if n == 0 && e.lifeline.ended.Load() {
 		for _, end := range e.lifeline.takeEnded() {
 			e.lose(end.rank, end.err)
@@ -393,6 +406,9 @@ func (e *endpoint) deliver(h transport.Handler, f *C.wp_frame) int {
 	case typeLoss:
 		e.anyLost = true
 		return 0
+	case typeLoans:
+		e.heardLoans(from, frame[C.WP_HEADER:])
+		return 1
 	case typePiece:
 		e.pieces[from] = append(e.pieces[from], frame[C.WP_HEADER:]...)
 		return 1

@@ -45,7 +45,19 @@ func play(role string) error {
 	}
 	switch {
 	case role == "suite":
+		if err := checkLoans(world); err != nil {
+			return err
+		}
 		return transporttest.Play(ctx, world)
+	case role == "mismatch":
+		if err := mismatch(ctx, world); err != nil {
+			return err
+		}
+		fmt.Printf("rank %d noticed\n", world.Rank())
+		if err := world.Close(); err != nil {
+			return err
+		}
+		os.Exit(0) // MPI cannot be finalized
 	case role == "finalize":
 		if world.Rank() == 2 {
 			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -90,6 +102,56 @@ func play(role string) error {
 	return errors.Join(err, world.Close())
 }
 
+// loansVar says whether payloads are to go by loans.
+const loansVar = "WASMPOOL_TEST_LOANS"
+
+func checkLoans(world mpi.World) error {
+	want := 0
+	if os.Getenv(loansVar) != "" && mpi.CanRead() {
+		want = 1 // a worker's, with the root
+		if world.Rank() == 0 {
+			want = world.Size() - 1
+		}
+	}
+	if got := mpi.Loans(world); got != want {
+		return fmt.Errorf("rank %d has loans with %d ranks, want %d", world.Rank(), got, want)
+	}
+	return nil
+}
+
+// mismatch moves a payload for which the ranks do not agree on a length. It must
+// end on both sides, with errors.
+func mismatch(ctx context.Context, world mpi.World) error {
+	var h lossHandler
+	ended := false
+	var failure error
+	done := func(err error) { ended, failure = true, err }
+	if world.Rank() == 0 {
+		world.SendPayload(1, 7, make([]byte, 10), done)
+	} else {
+		world.RecvPayload(0, 7, make([]byte, 20), done)
+	}
+	for !ended || h.lost == nil {
+		if _, err := world.Poll(&h); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("rank %d: ended %t, lost: %w", world.Rank(), ended, h.lost)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if failure == nil {
+		return fmt.Errorf("rank %d: the payload ended well", world.Rank())
+	}
+	return nil
+}
+
+// A lossHandler notes who is lost.
+type lossHandler struct{ lost error }
+
+func (*lossHandler) Frame(int, []byte)       {}
+func (h *lossHandler) Lost(_ int, err error) { h.lost = err }
+
 // wayVar says how the victim is lost.
 const wayVar = "WASMPOOL_TEST_WAY"
 
@@ -110,16 +172,34 @@ func signalFile(file string, s syscall.Signal) error {
 
 func TestConformance(t *testing.T) {
 	bin := mpitest.BuildTest(t)
+	const noCopy = "OMPI_MCA_btl_vader_single_copy_mechanism=none"
 	for _, ranks := range []int{2, 4} {
-		for _, fabric := range []string{"vader,self", "tcp,self"} {
-			t.Run(fmt.Sprintf("ranks=%d/btl=%s", ranks, fabric), func(t *testing.T) {
-				cmd := mpitest.CommandFlags(t.Context(), t, ranks, []string{"--mca", "btl", fabric}, bin)
-				cmd.Env = append(cmd.Env, roleVar+"=suite")
+		for _, way := range []struct{ name, fabric, env string }{
+			{"loans", "vader,self", loansVar + "=yes"},
+			{"shared memory", "vader,self", noCopy},
+			{"tcp", "tcp,self", noCopy},
+		} {
+			t.Run(fmt.Sprintf("ranks=%d/%s", ranks, way.name), func(t *testing.T) {
+				cmd := mpitest.CommandFlags(t.Context(), t, ranks, []string{"--mca", "btl", way.fabric}, bin)
+				cmd.Env = append(cmd.Env, roleVar+"=suite", way.env)
 				if out, err := cmd.CombinedOutput(); err != nil {
 					t.Errorf("%v\n%s", err, out)
 				}
 			})
 		}
+	}
+}
+
+// TestMismatch checks that ranks which disagree on a payload lose each other.
+func TestMismatch(t *testing.T) {
+	if !mpi.CanRead() {
+		return // such payloads go through MPI, which does not tell
+	}
+	cmd := mpitest.CommandFlags(t.Context(), t, 2, []string{"--enable-recovery"}, mpitest.BuildTest(t))
+	cmd.Env = append(cmd.Env, roleVar+"=mismatch")
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Count(string(out), " noticed\n") != 2 {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

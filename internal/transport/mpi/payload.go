@@ -21,15 +21,16 @@ const (
 	chunksAhead = 4
 )
 
-// A transfer is a payload that is sent or received. Its chunks are messages
-// with the payload's id as tag; MPI keeps them in order.
+// A transfer is a payload that is sent or received: by a loan, see there, or in
+// chunks, which are messages with the payload's id as tag; MPI keeps them in order.
 type transfer struct {
 	send    bool
 	peer    int
 	tag     int
 	data    []byte
+	loan    loan
 	place   int32 // in endpoint.transfers: the chunks' handle
-	next    int   // where the next chunk begins
+	next    int   // where what was not begun begins
 	started bool  // at least one chunk was: a payload of no bytes has one, too
 	flying  int   // chunks under way
 	done    func(error)
@@ -75,7 +76,11 @@ func (e *endpoint) transfer(send bool, peer int, id uint32, data []byte, done fu
 		e.transfers = append(e.transfers, t)
 	}
 	e.live++
-	e.startChunks(t)
+	if e.loans.with[peer] {
+		e.lend(t)
+	} else {
+		e.startChunks(t)
+	}
 }
 
 // newTransfer returns a transfer that was used before, or another.
@@ -115,12 +120,16 @@ func (e *endpoint) chunkDone(place int32) {
 	if t.done != nil { // not an orphan
 		e.startChunks(t)
 	}
-	if t.flying > 0 {
-		return
+	if t.flying == 0 {
+		e.release(t)
 	}
+}
+
+// release ends a transfer whose memory nobody uses any more.
+func (e *endpoint) release(t *transfer) {
 	t.pin.Unpin()
-	e.transfers[place] = nil
-	e.free = append(e.free, place)
+	e.transfers[t.place] = nil
+	e.free = append(e.free, t.place)
 	if t.done != nil {
 		e.finish(t, nil)
 	}
@@ -136,7 +145,7 @@ func (e *endpoint) finish(t *transfer, err error) {
 }
 
 // orphan ends the transfers with a rank, or with all when rank is negative.
-// MPI may still use their memory, so it stays pinned until the chunks are
+// MPI, or the rank, may still use their memory, so it stays pinned until they are
 // through, which may be never.
 func (e *endpoint) orphan(rank int, err error) {
 	for _, t := range e.transfers {
