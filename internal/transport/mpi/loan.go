@@ -53,7 +53,7 @@ type loans struct {
 	// On the root.
 	probe []byte // what a worker must be able to read, and to write
 	pin   runtime.Pinner
-	lent  map[loanKey]*transfer
+	lent  map[loanKey]*transfer // those that somebody waits for
 
 	// On a worker.
 	root    memory                // the root's
@@ -100,10 +100,15 @@ func address(b []byte) uint64 {
 	return uint64(uintptr(unsafe.Pointer(&b[0])))
 }
 
+// loanKey returns by which key a transfer is found.
+func (e *endpoint) loanKey(t *transfer) loanKey {
+	return loanKey{t.peer, uint32(t.tag), t.send != (e.rank == 0)}
+}
+
 // lend begins a transfer with a rank that has loans.
 func (e *endpoint) lend(t *transfer) {
 	l := &e.loans
-	key := loanKey{t.peer, uint32(t.tag), t.send != (e.rank == 0)}
+	key := e.loanKey(t)
 	if e.rank == 0 {
 		l.lent[key] = t
 		e.note(t.peer, loan{key.id, key.toRoot, address(t.data), uint64(len(t.data))})

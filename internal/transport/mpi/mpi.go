@@ -260,7 +260,9 @@ func (e *endpoint) Rank() int             { return e.rank }
 func (e *endpoint) Size() int             { return e.size }
 func (e *endpoint) LocalWorkers() int     { return e.localWorkers }
 func (e *endpoint) Bell() *transport.Bell { return e.bell }
-func (e *endpoint) Pending() bool         { return e.result.pending > 0 || e.live > 0 }
+
+// Pending does not count what the root has lent: workers move that.
+func (e *endpoint) Pending() bool { return e.result.pending > 0 || e.live > len(e.loans.lent) }
 
 // Types in a frame's transport header.
 const (

@@ -150,6 +150,7 @@ func (e *endpoint) finish(t *transfer, err error) {
 func (e *endpoint) orphan(rank int, err error) {
 	for _, t := range e.transfers {
 		if t != nil && t.done != nil && (rank < 0 || t.peer == rank) {
+			delete(e.loans.lent, e.loanKey(t))
 			e.finish(t, err)
 		}
 	}
