@@ -159,6 +159,53 @@ func TestMemoryOfACall(t *testing.T) {
 
 // The count of instructions is the same on each run, however the call came to
 // its instance, and a budget of exactly that lets it pass.
+// largeFunction is shaped as Go's compiler shapes functions: one loop, at its head a
+// br_table over nested blocks, and the pieces of code behind those. It starts with
+// piece $piece and does that $turns times, then goes straight through those after it.
+// A piece is 44 instructions, with 3 more at the head of a turn.
+func largeFunction(pieces int) string {
+	var b strings.Builder
+	b.WriteString(`(module (func (export "run") (param $turns i32) (param $piece i32) (result i32) (local $x i32) (loop $head `)
+	b.WriteString(strings.Repeat("(block ", pieces))
+	b.WriteString("(br_table ")
+	for i := range pieces {
+		fmt.Fprint(&b, i, " ")
+	}
+	b.WriteString("(local.get $piece))")
+	for range pieces {
+		b.WriteString(")")
+		b.WriteString(strings.Repeat("(local.set $x (i32.add (local.get $x) (i32.const 1)))", 9))
+		b.WriteString("(local.set $turns (i32.sub (local.get $turns) (i32.const 1)))")
+		b.WriteString("(br_if $head (i32.gt_s (local.get $turns) (i32.const 0)))")
+	}
+	b.WriteString(") (local.get $x)))")
+	return b.String()
+}
+
+// TestInstructionsOfLargeFunctions checks that a loop costs about what it executes,
+// however much code there is beside it in the function, and that no code is free.
+func TestInstructionsOfLargeFunctions(t *testing.T) {
+	t.Parallel()
+	const piece, turns = 44, 10_000
+	h := newHost(t, Config{})
+	for _, pieces := range []int{1, 2, 5, 50, 900} {
+		task := taskOf(t, load(t, h, compileWAT(t, fmt.Sprintf("large%d", pieces), largeFunction(pieces))), "run")
+		slot := newSlot(t, h)
+		for _, at := range []int{0, pieces / 2, pieces - 1} {
+			run(t, slot, task, fmt.Sprintf("[%d, %d]", turns, at))
+			all := slot.Usage().Instructions
+			run(t, slot, task, fmt.Sprintf("[%d, %d]", 1, at))
+			straight := slot.Usage().Instructions
+			if want := uint64(piece * (pieces - at)); straight < want/2 || straight > 3*want+300 {
+				t.Errorf("%d pieces of %d: %d instructions straight, want about %d", pieces-at, pieces, straight, want)
+			}
+			if each := (all - straight) / (turns - 1); each < piece/3 || each > 6*piece {
+				t.Errorf("a turn of piece %d of %d: %d instructions, want about %d", at, pieces, each, piece)
+			}
+		}
+	}
+}
+
 func TestInstructionsAreDeterministic(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})

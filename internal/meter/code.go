@@ -8,21 +8,56 @@ import (
 
 // A body is what survey finds out about one function.
 type body struct {
-	costs []uint64 // of the entry, then of each loop in their order
-	calls []call   // direct ones
-	leaf  bool     // it calls nothing and has no loop
+	sites []site // the entry, then each loop's head and each block's end in their order
+	calls []call // direct ones
+	total uint64 // instructions
+	leaf  bool   // it calls nothing and has no loop
 
 	helpers uint32 // how many its instructions need
 }
 
-// A call is a direct call of a function from the code that belongs to a cost.
+// A site is where fuel may be taken off: at the entry, at a loop's head, or behind
+// a block's end, where branches lead to.
+type site struct {
+	cost   uint64 // the instructions that follow, up to the next sites
+	before int    // behind a block: the site whose code leads to here; else -1
+	joined bool   // it takes nothing: its cost belongs to the site before
+}
+
+// A call is a direct call of a function from the code that belongs to a site.
 type call struct {
-	cost   int
+	site   int
 	callee uint32
 }
 
 // short reports whether the function takes no fuel itself.
-func (b *body) short() bool { return b.leaf && b.costs[0] <= shortLeaf }
+func (b *body) short() bool { return b.leaf && b.total <= shortLeaf }
+
+// join lets short pieces of code behind blocks be paid with what leads to them, as
+// long as that is short, too. So whatever way is taken through the function, it pays
+// for all but a few instructions of it, and a branch that leads over much code does
+// not pay for that.
+func (b *body) join() {
+	for i := range b.sites {
+		s := &b.sites[i]
+		if s.before < 0 || s.cost >= shortPiece {
+			continue
+		}
+		s.before = b.payer(s.before)
+		if before := &b.sites[s.before]; before.cost < shortPiece {
+			before.cost += s.cost
+			s.joined = true
+		}
+	}
+}
+
+// payer returns the site that pays for the code of site i.
+func (b *body) payer(i int) int {
+	for b.sites[i].joined {
+		i = b.sites[i].before
+	}
+	return i
+}
 
 // measure fills bodies.
 func (c *Code) measure() error {
@@ -44,7 +79,7 @@ func (c *Code) measure() error {
 		c.helpers = max(c.helpers, b.helpers)
 		for _, to := range b.calls {
 			if at := int64(to.callee) - int64(c.importedFuncs); at >= 0 && at < int64(n) && c.bodies[at].short() {
-				b.costs[to.cost] += c.bodies[at].costs[0]
+				b.sites[b.payer(to.site)].cost += c.bodies[at].total
 			}
 		}
 	}
@@ -57,36 +92,53 @@ func (b *body) measure(r decoder, s *Shape) {
 	from := r.Offset()
 	s.Body = max(s.Body, int(end))
 	s.Locals = max(s.Locals, r.locals())
-	b.costs, b.leaf = []uint64{0}, true
-	open := []int{0} // the costs of the blocks around, innermost last
+	b.sites, b.leaf = []site{{before: -1}}, true
+	open := []scope{{}} // innermost last
 	for len(open) > 0 && r.Err() == nil {
-		cost := open[len(open)-1]
+		inner := &open[len(open)-1]
 		n, size := simple(r.Rest())
 		r.Bytes(uint32(size))
 		in := r.read()
-		b.costs[cost] += n + 1
+		if !in.bracket() {
+			n++
+		}
+		b.sites[inner.site].cost += n
+		b.total += n
 		s.Depth = max(s.Depth, len(open)-1)
 		s.BranchTable = max(s.BranchTable, in.targets)
 		b.helpers = max(b.helpers, in.helper())
 		switch {
 		case in.op == opLoop:
 			b.leaf = false
-			open = append(open, len(b.costs))
-			b.costs = append(b.costs, 0)
+			open = append(open, scope{in.op, len(b.sites)})
+			b.sites = append(b.sites, site{before: -1})
 		case in.opens():
-			open = append(open, cost)
+			open = append(open, scope{in.op, inner.site})
 		case in.op == opEnd:
+			ended := *inner
 			open = open[:len(open)-1]
+			if ended.op == opBlock {
+				open[len(open)-1].site = len(b.sites)
+				b.sites = append(b.sites, site{before: ended.site})
+			}
 		case in.calls():
 			b.leaf = false
 			if in.op == opCall || in.op == opReturnCall {
-				b.calls = append(b.calls, call{cost, in.index})
+				b.calls = append(b.calls, call{inner.site, in.index})
 			}
 		}
 	}
+	b.join()
 	if r.Err() == nil && r.Offset()-from != int(end) {
 		r.Failf("a function body of %d bytes ends after %d", end, r.Offset()-from)
 	}
+}
+
+// A scope is a block that is open: what it is, and the site that its code belongs
+// to. The outermost is the function.
+type scope struct {
+	op   byte
+	site int
 }
 
 // locals reads the declarations of locals and returns how many they declare.
@@ -119,22 +171,27 @@ func (e *editor) code() {
 func (e *editor) body(b *body) {
 	e.copied(func() { e.locals() })
 	if !b.short() {
-		e.charge(b.costs[0])
+		e.charge(b.sites[0].cost)
 	}
-	loops := 0
-	for depth := 1; depth > 0 && e.Err() == nil; {
+	next := b.sites[1:]
+	open := []byte{0} // innermost last; the outermost is the function
+	for len(open) > 0 && e.Err() == nil {
 		_, size := simple(e.Rest())
 		e.out = append(e.out, e.Bytes(uint32(size))...)
 		in := e.instruction()
+		isSite := in.op == opLoop
 		switch {
-		case in.op == opLoop:
-			loops++
-			e.charge(b.costs[loops])
-			depth++
-		case in.opens():
-			depth++
+		case isSite, in.opens():
+			open = append(open, in.op)
 		case in.op == opEnd:
-			depth--
+			isSite = open[len(open)-1] == opBlock
+			open = open[:len(open)-1]
+		}
+		if isSite {
+			if !next[0].joined {
+				e.charge(next[0].cost)
+			}
+			next = next[1:]
 		}
 	}
 }

@@ -34,11 +34,17 @@ const (
 )
 
 // Version is that of what Rewrite writes: rewritten modules are kept under it.
-const Version = "2"
+const Version = "3"
 
-// shortLeaf is the most instructions of a function that need not take fuel
-// itself.
-const shortLeaf = 64
+const (
+	// shortLeaf is the most instructions of a function that need not take fuel
+	// itself.
+	shortLeaf = 64
+
+	// shortPiece is how many instructions behind a block's end need not, if what
+	// leads to them has no more.
+	shortPiece = 128
+)
 
 // Read reads a module's code. m is what [wasmbin.Parse] says about wasm. It does
 // not validate: it sees the form of the code, and not whether it makes sense.

@@ -58,6 +58,10 @@ type instruction struct {
 // opens reports whether the instruction starts a block other than a loop.
 func (i instruction) opens() bool { return i.op == opBlock || i.op == opIf || i.op == opTryTable }
 
+// bracket reports whether the instruction only opens or closes a piece of code, and
+// does nothing itself.
+func (i instruction) bracket() bool { return i.op == opBlock || i.op == opLoop || i.op == opEnd }
+
 func (i instruction) calls() bool { return i.op >= opCall && i.op <= opLastCall }
 
 // named reports whether the instruction has the index of a function.
