@@ -12,6 +12,10 @@ type body struct {
 	calls []call // direct ones
 	total uint64 // instructions
 	leaf  bool   // it calls nothing and has no loop
+	loops int
+	tries bool // it may catch exceptions
+
+	locals uint64 // declared
 
 	helpers uint32 // how many its instructions need
 }
@@ -31,7 +35,11 @@ type call struct {
 }
 
 // short reports whether the function takes no fuel itself.
-func (b *body) short() bool { return b.leaf && b.total <= shortLeaf }
+func (b *body) short() bool { return b.leaf && b.total <= shortLeaf && b.helpers == 0 }
+
+// holds reports whether the function holds the fuel in a local while it runs: that
+// is what makes loops fast. An exception that is caught could bring the two apart.
+func (b *body) holds() bool { return b.loops > 0 && b.loops <= mostLoops && !b.tries }
 
 // join lets short pieces of code behind blocks be paid with what leads to them, as
 // long as that is short, too. So whatever way is taken through the function, it pays
@@ -91,7 +99,8 @@ func (b *body) measure(r decoder, s *Shape) {
 	end := r.U32()
 	from := r.Offset()
 	s.Body = max(s.Body, int(end))
-	s.Locals = max(s.Locals, r.locals())
+	b.locals = r.locals()
+	s.Locals = max(s.Locals, b.locals)
 	b.sites, b.leaf = []site{{before: -1}}, true
 	open := []scope{{}} // innermost last
 	for len(open) > 0 && r.Err() == nil {
@@ -110,9 +119,11 @@ func (b *body) measure(r decoder, s *Shape) {
 		switch {
 		case in.op == opLoop:
 			b.leaf = false
+			b.loops++
 			open = append(open, scope{in.op, len(b.sites)})
 			b.sites = append(b.sites, site{before: -1})
 		case in.opens():
+			b.tries = b.tries || in.op == opTryTable
 			open = append(open, scope{in.op, inner.site})
 		case in.op == opEnd:
 			ended := *inner
@@ -142,8 +153,11 @@ type scope struct {
 }
 
 // locals reads the declarations of locals and returns how many they declare.
-func (r decoder) locals() (total uint64) {
-	for n := r.Count(2); n > 0 && r.Err() == nil; n-- {
+func (r decoder) locals() uint64 { return r.localGroups(r.Count(2)) }
+
+// localGroups reads n of them.
+func (r decoder) localGroups(n int) (total uint64) {
+	for ; n > 0 && r.Err() == nil; n-- {
 		total += uint64(r.U32())
 		r.valType()
 	}
@@ -161,15 +175,22 @@ func (e *editor) code() {
 		}
 		e.U32()
 		inner.decoder, inner.out = e.decoder, inner.out[:0]
-		inner.body(&e.w.bodies[i])
+		inner.body(i)
 		e.put(uint32(len(inner.out)))
 		e.out = append(e.out, inner.out...)
 	}
 	e.helperBodies()
 }
 
-func (e *editor) body(b *body) {
-	e.copied(func() { e.locals() })
+// body copies the i-th function.
+func (e *editor) body(i uint32) {
+	b := &e.w.bodies[i]
+	e.held = nil
+	if b.holds() {
+		e.holdFuel(i, b)
+	} else {
+		e.copied(func() { e.locals() })
+	}
 	if !b.short() {
 		e.charge(b.sites[0].cost)
 	}
@@ -178,7 +199,7 @@ func (e *editor) body(b *body) {
 	for len(open) > 0 && e.Err() == nil {
 		_, size := simple(e.Rest())
 		e.out = append(e.out, e.Bytes(uint32(size))...)
-		in := e.instruction()
+		in := e.instruction(len(open))
 		isSite := in.op == opLoop
 		switch {
 		case isSite, in.opens():
@@ -199,24 +220,30 @@ func (e *editor) body(b *body) {
 // expression copies a constant expression.
 func (e *editor) expression() {
 	for e.Err() == nil {
-		if e.instruction().op == opEnd {
+		if e.instruction(0).op == opEnd {
 			return
 		}
 	}
 }
 
 // instruction copies one instruction, with the new index of a function that it
-// names, and what it needs of the added ones.
-func (e *editor) instruction() instruction {
+// names, and what it needs of the added ones. So many blocks are open.
+func (e *editor) instruction(open int) instruction {
 	from := e.Offset()
 	in := e.read()
+	if e.Err() != nil {
+		return in
+	}
+	helper := in.helper()
+	others := e.held != nil && (helper != 0 || in.calls() && !e.w.callsShort(in)) // they take fuel, too
+	if others || e.held != nil && in.leaves(open) {
+		e.putBack()
+	}
 	switch {
-	case e.Err() != nil:
 	case in.named():
 		e.op(in.op)
 		e.put(e.w.moved(in.index))
 	default:
-		helper := in.helper()
 		if helper != 0 {
 			e.call(e.w.helper(helper))
 		}
@@ -224,7 +251,40 @@ func (e *editor) instruction() instruction {
 			e.op(e.w.wasm[from:e.Offset()]...)
 		}
 	}
+	if others {
+		e.takeUp()
+	}
 	return in
+}
+
+// callsShort reports whether the instruction calls a function that takes no fuel.
+func (c *Code) callsShort(in instruction) bool {
+	return in.op == opCall && in.index >= c.importedFuncs && c.bodies[in.index-c.importedFuncs].short()
+}
+
+// holdFuel copies the locals of the i-th function and adds one that holds the fuel.
+func (e *editor) holdFuel(i uint32, b *body) {
+	t, ok := e.w.module.FuncType(e.w.importedFuncs + i)
+	if !ok {
+		e.Failf("function %d has no type", i)
+	}
+	n := e.Count(2)
+	e.put(uint32(n) + 1)
+	e.copied(func() { e.localGroups(n) })
+	e.op(1, valI64)
+	e.held = unsigned(uint32(uint64(len(t.Params)) + b.locals))
+	e.takeUp()
+}
+
+// putBack makes the global hold the fuel, and takeUp the local.
+func (e *editor) putBack() {
+	e.op(append([]byte{opLocalGet}, e.held...)...)
+	e.op(append([]byte{opGlobalSet}, unsigned(e.w.fuel())...)...)
+}
+
+func (e *editor) takeUp() {
+	e.op(append([]byte{opGlobalGet}, unsigned(e.w.fuel())...)...)
+	e.op(append([]byte{opLocalSet}, e.held...)...)
 }
 
 // charge takes a cost off the fuel.
@@ -232,6 +292,10 @@ func (e *editor) charge(cost uint64) { e.chargeWith(appendSigned([]byte{opI64Con
 
 // chargeWith takes the cost off the fuel that code puts on the stack.
 func (e *editor) chargeWith(code ...byte) {
+	if e.held != nil {
+		e.chargeHeld(code)
+		return
+	}
 	fuel := unsigned(e.w.fuel())
 	get := append([]byte{opGlobalGet}, fuel...)
 	set := append([]byte{opGlobalSet}, fuel...)
@@ -243,6 +307,20 @@ func (e *editor) chargeWith(code ...byte) {
 	e.op(opI64Const, 0, opI64LtS, opIf, emptyBlock)
 	e.call(e.w.tick())
 	e.op(set...)
+	e.op(opEnd)
+}
+
+// chargeHeld is chargeWith where a local holds the fuel.
+func (e *editor) chargeHeld(code []byte) {
+	e.op(append([]byte{opLocalGet}, e.held...)...)
+	e.op(code...)
+	e.op(opI64Sub)
+	e.op(append([]byte{opLocalTee}, e.held...)...)
+	e.op(opI64Const, 0, opI64LtS, opIf, emptyBlock)
+	e.putBack()
+	e.call(e.w.tick())
+	e.op(append([]byte{opGlobalSet}, unsigned(e.w.fuel())...)...)
+	e.takeUp()
 	e.op(opEnd)
 }
 

@@ -1,14 +1,17 @@
 // Package meter rewrites wasm modules so that they count what they execute.
 //
 // A rewritten module has one more global, its fuel, and imports one more
-// function, the tick. The head of each loop and the entry of each function take
+// function, the tick. The head of each loop, the entry of each function, and longer
+// code behind the end of a block, where branches lead to, take
 // the instructions that follow off the fuel, and when that falls below zero they
 // call the tick, which returns the fuel to go on with, or does not return. So a
 // guest that computes calls out now and then, after a number of instructions
-// that depends on nothing but the path it took.
+// that depends on nothing but the path it took. A function with loops holds the fuel
+// in a local, and brings the global up to date where anybody else may look.
 //
 // What is taken off is the number of instructions as written between one such
-// place and the next, whichever branches are taken in between. A function that
+// place and the next, whichever branches are taken in between; opening and closing
+// a block is none. A function that
 // calls nothing, has no loop and is short takes nothing itself: a direct call of
 // it takes its length with the caller's. Instructions that move many bytes or table
 // entries take off more, by how many they are, and are cut into pieces.
@@ -34,7 +37,7 @@ const (
 )
 
 // Version is that of what Rewrite writes: rewritten modules are kept under it.
-const Version = "3"
+const Version = "4"
 
 const (
 	// shortLeaf is the most instructions of a function that need not take fuel
@@ -43,7 +46,11 @@ const (
 
 	// shortPiece is how many instructions behind a block's end need not, if what
 	// leads to them has no more.
-	shortPiece = 128
+	shortPiece = 64
+
+	// mostLoops is how many loops a function may have to hold the fuel in a local:
+	// with very many, one more local takes the compiler long.
+	mostLoops = 500
 )
 
 // Read reads a module's code. m is what [wasmbin.Parse] says about wasm. It does

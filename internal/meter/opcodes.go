@@ -8,8 +8,11 @@ const (
 	opLoop       = 0x03
 	opIf         = 0x04
 	opElse       = 0x05
+	opThrow      = 0x08
+	opThrowRef   = 0x0a
 	opEnd        = 0x0b
 	opBr         = 0x0c
+	opBrTable    = 0x0e
 	opReturn     = 0x0f
 	opCall       = 0x10
 	opReturnCall = 0x12
@@ -18,6 +21,7 @@ const (
 	opTryTable   = 0x1f
 	opLocalGet   = 0x20
 	opLocalSet   = 0x21
+	opLocalTee   = 0x22
 	opGlobalGet  = 0x23
 	opGlobalSet  = 0x24
 	opMemorySize = 0x3f
@@ -33,6 +37,7 @@ const (
 	opI64Sub     = 0x7d
 	opI64Shl     = 0x86
 	opRefFunc    = 0xd2
+	opBrOnNull   = 0xd5 // and the next, br_on_non_null
 
 	opI64ExtendI32U = 0xad
 
@@ -50,6 +55,7 @@ const (
 type instruction struct {
 	op    byte
 	index uint32 // of the function or global that it names; not 0 if a bulk one's is not
+	label uint32 // the outermost that it may branch to
 	bulk  uint32 // which one it is after opBulk
 
 	targets int // of a br_table
@@ -63,6 +69,22 @@ func (i instruction) opens() bool { return i.op == opBlock || i.op == opIf || i.
 func (i instruction) bracket() bool { return i.op == opBlock || i.op == opLoop || i.op == opEnd }
 
 func (i instruction) calls() bool { return i.op >= opCall && i.op <= opLastCall }
+
+// leaves reports whether the instruction may leave the function, given how many
+// blocks are open, the function itself included.
+func (i instruction) leaves(open int) bool {
+	switch i.op {
+	case opReturn, opReturnCall, opReturnCall + 1, opLastCall, opThrow, opThrowRef:
+		return true
+	case opEnd:
+		return open == 1
+	}
+	return i.label > 0 && int(i.label) >= open-1 || i.branches() && open == 1
+}
+
+func (i instruction) branches() bool {
+	return i.op >= opBr && i.op <= opBrTable || i.op == opBrOnNull || i.op == opBrOnNull+1
+}
 
 // named reports whether the instruction has the index of a function.
 func (i instruction) named() bool {
@@ -142,19 +164,20 @@ func (r decoder) read() instruction {
 		r.heapType()
 	case op == 0x14, op == 0x15: // call_ref and as a return
 		r.typeIndex()
-	case op == 0x08, op == 0x0c, op == 0x0d, // throw, br, br_if
+	case op == opThrow,
 		op >= 0x20 && op <= 0x26, // locals, globals, tables
-		op == 0x3f, op == 0x40,   // memory.size, memory.grow
-		op == 0xd5, op == 0xd6: // br_on_null, br_on_non_null
+		op == 0x3f, op == 0x40:   // memory.size, memory.grow
 		r.U32()
 	case op == 0x11, op == 0x13: // call_indirect and as a return
 		r.typeIndex()
 		r.U32()
-	case op == 0x0e: // br_table
+	case op == opBrTable:
 		in.targets = r.Count(1) + 1
 		for n := in.targets; n > 0 && r.Err() == nil; n-- {
-			r.U32()
+			in.label = max(in.label, r.U32())
 		}
+	case in.branches():
+		in.label = r.U32()
 	case op == 0x1c: // select with types
 		for n := r.Count(1); n > 0 && r.Err() == nil; n-- {
 			r.valType()
@@ -173,7 +196,7 @@ func (r decoder) read() instruction {
 		r.vector()
 	case op == opThreads:
 		r.threads()
-	case op <= 0x01, op == 0x05, op == 0x0a, op == opEnd, op == 0x0f, // control without operands
+	case op <= 0x01, op == 0x05, op == opThrowRef, op == opEnd, op == opReturn, // control without operands
 		op == 0x1a, op == 0x1b, // drop, select
 		op >= 0x45 && op <= 0xc4, // numbers
 		op == 0xd1, op == 0xd4:   // ref.is_null, ref.as_non_null

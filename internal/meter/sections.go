@@ -10,8 +10,9 @@ import (
 // An editor copies a section from its reader to out, with changes.
 type editor struct {
 	decoder
-	w   *Code
-	out []byte
+	w    *Code
+	out  []byte
+	held []byte // the index of the local that holds the fuel, in the function that is copied
 }
 
 func (c *Code) editor(r *wasmbin.Reader) *editor {

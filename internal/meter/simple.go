@@ -15,8 +15,6 @@ var operands = func() (t [256]uint8) {
 		}
 	}
 	set(0x00, 0x01, 0)       // unreachable, nop
-	set(0x0c, 0x0d, 1)       // br, br_if
-	set(0x0f, 0x0f, 0)       // return
 	set(0x1a, 0x1b, 0)       // drop, select
 	set(0x20, 0x22, 1)       // locals
 	set(0x28, 0x3e, 2)       // loads and stores
