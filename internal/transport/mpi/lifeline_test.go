@@ -42,3 +42,6 @@ func TestLateWorker(t *testing.T) {
 		t.Errorf("the root is lost before all workers are there: %v", workers[0].takeEnded())
 	}
 }
+
+// ShortenFinalize is for tests in which ranks wait for others at the end.
+func ShortenFinalize(d time.Duration) { finalizeTimeout = d }

@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 }
 
 func play(role string) error {
+	if role == "others" {
+		return playOthers()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	world, err := mpi.Open(ctx, transport.NewBell(), nil, 3*time.Second)
@@ -154,6 +157,23 @@ type lossHandler struct{ lost error }
 
 func (*lossHandler) Frame(int, []byte)       {}
 func (h *lossHandler) Lost(_ int, err error) { h.lost = err }
+
+// playOthers is a world of some of the ranks, which takes longer than ranks wait for
+// each other at the end.
+func playOthers() error {
+	const patience = 500 * time.Millisecond
+	world, err := mpi.Open(context.Background(), transport.NewBell(), []int{0, 1}, 0)
+	if err != nil {
+		return err
+	}
+	if world.Size() == 0 {
+		mpi.ShortenFinalize(patience)
+		return world.Close()
+	}
+	time.Sleep(4 * patience)
+	fmt.Println("the members are done")
+	return world.Close()
+}
 
 // playUnfinished loses a worker of which the root awaits many payloads, and moves
 // another with the worker that is left.
@@ -303,6 +323,17 @@ func TestLossAtTheEnd(t *testing.T) {
 	cmd.Env = append(cmd.Env, roleVar+"=finalize")
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Count(string(out), " closed\n") != 3 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestOthers checks that ranks which are no members wait for those that are: without
+// them the launcher would end the job.
+func TestOthers(t *testing.T) {
+	cmd := mpitest.Command(t.Context(), t, 4, mpitest.BuildTest(t))
+	cmd.Env = append(cmd.Env, roleVar+"=others")
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Count(string(out), "the members are done\n") != 2 {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
