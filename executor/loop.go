@@ -67,8 +67,9 @@ type loop struct {
 	joined  chan struct{}           // closed when no worker is awaited any more
 
 	report  *pendingReport // the one that workers are asked for
-	quiet   time.Duration  // after so much silence with calls in flight it reports by itself; 0 is never
-	nextSay time.Duration  // the silence after which it does next
+	quiet   time.Duration  // after so long with calls in flight, of which none ends, it reports by itself; 0 is never
+	nextSay time.Duration  // after how long it does next
+	ended   int64          // when a call was last handed out or came back, by nanotime
 }
 
 // A fabric is an endpoint with the workers behind it.
@@ -189,6 +190,7 @@ func (l *loop) dispatch() int {
 		l.now = nanotime()
 		n = l.sched.assign(l.give)
 		if n > 0 {
+			l.progress(l.now)
 			l.flush()
 			l.in.sent(n, l.sentBytes+l.sched.dropped)
 			l.sentBytes, l.sched.dropped = 0, 0
@@ -290,7 +292,6 @@ func (l *loop) balance() {
 // adapt learns from a silence that has ended: if they are short, spinning finds
 // their end at once; if they are long, it only takes CPU from the workers.
 func (l *loop) adapt(silent time.Duration) {
-	l.nextSay = l.quiet
 	if silent < spin {
 		l.spin = min(l.spin+l.spin/4, spin)
 		return
@@ -298,6 +299,9 @@ func (l *loop) adapt(silent time.Duration) {
 	l.spin = max(l.spin/4, leastSpin)
 	l.gap += (min(silent, napsUntil) - l.gap) / 4
 }
+
+// progress notes that calls were handed out or came back.
+func (l *loop) progress(now int64) { l.ended, l.nextSay = now, l.quiet }
 
 // rest waits for something to happen, after so much silence.
 func (l *loop) rest(silent time.Duration) {
@@ -326,9 +330,9 @@ func (l *loop) rest(silent time.Duration) {
 	case silent < deepAfter:
 		l.doze(longNap)
 	default:
-		if l.quiet > 0 && silent >= l.nextSay {
-			l.nextSay = 2 * silent
-			l.reportQuiet(silent)
+		if quiet := time.Duration(nanotime() - l.ended); l.quiet > 0 && quiet >= l.nextSay {
+			l.nextSay = 2 * quiet
+			l.reportQuiet(quiet)
 		}
 		l.doze(safety)
 	}
