@@ -454,7 +454,7 @@ func (f *fabric) drop(rank int, cause error) {
 			l.retry(w, c)
 		}
 	}
-	l.reported()
+	l.reported(w)
 	if l.sched.alive == 0 && l.awaited == 0 {
 		l.fail(errors.Join(ErrNoWorkers, cause))
 	}
