@@ -129,7 +129,11 @@ func (l *loop) run() error {
 
 // over reports whether the loop was asked to stop and nothing is left.
 func (l *loop) over() bool {
-	return l.stopping && !l.sched.busy() && len(l.delayed) == 0 && l.in.empty()
+	if !l.stopping || l.sched.busy() || !l.in.empty() {
+		return false
+	}
+	l.dropDelayed((*Future).resolved, always(ErrCancelled)) // those that were withdrawn
+	return len(l.delayed) == 0
 }
 
 // turn takes in what has come, from callers and workers, and hands out calls. It
@@ -317,7 +321,7 @@ func (l *loop) rest(silent time.Duration) {
 	switch busy := l.sched.busy() || l.pending(); {
 	case !busy:
 		nap := keepWarm
-		if silent > warmFor {
+		if silent > warmFor && !l.stopping { // a call that rests may be withdrawn
 			nap = 0
 		}
 		l.next.Store(l.sched.idle.head)
