@@ -243,7 +243,7 @@ func TestRetryMoreTime(t *testing.T) {
 // cancelled, and does not outlive Shutdown's patience.
 func TestRetryRests(t *testing.T) {
 	t.Parallel()
-	ex := sound(t).Fork()
+	ex := open(t, executor.Config{}).Fork() // no other test's call rests here
 	policy := executor.Retries(executor.RetryPolicy{Attempts: 2, Backoff: time.Hour, MaxBackoff: time.Hour})
 	resting := func() *executor.Future {
 		f := ex.Submit(t.Context(), "fail", []byte("x"), policy)
@@ -271,6 +271,34 @@ func TestRetryRests(t *testing.T) {
 		t.Error("the resting call succeeded")
 	}
 	<-ex.Ended()
+}
+
+// TestRetryWithdrawn checks that Shutdown does not wait for the rest of a call that
+// was cancelled, before or meanwhile.
+func TestRetryWithdrawn(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	policy := executor.Retries(executor.RetryPolicy{Attempts: 2, Backoff: time.Hour, MaxBackoff: time.Hour})
+	var futures []*executor.Future
+	for range 2 {
+		futures = append(futures, ex.Submit(t.Context(), "fail", []byte("x"), policy))
+	}
+	for resting := 0; resting < len(futures); time.Sleep(time.Millisecond) {
+		st, err := ex.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		resting = st.Resting
+	}
+	futures[0].Cancel()
+	ex.Shutdown(t.Context(), executor.NoWait) //nolint:errcheck // without waiting there is no error
+	time.Sleep(50 * time.Millisecond)
+	futures[1].Cancel()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := ex.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
 }
 
 func TestWait(t *testing.T) {

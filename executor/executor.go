@@ -66,7 +66,7 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 	ex.in = &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes}
 	ex.loop = newLoop(ex.in, bell, cfg.Logger)
 	ex.loop.quiet = max(cfg.ReportAfter, 0)
-	ex.loop.nextSay = ex.loop.quiet
+	ex.loop.progress(nanotime())
 	ex.in.wake = ex.loop.wake
 	for _, m := range cfg.Modules {
 		if err := ex.Load(m); err != nil {

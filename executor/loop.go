@@ -67,8 +67,9 @@ type loop struct {
 	joined  chan struct{}           // closed when no worker is awaited any more
 
 	report  *pendingReport // the one that workers are asked for
-	quiet   time.Duration  // after so much silence with calls in flight it reports by itself; 0 is never
-	nextSay time.Duration  // the silence after which it does next
+	quiet   time.Duration  // after so long with calls in flight, of which none ends, it reports by itself; 0 is never
+	nextSay time.Duration  // after how long it does next
+	ended   int64          // when a call was last handed out or came back, by nanotime
 }
 
 // A fabric is an endpoint with the workers behind it.
@@ -128,7 +129,11 @@ func (l *loop) run() error {
 
 // over reports whether the loop was asked to stop and nothing is left.
 func (l *loop) over() bool {
-	return l.stopping && !l.sched.busy() && len(l.delayed) == 0 && l.in.empty()
+	if !l.stopping || l.sched.busy() || !l.in.empty() {
+		return false
+	}
+	l.dropDelayed((*Future).resolved, always(ErrCancelled)) // those that were withdrawn
+	return len(l.delayed) == 0
 }
 
 // turn takes in what has come, from callers and workers, and hands out calls. It
@@ -189,6 +194,7 @@ func (l *loop) dispatch() int {
 		l.now = nanotime()
 		n = l.sched.assign(l.give)
 		if n > 0 {
+			l.progress(l.now)
 			l.flush()
 			l.in.sent(n, l.sentBytes+l.sched.dropped)
 			l.sentBytes, l.sched.dropped = 0, 0
@@ -290,7 +296,6 @@ func (l *loop) balance() {
 // adapt learns from a silence that has ended: if they are short, spinning finds
 // their end at once; if they are long, it only takes CPU from the workers.
 func (l *loop) adapt(silent time.Duration) {
-	l.nextSay = l.quiet
 	if silent < spin {
 		l.spin = min(l.spin+l.spin/4, spin)
 		return
@@ -298,6 +303,9 @@ func (l *loop) adapt(silent time.Duration) {
 	l.spin = max(l.spin/4, leastSpin)
 	l.gap += (min(silent, napsUntil) - l.gap) / 4
 }
+
+// progress notes that calls were handed out or came back.
+func (l *loop) progress(now int64) { l.ended, l.nextSay = now, l.quiet }
 
 // rest waits for something to happen, after so much silence.
 func (l *loop) rest(silent time.Duration) {
@@ -313,7 +321,7 @@ func (l *loop) rest(silent time.Duration) {
 	switch busy := l.sched.busy() || l.pending(); {
 	case !busy:
 		nap := keepWarm
-		if silent > warmFor {
+		if silent > warmFor && !l.stopping { // a call that rests may be withdrawn
 			nap = 0
 		}
 		l.next.Store(l.sched.idle.head)
@@ -326,9 +334,9 @@ func (l *loop) rest(silent time.Duration) {
 	case silent < deepAfter:
 		l.doze(longNap)
 	default:
-		if l.quiet > 0 && silent >= l.nextSay {
-			l.nextSay = 2 * silent
-			l.reportQuiet(silent)
+		if quiet := time.Duration(nanotime() - l.ended); l.quiet > 0 && quiet >= l.nextSay {
+			l.nextSay = 2 * quiet
+			l.reportQuiet(quiet)
 		}
 		l.doze(safety)
 	}
@@ -450,7 +458,7 @@ func (f *fabric) drop(rank int, cause error) {
 			l.retry(w, c)
 		}
 	}
-	l.reported()
+	l.reported(w)
 	if l.sched.alive == 0 && l.awaited == 0 {
 		l.fail(errors.Join(ErrNoWorkers, cause))
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -243,5 +244,41 @@ func TestNonsense(t *testing.T) {
 				t.Errorf("the log does not name %s:\n%s", want, &log)
 			}
 		})
+	}
+}
+
+// TestNoBeginning checks that the workers of a pool that cannot begin are told to
+// leave: MPI would wait for them.
+func TestNoBeginning(t *testing.T) {
+	t.Parallel()
+	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := host.New(host.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := mem.New(3)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var workers sync.WaitGroup
+	for rank := 1; rank < 3; rank++ {
+		workers.Go(func() {
+			ep := w.Endpoint(rank)
+			if err := errors.Join(host.Serve(ctx, h, ep, host.ServeConfig{Rank: rank}), ep.Close()); err != nil {
+				t.Errorf("worker %d: %v", rank, err)
+			}
+		})
+	}
+	cfg := Config{Modules: []*wasmtasks.Module{tasks}, Initializer: "nosuch"}.withDefaults()
+	root := w.Endpoint(0)
+	err = runRoot(ctx, cfg, root, root.Bell(), func(context.Context, *Executor) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "unknown task") {
+		t.Errorf("the root ends with: %v", err)
+	}
+	workers.Wait()
+	if err := h.Close(); err != nil {
+		t.Error(err)
 	}
 }

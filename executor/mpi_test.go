@@ -5,6 +5,7 @@ package executor_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -78,7 +79,7 @@ func sayWhoIsThere(ctx context.Context, ex *executor.Executor) error {
 
 // mapAndKill kills one of the workers while it maps, and checks every result.
 func mapAndKill(ctx context.Context, ex *executor.Executor) error {
-	if err := ex.Load(tasks); err != nil {
+	if err := errors.Join(ex.Load(tasks), ex.Bootup(ctx)); err != nil {
 		return err
 	}
 	i := 0

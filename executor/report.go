@@ -100,7 +100,9 @@ func (l *loop) ask(p *pendingReport) {
 	l.report = p
 	ask := wire.Bare(wire.KindAsk)
 	for _, w := range l.sched.workers {
-		if w.status = nil; !w.lost {
+		w.status, w.questioned = nil, false
+		if !w.lost {
+			w.questioned = true
 			p.awaited++
 			l.send(w, ask)
 		}
@@ -117,16 +119,17 @@ func (f *fabric) handleStatus(w *worker, body []byte) error {
 		return err
 	}
 	w.status = &st
-	f.loop.reported()
+	f.loop.reported(w)
 	return nil
 }
 
-// reported notes that a worker answered, or never will.
-func (l *loop) reported() {
+// reported notes that a worker which was asked has answered, or never will.
+func (l *loop) reported(w *worker) {
 	p := l.report
-	if p == nil {
+	if p == nil || !w.questioned {
 		return
 	}
+	w.questioned = false
 	if p.awaited--; p.awaited <= 0 {
 		l.conclude(p)
 	}

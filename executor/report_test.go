@@ -58,6 +58,25 @@ func TestReportByItself(t *testing.T) {
 	f.Kill("the test is over")
 }
 
+// TestReportLessOften checks that the pauses between those reports grow, and that
+// the workers' answers do not count as news.
+func TestReportLessOften(t *testing.T) {
+	t.Parallel()
+	var log lockedBuffer
+	ex := open(t, executor.Config{ReportAfter: 20 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	began := time.Now()
+	f := ex.Submit(t.Context(), "burn", number(100_000_000))
+	time.Sleep(3 * time.Second)
+	f.Kill("the test is over")
+	n, most := strings.Count(log.String(), "no call has ended for a while"), 1
+	for pause := 20 * time.Millisecond; pause < time.Since(began); pause *= 2 {
+		most++
+	}
+	if n < 1 || n > most {
+		t.Errorf("%d reports, want 1 to %d", n, most)
+	}
+}
+
 // TestReportJoins checks that reports that are asked for at once, and after the
 // end, all come back.
 func TestReportJoins(t *testing.T) {

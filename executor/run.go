@@ -65,7 +65,9 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return errors.Join(world.Close(), h.Close())
 	}
 	if world.Rank() > 0 {
-		return errors.Join(serve(ctx, cfg, h, world), world.Close(), h.Close())
+		err := serve(ctx, cfg, h, world)
+		stopWarming()
+		return errors.Join(err, world.Close(), h.Close())
 	}
 	stopWarming()
 	sayStarted(cfg.Logger, launched.rank)
@@ -129,7 +131,7 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 	ex, err := open(cfg, world, bell)
 	if err != nil {
 		if world != nil {
-			err = errors.Join(err, world.Close())
+			err = errors.Join(err, dismiss(world, cfg))
 		}
 		return err
 	}
@@ -148,4 +150,13 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 		shutdownErr = nil // it is what abandon asked for
 	}
 	return errors.Join(err, shutdownErr)
+}
+
+// dismiss ends a world whose pool cannot begin. The workers are told, as MPI waits
+// for them at the end.
+func dismiss(world transport.Endpoint, cfg Config) error {
+	l := newLoop(&intake{}, world.Bell(), cfg.Logger)
+	l.addFabric(world, false)
+	l.stopWorkers()
+	return world.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -53,10 +54,10 @@ func (ex *Executor) heed(ctx context.Context) (context.Context, func() error) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, stopSignals...)
 	signal.Notify(signals, reportSignals...)
-	quit, ended := make(chan struct{}), make(chan struct{})
+	quit := make(chan struct{})
 	var first *SignalError
-	go func() {
-		defer close(ended)
+	var work sync.WaitGroup
+	work.Go(func() {
 		for {
 			select {
 			case <-quit:
@@ -64,21 +65,21 @@ func (ex *Executor) heed(ctx context.Context) (context.Context, func() error) {
 			case s := <-signals:
 				switch {
 				case isReport(s):
-					go ex.logReport(ctx)
+					work.Go(func() { ex.logReport(ctx) })
 				case first != nil:
 					os.Exit(exitOf(first.Signal))
 				default:
 					first = &SignalError{s.(syscall.Signal)} //nolint:forcetypeassert // on every system that Go knows
-					go ex.drain(ctx, first, cancel)
+					work.Go(func() { ex.drain(ctx, first, cancel) })
 				}
 			}
 		}
-	}()
+	})
 	return ctx, func() error {
 		signal.Stop(signals)
 		close(quit)
-		<-ended
 		cancel(nil)
+		work.Wait()
 		if first != nil {
 			return first
 		}
@@ -137,8 +138,11 @@ func (ex *Executor) logReport(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*reportPatience)
 	defer cancel()
 	r, err := ex.Report(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		ex.cfg.Logger.Error("the executor does not report: its loop stands still", "error", err)
+		return
+	case err != nil: // it has ended
 		return
 	}
 	ex.cfg.Logger.Warn("a report was asked for", "report", r.String())

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -20,7 +22,8 @@ type Stream struct {
 	room      chan struct{} // the same for who feeds
 
 	mu        sync.Mutex
-	queue     []*Future // to be taken: all that were submitted, or those that are resolved
+	queue     []*Future            // to be taken: all that were submitted, or those that are resolved
+	open      map[*Future]struct{} // where those are the resolved ones: the others
 	submitted int
 	taken     int
 	over      bool  // the input is at its end
@@ -42,6 +45,9 @@ func (ex *Executor) StreamUnordered(ctx context.Context, task string, args iter.
 func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byte], opts []MapOption, unordered bool) *Stream {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Stream{ex: ex, unordered: unordered, stop: cancel, bell: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	if unordered {
+		s.open = make(map[*Future]struct{})
+	}
 	set, err := mapSettingsOf(opts)
 	t, lookupErr := ex.tasks.lookup(task)
 	err = errors.Join(err, lookupErr)
@@ -55,7 +61,9 @@ func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byt
 func (s *Stream) add(f *Future) {
 	s.mu.Lock()
 	s.submitted++
-	if !s.unordered {
+	if s.unordered {
+		s.open[f] = struct{}{}
+	} else {
 		s.queue = append(s.queue, f)
 	}
 	s.mu.Unlock()
@@ -69,6 +77,7 @@ func (s *Stream) add(f *Future) {
 // resolved implements listener.
 func (s *Stream) resolved(f *Future) {
 	s.mu.Lock()
+	delete(s.open, f)
 	s.queue = append(s.queue, f)
 	s.mu.Unlock()
 	ring(s.bell)
@@ -164,9 +173,9 @@ func (s *Stream) All(ctx context.Context) iter.Seq2[[]byte, error] {
 func (s *Stream) Close() {
 	s.stop()
 	s.mu.Lock()
-	queue := s.queue
+	futures := slices.AppendSeq(slices.Clone(s.queue), maps.Keys(s.open))
 	s.mu.Unlock()
-	for _, f := range queue {
+	for _, f := range futures {
 		f.Cancel()
 	}
 }

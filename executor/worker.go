@@ -13,16 +13,17 @@ type worker struct {
 	peer   int         // its rank there
 	sent   func(error) // follows each payload that it is sent
 
-	first    *Future // calls in flight, linked by next and prev
-	inflight int
-	load     int64 // nanoseconds that the calls in flight should take
-	bytes    int64 // their arguments
-	heard    int64 // when it last answered
-	calls    uint64
-	asked    bool // a take-back is under way
-	barren   bool // the last take-back brought nothing, and no answer came since
-	lost     bool
-	status   *wire.Status // what it said last, if it was asked
+	first      *Future // calls in flight, linked by next and prev
+	inflight   int
+	load       int64 // nanoseconds that the calls in flight should take
+	bytes      int64 // their arguments
+	heard      int64 // when it last answered
+	calls      uint64
+	asked      bool // a take-back is under way
+	barren     bool // the last take-back brought nothing, and no answer came since
+	lost       bool
+	status     *wire.Status // what it said last, if it was asked
+	questioned bool         // it was asked, and has not answered
 
 	home   *workerList // the list it is in: idle, roomy, or none
 	links  links       // in home

@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieWithParent makes the child end when its parent does.
+// dieWithParent makes the child end when its parent does, and not before: keyboards
+// and launchers send their signals to a whole process group, which the parent heeds.
 func dieWithParent(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
 // apply bounds what this process may use from now on.

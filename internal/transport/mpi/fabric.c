@@ -17,6 +17,7 @@ typedef struct {
 	void **buffer;    // of a frame: to be given back
 	int32_t *handle;  // of a chunk
 	int n, cap;
+	int next; // where the next test begins
 } list;
 
 static list sends, chunks;
@@ -165,14 +166,15 @@ void wp_chunk(wp_result *r, int send, int peer, int tag, void *data, int n, int3
 	chunks.handle[chunks.n++] = handle;
 }
 
-// drop_done takes the requests that Testsome found complete off the list.
-static void drop_done(list *l, int n, wp_result *r) {
+// drop_done takes the requests that Testsome found complete, from the given one on,
+// off the list.
+static void drop_done(list *l, int from, int n, wp_result *r) {
 	int kept = 0;
 	for (int i = 0; i < n; i++) {
 		if (l == &chunks)
-			r->finished[r->done++] = l->handle[indices[i]];
+			r->finished[r->done++] = l->handle[from + indices[i]];
 		else
-			give_buffer(l->buffer[indices[i]]);
+			give_buffer(l->buffer[from + indices[i]]);
 	}
 	for (int i = 0; i < l->n; i++) {
 		if (l->request[i] == MPI_REQUEST_NULL)
@@ -185,14 +187,20 @@ static void drop_done(list *l, int n, wp_result *r) {
 	l->n = kept;
 }
 
+// test looks for requests that are complete, among so many. Where none is, it looks
+// further on the next time: those of a rank that is lost may never be.
 static void test(list *l, int most, wp_result *r) {
-	int n = 0, count = l->n < most ? l->n : most;
+	int n = 0, from = l->next < l->n ? l->next : 0;
+	int count = l->n - from < most ? l->n - from : most;
 	if (!count)
 		return;
-	if (failed(r, MPI_Testsome(count, l->request, &n, indices, MPI_STATUSES_IGNORE), "MPI_Testsome"))
+	if (failed(r, MPI_Testsome(count, l->request + from, &n, indices, MPI_STATUSES_IGNORE), "MPI_Testsome"))
 		return;
+	l->next = from;
 	if (n != MPI_UNDEFINED && n > 0)
-		drop_done(l, n, r);
+		drop_done(l, from, n, r);
+	else
+		l->next += count;
 }
 
 // begin starts to receive the next frame, if there is one.

@@ -31,7 +31,7 @@ type lifeline struct {
 	size     int
 	conns    []syscall.RawConn // by rank
 	borrows  []bool            // by rank: on the root, whether it takes loans
-	heard    []atomic.Int64    // by rank: when it last sent a byte, in Unix nanoseconds; 0 when it is gone
+	heard    []atomic.Int64    // by rank: when it last sent a byte, by nanotime; 0 when it is gone
 	closers  []net.Conn
 	readers  sync.WaitGroup
 	closed   chan struct{} // by close
@@ -261,7 +261,7 @@ func (l *lifeline) add(rank int, conn net.Conn, borrows bool) error {
 		return errors.Join(fmt.Errorf("mpi: rank %d connected twice", rank), conn.Close())
 	}
 	l.conns[rank], l.borrows[rank] = raw, borrows
-	l.heard[rank].Store(time.Now().UnixNano())
+	l.heard[rank].Store(nanotime())
 	l.closers = append(l.closers, conn)
 	l.readers.Go(func() { l.read(rank, conn) })
 	return nil
@@ -277,7 +277,7 @@ func (l *lifeline) read(rank int, conn net.Conn) {
 			return
 		}
 		if heard := l.heard[rank].Load(); heard != 0 {
-			l.heard[rank].CompareAndSwap(heard, time.Now().UnixNano())
+			l.heard[rank].CompareAndSwap(heard, nanotime())
 		}
 		if bytes.Contains(b[:n], ringByte) {
 			l.bell.Ring()

@@ -506,13 +506,19 @@ func (e *endpoint) Close() error {
 }
 
 // finalize ends MPI. It gives up when a rank dies in the middle of it, for which
-// MPI would wait for ever: the process ends without it.
+// MPI would wait for ever: the process ends without it. A rank that is no member
+// does not give up: it waits as long as the members work, and the launcher would end
+// them if it left.
 func (e *endpoint) finalize() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		mpi.Finalize()
 	}()
+	if e.size == 0 {
+		<-done
+		return
+	}
 	patience := time.NewTimer(finalizeTimeout)
 	defer patience.Stop()
 	look := time.NewTicker(10 * time.Millisecond)
@@ -532,12 +538,11 @@ func (e *endpoint) finalize() {
 	}
 }
 
-const (
-	// finalizeTimeout bounds MPI_Finalize, and finalizeAfterEnd what is left of it
-	// after the first rank has gone.
-	finalizeTimeout  = time.Minute
-	finalizeAfterEnd = 3 * time.Second
-)
+// finalizeTimeout bounds MPI_Finalize, and finalizeAfterEnd what is left of it
+// after the first rank has gone. Tests shorten the first.
+var finalizeTimeout = time.Minute
+
+const finalizeAfterEnd = 3 * time.Second
 
 // linger is how long a rank makes progress before it leaves without
 // MPI_Finalize.

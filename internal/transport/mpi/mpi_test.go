@@ -3,6 +3,7 @@
 package mpi_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ func TestMain(m *testing.M) {
 }
 
 func play(role string) error {
+	if role == "others" {
+		return playOthers()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	world, err := mpi.Open(ctx, transport.NewBell(), nil, 3*time.Second)
@@ -58,6 +62,8 @@ func play(role string) error {
 			return err
 		}
 		os.Exit(0) // MPI cannot be finalized
+	case role == "unfinished":
+		return playUnfinished(ctx, world)
 	case role == "finalize":
 		if world.Rank() == 2 {
 			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -152,6 +158,94 @@ type lossHandler struct{ lost error }
 func (*lossHandler) Frame(int, []byte)       {}
 func (h *lossHandler) Lost(_ int, err error) { h.lost = err }
 
+// playOthers is a world of some of the ranks, which takes longer than ranks wait for
+// each other at the end.
+func playOthers() error {
+	const patience = 500 * time.Millisecond
+	world, err := mpi.Open(context.Background(), transport.NewBell(), []int{0, 1}, 0)
+	if err != nil {
+		return err
+	}
+	if world.Size() == 0 {
+		mpi.ShortenFinalize(patience)
+		return world.Close()
+	}
+	time.Sleep(4 * patience)
+	fmt.Println("the members are done")
+	return world.Close()
+}
+
+// playUnfinished loses a worker of which the root awaits many payloads, and moves
+// another with the worker that is left.
+func playUnfinished(ctx context.Context, world mpi.World) error {
+	const victim, payloads = 2, 200
+	var h listener
+	want := []byte("a payload")
+	switch world.Rank() {
+	case 0:
+		for id := range uint32(payloads) {
+			world.RecvPayload(victim, id, make([]byte, 1<<10), func(error) { h.ended++ })
+		}
+		world.Fence(victim, errors.New("for the test"))
+		if err := h.poll(ctx, world, func() bool { return h.ended == payloads }); err != nil {
+			return err
+		}
+		world.SendPayload(1, 0, want, func(err error) { h.err = err; h.ended++ })
+		if err := h.poll(ctx, world, func() bool { return h.ended > payloads && h.frames > 0 }); err != nil || h.err != nil {
+			return errors.Join(err, h.err)
+		}
+		fmt.Println("the payload has left")
+	case 1:
+		got := make([]byte, len(want))
+		world.RecvPayload(0, 0, got, func(err error) { h.err = err; h.ended++ })
+		if err := h.poll(ctx, world, func() bool { return h.ended > 0 }); err != nil {
+			return err
+		}
+		if !bytes.Equal(got, want) {
+			return fmt.Errorf("received %q", got)
+		}
+		fmt.Println("the payload has arrived")
+		if err := world.Send(0, []byte("thanks")); err != nil {
+			return err
+		}
+	}
+	if world.Rank() > 0 { // the root hangs up, on the victim or at its end
+		if err := h.poll(ctx, world, func() bool { return h.lost }); err != nil {
+			return err
+		}
+	}
+	world.Leave()
+	err := errors.Join(h.err, world.Close())
+	if err == nil {
+		os.Exit(0) // as after every loss
+	}
+	return err
+}
+
+// A listener takes part in playUnfinished.
+type listener struct {
+	ended  int // payloads
+	err    error
+	frames int
+	lost   bool
+}
+
+func (h *listener) Frame(int, []byte) { h.frames++ }
+func (h *listener) Lost(int, error)   { h.lost = true }
+
+// poll polls until the condition holds.
+func (h *listener) poll(ctx context.Context, world mpi.World, cond func() bool) error {
+	for !cond() {
+		if _, err := world.Poll(h); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("rank %d waits: %w", world.Rank(), ctx.Err())
+		}
+	}
+	return nil
+}
+
 // wayVar says how the victim is lost.
 const wayVar = "WASMPOOL_TEST_WAY"
 
@@ -229,6 +323,28 @@ func TestLossAtTheEnd(t *testing.T) {
 	cmd.Env = append(cmd.Env, roleVar+"=finalize")
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Count(string(out), " closed\n") != 3 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestOthers checks that ranks which are no members wait for those that are: without
+// them the launcher would end the job.
+func TestOthers(t *testing.T) {
+	cmd := mpitest.Command(t.Context(), t, 4, mpitest.BuildTest(t))
+	cmd.Env = append(cmd.Env, roleVar+"=others")
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Count(string(out), "the members are done\n") != 2 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestUnfinished checks that payloads which will never end, of a rank that is lost,
+// are not in the way of others.
+func TestUnfinished(t *testing.T) {
+	cmd := mpitest.CommandFlags(t.Context(), t, 3, []string{"--enable-recovery"}, mpitest.BuildTest(t))
+	cmd.Env = append(cmd.Env, roleVar+"=unfinished")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !containsLine(string(out), "the payload has left") || !containsLine(string(out), "the payload has arrived") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

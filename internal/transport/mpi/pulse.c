@@ -24,7 +24,7 @@
 static struct {
 	pthread_t thread;
 	int running;
-	int stop[2]; // a pipe; closing its writing end stops the thread
+	int stop[2]; // a pipe; a byte stops the thread
 	int *sockets, n;
 	int period_ms, root, leave_ms;
 } pulse;
@@ -107,9 +107,11 @@ int wp_pulse_start(const int *sockets, int n, int period_ms, int root, int leave
 void wp_pulse_stop(void) {
 	if (!pulse.running)
 		return;
-	close(pulse.stop[1]);
+	// Closing would not do: a child that was started meanwhile may have the end, too.
+	(void)!write(pulse.stop[1], "", 1);
 	pthread_join(pulse.thread, NULL);
 	close(pulse.stop[0]);
+	close(pulse.stop[1]);
 	free(pulse.sockets);
 	pulse.running = 0;
 }

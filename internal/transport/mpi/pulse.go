@@ -45,6 +45,9 @@ func (l *lifeline) startPulse(rank int, silence time.Duration) error {
 	root := C.int(-1)
 	if rank != 0 {
 		root = sockets[0]
+		if heard := l.heard[0].Load(); heard != 0 { // its pulse begins when all workers have connected
+			l.heard[0].CompareAndSwap(heard, heard+int64(startTimeout))
+		}
 	}
 	code := C.wp_pulse_start(&sockets[0], C.int(len(sockets)), C.int(max(beat.Milliseconds(), 1)), root, C.int(leaveAfter.Milliseconds()))
 	if code != 0 {
@@ -77,13 +80,20 @@ func (l *lifeline) listenForPulses(beat, silence time.Duration) {
 		asleep := now.Sub(last) > 2*beat
 		last = now
 		for rank := range l.conns {
-			switch heard := l.heard[rank].Load(); {
+			switch heard, now := l.heard[rank].Load(), nanotime(); {
 			case heard == 0: // no connection, or told of already
 			case asleep:
-				l.heard[rank].CompareAndSwap(heard, now.UnixNano())
-			case now.UnixNano()-heard > int64(silence):
+				l.heard[rank].CompareAndSwap(heard, max(heard, now))
+			case now-heard > int64(silence):
 				l.end(rank, errSilent)
 			}
 		}
 	}
 }
+
+// start is what nanotime counts from.
+var start = time.Now()
+
+// nanotime reads the monotonic clock: the other may be set, and goes on while the
+// machine sleeps.
+func nanotime() int64 { return int64(time.Since(start)) }
