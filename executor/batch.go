@@ -253,13 +253,21 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 	}
 }
 
+// ofArgument adds an argument's number to the error of its task.
+func ofArgument(i int, err error) error {
+	if errors.As(err, new(*TaskError)) {
+		return fmt.Errorf("argument %d: %w", i, err)
+	}
+	return err
+}
+
 // Results waits for the whole batch and returns the results in order, or the
 // first error in that order, which names the argument's number, from 0.
 func (b *Batch) Results(ctx context.Context) ([][]byte, error) {
 	var results [][]byte
 	for data, err := range b.Ordered(ctx) {
 		if err != nil {
-			return nil, fmt.Errorf("argument %d: %w", len(results), err)
+			return nil, ofArgument(len(results), err)
 		}
 		results = append(results, data)
 	}

@@ -99,7 +99,10 @@ func (p *Pool) Map(ctx context.Context, task string, args [][]byte, opts ...exec
 	var first error
 	for data, err := range p.ex.Map(ctx, task, slices.Values(args), p.mapOptions(opts)...) {
 		if err != nil && first == nil {
-			first = fmt.Errorf("argument %d: %w", len(results), err)
+			first = err
+			if errors.As(err, new(*executor.TaskError)) {
+				first = fmt.Errorf("argument %d: %w", len(results), err)
+			}
 		}
 		results = append(results, data)
 	}

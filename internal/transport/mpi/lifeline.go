@@ -226,7 +226,9 @@ func dial(ctx context.Context, text string, rank int, bell *transport.Bell, take
 	for _, addr := range l.card.Addrs {
 		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, l.card.Network, addr)
 		if err == nil {
-			err = l.greetRoot(conn, hello, rank)
+			if err = l.greetRoot(conn, hello, rank); err != nil {
+				err = errors.Join(err, conn.Close())
+			}
 		}
 		if err == nil {
 			return l, l.add(0, conn, false)

@@ -111,6 +111,9 @@ func play(role string) error {
 // loansVar says whether payloads are to go by loans.
 const loansVar = "WASMPOOL_TEST_LOANS"
 
+// noCopy keeps ranks from using each other's memory.
+const noCopy = "OMPI_MCA_btl_vader_single_copy_mechanism=none"
+
 func checkLoans(world mpi.World) error {
 	want := 0
 	if os.Getenv(loansVar) != "" && mpi.CanRead() {
@@ -266,7 +269,6 @@ func signalFile(file string, s syscall.Signal) error {
 
 func TestConformance(t *testing.T) {
 	bin := mpitest.BuildTest(t)
-	const noCopy = "OMPI_MCA_btl_vader_single_copy_mechanism=none"
 	for _, ranks := range []int{2, 4} {
 		for _, way := range []struct{ name, fabric, env string }{
 			{"loans", "vader,self", loansVar + "=yes"},
@@ -341,11 +343,16 @@ func TestOthers(t *testing.T) {
 // TestUnfinished checks that payloads which will never end, of a rank that is lost,
 // are not in the way of others.
 func TestUnfinished(t *testing.T) {
-	cmd := mpitest.CommandFlags(t.Context(), t, 3, []string{"--enable-recovery"}, mpitest.BuildTest(t))
-	cmd.Env = append(cmd.Env, roleVar+"=unfinished")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !containsLine(string(out), "the payload has left") || !containsLine(string(out), "the payload has arrived") {
-		t.Errorf("%v\n%s", err, out)
+	bin := mpitest.BuildTest(t)
+	for name, env := range map[string]string{"loans": loansVar + "=yes", "chunks": noCopy} {
+		t.Run(name, func(t *testing.T) {
+			cmd := mpitest.CommandFlags(t.Context(), t, 3, []string{"--enable-recovery"}, bin)
+			cmd.Env = append(cmd.Env, roleVar+"=unfinished", env)
+			out, err := cmd.CombinedOutput()
+			if err != nil || !containsLine(string(out), "the payload has left") || !containsLine(string(out), "the payload has arrived") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 
