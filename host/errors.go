@@ -9,6 +9,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/meter"
 )
 
 // ErrClosed is returned by [Host.Load] once [Host.Close] began, and by
@@ -218,6 +219,9 @@ func crashError(err error, stderr string, outOfMemory bool) *Error {
 	return e
 }
 
+// tickFrame is the innermost frame of a guest that is ended while it computes.
+const tickFrame = abi.Module + "." + meter.Tick + "() i64\n"
+
 // splitTrap splits wazero's error text into a message and the wasm stack.
 func splitTrap(err error) (message, stack string) {
 	message, stack, _ = strings.Cut(err.Error(), "\nwasm stack trace:\n\t")
@@ -226,7 +230,8 @@ func splitTrap(err error) (message, stack string) {
 		message = after
 	}
 	message = strings.TrimSuffix(message, " (recovered by wazero)")
-	return message, strings.ReplaceAll(stack, "\n\t", "\n")
+	stack = strings.ReplaceAll(stack, "\n\t", "\n")
+	return message, strings.TrimPrefix(stack, tickFrame)
 }
 
 // withLastWords adds the line in which a Go guest says why it crashes.

@@ -299,7 +299,7 @@ func TestGoGuestFails(t *testing.T) {
 		{"input", KindBadInput, 3, "not a number", "", "", true},
 		{"panic", KindPanic, 2, "panic: oh no", "main.Fail", "", true},
 		{"nil", KindPanic, 2, "panic: assignment to entry in nil map", "main.Fail", "", true},
-		{"goroutine", KindTrap, 0, "unreachable (panic: in the background)", "$", "printed before", false},
+		{"goroutine", KindTrap, 0, "unreachable (panic: in the background)", "main.Fail.gowrap1", "printed before", false},
 		{"exit", KindExit, 7, "the guest exited with code 7", "", "", false},
 		{"exit0", KindExit, 0, "the guest exited with code 0", "", "", false},
 		{"memory", KindMemory, 0, "out of memory", "", "out of memory", false},

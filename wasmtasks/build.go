@@ -158,7 +158,7 @@ func compile(ctx context.Context, dir string, flags []string) ([]byte, error) {
 	}
 	defer os.RemoveAll(tmp)
 	out := filepath.Join(tmp, "module.wasm")
-	args := slices.Concat([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out}, flags, []string{"."})
+	args := slices.Concat([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-w", "-o", out}, flags, []string{"."})
 	if _, err := runGo(ctx, dir, args...); err != nil {
 		return nil, err
 	}

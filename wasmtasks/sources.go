@@ -19,7 +19,7 @@ import (
 
 // buildVersion is part of every key. Change it when Build makes other bytes of
 // the same sources.
-const buildVersion = "wasmpool build 1"
+const buildVersion = "wasmpool build 2"
 
 // sources is what a module is built from.
 type sources struct {
