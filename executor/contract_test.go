@@ -181,6 +181,9 @@ func TestKey(t *testing.T) {
 	if a != b {
 		t.Error("two calls of one key run")
 	}
+	if err := ex.Submit(t.Context(), "where", []byte("x"), executor.Key("k")).Err(t.Context()); err == nil {
+		t.Error("a key is taken for another argument")
+	}
 	if err := ex.Submit(t.Context(), "echo", nil, executor.Key("k")).Err(t.Context()); err == nil {
 		t.Error("a key is used for two tasks")
 	}

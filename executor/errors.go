@@ -48,7 +48,7 @@ const (
 	ErrTimeout     = host.KindTimeout     // it ran for longer than it may; matches [context.DeadlineExceeded], too
 	ErrKilled      = host.KindKilled      // somebody killed it
 	ErrBadModule   = host.KindBadModule   // its module cannot be loaded
-	ErrUnknownTask = host.KindUnknownTask // its module has no such task
+	ErrUnknownTask = host.KindUnknownTask // there is no task of that name, or several
 	ErrInitializer = host.KindInitializer // Config.Initializer failed, which breaks the pool
 	ErrHost        = host.KindHost        // the worker itself failed; the task is not to blame
 )
@@ -65,7 +65,7 @@ func (l *loop) mind(e *TaskError) {
 type TaskError struct {
 	Task    string // as the caller named it
 	Kind    Kind
-	Code    int      // a status of 64 and up, or an exit code
+	Code    int      // the status that the task returned, 64 and up of its own, or an exit code
 	Message string   // what the task said, or what ended it
 	Stack   string   // of the guest, when there is one
 	Stderr  string   // the end of what the guest wrote there

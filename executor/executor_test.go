@@ -229,7 +229,7 @@ func TestUnknownTask(t *testing.T) {
 	f := ex.Submit(t.Context(), "sqare", nil)
 	_, err := f.Result(t.Context())
 	var unknown *wasmtasks.UnknownTaskError
-	if !errors.As(err, &unknown) || !strings.Contains(err.Error(), "square") {
+	if !errors.As(err, &unknown) || !errors.Is(err, executor.ErrUnknownTask) || !strings.Contains(err.Error(), "square") {
 		t.Errorf("an unknown task: %v", err)
 	}
 	if f.State() != executor.Finished {

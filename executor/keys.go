@@ -2,6 +2,7 @@ package executor
 
 import (
 	"fmt"
+	"hash/maphash"
 	"sync"
 )
 
@@ -9,26 +10,34 @@ import (
 // safe for concurrent use.
 type keyTable struct {
 	mu    sync.Mutex
-	calls map[string]*Future
+	calls map[string]keyed
 }
+
+// A keyed call is remembered with a hash of its argument, which the result replaces.
+type keyed struct {
+	call *Future
+	arg  uint64
+}
+
+var keySeed = maphash.MakeSeed()
 
 // join returns the call that has f's key, which is f itself when it is new.
 func (t *keyTable) join(f *Future) (*Future, error) {
-	key := f.options.key
+	key, arg := f.options.key, maphash.Bytes(keySeed, f.data)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	first := t.calls[key]
+	first, ok := t.calls[key]
 	switch {
-	case first == nil:
+	case !ok:
 		if t.calls == nil {
-			t.calls = map[string]*Future{}
+			t.calls = map[string]keyed{}
 		}
-		t.calls[key] = f
+		t.calls[key] = keyed{f, arg}
 		return f, nil
-	case first.task != f.task || first.size != f.size:
-		return nil, fmt.Errorf("executor: key %q is in use for another piece of work: %v", key, first)
+	case first.call.task != f.task || first.call.size != f.size || first.arg != arg:
+		return nil, fmt.Errorf("executor: key %q is in use for another piece of work: %v", key, first.call)
 	default:
-		return first, nil
+		return first.call, nil
 	}
 }
 
@@ -36,7 +45,7 @@ func (t *keyTable) join(f *Future) (*Future, error) {
 func (t *keyTable) forget(f *Future) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.calls[f.options.key] == f {
+	if t.calls[f.options.key].call == f {
 		delete(t.calls, f.options.key)
 	}
 }

@@ -171,7 +171,7 @@ func Retries(p RetryPolicy) CallOption {
 
 // Key names a piece of work: while a call with the same key has no outcome yet,
 // Submit returns that call's future and runs nothing more. It must be a call of
-// the same task with an argument of the same length. Once it is resolved the key
+// the same task with the same argument. Once it is resolved the key
 // is free. Only Submit and Call take it.
 func Key(key string) CallOption {
 	return optionFunc(func(s *settings) error {

@@ -146,8 +146,8 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 	}
 	shutdownErr := ex.Shutdown(context.WithoutCancel(ctx))
 	ex.calls.wait()
-	if err != nil && errors.Is(shutdownErr, ErrClosed) {
-		shutdownErr = nil // it is what abandon asked for
+	if err != nil && (errors.Is(shutdownErr, ErrClosed) || errors.Is(err, shutdownErr)) {
+		shutdownErr = nil // it is what abandon asked for, or was said
 	}
 	return errors.Join(err, shutdownErr)
 }

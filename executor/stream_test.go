@@ -67,7 +67,7 @@ func TestStreamCloseMeanwhile(t *testing.T) {
 					s.Close()
 				}
 			})
-			for range s.All(t.Context()) { //nolint:revive // to the end
+			for range s.All(t.Context()) { //nolint:errcheck // to the end
 			}
 			closer.Wait()
 		}

@@ -67,6 +67,13 @@ func (t *taskTable) has(name string) error {
 	return err
 }
 
+// noTask is the error for a name that stands for no task. It matches
+// [ErrUnknownTask].
+type noTask struct{ error }
+
+func (e noTask) Unwrap() error        { return e.error }
+func (e noTask) Is(target error) bool { return target == ErrUnknownTask }
+
 // lookup returns the task of that name.
 func (t *taskTable) lookup(name string) (*task, error) {
 	if known, ok := t.known.Load(name); ok {
@@ -76,7 +83,7 @@ func (t *taskTable) lookup(name string) (*task, error) {
 	defer t.mu.Unlock()
 	source, found, err := t.table.Lookup(name)
 	if err != nil {
-		return nil, fmt.Errorf("executor: %w", err)
+		return nil, noTask{fmt.Errorf("executor: %w", err)}
 	}
 	key := taskKey{t.modules[source.Digest()], found.Name}
 	known := t.tasks[key]

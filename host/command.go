@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -40,7 +41,7 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 	}
 	e := in.fail(err)
 	if words := strings.TrimSpace(e.Stderr); e.Kind == KindExit && words != "" {
-		e.Message = words
+		e.Message = fmt.Sprintf("exit code %d: %s", e.Code, words)
 	}
 	return nil, e
 }

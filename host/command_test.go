@@ -29,7 +29,7 @@ func TestCommand(t *testing.T) {
 		arg, message string
 		code         int
 	}{
-		{"exit", "it went wrong", 3},
+		{"exit", "exit code 3: it went wrong", 3},
 		{"silent", "the guest exited with code 4", 4},
 		{"panic", "panic: oh no", 2},
 	} {

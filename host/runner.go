@@ -3,6 +3,7 @@ package host
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -246,8 +247,9 @@ func encodeFailure(err error) []byte {
 		u := wire.Usage(e.Usage)
 		failure.Usage = &u
 	}
-	for most := 4 << 10; ; most /= 4 {
-		failure.Message, failure.Stack, failure.Stderr = head(e.Message, most), head(e.Stack, most), tail(e.Stderr, most)
+	for most := 12 << 10; ; most /= 2 {
+		text := min(most, 4<<10)
+		failure.Message, failure.Stack, failure.Stderr = head(e.Message, text), head(e.Stack, text), tail(e.Stderr, most)
 		if most < 1<<10 {
 			failure.Log = nil
 		}
@@ -260,4 +262,14 @@ func encodeFailure(err error) []byte {
 
 func head(s string, most int) string { return s[:min(len(s), most)] }
 
-func tail(s string, most int) string { return s[max(0, len(s)-most):] }
+// tail returns the end of s, from the beginning of a line where it has several.
+func tail(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	s = s[len(s)-most:]
+	if _, after, ok := strings.Cut(s, "\n"); ok && after != "" {
+		return after
+	}
+	return s
+}

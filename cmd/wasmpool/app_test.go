@@ -101,6 +101,7 @@ func TestSummary(t *testing.T) {
 	}{
 		{499, 1, 12 * time.Second / 10, []executor.WorkerStats{{Rank: 1, Calls: 250}, {Rank: 2, Calls: 250, Lost: true}}, "500 calls, 499 ok, 1 failed in 1.20 s (417 calls/s); rank 1: 250, rank 2: 250 (lost)"},
 		{2, 0, 20 * time.Second, []executor.WorkerStats{{Slots: 2, Calls: 2}}, "2 calls, 2 ok, 0 failed in 20.0 s (0 calls/s) on 2 local slots"},
+		{20, 0, 20 * time.Second, []executor.WorkerStats{{Rank: 1, Slots: 2, Calls: 20}}, "20 calls, 20 ok, 0 failed in 20.0 s (1 calls/s); rank 1: 20"},
 		{0, 0, 0, nil, "0 calls, 0 ok, 0 failed in 0.00 s (0 calls/s)"},
 		{4780, 0, time.Second, many, "4780 calls, 4780 ok, 0 failed in 1.00 s (4780 calls/s); 40 workers ran 100 to 139 each"},
 	}

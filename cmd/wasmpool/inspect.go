@@ -21,7 +21,8 @@ func (a *app) inspectCommand() *cobra.Command {
 
   task     takes and gives bytes (package sdk, or any guest of wasmpool's ABI)
   raw      takes and gives numbers
-  command  a WASI program: the argument is its standard input`,
+  command  a WASI program: the argument is its standard input and, if it is text of
+           up to 4096 bytes, its command-line argument`,
 		Example: `  wasmpool inspect examples/wordcount/tasks
   wasmpool inspect add.wasm --json`,
 		Args: argCount(1, 1, ""),

@@ -35,11 +35,11 @@ file, or each file that a pattern matches. It writes one line of JSON per call,
 in the order of the input:
 
   {"i":0,"ok":true,"out":…}
-  {"i":1,"ok":false,"error":{"kind":"application","message":"…"}}
+  {"i":1,"ok":false,"error":{"kind":"application","code":70,"message":"…"}}
 
 A result that is JSON stands there as it is, other text as a string; any other
 result is given in base64 as "out_b64". With --files the line names the "file"
-after "i". A summary follows on standard error.
+after "i"; a "code" stands there if the task gave one of its own. A summary follows on standard error.
 
 The input:
   --lines F     the argument is a line, without its newline (\n or \r\n)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/transport/mpi"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -107,6 +108,9 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, root func(context.Cont
 		}
 		return root(ctx, ex)
 	})
+	if errors.Is(err, executor.ErrLaunch) && !mpi.Built {
+		err = fmt.Errorf("%w (wasmpool-mpi is this command with MPI: make mpi builds it)", err)
+	}
 	if err == nil || a.rank == 0 || errors.Is(err, executor.ErrLaunch) {
 		return err // rank 0 says it for all
 	}

@@ -63,9 +63,9 @@ func summary(ok, failed int64, took time.Duration, workers []executor.WorkerStat
 	text := fmt.Sprintf("%d calls, %d ok, %d failed in %.*f s (%.0f calls/s)",
 		ok+failed, ok, failed, decimals(seconds), seconds, float64(ok+failed)/seconds)
 	switch {
-	case len(workers) == 1:
+	case len(workers) == 1 && workers[0].Rank == 0:
 		return fmt.Sprintf("%s on %d local %s", text, workers[0].Slots, plural(workers[0].Slots, "slot"))
-	case len(workers) > 1:
+	case len(workers) > 0:
 		return text + "; " + shares(workers)
 	}
 	return text

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
 )
 
 // A record says to which input a line of map's output belongs.
@@ -30,12 +33,16 @@ func (w *recordWriter) success(r record, out []byte) []byte {
 
 // failure returns the line of a call that failed. It is valid until the next
 // one.
-func (w *recordWriter) failure(r record, kind, message string) []byte {
+func (w *recordWriter) failure(r record, e *executor.TaskError) []byte {
 	w.begin(r, false)
 	w.buf.WriteString(`,"error":{"kind":`)
-	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), kind))
+	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), e.Kind.String()))
+	if e.Kind == host.KindExit || e.Kind == host.KindApplication && e.Code != 1 { // which is any error
+		w.buf.WriteString(`,"code":`)
+		w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), int64(e.Code), 10))
+	}
 	w.buf.WriteString(`,"message":`)
-	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), strings.ToValidUTF8(message, "\uFFFD")))
+	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), strings.ToValidUTF8(e.Message, "\uFFFD")))
 	w.buf.WriteString("}}\n")
 	return w.buf.Bytes()
 }

@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
 )
 
 func TestRecordWriter(t *testing.T) {
@@ -34,7 +37,11 @@ func TestRecordWriter(t *testing.T) {
 		}
 	}
 	want := `{"i":8,"ok":false,"error":{"kind":"trap","message":"a \"bad\" ` + "\uFFFD" + ` byte"}}` + "\n"
-	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, "trap", "a \"bad\" \xff byte"))); diff != "" {
+	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, &executor.TaskError{Kind: host.KindTrap, Message: "a \"bad\" \xff byte"}))); diff != "" {
+		t.Errorf("failure (-want +got):\n%s", diff)
+	}
+	want = `{"i":8,"ok":false,"error":{"kind":"application","code":70,"message":"seventy"}}` + "\n"
+	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, &executor.TaskError{Kind: host.KindApplication, Code: 70, Message: "seventy"}))); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
 	want = `{"i":9,"file":"a \"b\".txt","ok":true,"out":1}` + "\n"

@@ -66,7 +66,7 @@ func (r *results) add(out []byte, failed *executor.TaskError) error {
 	i := r.ok + r.failed + r.unrun
 	this := record{i, r.file(i)}
 	if failed != nil {
-		line = r.line.failure(this, failed.Kind.String(), failed.Message)
+		line = r.line.failure(this, failed)
 		r.failed++
 	} else {
 		line = r.line.success(this, out)
