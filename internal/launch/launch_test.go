@@ -190,6 +190,13 @@ func TestStartTimeout(t *testing.T) {
 	}
 }
 
+// Nobody waits for a rank that has failed at the start.
+func TestFailedStart(t *testing.T) {
+	tr := newTrial(t, "[ $OMPI_COMM_WORLD_RANK = 1 ] && exit 9; sleep 100", "mpirun")
+	tr.Ranks, tr.StartTimeout = 3, 2*time.Minute
+	tr.expect(t, ExitSetup, "rank 1 ended with exit code 9 before the ranks had found each other")
+}
+
 func TestStuckLauncher(t *testing.T) {
 	t.Setenv("FAKE", "stuck")
 	tr := newTrial(t, begin+"exit 3", "mpirun")

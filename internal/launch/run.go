@@ -96,6 +96,11 @@ func (r *run) await(ctx context.Context) (int, error) {
 			if begun && r.lostRoot() {
 				return killed(ExitKilled)
 			}
+			if !begun {
+				if err := r.failedStart(); err != nil {
+					return ExitSetup, err
+				}
+			}
 		}
 	}
 }
@@ -143,6 +148,24 @@ func (r *run) note(name string) string {
 func (r *run) alone() bool {
 	info, err := os.Stat(r.note("exit"))
 	return err == nil && time.Since(info.ModTime()) > afterExit
+}
+
+// failedStart returns an error if a rank failed some time ago, for which the others
+// wait at the start.
+func (r *run) failedStart() error {
+	notes, err := filepath.Glob(filepath.Join(r.dir, "exit.*"))
+	if err != nil {
+		return nil //nolint:nilerr // the bound on the start remains
+	}
+	for _, name := range notes {
+		text, err := os.ReadFile(name)
+		info, statErr := os.Stat(name)
+		code, rank := strings.TrimSpace(string(text)), strings.TrimPrefix(filepath.Ext(name), ".")
+		if err == nil && statErr == nil && rank != "part" && code != "0" && time.Since(info.ModTime()) > afterExit {
+			return fmt.Errorf("launch: rank %s ended with exit code %s before the ranks had found each other", rank, code)
+		}
+	}
+	return nil
 }
 
 // begun reports whether the root has said that the ranks have found each other. It
