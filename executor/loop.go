@@ -24,7 +24,7 @@ const (
 	deepAfter = 20 * time.Millisecond // and after so much silence until the bell rings
 	safety    = 50 * time.Millisecond // or this has passed, while calls are in flight
 
-	keepWarm = 20 * time.Millisecond // how often it turns while idle, so that the next call finds warm caches,
+	keepWarm = 25 * time.Millisecond // how often it turns while idle, so that the next call finds warm caches,
 	warmFor  = 10 * time.Second      // for so long
 )
 

@@ -56,7 +56,7 @@ const (
 	// keepWarm is how often an idle worker turns, so that the next call finds
 	// warm caches, and warmFor for how long it does so. It halves the time that a
 	// call takes after a pause. See RATIONALE.md.
-	keepWarm = 16 * time.Millisecond
+	keepWarm = 20 * time.Millisecond
 	warmFor  = 10 * time.Second
 )
 
