@@ -77,6 +77,14 @@ func sayWhoIsThere(ctx context.Context, ex *executor.Executor) error {
 	return nil
 }
 
+// someLong returns an argument of its own for each number: one in 20 is a payload.
+func someLong(n int) []byte {
+	if n%20 == 0 {
+		return bytes.Repeat(number(n), 10<<10)
+	}
+	return number(n)
+}
+
 // mapAndKill kills one of the workers while it maps, and checks every result.
 func mapAndKill(ctx context.Context, ex *executor.Executor) error {
 	if err := errors.Join(ex.Load(tasks), ex.Bootup(ctx)); err != nil {
@@ -94,14 +102,14 @@ func mapAndKill(ctx context.Context, ex *executor.Executor) error {
 					panic(err)
 				}
 			}
-			if !yield(number(i)) {
+			if !yield(someLong(i)) {
 				return
 			}
 		}
 	}
 	for got, err := range ex.Map(ctx, "echo", args) {
-		if err != nil || !bytes.Equal(got, number(i)) {
-			return fmt.Errorf("element %d: % x, %w", i, got, err)
+		if err != nil || !bytes.Equal(got, someLong(i)) {
+			return fmt.Errorf("element %d: %d bytes, %w", i, len(got), err)
 		}
 		i++
 	}

@@ -67,7 +67,7 @@ type loans struct {
 func (e *endpoint) offerLoans(c *card) {
 	l := &e.loans
 	l.probe = append(bytes.Clone(c.Secret), make([]byte, e.size)...)
-	l.pin.Pin(&l.probe[0]) // for as long as the process lives
+	l.pin.Pin(&l.probe[0]) // for ever, as the endpoint
 	l.lent = map[loanKey]*transfer{}
 	c.PID, c.Probe = os.Getpid(), address(l.probe)
 }

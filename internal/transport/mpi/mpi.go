@@ -61,6 +61,10 @@ func Version() string {
 
 var opened sync.Once
 
+// world keeps the endpoint, and with it the memory that MPI or a lost rank may still
+// use, for as long as the process lives.
+var world atomic.Pointer[endpoint]
+
 // Open starts MPI and connects the ranks. All ranks of the launcher must call it,
 // with the same members, once in a process's life. It blocks until all have, at
 // most a minute or until ctx ends; after such an error the process can only leave.
@@ -79,6 +83,7 @@ func Open(ctx context.Context, bell *transport.Bell, members []int, silence time
 	if err != nil {
 		return nil, err
 	}
+	world.Store(e)
 	return e, nil
 }
 
