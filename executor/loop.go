@@ -214,6 +214,9 @@ func (l *loop) give(w *worker, f *Future) {
 		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: f.attempt,
 		Arg: f.data, ArgLen: int64(len(f.data)), Long: len(f.data) > wire.Inline,
 	}
+	if c.Long {
+		c.Lent = w.fabric.ep.Lend(w.peer, f.ticket, f.data)
+	}
 	if f.options != nil {
 		c.Limits = f.options.wireLimits()
 	}

@@ -90,7 +90,7 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 			}
 			continue
 		}
-		s.release(w, c)
+		f.release(w, c)
 		w.calls++
 		c.ran = res.Nanos
 		var woken bool
@@ -154,7 +154,7 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 			return
 		}
 		delete(w.receiving, res.Ticket)
-		f.loop.sched.release(w, c)
+		f.release(w, c)
 		w.calls++
 		c.ran = res.Nanos
 		c.finish(data, nil)
@@ -180,13 +180,21 @@ func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 		if w.awaits(ticket) {
 			return fmt.Errorf("it returned call %d after its result", gen)
 		}
-		s.release(w, c)
+		f.release(w, c)
 		if !c.ended(w) {
 			f.loop.requeue(c)
 		}
 	}
 	s.place(w)
 	return r.Err()
+}
+
+// release undoes give: the call came back.
+func (f *fabric) release(w *worker, c *Future) {
+	if c.size > wire.Inline {
+		f.ep.Reclaim(c.ticket)
+	}
+	f.loop.sched.release(w, c)
 }
 
 // handlePull sends long arguments from the callers' slices.

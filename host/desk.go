@@ -40,6 +40,7 @@ type deskCall struct {
 	task    *servedTask
 	arg     []byte // a view of body
 	argLen  int64
+	lent    uint64 // where the root lends a long argument; 0 if it does not
 	fetch   *fetch // of a long argument, when it was begun
 	body    *body
 	limits  *wire.Limits // its own; nil for the worker's
@@ -66,12 +67,12 @@ func (d *desk) add(tasks []*servedTask, count int, data []byte, begin func(*wire
 		}
 		b.left++
 		var f *fetch
-		if c.Long {
+		if c.Long && c.Lent == 0 {
 			f = begin(&c)
 		}
 		d.calls.push(deskCall{
 			number: c.Number, ticket: c.Ticket, attempt: c.Attempt, long: c.Long,
-			task: tasks[c.Task], arg: c.Arg, argLen: c.ArgLen, fetch: f, body: b, limits: c.Limits,
+			task: tasks[c.Task], arg: c.Arg, argLen: c.ArgLen, lent: c.Lent, fetch: f, body: b, limits: c.Limits,
 		})
 	}
 	d.queued.Store(int64(d.calls.len()))

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
@@ -175,4 +176,22 @@ func TestStopServed(t *testing.T) {
 	r := newRoot(t, compileWAT(t, "limits", limitsWAT), 2, "spin")
 	r.calls(wire.Call{Number: 1}, wire.Call{Number: 2}, wire.Call{Number: 3})
 	r.stop()
+}
+
+// A loan that cannot be read ends the worker: it could run no call of the root.
+func TestBadLoan(t *testing.T) {
+	t.Parallel()
+	r := newRoot(t, compileWAT(t, "limits", limitsWAT), 1, "whole")
+	root := r.world.Endpoint(0)
+	at := root.Lend(1, 7, make([]byte, wire.Inline+1))
+	r.calls(wire.Call{Number: 1, Long: true, ArgLen: wire.Inline + 1, Lent: at})
+	r.until(func() bool { return len(r.results) == 1 })
+	if r.results[0].Failed {
+		t.Error("a call with a lent argument failed")
+	}
+	root.Reclaim(7)
+	r.calls(wire.Call{Number: 2, Long: true, ArgLen: wire.Inline + 1, Lent: at})
+	if err := <-r.served; !errors.Is(err, ErrRootLost) {
+		t.Errorf("Serve = %v, want %v", err, ErrRootLost)
+	}
 }

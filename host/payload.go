@@ -20,6 +20,10 @@ const (
 	// mostBuffered bounds the bytes in buffers, in each direction.
 	mostBuffered = 16 << 20
 
+	// borrowAtOnce is how many bytes are copied before a look whether the call is to
+	// end.
+	borrowAtOnce = 4 << 20
+
 	// keepBuffers is how many buffers are kept for the next payloads.
 	keepBuffers = 16
 )
@@ -119,10 +123,13 @@ func (s *server) freeFetch(f *fetch) {
 }
 
 // readArg moves the current call's long argument into dst, which is guest
-// memory: out of the buffer it was fetched into, or straight from the caller's
-// slice on the root.
+// memory: straight from the caller's slice on the root, or out of the buffer it
+// was fetched into.
 func (r *runner) readArg(dst []byte) error {
 	s := r.s
+	if r.current.lent != 0 {
+		return r.borrow(dst, r.current.lent)
+	}
 	if f := r.current.fetch; f != nil {
 		if err := r.await(&f.transfer, false); err != nil {
 			return err
@@ -143,6 +150,24 @@ func (r *runner) readArg(dst []byte) error {
 		return errTooManyPayloads
 	}
 	return r.await(&t, true)
+}
+
+// borrow copies a lent argument, in pieces so that the call can be ended.
+func (r *runner) borrow(dst []byte, at uint64) error {
+	for len(dst) > 0 {
+		if ended := r.slot.ended(); ended != nil {
+			return ended
+		}
+		n := min(len(dst), borrowAtOnce)
+		if err := r.s.ep.Borrow(dst[:n], at); err != nil {
+			r.s.io.Lock()
+			defer r.s.io.Unlock()
+			r.s.ep.Fence(0, err)
+			return err
+		}
+		dst, at = dst[n:], at+uint64(n)
+	}
+	return nil
 }
 
 // await moves the transfer of an argument until it is done, or the call is to

@@ -106,6 +106,10 @@ func (w *instantWorld) SendPayload(_ int, _ uint32, _ []byte, done func(error)) 
 
 func (w *instantWorld) RecvPayload(_ int, _ uint32, _ []byte, done func(error)) { done(errNoPayloads) }
 
+func (w *instantWorld) Lend(int, uint32, []byte) uint64 { return 0 }
+func (w *instantWorld) Reclaim(uint32)                  {}
+func (w *instantWorld) Borrow([]byte, uint64) error     { return errNoPayloads }
+
 func (w *instantWorld) Rank() int     { return 0 }
 func (w *instantWorld) Size() int     { return w.workers + 1 }
 func (w *instantWorld) Pending() bool { return false }

@@ -37,7 +37,7 @@ type Handler interface {
 // An Endpoint is one rank's connection to the others of its world. Frames go
 // between the root (rank 0) and the others only; two workers never talk.
 //
-// One goroutine owns an endpoint: it alone calls the methods. Only Rouse and
+// One goroutine owns an endpoint: it alone calls the methods. Only Rouse, Borrow and
 // Bell's Ring may be called from elsewhere. No method waits for a peer.
 type Endpoint interface {
 	// Rank is this endpoint's place in the world, 0 <= Rank < Size.
@@ -63,6 +63,20 @@ type Endpoint interface {
 	// bytes into data, which may lie in guest memory (outside the Go heap).
 	// done is called as for SendPayload.
 	RecvPayload(from int, id uint32, data []byte, done func(error))
+
+	// Lend lets a worker copy data out of the root's memory with Borrow, when and
+	// as often as it likes, and returns where it finds it; 0 means that this worker
+	// cannot. The caller must leave data alone until it calls Reclaim with the same
+	// id, which no other loan has until then.
+	Lend(to int, id uint32, data []byte) (at uint64)
+
+	// Reclaim ends a loan. What was not lent it leaves alone.
+	Reclaim(id uint32)
+
+	// Borrow copies len(dst) bytes of what the root has lent to this worker. It
+	// blocks while it copies. Unlike the other methods it may be called by any
+	// goroutine.
+	Borrow(dst []byte, at uint64) error
 
 	// Poll makes progress and delivers what has arrived to h. It returns how
 	// many things it delivered or completed; 0 means there was nothing to do.

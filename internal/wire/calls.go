@@ -13,7 +13,8 @@ type Call struct {
 	Attempt uint16
 	Arg     []byte  // in a decoded entry, a view of the frame
 	ArgLen  int64   // len(Arg), or the payload's length when Long
-	Long    bool    // the argument is a payload, to be pulled
+	Long    bool    // the argument is a payload, to be pulled, unless it is
+	Lent    uint64  // where the root lends it; 0 for not lent
 	Limits  *Limits // the call's own; nil for the worker's
 }
 
@@ -37,6 +38,9 @@ const usageLen = 16
 
 // callLen is number 8, ticket 4, task 4, argument length 4, attempt 2, flags 2.
 const callLen = 24
+
+// longLen is length 8, address 8 of a long argument.
+const longLen = 16
 
 // resultLen is ticket 4, gen 4, length 4, flags 4, nanoseconds 8.
 const resultLen = 24
@@ -64,7 +68,7 @@ const (
 func (c *Call) Size() int {
 	n := callLen + len(c.Arg)
 	if c.Long {
-		n = callLen + 8
+		n = callLen + longLen
 	}
 	if c.Limits != nil {
 		n += limitsLen
@@ -111,7 +115,7 @@ func (w *Writer) Frame() []byte {
 func (w *Writer) AddCall(c *Call) {
 	flags, n := uint16(0), len(c.Arg)
 	if c.Long {
-		flags, n = flagLong, 8
+		flags, n = flagLong, longLen
 	}
 	if c.Limits != nil {
 		flags, n = flags|flagLimits, n+limitsLen
@@ -126,6 +130,7 @@ func (w *Writer) AddCall(c *Call) {
 	}
 	if c.Long {
 		b = binary.LittleEndian.AppendUint64(b, uint64(c.ArgLen))
+		b = binary.LittleEndian.AppendUint64(b, c.Lent)
 	} else {
 		b = append(b, c.Arg...)
 	}
@@ -288,15 +293,15 @@ func (r *Reader) NextCall(c *Call) bool {
 	}
 	c.Long = flags&flagLong != 0
 	if !c.Long {
-		c.Arg, c.ArgLen = data, int64(len(data))
+		c.Arg, c.ArgLen, c.Lent = data, int64(len(data)), 0
 		return true
 	}
 	c.Arg = nil
-	if len(data) != 8 || int64(binary.LittleEndian.Uint64(data)) < 0 {
+	if len(data) != longLen || int64(binary.LittleEndian.Uint64(data)) < 0 {
 		r.err = fmt.Errorf("wire: bad length of a long argument")
 		return false
 	}
-	c.ArgLen = int64(binary.LittleEndian.Uint64(data))
+	c.ArgLen, c.Lent = int64(binary.LittleEndian.Uint64(data)), binary.LittleEndian.Uint64(data[8:])
 	return true
 }
 

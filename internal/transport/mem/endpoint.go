@@ -73,6 +73,18 @@ func (e *endpoint) lose(rank int, err error) {
 
 func (e *endpoint) Doze() { e.dozing.Store(true) }
 
+// Lend implements [transport.Endpoint].
+func (e *endpoint) Lend(to int, id uint32, data []byte) uint64 {
+	if e.closed || e.dead.Load() || e.world.ends[to].dead.Load() {
+		return 0
+	}
+	return e.world.loans.add(id, data)
+}
+
+func (e *endpoint) Reclaim(id uint32) { e.world.loans.end(id) }
+
+func (e *endpoint) Borrow(dst []byte, at uint64) error { return e.world.loans.read(dst, at) }
+
 // Rouse does nothing: waking a goroutine takes no time worth a head start.
 func (e *endpoint) Rouse(int) {}
 

@@ -17,6 +17,8 @@ type World struct {
 
 	mu        sync.Mutex
 	transfers map[transferKey]half // payloads of which one side has come
+
+	loans loans
 }
 
 // A transferKey names a payload: the ids of one direction are apart.
@@ -48,7 +50,7 @@ func Pair(root *transport.Bell) *World {
 }
 
 func newWorld(bells []*transport.Bell) *World {
-	w := &World{transfers: map[transferKey]half{}}
+	w := &World{transfers: map[transferKey]half{}, loans: loans{open: map[uint32][]byte{}}}
 	for rank, bell := range bells {
 		w.ends = append(w.ends, &endpoint{world: w, rank: rank, bell: bell})
 	}

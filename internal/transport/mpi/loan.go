@@ -20,7 +20,7 @@ import (
 // RATIONALE.md, "Who copies a payload on one node?".
 //
 // Memory that was lent to a rank which is lost stays with the endpoint for ever,
-// as with MPI: the rank may still write to it.
+// as with MPI: the rank may still write to it. What it may only read does not.
 
 // A loan is the root's end of a payload. It names the payload between two ranks.
 type loan struct {
@@ -51,9 +51,10 @@ type loans struct {
 	due   []int    // ranks with notes
 
 	// On the root.
-	probe []byte // what a worker must be able to read, and to write
-	pin   runtime.Pinner
-	lent  map[loanKey]*transfer // those that somebody waits for
+	probe    []byte // what a worker must be able to read, and to write
+	pin      runtime.Pinner
+	lent     map[loanKey]*transfer // those that somebody waits for
+	standing []standing            // by id
 
 	// On a worker.
 	root    memory                // the root's

@@ -451,6 +451,7 @@ func (e *endpoint) lose(rank int, cause error) {
 	C.wp_forget(C.int(rank))
 	e.tellLoss()
 	e.orphan(rank, cause)
+	e.endStanding(rank)
 }
 
 // tellLost tells of the ranks that were lost.
@@ -493,6 +494,7 @@ func (e *endpoint) Close() error {
 	}
 	e.closed = true
 	e.orphan(-1, transport.ErrClosed)
+	e.endStanding(0)
 	e.complete()
 	if e.lifeline != nil {
 		defer e.lifeline.close()

@@ -29,6 +29,7 @@ var scenarios = []scenario{
 	{"order", playOrder},
 	{"burst", playBurst},
 	{"payloads", playPayloads},
+	{"loans", playLoans},
 	{"doze", playDoze},
 	{"misuse", playMisuse},
 	{"close", playClose}, // the last one
