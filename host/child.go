@@ -97,22 +97,25 @@ func compileInChild(ctx context.Context, dir string, wasm []byte) (*os.ProcessSt
 	case end.ExitCode() == childFails:
 		return end, fmt.Errorf("%w: %s", errNoChild, out.String())
 	default:
-		return end, childDeath(ctx, err, limit, errText.String())
+		return end, childDeath(ctx, end, limit, errText.String())
 	}
 }
 
 // childDeath explains how a child ended that did not say so itself.
-func childDeath(ctx context.Context, err error, limit childLimit, stderr string) error {
+func childDeath(ctx context.Context, end *os.ProcessState, limit childLimit, stderr string) error {
+	killed, outOfTime := limit.killed(end)
 	switch {
 	case ctx.Err() != nil:
 		return errorf(KindBadModule, "compiling it was stopped: %w", context.Cause(ctx))
-	case outOfTime(err):
+	case outOfTime:
 		return errorf(KindBadModule, "compiling it was stopped: it took more than %d s of CPU time", limit.cpu)
 	case outOfMemory(stderr):
 		return errorf(KindBadModule, "compiling it was stopped: it took more than %d MiB of memory", limit.memory>>20)
+	case killed: // which says nothing of the module
+		return errorf(KindHost, "the process that compiles it was killed: does the machine lack memory?")
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
-	return errorf(KindBadModule, "compiling it ended the compiler: %v %s", err, first)
+	return errorf(KindBadModule, "compiling it ended the compiler: %v %s", end, first)
 }
 
 // outOfMemory tells by what Go, C or the race detector say at last.

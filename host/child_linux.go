@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,12 +46,14 @@ func dataInUse() uint64 {
 	return 0
 }
 
-// outOfTime reports whether the process was ended for its CPU time.
-func outOfTime(err error) bool {
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		return false
+// killed reports whether the process was ended by a signal that no program can
+// refuse, and whether that was for its CPU time.
+func (l childLimit) killed(end *os.ProcessState) (killed, outOfTime bool) {
+	status, ok := end.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGXCPU && status.Signal() != syscall.SIGKILL {
+		return false, false
 	}
-	status, ok := exit.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && (status.Signal() == syscall.SIGXCPU || status.Signal() == syscall.SIGKILL)
+	const late = 100 * time.Millisecond // the system looks at the clock now and then only
+	used := end.UserTime() + end.SystemTime()
+	return true, used+late >= time.Duration(l.cpu)*time.Second
 }

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"os/exec"
 	"syscall"
 	"testing"
@@ -21,4 +22,23 @@ func TestChildGroup(t *testing.T) {
 	}
 	cmd.Process.Kill() //nolint:errcheck // it may have ended
 	cmd.Wait()         //nolint:errcheck // it was killed
+}
+
+// TestChildKilled checks that a module is not blamed for a child that others killed.
+func TestChildKilled(t *testing.T) {
+	t.Parallel()
+	limit := childLimit{memory: 1 << 30, cpu: 1}
+	for script, want := range map[string]Kind{
+		"kill -KILL $$":                    KindHost,
+		"ulimit -t 1; while :; do :; done": KindBadModule,
+	} {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+		if err := cmd.Run(); err == nil {
+			t.Fatalf("%s succeeded", script)
+		}
+		var e *Error
+		if err := childDeath(t.Context(), cmd.ProcessState, limit, ""); !errors.As(err, &e) || e.Kind != want {
+			t.Errorf("%s: %v, want the kind %v", script, err, want)
+		}
+	}
 }

@@ -2,11 +2,14 @@
 
 package host
 
-import "os/exec"
+import (
+	"os"
+	"os/exec"
+)
 
 func dieWithParent(*exec.Cmd) {}
 
 // apply bounds nothing here: the time by the clock does.
 func (childLimit) apply() error { return nil }
 
-func outOfTime(error) bool { return false }
+func (childLimit) killed(*os.ProcessState) (killed, outOfTime bool) { return false, false }
