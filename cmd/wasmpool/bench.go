@@ -45,7 +45,7 @@ Let nothing else run on the machine meanwhile.`,
 			if err := f.pool.check(cmd.Flags()); err != nil {
 				return err
 			}
-			return a.withPool(cmd.Context(), &f.pool, func(ctx context.Context, ex *executor.Executor) error {
+			return a.withPool(cmd.Context(), &f.pool, "", func(ctx context.Context, ex *executor.Executor) error {
 				return bench.Run(ctx, ex, options)
 			})
 		},

@@ -57,7 +57,7 @@ read ends the map; what was done by then is written.`,
 			if err := f.check(cmd.Flags()); err != nil {
 				return err
 			}
-			return a.withPool(cmd.Context(), &f.pool, func(ctx context.Context, ex *executor.Executor) error {
+			return a.withPool(cmd.Context(), &f.pool, args[0], func(ctx context.Context, ex *executor.Executor) error {
 				return a.mapAll(ctx, ex, args, &f)
 			})
 		},

@@ -90,11 +90,12 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 	}, nil
 }
 
-// withPool runs root on rank 0 with a pool, and serves it on the other ranks.
+// withPool runs root on rank 0 with a pool, and serves it on the other ranks. module
+// is what root will open, "" for nothing.
 //
-// Whatever looks at files belongs into root: the other ranks may be on nodes
+// Whatever must look at files belongs into root: the other ranks may be on nodes
 // without them, and an error of root still ends the pool on all ranks.
-func (a *app) withPool(ctx context.Context, f *poolFlags, root func(context.Context, *executor.Executor) error) error {
+func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root func(context.Context, *executor.Executor) error) error {
 	if f.ranks > 0 && !a.launched {
 		return a.launchSelf(ctx, f.ranks)
 	}
@@ -102,6 +103,7 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, root func(context.Cont
 	if err != nil {
 		return err
 	}
+	cfg.Modules = a.early(ctx, module)
 	err = executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {
 		if err := checkFolders(cfg.Grants[host.EveryModule]); err != nil {
 			return err
@@ -115,6 +117,20 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, root func(context.Cont
 		return err // rank 0 says it for all
 	}
 	return &workerError{rank: a.rank, err: err}
+}
+
+// early opens a module file on a rank that will be a worker, which then compiles it
+// while MPI starts. Without the file it gets the module from the root, which says
+// what is wrong with one.
+func (a *app) early(ctx context.Context, name string) []*wasmtasks.Module {
+	if a.rank == 0 || !strings.HasSuffix(name, ".wasm") {
+		return nil
+	}
+	m, err := wasmtasks.Open(ctx, name)
+	if err != nil {
+		return nil
+	}
+	return []*wasmtasks.Module{m}
 }
 
 // A target is the task that a command was told to call.

@@ -45,7 +45,7 @@ as a JSON array, or one bare number.`,
 			if err := f.pool.check(cmd.Flags()); err != nil {
 				return err
 			}
-			return a.withPool(cmd.Context(), &f.pool, func(ctx context.Context, ex *executor.Executor) error {
+			return a.withPool(cmd.Context(), &f.pool, args[0], func(ctx context.Context, ex *executor.Executor) error {
 				return a.run(ctx, ex, args, &f)
 			})
 		},
