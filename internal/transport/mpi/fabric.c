@@ -1,7 +1,11 @@
 //go:build mpi
 
+#define _GNU_SOURCE // for RTLD_DEFAULT
+
 #include "fabric.h"
 
+#include <dlfcn.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +75,14 @@ static void give_buffer(void *b) {
 		spare[spares++] = b;
 	else
 		free(b);
+}
+
+int wp_yield(int on) {
+	void (*set)(bool);
+	*(void **)&set = dlsym(RTLD_DEFAULT, "opal_progress_set_yield_when_idle");
+	if (set && on >= 0)
+		set(on);
+	return set != NULL;
 }
 
 const char *wp_start(int *code, int *provided) {

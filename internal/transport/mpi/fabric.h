@@ -34,6 +34,10 @@ typedef struct {
 	int root_is_local;
 } wp_place;
 
+// wp_yield says whether MPI gives up the CPU in each look that finds nothing; a
+// negative value changes nothing. It returns 0 where MPI cannot be told.
+int wp_yield(int on);
+
 const char *wp_start(int *code, int *provided);
 const char *wp_world(int *code, const int *ranks, int n, wp_place *place);
 const char *wp_share(int *code, void *data, int n);

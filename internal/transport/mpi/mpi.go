@@ -108,7 +108,7 @@ func openOnce(ctx context.Context, bell *transport.Bell, members []int, silence 
 // start initializes MPI, makes the communicators and tells all ranks how to
 // reach the root. Here, and only here, there are collectives.
 func (e *endpoint) start(members []int) error {
-	prefer()
+	e.yields = prefer()
 	mpi.LogErrors = false // empi would write to the global log
 	// empi's Init asks for no thread level and its InitThreadSafe demands
 	// MULTIPLE; this transport needs SERIALIZED, so it starts MPI itself.
@@ -138,10 +138,15 @@ func (e *endpoint) start(members []int) error {
 			return fmt.Errorf("mpi: %w", err)
 		}
 	}
-	if e.size <= 1 {
-		return nil
+	if e.size > 1 {
+		if err := e.shareAddress(e.local == e.size); err != nil {
+			return err
+		}
 	}
-	return e.shareAddress(e.local == e.size)
+	if e.yields {
+		C.wp_yield(0)
+	}
+	return nil
 }
 
 // place finds out where this process stands among the members.
@@ -166,13 +171,22 @@ func (e *endpoint) place(members []int, all int) error {
 
 // prefer sets what suits this transport in Open MPI, unless the environment
 // chooses. See RATIONALE.md, "How does Open MPI move long messages?".
-func prefer() {
-	// On a node with more ranks than CPUs, Open MPI would give up the CPU in
-	// each probe that finds nothing. Here the poller decides when to.
-	setDefault("OMPI_MCA_mpi_yield_when_idle", "0")
+//
+// On a node with more ranks than CPUs, a rank that waits must give up the CPU in each
+// look that finds nothing while the ranks meet and when they part, or each step of a
+// collective lasts until the system takes it. Between the two the poller decides when to.
+// prefer reports whether Open MPI can change its mind; if not it gives up nothing.
+func prefer() (yields bool) {
+	const yieldVar = "OMPI_MCA_mpi_yield_when_idle"
+	yields = os.Getenv(yieldVar) == "" && C.wp_yield(-1) != 0
+	if yields {
+		setDefault(yieldVar, "1")
+	}
+	setDefault(yieldVar, "0")
 	if !canRead() {
 		setDefault("OMPI_MCA_btl_vader_single_copy_mechanism", "none")
 	}
+	return yields
 }
 
 func setDefault(name, value string) {
@@ -240,6 +254,7 @@ type endpoint struct {
 	localWorkers int
 	card         string        // how to reach the root's lifeline
 	lifeline     *lifeline     // nil in a world of one
+	yields       bool          // Open MPI is told when to give up the CPU
 	roused       []atomic.Bool // on the root: by rank, rung since it said that it dozes
 
 	// Only used by the owner.
@@ -518,6 +533,9 @@ func (e *endpoint) Close() error {
 // them if it left.
 func (e *endpoint) finalize() {
 	done := make(chan struct{})
+	if e.yields {
+		C.wp_yield(1)
+	}
 	go func() {
 		defer close(done)
 		mpi.Finalize()
