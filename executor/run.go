@@ -25,11 +25,13 @@ import (
 // that are still under way are waited for; when it returns an error or ctx ends,
 // they are dropped. Run is called once in a program's life under MPI.
 //
-// After SIGINT, SIGTERM or SIGUSR1 on the root no call is begun any more: those
+// After SIGINT, SIGTERM, SIGUSR1 or SIGHUP on the root no call is begun any more: those
 // that wait end with a [SignalError], those that run have Config.Grace to end, then
 // they are killed; then root's ctx ends. What root yields meanwhile is whole, so
 // that it can write it down. Run returns the SignalError, for which [ExitCode] has
-// the code. A second signal ends the process at once. SIGUSR2 logs a [Report].
+// the code. A second signal, but for SIGHUP, ends the process at once. A program
+// that was started with SIGHUP ignored, as nohup does, ignores it. SIGUSR2 logs a
+// [Report].
 // Workers ignore the first of these signals: launchers send them to all ranks.
 //
 // A worker whose root is gone returns [host.ErrRootLost] within seconds; should it
@@ -47,7 +49,7 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return err
 	}
 	if !launched.present {
-		sayStarted(cfg.Logger, 0)
+		sayStarted(cfg.Logger, 0, 0)
 		return runRoot(ctx, cfg, nil, bell, root)
 	}
 	h, err := host.New(cfg.host())
@@ -70,7 +72,11 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return errors.Join(err, world.Close(), h.Close())
 	}
 	stopWarming()
-	sayStarted(cfg.Logger, launched.rank)
+	patience := max(cfg.LostAfter, 0)
+	if world.Size() == 1 {
+		patience = 0 // nobody waits
+	}
+	sayStarted(cfg.Logger, launched.rank, patience)
 	makeRoom(0)
 	return errors.Join(runRoot(ctx, cfg, seal.New(world), bell, root), h.Close())
 }

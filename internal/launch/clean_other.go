@@ -18,4 +18,6 @@ func signalGroup(pid int, s syscall.Signal) {
 // clean does nothing: only Linux tells which processes belong to a job.
 func (r *run) clean() {}
 
+func isStopped(int) bool { return false }
+
 func (r *run) marked(int) bool { return false }

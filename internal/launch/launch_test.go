@@ -216,6 +216,19 @@ func TestRootLost(t *testing.T) {
 	}
 }
 
+// A root that is stopped for longer than its workers wait is ended.
+func TestRootStopped(t *testing.T) {
+	tr := newTrial(t, `[ $OMPI_COMM_WORLD_RANK = 0 ] || exit 1; `+strings.Replace(begin, "$(hostname)", "$(hostname) 300", 1)+`kill -STOP $$; exit 8`, "mpirun")
+	tr.Ranks = 3
+	tr.expect(t, ExitKilled, "the root was stopped for longer than its workers wait (300ms)")
+}
+
+// One that is stopped for a while goes on.
+func TestRootPaused(t *testing.T) {
+	tr := newTrial(t, strings.Replace(begin, "$(hostname)", "$(hostname) 10000", 1)+`(sleep 1; kill -CONT $$) & kill -STOP $$; exit 8`, "mpirun")
+	tr.expect(t, 8, "")
+}
+
 func TestLauncherFails(t *testing.T) {
 	t.Setenv("FAKE", "fails")
 	tr := newTrial(t, "exit 0", "mpirun")
@@ -258,10 +271,10 @@ func TestSharedMemory(t *testing.T) {
 // A signal goes to the root alone, which ends as it likes. (Shells keep SIGINT from
 // what they start in the background, as the stand-in does.)
 func TestSignalToRoot(t *testing.T) {
-	for s, code := range map[syscall.Signal]int{syscall.SIGTERM: 31, syscall.SIGUSR1: 32} {
+	for s, code := range map[syscall.Signal]int{syscall.SIGTERM: 31, syscall.SIGUSR1: 32, syscall.SIGHUP: 33} {
 		t.Run(s.String(), func(t *testing.T) {
 			tr := newTrial(t, `[ $OMPI_COMM_WORLD_RANK = 0 ] || { trap 'echo worker' USR1; sleep 100 & wait; exit; }
-trap 'exit 31' TERM; trap 'exit 32' USR1; `+begin+"while :; do sleep 0.05; done", "mpirun")
+trap 'exit 31' TERM; trap 'exit 32' USR1; trap 'exit 33' HUP; `+begin+"while :; do sleep 0.05; done", "mpirun")
 			tr.Ranks = 2
 			go func() {
 				tr.await(t, "started")

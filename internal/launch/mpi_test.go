@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -48,6 +49,7 @@ func TestOnRanks(t *testing.T) {
 	}
 	t.Run("start that never comes", r.testHang)
 	t.Run("signals", r.testSignals)
+	t.Run("signal under nohup", r.testNohup)
 	t.Run("command killed", r.testCommandKilled)
 }
 
@@ -106,8 +108,9 @@ func (r ranks) testHang(t *testing.T) {
 // A signal to the command reaches the root, which ends in order.
 func (r ranks) testSignals(t *testing.T) {
 	command := mpitest.Build(t, "../../cmd/wasmpool")
-	for s, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGUSR1: 138} {
+	for s, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGUSR1: 138, syscall.SIGHUP: 129} {
 		t.Run(s.String(), func(t *testing.T) {
+			hangups(t)
 			tr := r.trial(t, 3, "-wait")
 			cmd, lines := tr.command(t, command)
 			if !lines.Scan() || lines.Text() != "waiting" {
@@ -134,10 +137,41 @@ func (r ranks) testSignals(t *testing.T) {
 	}
 }
 
-// command starts wasmpool launch for the trial, and reads what it prints.
-func (tr *trial) command(t *testing.T, path string) (*exec.Cmd, *bufio.Scanner) {
+// Under nohup a dropped terminal is nothing to the job.
+func (r ranks) testNohup(t *testing.T) {
+	hangups(t)
+	tr := r.trial(t, 3, "-wait")
+	cmd, lines := tr.command(t, "nohup", mpitest.Build(t, "../../cmd/wasmpool"))
+	if !lines.Scan() || lines.Text() != "waiting" {
+		t.Fatalf("the job says %q\n%s", lines.Text(), &tr.err)
+	}
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM} {
+		cmd.Process.Signal(s) //nolint:errcheck // what follows would show it
+		time.Sleep(300 * time.Millisecond)
+	}
+	for lines.Scan() { // until the end
+	}
+	cmd.Wait() //nolint:errcheck // the code tells
+	if got := cmd.ProcessState.ExitCode(); got != 143 {
+		t.Errorf("exit code %d, want that of the second signal, 143\n%s", got, &tr.err)
+	}
+	tr.nothingLeft(t)
+}
+
+// hangups lets what the test starts have SIGHUP even when the test was started to
+// ignore it.
+func hangups(t *testing.T) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), path, append([]string{"launch", "-n", "3", "--timeout-start", "30s", "--", tr.Program}, tr.Args...)...)
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
+}
+
+// command starts wasmpool launch for the trial, and reads what it prints.
+func (tr *trial) command(t *testing.T, words ...string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	words = append(append(words, "launch", "-n", "3", "--timeout-start", "30s", "--", tr.Program), tr.Args...)
+	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	cmd.Stderr = &tr.err
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

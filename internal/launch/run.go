@@ -20,6 +20,7 @@ const (
 	afterExit  = 2 * time.Second       // for how long the launcher may end by itself after the root
 	afterTerm  = 3 * time.Second       // and after SIGTERM
 	drainDelay = 2 * time.Second       // for how long output may still be read after that
+	afterStop  = 5 * time.Second       // after so long the workers have left a root that they gave up
 )
 
 // A run is a job under way.
@@ -31,8 +32,9 @@ type run struct {
 	cmd     *exec.Cmd
 	ended   chan struct{} // closed when the launcher has ended
 	root    process
-	shell   int // the root's, once it was seen on this host
-	signals int // those that were to end the job
+	shell   int       // the root's, once it was seen on this host
+	stopped time.Time // since when the root does, as far as was seen
+	signals int       // those that were to end the job
 }
 
 // A process is what the root says of itself when it has started.
@@ -40,6 +42,9 @@ type process struct {
 	pid  int // 0 before
 	rank int // of the launcher
 	host string
+
+	// patience is for how long the workers bear its silence; 0 is for ever.
+	patience time.Duration
 }
 
 // run starts the command and waits for the job's end.
@@ -95,6 +100,9 @@ func (r *run) await(ctx context.Context) (int, error) {
 			}
 			if begun && r.lostRoot() {
 				return killed(ExitKilled)
+			}
+			if begun && r.gaveUpRoot() {
+				return ExitKilled, r.endRoot()
 			}
 			if !begun {
 				if err := r.failedStart(); err != nil {
@@ -179,9 +187,12 @@ func (r *run) begun() bool {
 		return false
 	}
 	var p process
-	if _, err := fmt.Sscanf(string(text), "%d %d %s\n", &p.pid, &p.rank, &p.host); err != nil {
+	var patience int64
+	n, err := fmt.Sscanf(string(text), "%d %d %s %d\n", &p.pid, &p.rank, &p.host, &patience)
+	if n < 3 && err != nil { // older programs do not say the last
 		return false
 	}
+	p.patience = time.Duration(patience) * time.Millisecond
 	r.root = p
 	if pid, ok := r.number("shell"); ok && r.local() && r.marked(pid) {
 		r.shell = pid
@@ -203,6 +214,27 @@ func (r *run) lostRoot() bool {
 	}
 	_, noted := r.exitCode()
 	return !noted
+}
+
+// gaveUpRoot reports whether the root is on this host and has been stopped for so
+// long that the workers have left: the job is over, though it cannot say so.
+func (r *run) gaveUpRoot() bool {
+	if r.root.patience == 0 || !r.local() || !isStopped(r.root.pid) {
+		r.stopped = time.Time{}
+		return false
+	}
+	if r.stopped.IsZero() {
+		r.stopped = time.Now()
+	}
+	return time.Since(r.stopped) > r.root.patience+afterStop
+}
+
+// endRoot kills a root that is stopped, for which no other signal means anything.
+func (r *run) endRoot() error {
+	if p, err := os.FindProcess(r.root.pid); err == nil && r.marked(r.root.pid) {
+		p.Kill() //nolint:errcheck // it has ended
+	}
+	return fmt.Errorf("launch: the root was stopped for longer than its workers wait (%v), so the job is over", r.root.patience)
 }
 
 // pass hands a signal on to the root. It reports false when the job is to end at
