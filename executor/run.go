@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/transport"
@@ -49,8 +50,7 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return err
 	}
 	if !launched.present {
-		sayStarted(cfg.Logger, 0, 0)
-		return runRoot(ctx, cfg, nil, bell, root)
+		return runRoot(ctx, cfg, nil, bell, beginning(cfg, 0, 0, root))
 	}
 	h, err := host.New(cfg.host())
 	if err != nil {
@@ -76,9 +76,20 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 	if world.Size() == 1 {
 		patience = 0 // nobody waits
 	}
-	sayStarted(cfg.Logger, launched.rank, patience)
 	makeRoom(0)
+	root = beginning(cfg, launched.rank, patience, root)
 	return errors.Join(runRoot(ctx, cfg, seal.New(world), bell, root), h.Close())
+}
+
+// beginning is root, after wasmpool launch was told of it: from then on the root gets
+// the signals.
+func beginning(cfg Config, rank int, patience time.Duration, root func(context.Context, *Executor) error) func(context.Context, *Executor) error {
+	return func(ctx context.Context, ex *Executor) error {
+		if err := begin(cfg.Logger, rank, patience); err != nil {
+			return err
+		}
+		return root(ctx, ex)
+	}
 }
 
 // warm compiles the modules while MPI starts, on ranks that will be workers. It

@@ -313,6 +313,31 @@ func TestSignalBeforeStart(t *testing.T) {
 	tr.expect(t, 130, "interrupted")
 }
 
+// A root that would begin after such a signal learns of it.
+func TestForestalled(t *testing.T) {
+	t.Setenv("FAKE", "stuck")
+	tr := newTrial(t, "trap '' TERM; while ! cat $WASMPOOL_JOB_DIR/stop 2>/dev/null; do sleep 0.05; done", "mpirun")
+	go func() {
+		tr.await(t, "shell.0")
+		tr.signals <- os.Interrupt
+	}()
+	tr.expect(t, 130, "interrupted")
+	if tr.out.String() != "2\n" {
+		t.Errorf("the root reads %q, want the signal's number", &tr.out)
+	}
+}
+
+// After a signal that comes first of all nothing is started.
+func TestSignalFirst(t *testing.T) {
+	tr := newTrial(t, "echo started", "mpirun")
+	tr.signals <- syscall.SIGUSR2
+	tr.signals <- syscall.SIGTERM
+	tr.expect(t, 143, "interrupted")
+	if tr.out.String() != "" {
+		t.Errorf("a rank says %q", &tr.out)
+	}
+}
+
 func TestContextEnds(t *testing.T) {
 	tr := newTrial(t, begin+"sleep 100", "mpirun")
 	ctx, cancel := context.WithCancel(t.Context())

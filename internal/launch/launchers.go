@@ -71,6 +71,9 @@ func ask(path, flag string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, flag)
+	runtime.LockOSThread() // as in run
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = attributes() // a signal from the keyboard is not an answer
 	cmd.WaitDelay = drainDelay
 	out, err := cmd.CombinedOutput()
 	return string(out), err

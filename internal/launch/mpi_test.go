@@ -49,6 +49,7 @@ func TestOnRanks(t *testing.T) {
 	}
 	t.Run("start that never comes", r.testHang)
 	t.Run("signals", r.testSignals)
+	t.Run("signals at the start", r.testEarlySignals)
 	t.Run("signal under nohup", r.testNohup)
 	t.Run("command killed", r.testCommandKilled)
 }
@@ -134,6 +135,26 @@ func (r ranks) testSignals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A signal in the first moments ends the job before it begins, or in order.
+func (r ranks) testEarlySignals(t *testing.T) {
+	command := mpitest.Build(t, "../../cmd/wasmpool")
+	for delay := 100 * time.Millisecond; delay <= 450*time.Millisecond; delay += 50 * time.Millisecond {
+		tr := r.trial(t, 3, "-wait")
+		cmd, lines := tr.command(t, command)
+		time.Sleep(delay)
+		cmd.Process.Signal(syscall.SIGINT) //nolint:errcheck // what follows would show it
+		said := ""
+		for lines.Scan() {
+			said += lines.Text() + " "
+		}
+		cmd.Wait() //nolint:errcheck // the code tells
+		if got := cmd.ProcessState.ExitCode(); got != 130 || said != "" && said != "waiting told " {
+			t.Errorf("after %v: exit code %d, output %q, want 130, and no beginning or an end\n%s", delay, got, said, &tr.err)
+		}
+		tr.nothingLeft(t)
 	}
 }
 

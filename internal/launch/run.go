@@ -59,6 +59,9 @@ func (r *run) run(ctx context.Context, cmd *exec.Cmd) (int, error) {
 	messages := newFilter(r.job.Stderr, r.job.Verbose)
 	defer messages.Close()
 	cmd.Stderr = messages
+	if s := r.job.earlySignal(); s != nil {
+		return interrupted(s)
+	}
 	if err := cmd.Start(); err != nil {
 		return ExitSetup, fmt.Errorf("launch: %w", err)
 	}
@@ -87,7 +90,7 @@ func (r *run) await(ctx context.Context) (int, error) {
 			return r.afterLauncher()
 		case s := <-r.job.Signals:
 			if !r.pass(s) {
-				return 128 + int(s.(syscall.Signal)), fmt.Errorf("launch: interrupted (%v)", s) //nolint:forcetypeassert // on every system that Go knows
+				return interrupted(s)
 			}
 		case <-start.C:
 			if !r.begun() {
@@ -111,6 +114,29 @@ func (r *run) await(ctx context.Context) (int, error) {
 			}
 		}
 	}
+}
+
+// earlySignal returns a signal that came before the job was started, if one did.
+func (j *Job) earlySignal() os.Signal {
+	for {
+		select {
+		case s := <-j.Signals:
+			if !isReport(s) {
+				return s
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// interrupted returns how a job ended that a signal has ended at once.
+func interrupted(s os.Signal) (int, error) {
+	return 128 + numberOf(s), fmt.Errorf("launch: interrupted (%v)", s)
+}
+
+func numberOf(s os.Signal) int {
+	return int(s.(syscall.Signal)) //nolint:forcetypeassert // on every system that Go knows
 }
 
 // killed returns how a job ended whose root has left a code, and says so when it
@@ -247,7 +273,7 @@ func (r *run) pass(s os.Signal) bool {
 	if s == os.Interrupt || s == syscall.SIGTERM {
 		r.signals++
 	}
-	if r.signals > 1 || !begun {
+	if r.signals > 1 || !begun && !r.forestalled(s) {
 		return false
 	}
 	if !r.local() {
@@ -258,6 +284,17 @@ func (r *run) pass(s os.Signal) bool {
 		err = p.Signal(s)
 	}
 	return err == nil || errors.Is(err, os.ErrProcessDone)
+}
+
+// forestalled tells a root that has not begun not to. It reports whether it has
+// meanwhile, so that it heeds signals: each of the two writes before it reads.
+func (r *run) forestalled(s os.Signal) bool {
+	part := filepath.Join(r.dir, "stop.part")
+	err := os.WriteFile(part, fmt.Appendf(nil, "%d\n", numberOf(s)), 0o600)
+	if err == nil {
+		err = os.Rename(part, filepath.Join(r.dir, "stop"))
+	}
+	return err == nil && r.begun()
 }
 
 // end ends what is left: the launcher, first politely, then the ranks.
