@@ -5,8 +5,10 @@ package launch
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -266,6 +268,117 @@ func TestSharedMemory(t *testing.T) {
 	if _, err := os.Stat(name(own + 1)); err != nil {
 		t.Errorf("another job's memory: %v, want that it is there", err)
 	}
+}
+
+// What a killed launch has left is removed by the next one; what may be in use is not.
+func TestSweep(t *testing.T) {
+	here, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := newTrial(t, begin+"exit 0", "mpirun")
+	number := uint32(os.Getpid())<<8 | 2
+	for _, tt := range []struct {
+		name, lock    string
+		held, mapped  bool
+		swept, memory bool // what is to be gone
+	}{
+		{name: "dead", lock: here + " A\n", swept: true, memory: true},
+		{name: "dead, but its memory is another's now", lock: here + " A\n", mapped: true, swept: true},
+		{name: "alive", lock: here + " A\n", held: true},
+		{name: "alive in its ranks", lock: here + " SWEEP\n"},
+		{name: "of another host", lock: here + "x A\n"},
+		{name: "being made", lock: ""},
+		{name: "of something else", lock: "none"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			number++
+			dir := filepath.Join(tr.temp, "wasmpool-"+strconv.Itoa(int(number)))
+			segment := fmt.Sprintf("/dev/shm/vader_segment.launch-test.%d.%x.0", os.Getuid(), number)
+			t.Cleanup(func() { os.Remove(segment); os.RemoveAll(dir) })
+			err := os.Mkdir(dir, 0o700)
+			for name, text := range map[string]string{filepath.Join(dir, "space.0"): strconv.Itoa(int(number)), segment: "memory"} {
+				err = errors.Join(err, os.WriteFile(name, []byte(text), 0o600))
+			}
+			lock := filepath.Join(dir, "lock")
+			if tt.lock != "none" {
+				err = errors.Join(err, os.WriteFile(lock, []byte(tt.lock), 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.held {
+				hold(t, lock)
+			}
+			if tt.mapped {
+				mapFile(t, segment)
+			}
+			if strings.Contains(tt.lock, "SWEEP") {
+				startMarked(t, "SWEEP")
+			}
+			if code, err := tr.Run(t.Context()); code != 0 || err != nil {
+				t.Errorf("exit code %d, %v", code, err)
+			}
+			if _, err := os.Stat(dir); os.IsNotExist(err) != tt.swept {
+				t.Errorf("the folder: %v", err)
+			}
+			if _, err := os.Stat(segment); os.IsNotExist(err) != tt.memory {
+				t.Errorf("the shared memory: %v", err)
+			}
+		})
+	}
+}
+
+// hold locks a file as a launch that lives does.
+func hold(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Open(name)
+	if err == nil {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+}
+
+// mapFile maps a file as a rank does.
+func mapFile(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	memory, err := syscall.Mmap(int(f.Fd()), 0, 1, syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Munmap(memory) }) //nolint:errcheck // the test ends
+}
+
+// startMarked starts a process of the job.
+func startMarked(t *testing.T, job string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sleep", "60")
+	cmd.Env = append(os.Environ(), jobVar+"="+job)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill() //nolint:errcheck // it runs
+		cmd.Wait()         //nolint:errcheck // it was killed
+	})
+}
+
+// A job's folder that cannot be used is said before anything is started.
+func TestNoRoom(t *testing.T) {
+	if err := reserve(t.TempDir(), 1<<60); err == nil {
+		t.Error("a folder has room for 2^60 bytes")
+	}
+	tr := newTrial(t, "exit 0", "mpirun")
+	t.Setenv("TMPDIR", filepath.Join(tr.temp, "nosuch"))
+	tr.expect(t, ExitSetup, "TMPDIR names another place")
 }
 
 // A signal goes to the root alone, which ends as it likes. (Shells keep SIGINT from

@@ -206,7 +206,8 @@ func (tr *trial) command(t *testing.T, words ...string) (*exec.Cmd, *bufio.Scann
 	return cmd, bufio.NewScanner(stdout)
 }
 
-// When the command itself is killed, its ranks end too.
+// When the command itself is killed, its ranks end too, and the next one removes what
+// is left.
 func (r ranks) testCommandKilled(t *testing.T) {
 	tr := r.trial(t, 3, "-wait")
 	cmd, lines := tr.command(t, mpitest.Build(t, "../../cmd/wasmpool"))
@@ -226,7 +227,11 @@ func (r ranks) testCommandKilled(t *testing.T) {
 	if left := marked(t, tr.mark); len(left) > 0 {
 		t.Errorf("processes %v are left", left)
 	}
-	for _, name := range memory { // nobody was there to do it
-		os.Remove(name)
+	tr.Args = []string{"-guest", r.guest}
+	tr.expect(t, 0, "") // it finds nothing of the first either
+	for _, name := range memory {
+		if _, err := os.Stat(name); !os.IsNotExist(err) {
+			t.Errorf("%s is left by the next job, too: %v", name, err)
+		}
 	}
 }
