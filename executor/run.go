@@ -156,7 +156,10 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 	err = root(ctx, ex)
 	ended := ctx.Err() != nil
 	if signalled := stopHeeding(); signalled != nil && !errors.Is(err, ErrInterrupted) {
-		err = errors.Join(signalled, err)
+		if err == context.Canceled { //nolint:errorlint // just what the signal does; more than that is kept
+			err = nil
+		}
+		err = join(signalled, err)
 	}
 	if err != nil || ended {
 		ex.abandon()

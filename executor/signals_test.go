@@ -67,7 +67,7 @@ func heedSignals() int {
 		}
 		<-ctx.Done()
 		fmt.Println("first", futures[0].State(), counts["finished"] > 0, counts["killed"] > 0, counts["interrupted"] > 3000, counts["finished"]+counts["killed"]+counts["interrupted"] == 4002)
-		return context.Cause(ctx)
+		return ctx.Err()
 	})
 	fmt.Println(err)
 	return executor.ExitCode(err)
@@ -144,6 +144,9 @@ func TestSignals(t *testing.T) {
 			cmd.Wait()               //nolint:errcheck // its state says it
 			if code := cmd.ProcessState.ExitCode(); code != tc.code {
 				t.Errorf("exit code %d after %v, want %d", code, time.Since(began), tc.code)
+			}
+			if strings.Contains(text, context.Canceled.Error()) {
+				t.Errorf("Run says what the signal did beside the signal:\n%s", text)
 			}
 			for _, want := range tc.says {
 				if !strings.Contains(text+log.String(), want) {

@@ -18,6 +18,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -82,6 +84,9 @@ func (j *Job) Run(ctx context.Context) (int, error) {
 	if j.StartTimeout == 0 {
 		j.StartTimeout = time.Minute
 	}
+	if err := j.checkHosts(); err != nil {
+		return ExitSetup, err
+	}
 	l, err := j.choose()
 	if err != nil {
 		return ExitSetup, err
@@ -99,7 +104,7 @@ func (j *Job) Run(ctx context.Context) (int, error) {
 	}
 	r := &run{job: j, id: rand.Text(), dir: dir}
 	if lock, err := r.claim(); err == nil {
-		defer lock.Close() // last: until then the folder is not swept
+		defer lock.Close() //nolint:errcheck // last: until then the folder is not swept
 	}
 	defer os.RemoveAll(dir)
 	if err := reserve(dir, room); err != nil {
@@ -117,6 +122,18 @@ func (j *Job) Run(ctx context.Context) (int, error) {
 // room is what a job's folder must have. FACTS: on one host Open MPI 4 keeps 8 MiB
 // there, and without them says next to nothing.
 const room = 10_000_000
+
+// checkHosts finds hosts that are none, which launchers take for others.
+func (j *Job) checkHosts() error {
+	for _, h := range j.Hosts {
+		name, ranks, numbered := strings.Cut(h, ":")
+		n, err := strconv.Atoi(ranks)
+		if name == "" || numbered && (err != nil || n < 1) {
+			return fmt.Errorf("launch: %q is no host: give a name, or a name and a number of ranks as in node1:4", h)
+		}
+	}
+	return nil
+}
 
 // rankShell is run by each rank, around the program. It notes its own process,
 // the job's name in Open MPI and how the program ended; where the job's folder is

@@ -34,7 +34,7 @@ func (r *run) claim() (*os.File, error) {
 		err = os.Rename(part, filepath.Join(r.dir, lockName))
 	}
 	if err != nil {
-		f.Close()
+		f.Close() //nolint:errcheck // nothing is lost
 		return nil, err
 	}
 	return f, nil
@@ -112,7 +112,7 @@ func reserve(dir string, size int64) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer os.Remove(f.Name()) //nolint:errcheck // the whole folder is removed
 	defer f.Close()
 	err = syscall.Fallocate(int(f.Fd()), 0, 0, size)
 	if errors.Is(err, syscall.EOPNOTSUPP) {
