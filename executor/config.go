@@ -102,7 +102,8 @@ type Config struct {
 	Grace time.Duration
 
 	// ReportAfter is after how long a silence, with calls in flight, the executor
-	// logs what each worker does; again after twice that, and so on.
+	// logs what each worker does; again after twice that, and so on. While the calls
+	// keep it from shutting down it first does after three seconds.
 	//
 	// Defaults to a minute; a negative duration is never.
 	ReportAfter time.Duration

@@ -138,11 +138,23 @@ func (ex *Executor) run() {
 		if ex.err != nil {
 			ex.own.abandon()
 		}
-		ex.err = errors.Join(ex.err, ex.own.close())
+		ex.err = join(ex.err, ex.own.close())
 	}
 	if ex.world != nil {
-		ex.err = errors.Join(ex.err, ex.world.Close())
+		ex.err = join(ex.err, ex.world.Close())
 	}
+}
+
+// join joins two errors, but leaves one alone as it is, so that it can be found in
+// others.
+func join(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return errors.Join(a, b)
 }
 
 // abandon ends what runs on the root's own slots: the loop has ended and answers

@@ -69,6 +69,7 @@ type loop struct {
 	report  *pendingReport // the one that workers are asked for
 	quiet   time.Duration  // after so long with calls in flight, of which none ends, it reports by itself; 0 is never
 	nextSay time.Duration  // after how long it does next
+	hasty   bool           // it was asked to stop and has not reported since
 	ended   int64          // when a call was last handed out or came back, by nanotime
 }
 
@@ -308,7 +309,26 @@ func (l *loop) adapt(silent time.Duration) {
 }
 
 // progress notes that calls were handed out or came back.
-func (l *loop) progress(now int64) { l.ended, l.nextSay = now, l.quiet }
+func (l *loop) progress(now int64) {
+	l.ended, l.nextSay = now, l.quiet
+	if l.hasty {
+		l.nextSay = min(l.quiet, stopQuiet)
+	}
+}
+
+// stopQuiet is after how long a silence the loop first reports while calls keep it
+// from stopping: the caller waits for them without having asked for it.
+const stopQuiet = 3 * time.Second
+
+// stop makes the loop end when nothing is left to do.
+func (l *loop) stop() {
+	if l.stopping {
+		return
+	}
+	l.stopping, l.hasty = true, true
+	quiet := time.Duration(nanotime() - l.ended)
+	l.nextSay = min(l.nextSay, quiet+stopQuiet)
+}
 
 // rest waits for something to happen, after so much silence.
 func (l *loop) rest(silent time.Duration) {
@@ -338,7 +358,7 @@ func (l *loop) rest(silent time.Duration) {
 		l.doze(longNap)
 	default:
 		if quiet := time.Duration(nanotime() - l.ended); l.quiet > 0 && quiet >= l.nextSay {
-			l.nextSay = 2 * quiet
+			l.nextSay, l.hasty = 2*quiet, false
 			l.reportQuiet(quiet)
 		}
 		l.doze(safety)

@@ -247,6 +247,32 @@ func TestNonsense(t *testing.T) {
 	}
 }
 
+// TestSaidOnce checks that what broke the pool is said once by Run, also when the root
+// function returns it.
+func TestSaidOnce(t *testing.T) {
+	t.Parallel()
+	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, initializer := range map[string]string{"the initializer fail failed": "fail", ErrNoWorkers.Error(): ""} {
+		cfg := Config{Modules: []*wasmtasks.Module{tasks}, Initializer: initializer, Logger: slog.New(slog.DiscardHandler)}
+		w := mem.New(2)
+		if initializer != "" {
+			cfg.RootSlots = 1
+		}
+		w.Kill(1)
+		root := w.Endpoint(0)
+		err := runRoot(t.Context(), cfg.withDefaults(), root, root.Bell(), func(ctx context.Context, ex *Executor) error {
+			_, err := ex.Call(ctx, "square", []byte("3"))
+			return fmt.Errorf("the root says: %w", err)
+		})
+		if err == nil || strings.Count(err.Error(), want) != 1 {
+			t.Errorf("Run returns %q, want %q once", err, want)
+		}
+	}
+}
+
 // TestNoBeginning checks that the workers of a pool that cannot begin are told to
 // leave: MPI would wait for them.
 func TestNoBeginning(t *testing.T) {

@@ -200,7 +200,7 @@ func (l *loop) reportQuiet(silent time.Duration) {
 	time.AfterFunc(reportPatience, func() {
 		l.in.request(func() {
 			l.conclude(p)
-			l.log.Warn("no call has ended for a while", "silence", silent.Round(time.Second), "report", p.report.String())
+			l.log.Warn("no call has ended for a while", "silence", silent.Round(time.Second), "stopping", l.stopping, "report", p.report.String())
 		})
 	})
 }

@@ -58,6 +58,28 @@ func TestReportByItself(t *testing.T) {
 	f.Kill("the test is over")
 }
 
+// TestReportBeforeTheEnd checks that a pool which cannot stop, as a call does not end,
+// says so long before Config.ReportAfter.
+func TestReportBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	var log lockedBuffer
+	ex := open(t, executor.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	f := ex.Submit(t.Context(), "forever", nil)
+	if err := ex.Shutdown(t.Context(), executor.NoWait); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); !strings.Contains(log.String(), "stopping=true"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Error("there is no report")
+			break
+		}
+	}
+	if text := log.String(); !strings.Contains(text, "of forever [], for ") {
+		t.Errorf("the call is not named:\n%s", text)
+	}
+	f.Kill("the test is over")
+}
+
 // TestReportLessOften checks that the pauses between those reports grow, and that
 // the workers' answers do not count as news.
 func TestReportLessOften(t *testing.T) {

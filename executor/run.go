@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/transport"
@@ -25,11 +26,13 @@ import (
 // that are still under way are waited for; when it returns an error or ctx ends,
 // they are dropped. Run is called once in a program's life under MPI.
 //
-// After SIGINT, SIGTERM or SIGUSR1 on the root no call is begun any more: those
+// After SIGINT, SIGTERM, SIGUSR1 or SIGHUP on the root no call is begun any more: those
 // that wait end with a [SignalError], those that run have Config.Grace to end, then
 // they are killed; then root's ctx ends. What root yields meanwhile is whole, so
 // that it can write it down. Run returns the SignalError, for which [ExitCode] has
-// the code. A second signal ends the process at once. SIGUSR2 logs a [Report].
+// the code. A second signal, but for SIGHUP, ends the process at once. A program
+// that was started with SIGHUP ignored, as nohup does, ignores it. SIGUSR2 logs a
+// [Report].
 // Workers ignore the first of these signals: launchers send them to all ranks.
 //
 // A worker whose root is gone returns [host.ErrRootLost] within seconds; should it
@@ -47,8 +50,7 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return err
 	}
 	if !launched.present {
-		sayStarted(cfg.Logger, 0)
-		return runRoot(ctx, cfg, nil, bell, root)
+		return runRoot(ctx, cfg, nil, bell, beginning(cfg, 0, 0, root))
 	}
 	h, err := host.New(cfg.host())
 	if err != nil {
@@ -70,9 +72,24 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return errors.Join(err, world.Close(), h.Close())
 	}
 	stopWarming()
-	sayStarted(cfg.Logger, launched.rank)
+	patience := max(cfg.LostAfter, 0)
+	if world.Size() == 1 {
+		patience = 0 // nobody waits
+	}
 	makeRoom(0)
+	root = beginning(cfg, launched.rank, patience, root)
 	return errors.Join(runRoot(ctx, cfg, seal.New(world), bell, root), h.Close())
+}
+
+// beginning is root, after wasmpool launch was told of it: from then on the root gets
+// the signals.
+func beginning(cfg Config, rank int, patience time.Duration, root func(context.Context, *Executor) error) func(context.Context, *Executor) error {
+	return func(ctx context.Context, ex *Executor) error {
+		if err := begin(cfg.Logger, rank, patience); err != nil {
+			return err
+		}
+		return root(ctx, ex)
+	}
 }
 
 // warm compiles the modules while MPI starts, on ranks that will be workers. It
@@ -139,7 +156,10 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 	err = root(ctx, ex)
 	ended := ctx.Err() != nil
 	if signalled := stopHeeding(); signalled != nil && !errors.Is(err, ErrInterrupted) {
-		err = errors.Join(signalled, err)
+		if err == context.Canceled { //nolint:errorlint // just what the signal does; more than that is kept
+			err = nil
+		}
+		err = join(signalled, err)
 	}
 	if err != nil || ended {
 		ex.abandon()

@@ -129,7 +129,7 @@ func (ex *Executor) Shutdown(ctx context.Context, flags ...ShutdownFlag) error {
 		ex.CancelPending()
 	}
 	if ex.share == nil {
-		ex.in.request(func() { ex.loop.stopping = true })
+		ex.in.request(func() { ex.loop.stop() })
 	}
 	if all&NoWait != 0 {
 		return nil

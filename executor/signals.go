@@ -30,7 +30,7 @@ func (e *SignalError) Is(target error) bool { return target == ErrInterrupted ||
 
 // ExitCode returns the exit code for what [Run] returned: 0 for nil, 128 and the
 // signal's number after a signal, as shells have it (130 for SIGINT, 143 for
-// SIGTERM, 138 for SIGUSR1), else 1.
+// SIGTERM, 138 for SIGUSR1, 129 for SIGHUP), else 1.
 func ExitCode(err error) int {
 	var s *SignalError
 	switch {
@@ -47,12 +47,13 @@ func exitOf(s syscall.Signal) int { return 128 + int(s) }
 
 // heed makes the executor stop in order after a signal: nothing is begun any
 // more, calls that run may end within the grace, then they are killed and the
-// returned context ends. A second signal ends the process at once. The returned
+// returned context ends. A second signal ends the process at once, unless it is a
+// SIGHUP. The returned
 // function stops heeding, and returns the first signal's error if there was one.
 func (ex *Executor) heed(ctx context.Context) (context.Context, func() error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, stopSignals...)
+	signal.Notify(signals, stopSignals()...)
 	signal.Notify(signals, reportSignals...)
 	quit := make(chan struct{})
 	var first *SignalError
@@ -66,6 +67,7 @@ func (ex *Executor) heed(ctx context.Context) (context.Context, func() error) {
 				switch {
 				case isReport(s):
 					work.Go(func() { ex.logReport(ctx) })
+				case first != nil && isHangup(s):
 				case first != nil:
 					os.Exit(exitOf(first.Signal))
 				default:
@@ -153,7 +155,7 @@ func (ex *Executor) logReport(ctx context.Context) {
 // undoes it.
 func ignoreStop() func() {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, stopSignals...)
+	signal.Notify(signals, stopSignals()...)
 	signal.Notify(signals, reportSignals...)
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -163,7 +165,7 @@ func ignoreStop() func() {
 			case <-quit:
 				return
 			case s := <-signals:
-				if isReport(s) {
+				if isReport(s) || isHangup(s) {
 					continue
 				}
 				if n++; n > 1 {

@@ -7,9 +7,10 @@ import (
 	"syscall"
 )
 
-var (
-	stopSignals   = []os.Signal{os.Interrupt, syscall.SIGTERM}
-	reportSignals []os.Signal
-)
+var reportSignals []os.Signal
+
+func stopSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
+
+func isHangup(os.Signal) bool { return false }
 
 func isReport(os.Signal) bool { return false }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,7 +67,7 @@ func heedSignals() int {
 		}
 		<-ctx.Done()
 		fmt.Println("first", futures[0].State(), counts["finished"] > 0, counts["killed"] > 0, counts["interrupted"] > 3000, counts["finished"]+counts["killed"]+counts["interrupted"] == 4002)
-		return context.Cause(ctx)
+		return ctx.Err()
 	})
 	fmt.Println(err)
 	return executor.ExitCode(err)
@@ -78,8 +79,12 @@ func TestSignals(t *testing.T) {
 	if world != nil || os.Getenv(faultsVar) != "" {
 		return
 	}
+	hangups := make(chan os.Signal, 1) // the programs get them even if this one was started to ignore them
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	for _, tc := range []struct {
 		name, program string
+		wrapper       []string // starts the program
 		signals       []syscall.Signal
 		code          int
 		says          []string
@@ -94,6 +99,15 @@ func TestSignals(t *testing.T) {
 		},
 		{name: "a second signal ends all", program: "100000000 1h", signals: []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, code: 130},
 		{
+			name: "a terminal that is gone", program: "300000 1m", signals: []syscall.Signal{syscall.SIGHUP, syscall.SIGHUP}, code: 129,
+			says: []string{"first finished true false true true"},
+		},
+		{
+			name: "a terminal that is gone, under nohup", program: "300000 1m", wrapper: []string{"nohup"},
+			signals: []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}, code: 143,
+			says: []string{"first finished true false true true"},
+		},
+		{
 			name: "a report", program: "300000 1m", signals: []syscall.Signal{syscall.SIGUSR2, syscall.SIGTERM}, code: 143,
 			says: []string{"a report was asked for", "of burn [], for "},
 		},
@@ -101,7 +115,8 @@ func TestSignals(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, os.Args[0])
+			words := append(tc.wrapper, os.Args[0])
+			cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 			cmd.Env = append(os.Environ(), signalVar+"="+tc.program)
 			out, err := cmd.StdoutPipe()
 			if err != nil {
@@ -129,6 +144,9 @@ func TestSignals(t *testing.T) {
 			cmd.Wait()               //nolint:errcheck // its state says it
 			if code := cmd.ProcessState.ExitCode(); code != tc.code {
 				t.Errorf("exit code %d after %v, want %d", code, time.Since(began), tc.code)
+			}
+			if strings.Contains(text, context.Canceled.Error()) {
+				t.Errorf("Run says what the signal did beside the signal:\n%s", text)
 			}
 			for _, want := range tc.says {
 				if !strings.Contains(text+log.String(), want) {

@@ -29,6 +29,9 @@ type driver struct {
 // jobTimeout bounds one job: a hang is a failure, not a pause.
 const jobTimeout = 3 * time.Minute
 
+// goneStopped is how long all ranks may take after the root was stopped.
+const goneStopped = 20 * time.Second
+
 // gone is how long the workers may take to leave after the root was killed.
 const gone = 5 * time.Second
 
@@ -106,7 +109,9 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 			case d.scenario == "wrapper":
 				done = d.killWrapper(cmd.Process.Pid, pids)
 			case d.scenario == "root":
-				done = d.killRoot(pids)
+				done = d.endRoot(pids, syscall.SIGKILL, gone)
+			case d.scenario == "pause":
+				done = d.endRoot(pids, syscall.SIGSTOP, goneStopped)
 			case link != "":
 				done = d.cut(ctx)
 			}
@@ -174,19 +179,24 @@ func (d *driver) check(code int, err error, stderr *bytes.Buffer) error {
 	switch {
 	case d.scenario == "start" || d.scenario == "wrapper" || d.scenario == "root" && !strings.Contains(d.launch, "wasmpool"):
 		return nil // any code, as long as it ends
-	case d.scenario == "root" && code == 137, d.scenario != "root" && err == nil:
+	case d.scenario == "root" || d.scenario == "pause":
+		if code == 137 {
+			return nil
+		}
+	case err == nil:
 		return nil
 	}
 	return fmt.Errorf("%w, exit code %d: %s", err, code, stderr)
 }
 
-// killRoot ends the root at a random moment and waits for the workers to leave.
-func (d *driver) killRoot(pids []int) error {
+// endRoot kills or stops the root at a random moment and waits until all ranks have
+// left.
+func (d *driver) endRoot(pids []int, s syscall.Signal, within time.Duration) error {
 	time.Sleep(rand.N(d.within / 2))
-	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
-		return fmt.Errorf("killing the root: %w", err)
+	if err := syscall.Kill(pids[0], s); err != nil {
+		return fmt.Errorf("ending the root: %w", err)
 	}
-	return awaitEnd(pids)
+	return awaitEnd(pids, within)
 }
 
 // killWrapper ends wasmpool launch itself, and waits for the ranks to end.
@@ -195,21 +205,21 @@ func (d *driver) killWrapper(wrapper int, pids []int) error {
 	if err := syscall.Kill(wrapper, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("killing the launcher: %w", err)
 	}
-	return awaitEnd(pids)
+	return awaitEnd(pids, gone)
 }
 
 // awaitEnd waits for processes to end.
-func awaitEnd(pids []int) error {
+func awaitEnd(pids []int, within time.Duration) error {
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		alive := slices.DeleteFunc(slices.Clone(pids), func(pid int) bool { return !lives(pid) })
 		if len(alive) == 0 {
 			return nil
 		}
-		if time.Since(began) > gone {
+		if time.Since(began) > within {
 			for _, pid := range alive {
 				syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it has ended
 			}
-			return fmt.Errorf("%d ranks still ran after %v", len(alive), gone)
+			return fmt.Errorf("%d ranks still ran after %v", len(alive), within)
 		}
 	}
 }

@@ -34,6 +34,7 @@ var scenarios = map[string]job{
 	"stop":    {Kill: 1, Signal: syscall.SIGSTOP, LostAfter: 2 * time.Second},
 	"quiet":   {},
 	"root":    {},                           // whose root the driver kills
+	"pause":   {LostAfter: 2 * time.Second}, // whose root the driver stops, for good
 	"start":   {},                           // of which the driver kills a rank in the first moments
 	"wrapper": {},                           // whose launcher, wasmpool launch itself, the driver kills
 	"cut":     {LostAfter: 4 * time.Second}, // whose second host the driver cuts off, for good
@@ -42,7 +43,7 @@ var scenarios = map[string]job{
 
 func run(ctx context.Context, launched bool) error {
 	var d driver
-	name := flag.String("scenario", "kill", "what happens: kill, compute, stop, quiet, root or start; under scripts/netns cut or flicker")
+	name := flag.String("scenario", "kill", "what happens: kill, compute, stop, quiet, root, pause or start; under scripts/netns cut or flicker")
 	calls := flag.Int("calls", 10_000, "`calls` in a job")
 	nap := flag.Duration("nap", 5*time.Millisecond, "how `long` a call sleeps")
 	flag.DurationVar(&d.within, "within", 6*time.Second, "the moments at which something happens lie in this `time` from the start")

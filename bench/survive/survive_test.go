@@ -33,6 +33,7 @@ func TestMPI(t *testing.T) {
 		{"the root killed", "root", launch, 4},
 		{"the root killed under mpirun", "root", mpirun, 4},
 		{"the root killed under mpirun with recovery", "root", mpirun + " --enable-recovery", 4},
+		{"the root stopped", "pause", launch, 3},
 		{"the launcher killed", "wrapper", launch, 4},
 		{"a rank killed at the start", "start", launch, 4},
 	} {

@@ -4,10 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/executor"
 )
 
 // An interrupted map writes what is done, says so, and exits with 130.
@@ -40,6 +44,22 @@ func TestMapInterrupted(t *testing.T) {
 	text := stderr.String()
 	if !strings.Contains(text, "1 calls, 1 ok, 0 failed") || !strings.Contains(text, "; the others did not run\n") || !strings.HasSuffix(text, "wasmpool: interrupted\n") {
 		t.Errorf("stderr is %q, want a summary and that it was interrupted", text)
+	}
+}
+
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	failing := func(yield func([]byte, error) bool) {
+		_ = yield([]byte("1"), nil) && yield(nil, fmt.Errorf("%w: rank 2", executor.ErrNoWorkers))
+	}
+	r := newResults(io.Discard, func(int64) string { return "" })
+	if err := r.collect(t.Context(), failing); !cutShort(err) || r.done() != 1 {
+		t.Errorf("a pool without workers: %v after %d calls, want that others did not run", err, r.done())
+	}
+	for err, want := range map[error]bool{nil: false, io.ErrShortWrite: false, context.Canceled: true, &executor.SignalError{Signal: syscall.SIGTERM}: true} {
+		if got := cutShort(err); got != want {
+			t.Errorf("%v: %t", err, got)
+		}
 	}
 }
 

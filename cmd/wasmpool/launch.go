@@ -28,7 +28,7 @@ takes srun in a Slurm allocation, else Open MPI's mpirun, else MPICH's mpiexec, 
 the flags that let the job go on when a worker dies. (MPICH ends the job then.)
 
 It ends the job if the ranks do not find each other in time, hands SIGINT, SIGTERM,
-SIGUSR1 and SIGUSR2 on to the root, leaves out the launcher's messages about dead
+SIGHUP, SIGUSR1 and SIGUSR2 on to the root, leaves out the launcher's messages about dead
 ranks, and ends what is left over on this host when the root is through. A second
 SIGINT or SIGTERM ends everything at once.
 
@@ -37,8 +37,9 @@ a folder that rank 0 must see too: under Slurm it is made in the working folder,
 temporary folders are not shared; elsewhere rank 0 runs on this host.
 
 Exit codes: the root's; 137 when the root was killed, which a line on standard error
-says too; 2 when the job could not be started; 130, 143 or 138 when SIGINT, SIGTERM or
-SIGUSR1 came before it had begun, or one of the first two a second time.`,
+says too, or had to be; 2 when the job could not be started; 130, 143, 138 or 129 when
+SIGINT, SIGTERM, SIGUSR1 or SIGHUP came before it had begun, or one of the first two a
+second time.`,
 		Example: `  wasmpool launch -n 4 -- wasmpool-mpi map mytasks upper --lines names.txt --out names.jsonl
   wasmpool launch --hosts node1:8,node2:8 -n 16 -- ./myprogram --size 1000`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -75,7 +76,7 @@ func (a *app) launch(ctx context.Context, job *launch.Job) error {
 		return errors.New("launch was started by a launcher itself: start it alone")
 	}
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, launch.Signals...)
+	signal.Notify(signals, launch.Signals()...)
 	defer signal.Stop(signals)
 	job.Signals, job.Stdout, job.Stderr, job.Stdin = signals, a.out, a.err, a.jobInput()
 	code, err := job.Run(ctx)

@@ -79,6 +79,7 @@ func (r ranks) testLaunch(t *testing.T) {
 		{"run testdata/tasks square --ranks=3", "5", "25", 0},
 		{"run testdata/tasks temper --ranks 2 --arg error", "", "", exitCallFailed},
 		{"run testdata/tasks nosuch --ranks 2", "", "", exitSetup},
+		{"launch -n 2 -- " + r.program + " run testdata/tasks square --ranks 2 --arg 3", "", "", exitSetup},
 		{"launch -n 3 -- " + r.program + " map testdata/tasks square --lines -", "3\n4\n", `{"i":0,"ok":true,"out":9}` + "\n" + `{"i":1,"ok":true,"out":16}` + "\n", 0},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

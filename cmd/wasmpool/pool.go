@@ -96,7 +96,10 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 // Whatever must look at files belongs into root: the other ranks may be on nodes
 // without them, and an error of root still ends the pool on all ranks.
 func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root func(context.Context, *executor.Executor) error) error {
-	if f.ranks > 0 && !a.launched {
+	if f.ranks > 0 && a.launched {
+		return errors.New("--ranks starts a launcher, but this was started by one: leave it out, and give the number of ranks to the launcher")
+	}
+	if f.ranks > 0 {
 		return a.launchSelf(ctx, f.ranks)
 	}
 	cfg, err := f.config(a)

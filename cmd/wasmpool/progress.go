@@ -51,10 +51,17 @@ func (p *progress) clear() {
 func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, took time.Duration, err error) {
 	stats, _ := ex.Stats(context.WithoutCancel(ctx)) // without them it says less
 	text := summary(r.ok, r.failed, took, stats.Workers)
-	if errors.Is(err, executor.ErrInterrupted) || errors.Is(err, context.Canceled) {
+	if cutShort(err) {
 		text += "; the others did not run"
 	}
 	fmt.Fprintln(a.err, "wasmpool:", text)
+}
+
+// cutShort reports whether a map ended, by an interruption or with the pool, before
+// all calls had run.
+func cutShort(err error) bool {
+	var broken *exitError
+	return errors.Is(err, executor.ErrInterrupted) || errors.Is(err, context.Canceled) || errors.As(err, &broken)
 }
 
 // summary tells what a map did, and who did it when there are several workers.

@@ -79,6 +79,16 @@ func (r *run) processes() []int {
 	return list
 }
 
+// isStopped reports whether a process was stopped, by SIGSTOP or a debugger.
+func isStopped(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	state := text[bytes.LastIndexByte(text, ')')+1:] // a name may have blanks
+	return bytes.HasPrefix(state, []byte(" T ")) || bytes.HasPrefix(state, []byte(" t "))
+}
+
 // marked reports whether a process is there and has the job's mark. One that has
 // ended and was not waited for has no environment any more.
 func (r *run) marked(pid int) bool {

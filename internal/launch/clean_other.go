@@ -3,6 +3,7 @@
 package launch
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -17,5 +18,14 @@ func signalGroup(pid int, s syscall.Signal) {
 
 // clean does nothing: only Linux tells which processes belong to a job.
 func (r *run) clean() {}
+
+// claim, sweep and reserve do nothing either.
+func (r *run) claim() (*os.File, error) { return nil, errors.ErrUnsupported }
+
+func sweep() {}
+
+func reserve(string, int64) error { return nil }
+
+func isStopped(int) bool { return false }
 
 func (r *run) marked(int) bool { return false }

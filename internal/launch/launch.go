@@ -1,6 +1,7 @@
 // Package launch starts a program on several ranks with the launcher that is
 // there, and ends it well: it bounds the start, returns the root's exit code, and
-// leaves nothing behind whatever dies.
+// leaves nothing behind whatever dies. What it cannot remove as it was killed itself,
+// the next one does.
 //
 // A launcher that lets a job survive a killed rank says little about how the job
 // ended: Open MPI's mpirun then returns 0, late or never. So the root's exit code
@@ -17,6 +18,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -81,6 +84,9 @@ func (j *Job) Run(ctx context.Context) (int, error) {
 	if j.StartTimeout == 0 {
 		j.StartTimeout = time.Minute
 	}
+	if err := j.checkHosts(); err != nil {
+		return ExitSetup, err
+	}
 	l, err := j.choose()
 	if err != nil {
 		return ExitSetup, err
@@ -94,16 +100,39 @@ func (j *Job) Run(ctx context.Context) (int, error) {
 	}
 	dir, err := l.makeDir()
 	if err != nil {
-		return ExitSetup, fmt.Errorf("launch: making a folder for the job: %w", err)
+		return ExitSetup, fmt.Errorf("launch: making a folder for the job: %w (TMPDIR names another place)", err)
+	}
+	r := &run{job: j, id: rand.Text(), dir: dir}
+	if lock, err := r.claim(); err == nil {
+		defer lock.Close() //nolint:errcheck // last: until then the folder is not swept
 	}
 	defer os.RemoveAll(dir)
-	r := &run{job: j, id: rand.Text(), dir: dir}
+	if err := reserve(dir, room); err != nil {
+		return ExitSetup, fmt.Errorf("launch: the job's folder needs %d MB: %w (TMPDIR names another place)", room/1_000_000, err)
+	}
+	sweep()
 	defer r.clean()
 	code, err := r.run(ctx, l.command(j, r, program))
 	if code == 0 && !r.begun() {
 		fmt.Fprintln(j.Stderr, "launch: there was no pool: each rank ran the program by itself (does it call executor.Run?)")
 	}
 	return code, err
+}
+
+// room is how many bytes a job's folder must have: on one host Open MPI 4 keeps 8 MiB
+// there, and without them says next to nothing.
+const room = 10_000_000
+
+// checkHosts finds hosts that are none, which launchers take for others.
+func (j *Job) checkHosts() error {
+	for _, h := range j.Hosts {
+		name, ranks, numbered := strings.Cut(h, ":")
+		n, err := strconv.Atoi(ranks)
+		if name == "" || numbered && (err != nil || n < 1) {
+			return fmt.Errorf("launch: %q is no host: give a name, or a name and a number of ranks as in node1:4", h)
+		}
+	}
+	return nil
 }
 
 // rankShell is run by each rank, around the program. It notes its own process,

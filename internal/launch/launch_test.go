@@ -5,8 +5,10 @@ package launch
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -216,6 +218,19 @@ func TestRootLost(t *testing.T) {
 	}
 }
 
+// A root that is stopped for longer than its workers wait is ended.
+func TestRootStopped(t *testing.T) {
+	tr := newTrial(t, `[ $OMPI_COMM_WORLD_RANK = 0 ] || exit 1; `+strings.Replace(begin, "$(hostname)", "$(hostname) 300", 1)+`kill -STOP $$; exit 8`, "mpirun")
+	tr.Ranks = 3
+	tr.expect(t, ExitKilled, "the root was stopped for longer than its workers wait (300ms)")
+}
+
+// One that is stopped for a while goes on.
+func TestRootPaused(t *testing.T) {
+	tr := newTrial(t, strings.Replace(begin, "$(hostname)", "$(hostname) 10000", 1)+`(sleep 1; kill -CONT $$) & kill -STOP $$; exit 8`, "mpirun")
+	tr.expect(t, 8, "")
+}
+
 func TestLauncherFails(t *testing.T) {
 	t.Setenv("FAKE", "fails")
 	tr := newTrial(t, "exit 0", "mpirun")
@@ -255,13 +270,124 @@ func TestSharedMemory(t *testing.T) {
 	}
 }
 
+// What a killed launch has left is removed by the next one; what may be in use is not.
+func TestSweep(t *testing.T) {
+	here, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := newTrial(t, begin+"exit 0", "mpirun")
+	number := uint32(os.Getpid())<<8 | 2
+	for _, tt := range []struct {
+		name, lock    string
+		held, mapped  bool
+		swept, memory bool // what is to be gone
+	}{
+		{name: "dead", lock: here + " A\n", swept: true, memory: true},
+		{name: "dead, but its memory is another's now", lock: here + " A\n", mapped: true, swept: true},
+		{name: "alive", lock: here + " A\n", held: true},
+		{name: "alive in its ranks", lock: here + " SWEEP\n"},
+		{name: "of another host", lock: here + "x A\n"},
+		{name: "being made", lock: ""},
+		{name: "of something else", lock: "none"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			number++
+			dir := filepath.Join(tr.temp, "wasmpool-"+strconv.Itoa(int(number)))
+			segment := fmt.Sprintf("/dev/shm/vader_segment.launch-test.%d.%x.0", os.Getuid(), number)
+			t.Cleanup(func() { os.Remove(segment); os.RemoveAll(dir) })
+			err := os.Mkdir(dir, 0o700)
+			for name, text := range map[string]string{filepath.Join(dir, "space.0"): strconv.Itoa(int(number)), segment: "memory"} {
+				err = errors.Join(err, os.WriteFile(name, []byte(text), 0o600))
+			}
+			lock := filepath.Join(dir, "lock")
+			if tt.lock != "none" {
+				err = errors.Join(err, os.WriteFile(lock, []byte(tt.lock), 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.held {
+				hold(t, lock)
+			}
+			if tt.mapped {
+				mapFile(t, segment)
+			}
+			if strings.Contains(tt.lock, "SWEEP") {
+				startMarked(t, "SWEEP")
+			}
+			if code, err := tr.Run(t.Context()); code != 0 || err != nil {
+				t.Errorf("exit code %d, %v", code, err)
+			}
+			if _, err := os.Stat(dir); os.IsNotExist(err) != tt.swept {
+				t.Errorf("the folder: %v", err)
+			}
+			if _, err := os.Stat(segment); os.IsNotExist(err) != tt.memory {
+				t.Errorf("the shared memory: %v", err)
+			}
+		})
+	}
+}
+
+// hold locks a file as a launch that lives does.
+func hold(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Open(name)
+	if err == nil {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+}
+
+// mapFile maps a file as a rank does.
+func mapFile(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	memory, err := syscall.Mmap(int(f.Fd()), 0, 1, syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Munmap(memory) }) //nolint:errcheck // the test ends
+}
+
+// startMarked starts a process of the job.
+func startMarked(t *testing.T, job string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sleep", "60")
+	cmd.Env = append(os.Environ(), jobVar+"="+job)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill() //nolint:errcheck // it runs
+		cmd.Wait()         //nolint:errcheck // it was killed
+	})
+}
+
+// A job's folder that cannot be used is said before anything is started.
+func TestNoRoom(t *testing.T) {
+	if err := reserve(t.TempDir(), 1<<60); err == nil {
+		t.Error("a folder has room for 2^60 bytes")
+	}
+	tr := newTrial(t, "exit 0", "mpirun")
+	t.Setenv("TMPDIR", filepath.Join(tr.temp, "nosuch"))
+	tr.expect(t, ExitSetup, "TMPDIR names another place")
+}
+
 // A signal goes to the root alone, which ends as it likes. (Shells keep SIGINT from
 // what they start in the background, as the stand-in does.)
 func TestSignalToRoot(t *testing.T) {
-	for s, code := range map[syscall.Signal]int{syscall.SIGTERM: 31, syscall.SIGUSR1: 32} {
+	for s, code := range map[syscall.Signal]int{syscall.SIGTERM: 31, syscall.SIGUSR1: 32, syscall.SIGHUP: 33} {
 		t.Run(s.String(), func(t *testing.T) {
 			tr := newTrial(t, `[ $OMPI_COMM_WORLD_RANK = 0 ] || { trap 'echo worker' USR1; sleep 100 & wait; exit; }
-trap 'exit 31' TERM; trap 'exit 32' USR1; `+begin+"while :; do sleep 0.05; done", "mpirun")
+trap 'exit 31' TERM; trap 'exit 32' USR1; trap 'exit 33' HUP; `+begin+"while :; do sleep 0.05; done", "mpirun")
 			tr.Ranks = 2
 			go func() {
 				tr.await(t, "started")
@@ -298,6 +424,31 @@ func TestSignalBeforeStart(t *testing.T) {
 		tr.signals <- os.Interrupt
 	}()
 	tr.expect(t, 130, "interrupted")
+}
+
+// A root that would begin after such a signal learns of it.
+func TestForestalled(t *testing.T) {
+	t.Setenv("FAKE", "stuck")
+	tr := newTrial(t, "trap '' TERM; while ! cat $WASMPOOL_JOB_DIR/stop 2>/dev/null; do sleep 0.05; done", "mpirun")
+	go func() {
+		tr.await(t, "shell.0")
+		tr.signals <- os.Interrupt
+	}()
+	tr.expect(t, 130, "interrupted")
+	if tr.out.String() != "2\n" {
+		t.Errorf("the root reads %q, want the signal's number", &tr.out)
+	}
+}
+
+// After a signal that comes first of all nothing is started.
+func TestSignalFirst(t *testing.T) {
+	tr := newTrial(t, "echo started", "mpirun")
+	tr.signals <- syscall.SIGUSR2
+	tr.signals <- syscall.SIGTERM
+	tr.expect(t, 143, "interrupted")
+	if tr.out.String() != "" {
+		t.Errorf("a rank says %q", &tr.out)
+	}
 }
 
 func TestContextEnds(t *testing.T) {

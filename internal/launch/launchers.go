@@ -71,22 +71,28 @@ func ask(path, flag string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, flag)
+	runtime.LockOSThread() // as in run
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = attributes() // a signal from the keyboard is not an answer
 	cmd.WaitDelay = drainDelay
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
+
+// folderName begins the names of jobs' folders.
+const folderName = "wasmpool-"
 
 // makeDir makes the job's folder where the root can write into it: under Slurm it
 // may be on another node, which shares the working folder as a rule.
 func (l launcher) makeDir() (string, error) {
 	if l.name == "srun" {
 		if wd, err := os.Getwd(); err == nil {
-			if dir, err := os.MkdirTemp(wd, ".wasmpool-"); err == nil {
+			if dir, err := os.MkdirTemp(wd, "."+folderName); err == nil {
 				return dir, nil
 			}
 		}
 	}
-	return os.MkdirTemp("", "wasmpool-")
+	return os.MkdirTemp("", folderName)
 }
 
 // command returns the launcher's command line.

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -48,6 +49,8 @@ func TestOnRanks(t *testing.T) {
 	}
 	t.Run("start that never comes", r.testHang)
 	t.Run("signals", r.testSignals)
+	t.Run("signals at the start", r.testEarlySignals)
+	t.Run("signal under nohup", r.testNohup)
 	t.Run("command killed", r.testCommandKilled)
 }
 
@@ -106,8 +109,9 @@ func (r ranks) testHang(t *testing.T) {
 // A signal to the command reaches the root, which ends in order.
 func (r ranks) testSignals(t *testing.T) {
 	command := mpitest.Build(t, "../../cmd/wasmpool")
-	for s, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGUSR1: 138} {
+	for s, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGUSR1: 138, syscall.SIGHUP: 129} {
 		t.Run(s.String(), func(t *testing.T) {
+			hangups(t)
 			tr := r.trial(t, 3, "-wait")
 			cmd, lines := tr.command(t, command)
 			if !lines.Scan() || lines.Text() != "waiting" {
@@ -134,10 +138,61 @@ func (r ranks) testSignals(t *testing.T) {
 	}
 }
 
-// command starts wasmpool launch for the trial, and reads what it prints.
-func (tr *trial) command(t *testing.T, path string) (*exec.Cmd, *bufio.Scanner) {
+// A signal in the first moments ends the job before it begins, or in order.
+func (r ranks) testEarlySignals(t *testing.T) {
+	command := mpitest.Build(t, "../../cmd/wasmpool")
+	for delay := 100 * time.Millisecond; delay <= 450*time.Millisecond; delay += 50 * time.Millisecond {
+		tr := r.trial(t, 3, "-wait")
+		cmd, lines := tr.command(t, command)
+		time.Sleep(delay)
+		cmd.Process.Signal(syscall.SIGINT) //nolint:errcheck // what follows would show it
+		said := ""
+		for lines.Scan() {
+			said += lines.Text() + " "
+		}
+		cmd.Wait() //nolint:errcheck // the code tells
+		if got := cmd.ProcessState.ExitCode(); got != 130 || said != "" && said != "waiting told " {
+			t.Errorf("after %v: exit code %d, output %q, want 130, and no beginning or an end\n%s", delay, got, said, &tr.err)
+		}
+		tr.nothingLeft(t)
+	}
+}
+
+// Under nohup a dropped terminal is nothing to the job.
+func (r ranks) testNohup(t *testing.T) {
+	hangups(t)
+	tr := r.trial(t, 3, "-wait")
+	cmd, lines := tr.command(t, "nohup", mpitest.Build(t, "../../cmd/wasmpool"))
+	if !lines.Scan() || lines.Text() != "waiting" {
+		t.Fatalf("the job says %q\n%s", lines.Text(), &tr.err)
+	}
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM} {
+		cmd.Process.Signal(s) //nolint:errcheck // what follows would show it
+		time.Sleep(300 * time.Millisecond)
+	}
+	for lines.Scan() { // until the end
+	}
+	cmd.Wait() //nolint:errcheck // the code tells
+	if got := cmd.ProcessState.ExitCode(); got != 143 {
+		t.Errorf("exit code %d, want that of the second signal, 143\n%s", got, &tr.err)
+	}
+	tr.nothingLeft(t)
+}
+
+// hangups lets what the test starts have SIGHUP even when the test was started to
+// ignore it.
+func hangups(t *testing.T) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), path, append([]string{"launch", "-n", "3", "--timeout-start", "30s", "--", tr.Program}, tr.Args...)...)
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
+}
+
+// command starts wasmpool launch for the trial, and reads what it prints.
+func (tr *trial) command(t *testing.T, words ...string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	words = append(append(words, "launch", "-n", "3", "--timeout-start", "30s", "--", tr.Program), tr.Args...)
+	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	cmd.Stderr = &tr.err
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -151,7 +206,8 @@ func (tr *trial) command(t *testing.T, path string) (*exec.Cmd, *bufio.Scanner) 
 	return cmd, bufio.NewScanner(stdout)
 }
 
-// When the command itself is killed, its ranks end too.
+// When the command itself is killed, its ranks end too, and the next one removes what
+// is left.
 func (r ranks) testCommandKilled(t *testing.T) {
 	tr := r.trial(t, 3, "-wait")
 	cmd, lines := tr.command(t, mpitest.Build(t, "../../cmd/wasmpool"))
@@ -171,7 +227,11 @@ func (r ranks) testCommandKilled(t *testing.T) {
 	if left := marked(t, tr.mark); len(left) > 0 {
 		t.Errorf("processes %v are left", left)
 	}
-	for _, name := range memory { // nobody was there to do it
-		os.Remove(name)
+	tr.Args = []string{"-guest", r.guest}
+	tr.expect(t, 0, "") // it finds nothing of the first either
+	for _, name := range memory {
+		if _, err := os.Stat(name); !os.IsNotExist(err) {
+			t.Errorf("%s is left by the next job, too: %v", name, err)
+		}
 	}
 }

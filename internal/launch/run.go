@@ -20,6 +20,7 @@ const (
 	afterExit  = 2 * time.Second       // for how long the launcher may end by itself after the root
 	afterTerm  = 3 * time.Second       // and after SIGTERM
 	drainDelay = 2 * time.Second       // for how long output may still be read after that
+	afterStop  = 5 * time.Second       // after so long the workers have left a root that they gave up
 )
 
 // A run is a job under way.
@@ -31,8 +32,9 @@ type run struct {
 	cmd     *exec.Cmd
 	ended   chan struct{} // closed when the launcher has ended
 	root    process
-	shell   int // the root's, once it was seen on this host
-	signals int // those that were to end the job
+	shell   int       // the root's, once it was seen on this host
+	stopped time.Time // since when the root does, as far as was seen
+	signals int       // those that were to end the job
 }
 
 // A process is what the root says of itself when it has started.
@@ -40,6 +42,9 @@ type process struct {
 	pid  int // 0 before
 	rank int // of the launcher
 	host string
+
+	// patience is for how long the workers bear its silence; 0 is for ever.
+	patience time.Duration
 }
 
 // run starts the command and waits for the job's end.
@@ -54,6 +59,9 @@ func (r *run) run(ctx context.Context, cmd *exec.Cmd) (int, error) {
 	messages := newFilter(r.job.Stderr, r.job.Verbose)
 	defer messages.Close()
 	cmd.Stderr = messages
+	if s := r.job.earlySignal(); s != nil {
+		return interrupted(s)
+	}
 	if err := cmd.Start(); err != nil {
 		return ExitSetup, fmt.Errorf("launch: %w", err)
 	}
@@ -82,7 +90,7 @@ func (r *run) await(ctx context.Context) (int, error) {
 			return r.afterLauncher()
 		case s := <-r.job.Signals:
 			if !r.pass(s) {
-				return 128 + int(s.(syscall.Signal)), fmt.Errorf("launch: interrupted (%v)", s) //nolint:forcetypeassert // on every system that Go knows
+				return interrupted(s)
 			}
 		case <-start.C:
 			if !r.begun() {
@@ -96,6 +104,9 @@ func (r *run) await(ctx context.Context) (int, error) {
 			if begun && r.lostRoot() {
 				return killed(ExitKilled)
 			}
+			if begun && r.gaveUpRoot() {
+				return ExitKilled, r.endRoot()
+			}
 			if !begun {
 				if err := r.failedStart(); err != nil {
 					return ExitSetup, err
@@ -103,6 +114,29 @@ func (r *run) await(ctx context.Context) (int, error) {
 			}
 		}
 	}
+}
+
+// earlySignal returns a signal that came before the job was started, if one did.
+func (j *Job) earlySignal() os.Signal {
+	for {
+		select {
+		case s := <-j.Signals:
+			if !isReport(s) {
+				return s
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// interrupted returns how a job ended that a signal has ended at once.
+func interrupted(s os.Signal) (int, error) {
+	return 128 + numberOf(s), fmt.Errorf("launch: interrupted (%v)", s)
+}
+
+func numberOf(s os.Signal) int {
+	return int(s.(syscall.Signal)) //nolint:forcetypeassert // on every system that Go knows
 }
 
 // killed returns how a job ended whose root has left a code, and says so when it
@@ -179,9 +213,12 @@ func (r *run) begun() bool {
 		return false
 	}
 	var p process
-	if _, err := fmt.Sscanf(string(text), "%d %d %s\n", &p.pid, &p.rank, &p.host); err != nil {
+	var patience int64
+	n, err := fmt.Sscanf(string(text), "%d %d %s %d\n", &p.pid, &p.rank, &p.host, &patience)
+	if n < 3 && err != nil { // older programs do not say the last
 		return false
 	}
+	p.patience = time.Duration(patience) * time.Millisecond
 	r.root = p
 	if pid, ok := r.number("shell"); ok && r.local() && r.marked(pid) {
 		r.shell = pid
@@ -205,6 +242,27 @@ func (r *run) lostRoot() bool {
 	return !noted
 }
 
+// gaveUpRoot reports whether the root is on this host and has been stopped for so
+// long that the workers have left: the job is over, though it cannot say so.
+func (r *run) gaveUpRoot() bool {
+	if r.root.patience == 0 || !r.local() || !isStopped(r.root.pid) {
+		r.stopped = time.Time{}
+		return false
+	}
+	if r.stopped.IsZero() {
+		r.stopped = time.Now()
+	}
+	return time.Since(r.stopped) > r.root.patience+afterStop
+}
+
+// endRoot kills a root that is stopped, for which no other signal means anything.
+func (r *run) endRoot() error {
+	if p, err := os.FindProcess(r.root.pid); err == nil && r.marked(r.root.pid) {
+		p.Kill() //nolint:errcheck // it has ended
+	}
+	return fmt.Errorf("launch: the root was stopped for longer than its workers wait (%v), so the job is over", r.root.patience)
+}
+
 // pass hands a signal on to the root. It reports false when the job is to end at
 // once: on a second signal, or before there is a root.
 func (r *run) pass(s os.Signal) bool {
@@ -215,7 +273,7 @@ func (r *run) pass(s os.Signal) bool {
 	if s == os.Interrupt || s == syscall.SIGTERM {
 		r.signals++
 	}
-	if r.signals > 1 || !begun {
+	if r.signals > 1 || !begun && !r.forestalled(s) {
 		return false
 	}
 	if !r.local() {
@@ -226,6 +284,17 @@ func (r *run) pass(s os.Signal) bool {
 		err = p.Signal(s)
 	}
 	return err == nil || errors.Is(err, os.ErrProcessDone)
+}
+
+// forestalled tells a root that has not begun not to. It reports whether it has
+// meanwhile, so that it heeds signals: each of the two writes before it reads.
+func (r *run) forestalled(s os.Signal) bool {
+	part := filepath.Join(r.dir, "stop.part")
+	err := os.WriteFile(part, fmt.Appendf(nil, "%d\n", numberOf(s)), 0o600)
+	if err == nil {
+		err = os.Rename(part, filepath.Join(r.dir, "stop"))
+	}
+	return err == nil && r.begun()
 }
 
 // end ends what is left: the launcher, first politely, then the ranks.

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Signals are those that a job's root may want to have.
-var Signals = []os.Signal{os.Interrupt, syscall.SIGTERM}
+// Signals returns those that a job's root may want to have.
+func Signals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
 func isReport(os.Signal) bool { return false }

@@ -4,11 +4,19 @@ package launch
 
 import (
 	"os"
+	"os/signal"
 	"syscall"
 )
 
-// Signals are those that a job's root may want to have.
-var Signals = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2}
+// Signals returns those that a job's root may want to have. SIGHUP is none of them
+// in a process that ignores it, as under nohup.
+func Signals() []os.Signal {
+	list := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
+}
 
 // isReport reports whether a signal only asks the root for a report.
 func isReport(s os.Signal) bool { return s == syscall.SIGUSR2 }
