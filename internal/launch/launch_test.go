@@ -429,9 +429,9 @@ func TestSignalBeforeStart(t *testing.T) {
 // A root that would begin after such a signal learns of it.
 func TestForestalled(t *testing.T) {
 	t.Setenv("FAKE", "stuck")
-	tr := newTrial(t, "trap '' TERM; while ! cat $WASMPOOL_JOB_DIR/stop 2>/dev/null; do sleep 0.05; done", "mpirun")
+	tr := newTrial(t, "trap '' TERM; : >$WASMPOOL_JOB_DIR/ready; while ! cat $WASMPOOL_JOB_DIR/stop 2>/dev/null; do sleep 0.05; done", "mpirun")
 	go func() {
-		tr.await(t, "shell.0")
+		tr.await(t, "ready")
 		tr.signals <- os.Interrupt
 	}()
 	tr.expect(t, 130, "interrupted")
