@@ -589,6 +589,42 @@ func TestMapUnordered(t *testing.T) {
 	}
 }
 
+// TestMapIndexed checks that each result comes with the number of its argument,
+// and what ends the iteration without one.
+func TestMapIndexed(t *testing.T) {
+	t.Parallel()
+	ex := shape(t).Fork()
+	for _, n := range []int{0, 1, 300, 20_000} {
+		seen := map[int64]bool{}
+		for i, o := range ex.MapIndexed(t.Context(), "echo", numbers(n)) {
+			if o.Err != nil || string(o.Result) != string(number(int(i))) || seen[i] {
+				t.Fatalf("argument %d: %q, %v", i, o.Result, o.Err)
+			}
+			seen[i] = true
+		}
+		if len(seen) != n {
+			t.Errorf("%d results of %d", len(seen), n)
+		}
+	}
+	for i, o := range ex.MapIndexed(t.Context(), "nosuch", numbers(3)) {
+		if i != -1 || o.Err == nil {
+			t.Errorf("an unknown task: %d, %v", i, o.Err)
+		}
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	var last error
+	for _, o := range ex.MapIndexed(ended, "echo", numbers(1_000_000)) {
+		last = o.Err
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("after the end of its context: %v", last)
+	}
+	if err := ex.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestMapOptions checks that buffer and chunk bound what is read ahead and change
 // no result.
 func TestMapOptions(t *testing.T) {

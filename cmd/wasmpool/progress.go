@@ -51,6 +51,9 @@ func (p *progress) clear() {
 func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, took time.Duration, err error) {
 	stats, _ := ex.Stats(context.WithoutCancel(ctx)) // without them it says less
 	text := summary(r.ok, r.failed, took, stats.Workers)
+	if r.plan.resumed {
+		text = fmt.Sprintf("%d kept, %s", r.plan.kept, text)
+	}
 	if errors.Is(err, executor.ErrInterrupted) || errors.Is(err, context.Canceled) {
 		text += "; the others did not run"
 	}

@@ -16,6 +16,7 @@ import (
 type record struct {
 	i    int64
 	file string // with --files
+	sum  string // of the argument, with --resume
 }
 
 // A recordWriter makes the lines that map writes, in a buffer of its own. It
@@ -54,6 +55,10 @@ func (w *recordWriter) begin(r record, ok bool) {
 	if r.file != "" {
 		w.buf.WriteString(`,"file":`)
 		w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), strings.ToValidUTF8(r.file, "\uFFFD")))
+	}
+	if r.sum != "" {
+		w.buf.WriteString(`,"arg_crc":`)
+		w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), r.sum))
 	}
 	w.buf.WriteString(`,"ok":`)
 	w.buf.Write(strconv.AppendBool(w.buf.AvailableBuffer(), ok))

@@ -45,7 +45,7 @@ func TestRecordWriter(t *testing.T) {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
 	want = `{"i":9,"file":"a \"b\".txt","ok":true,"out":1}` + "\n"
-	if diff := cmp.Diff(want, string(w.success(record{9, `a "b".txt`}, []byte("1")))); diff != "" {
+	if diff := cmp.Diff(want, string(w.success(record{9, `a "b".txt`, ""}, []byte("1")))); diff != "" {
 		t.Errorf("success (-want +got):\n%s", diff)
 	}
 }
