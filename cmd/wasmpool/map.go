@@ -44,7 +44,9 @@ in the order of the input, or, with --unordered, as they come:
 
 A result that is JSON stands there as it is, other text as a string; any other
 result is given in base64 as "out_b64". With --files the line names the "file"
-after "i"; a "code" stands there if the task gave one of its own. A summary follows on standard error.
+after "i"; a "code" stands there if the task gave one of its own. With -v errors also
+have the "rank" and, where there is one, the "stack", and the end of what the task
+printed, "stderr", and logged, "log". A summary follows on standard error.
 
 Results are in the file within milliseconds. With --resume a map that ended early,
 however it ended, goes on with what its file holds: results are kept, calls that
@@ -146,7 +148,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if p.resumed {
 		inputs = in.only(p.left)
 	}
-	r := newResults(out, in.file, p)
+	r := newResults(out, in.file, p, f.pool.verbose)
 	started := time.Now()
 	stop := r.refresh(a.newProgress(out, in))
 	err = r.collect(ctx, outcomes(ctx, ex, t.name, inputs, f.unordered))

@@ -23,10 +23,11 @@ type results struct {
 	line   recordWriter
 	ok     int64
 	failed int64
+	hidden bool // a failure has more to tell than its line
 }
 
-func newResults(out io.Writer, file func(i int64) string, p *plan) *results {
-	return &results{out: bufio.NewWriterSize(out, 256<<10), file: file, plan: p, fresh: make(chan struct{}, 1)}
+func newResults(out io.Writer, file func(i int64) string, p *plan, verbose bool) *results {
+	return &results{line: recordWriter{verbose: verbose}, out: bufio.NewWriterSize(out, 256<<10), file: file, plan: p, fresh: make(chan struct{}, 1)}
 }
 
 // collect writes each result as it is yielded. It returns an error when results
@@ -61,6 +62,7 @@ func (r *results) add(i int64, out []byte, failed *executor.TaskError) error {
 	if failed != nil {
 		line = r.line.failure(this, failed)
 		r.failed++
+		r.hidden = r.hidden || !r.line.verbose && tellsWhere(failed)
 	} else {
 		line = r.line.success(this, out)
 		r.ok++

@@ -111,6 +111,19 @@ func (l *leftover) read(r io.Reader, s *survey) error {
 	}
 }
 
+// readFile is read for the file of that name, if it is there.
+func (l *leftover) readFile(name string, s *survey) (found bool, err error) {
+	file, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, l.read(bytes.NewReader(nil), s)
+	}
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	return true, l.read(file, s)
+}
+
 // judge says whether a line is to be kept. One that no map of these inputs has
 // written is an error.
 func (l *leftover) judge(line []byte, s *survey) (keep bool, err error) {
@@ -212,14 +225,7 @@ func (a *app) resume(f *mapFlags) (*plan, error) {
 		return nil, err
 	}
 	var l leftover
-	file, err := os.Open(f.out)
-	if errors.Is(err, fs.ErrNotExist) {
-		file, err = nil, nil
-		err = l.read(bytes.NewReader(nil), s)
-	} else if err == nil {
-		defer file.Close()
-		err = l.read(file, s)
-	}
+	found, err := l.readFile(f.out, s)
 	if err != nil {
 		return nil, fmt.Errorf("--resume: %s belongs to something else: %w (--force overwrites it)", f.out, err)
 	}
@@ -229,7 +235,7 @@ func (a *app) resume(f *mapFlags) (*plan, error) {
 			s.left = append(s.left, uint32(i))
 		}
 	}
-	if file == nil {
+	if !found {
 		return &s.plan, nil
 	}
 	if err := l.trim(f.out); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -107,15 +108,23 @@ func (a *app) explainCall(err error, verbose bool) error {
 	if !errors.As(err, &failed) {
 		return &exitError{exitCallFailed, err}
 	}
-	if verbose {
+	if failed.Kind == host.KindBadModule {
+		return err // no call of it can succeed
+	}
+	switch {
+	case verbose:
 		for _, text := range []string{failed.Stderr, failed.Stack} {
 			if text != "" {
 				fmt.Fprintln(a.err, text)
 			}
 		}
-	}
-	if failed.Kind == host.KindBadModule {
-		return err // no call of it can succeed
+	case tellsWhere(failed):
+		err = fmt.Errorf("%w (-v shows where)", err)
 	}
 	return &exitError{exitCallFailed, err}
+}
+
+// tellsWhere reports whether the guest left behind more than a message.
+func tellsWhere(e *executor.TaskError) bool {
+	return e.Stack != "" || strings.TrimSpace(e.Stderr) != ""
 }
