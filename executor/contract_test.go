@@ -137,10 +137,15 @@ func TestOptionsChecked(t *testing.T) {
 		"attempts": executor.Retries(executor.RetryPolicy{Attempts: -1}),
 		"backoff":  executor.Retries(executor.RetryPolicy{Backoff: -1}),
 		"memory":   executor.Retries(executor.RetryPolicy{MoreMemory: -1}),
+		"timeout":  executor.Timeout(0),
+		"deadline": executor.Timeout(time.Until(time.Now().Add(-time.Second))),
 	} {
 		if _, err := ex.Call(t.Context(), "echo", nil, o); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+	if _, err := ex.Call(t.Context(), "echo", nil, executor.WithLimits(executor.Limits{Time: -1})); err != nil {
+		t.Errorf("no limit: %v", err)
 	}
 	for name, o := range map[string]executor.MapOption{"buffer": executor.Buffer(0), "chunk": executor.Chunk(-1), "key": executor.Key("k")} {
 		for _, err := range ex.Map(t.Context(), "echo", numbers(1), o) {

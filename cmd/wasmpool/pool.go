@@ -59,6 +59,14 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 			return fmt.Errorf("--%s is %d, must be at least 1", name, n)
 		}
 	}
+	for _, slots := range []struct {
+		name string
+		n    int
+	}{{"workers", f.workers}, {"slots", f.slots}} {
+		if slots.n > executor.MostSlots {
+			return fmt.Errorf("--%s is %d, must be at most %d", slots.name, slots.n, executor.MostSlots)
+		}
+	}
 	if f.timeout < 0 || f.timeout == 0 && flags.Changed("timeout") {
 		return fmt.Errorf("--timeout is %v, must be more than 0", f.timeout)
 	}
