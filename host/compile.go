@@ -134,6 +134,7 @@ func (h *Host) compileCached(e entry, wasm []byte, facts *wasmbin.Module) (*code
 	}
 	if c, err = load(); err == nil {
 		e.seal()
+		e.trim(h.mostCached)
 	}
 	return c, err
 }
@@ -168,6 +169,7 @@ func (h *Host) loadShared(e entry, load func() (*code, error)) (*code, error) {
 	}
 	c, err := load()
 	if err == nil {
+		e.touch()
 		e.seal() // new files are there when this CPU is of another kind
 	}
 	return c, err
