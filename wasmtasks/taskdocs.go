@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/doc"
 	"go/parser"
+	"go/scanner"
 	"go/printer"
 	"go/token"
 	"os"
@@ -130,6 +131,9 @@ func (r *docReader) parse(importPath string) (*parsedPackage, error) {
 	}
 	for _, name := range listed.GoFiles {
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(listed.Dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
+		if list := (scanner.ErrorList)(nil); errors.As(err, &list) {
+			return nil, syntaxError{list}
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -24,6 +24,7 @@ type results struct {
 	ok     int64
 	failed int64
 	hidden bool // a failure has more to tell than its line
+	folder bool // one looked for a file where there is no folder
 }
 
 func newResults(out io.Writer, file func(i int64) string, p *plan, verbose bool) *results {
@@ -62,6 +63,7 @@ func (r *results) add(i int64, out []byte, failed *executor.TaskError) error {
 	if failed != nil {
 		line = r.line.failure(this, failed)
 		r.failed++
+		r.folder = r.folder || wantsFolder(failed)
 		r.hidden = r.hidden || !r.line.verbose && tellsWhere(failed)
 	} else {
 		line = r.line.success(this, out)
