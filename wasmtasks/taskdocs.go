@@ -6,8 +6,8 @@ import (
 	"go/ast"
 	"go/doc"
 	"go/parser"
-	"go/scanner"
 	"go/printer"
+	"go/scanner"
 	"go/token"
 	"os"
 	"path"
@@ -131,7 +131,7 @@ func (r *docReader) parse(importPath string) (*parsedPackage, error) {
 	}
 	for _, name := range listed.GoFiles {
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(listed.Dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
-		if list := (scanner.ErrorList)(nil); errors.As(err, &list) {
+		if list := scanner.ErrorList(nil); errors.As(err, &list) {
 			return nil, syntaxError{list}
 		}
 		if err != nil {
