@@ -26,13 +26,14 @@ type Config struct {
 	// Defaults to all, with rank 0 as the root.
 	Ranks []int
 
-	// Slots is how many calls a worker rank runs at once.
+	// Slots is how many calls a worker rank runs at once, at most [MostSlots].
 	//
 	// Defaults to the CPUs the rank has for itself: those it is bound to, or
 	// its share of the node's.
 	Slots int
 
-	// RootSlots is how many calls the root runs at once in its own process.
+	// RootSlots is how many calls the root runs at once in its own process, at most
+	// [MostSlots].
 	//
 	// Defaults to the number of CPUs when there is no worker rank, and to none
 	// when there is; a negative number is none.
@@ -40,7 +41,7 @@ type Config struct {
 
 	// MemoryLimit bounds the linear memory of one instance, in bytes.
 	//
-	// Defaults to what 32-bit wasm can address, 4 GiB.
+	// Defaults to what 32-bit wasm can address, 4 GiB; more is an error.
 	MemoryLimit uint64
 
 	// Limits are those of a call that does not set its own, and may go up to
@@ -114,6 +115,12 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// MostSlots is how many slots a process may have. Each that computes takes a thread.
+const MostSlots = 1024
+
+// mostMemory is what 32-bit wasm can address.
+const mostMemory = 4 << 30
+
 func (c Config) withDefaults() Config {
 	c.QueueCalls = cmp.Or(c.QueueCalls, 4<<20)
 	c.QueueBytes = cmp.Or(c.QueueBytes, 4<<30)
@@ -127,8 +134,14 @@ func (c Config) withDefaults() Config {
 }
 
 func (c Config) validate() error {
-	if c.Slots < 0 {
-		return fmt.Errorf("executor: Config.Slots is %d, must not be negative", c.Slots)
+	if c.Slots < 0 || c.Slots > MostSlots {
+		return fmt.Errorf("executor: Config.Slots is %d, must be from 0 to %d", c.Slots, MostSlots)
+	}
+	if c.RootSlots > MostSlots {
+		return fmt.Errorf("executor: Config.RootSlots is %d, must be at most %d", c.RootSlots, MostSlots)
+	}
+	if c.MemoryLimit > mostMemory {
+		return fmt.Errorf("executor: Config.MemoryLimit is %d, but a module can address no more than %d bytes", c.MemoryLimit, uint64(mostMemory))
 	}
 	if c.QueueCalls < 0 || c.QueueBytes < 0 {
 		return fmt.Errorf("executor: Config.QueueCalls (%d) and QueueBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes)

@@ -137,10 +137,15 @@ func TestOptionsChecked(t *testing.T) {
 		"attempts": executor.Retries(executor.RetryPolicy{Attempts: -1}),
 		"backoff":  executor.Retries(executor.RetryPolicy{Backoff: -1}),
 		"memory":   executor.Retries(executor.RetryPolicy{MoreMemory: -1}),
+		"timeout":  executor.Timeout(0),
+		"deadline": executor.Timeout(time.Until(time.Now().Add(-time.Second))),
 	} {
 		if _, err := ex.Call(t.Context(), "echo", nil, o); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+	if _, err := ex.Call(t.Context(), "echo", nil, executor.WithLimits(executor.Limits{Time: -1})); err != nil {
+		t.Errorf("no limit: %v", err)
 	}
 	for name, o := range map[string]executor.MapOption{"buffer": executor.Buffer(0), "chunk": executor.Chunk(-1), "key": executor.Key("k")} {
 		for _, err := range ex.Map(t.Context(), "echo", numbers(1), o) {
@@ -583,6 +588,42 @@ func TestMapUnordered(t *testing.T) {
 		if n++; n == 1_000 {
 			break
 		}
+	}
+	if err := ex.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMapIndexed checks that each result comes with the number of its argument,
+// and what ends the iteration without one.
+func TestMapIndexed(t *testing.T) {
+	t.Parallel()
+	ex := shape(t).Fork()
+	for _, n := range []int{0, 1, 300, 20_000} {
+		seen := map[int64]bool{}
+		for i, o := range ex.MapIndexed(t.Context(), "echo", numbers(n)) {
+			if o.Err != nil || string(o.Result) != string(number(int(i))) || seen[i] {
+				t.Fatalf("argument %d: %q, %v", i, o.Result, o.Err)
+			}
+			seen[i] = true
+		}
+		if len(seen) != n {
+			t.Errorf("%d results of %d", len(seen), n)
+		}
+	}
+	for i, o := range ex.MapIndexed(t.Context(), "nosuch", numbers(3)) {
+		if i != -1 || o.Err == nil {
+			t.Errorf("an unknown task: %d, %v", i, o.Err)
+		}
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	var last error
+	for _, o := range ex.MapIndexed(ended, "echo", numbers(1_000_000)) {
+		last = o.Err
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("after the end of its context: %v", last)
 	}
 	if err := ex.Shutdown(t.Context()); err != nil {
 		t.Error(err)

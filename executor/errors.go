@@ -76,13 +76,20 @@ type TaskError struct {
 	Usage   Usage    // what the call used of its limits
 }
 
-// Error names the task, the kind of failure and the rank.
+// anyError is the code of an error that gives itself none.
+const anyError = 1
+
+// Error names the task, the kind of failure, a code of the task's own, and the rank.
 func (e *TaskError) Error() string {
 	msg := e.Message
 	if msg == "" {
 		msg = "no message"
 	}
-	return fmt.Sprintf("executor: task %q failed on rank %d (%s): %s", e.Task, e.Rank, e.Kind, msg)
+	kind := e.Kind.String()
+	if e.Kind == host.KindApplication && e.Code != anyError {
+		kind = fmt.Sprintf("%s, code %d", kind, e.Code)
+	}
+	return fmt.Sprintf("executor: task %q failed on rank %d (%s): %s", e.Task, e.Rank, kind, msg)
 }
 
 // Is matches the error's [Kind] and the sentinel of that kind, and the context

@@ -73,6 +73,20 @@ func ExampleExecutor_MapUnordered() {
 	// Output: [1 4 9]
 }
 
+func ExampleExecutor_MapIndexed() {
+	ex, ctx := start()
+	defer ex.Shutdown(ctx)
+	squares := make([]string, 3)
+	for i, o := range ex.MapIndexed(ctx, "square", slices.Values([][]byte{[]byte("1"), []byte("2"), []byte("3")})) {
+		if o.Err != nil {
+			log.Fatal(o.Err)
+		}
+		squares[i] = string(o.Result)
+	}
+	fmt.Println(squares)
+	// Output: [1 4 9]
+}
+
 func ExampleZip() {
 	ex, ctx := start()
 	defer ex.Shutdown(ctx)

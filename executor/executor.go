@@ -84,7 +84,7 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 	}
 	slots := cfg.RootSlots
 	if slots == 0 && alone {
-		slots = runtime.NumCPU()
+		slots = min(runtime.NumCPU(), MostSlots)
 	}
 	if slots > 0 {
 		if err := ex.startOwn(slots, bell); err != nil {

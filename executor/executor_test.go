@@ -395,6 +395,30 @@ func TestMapIsLazy(t *testing.T) {
 	}
 }
 
+// What no machine can do is refused, by the name of the field.
+func TestConfigBounds(t *testing.T) {
+	t.Parallel()
+	for field, cfg := range map[string]executor.Config{
+		"Slots":       {Slots: executor.MostSlots + 1},
+		"RootSlots":   {RootSlots: 20_000},
+		"MemoryLimit": {MemoryLimit: 4<<30 + 1},
+	} {
+		if ex, err := executor.Local(cfg); err == nil || !strings.Contains(err.Error(), "Config."+field+" is ") {
+			t.Errorf("%s: %v, %v", field, ex, err)
+		}
+	}
+}
+
+// A call whose limit is below what its module starts with says so.
+func TestMemoryBelowStart(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	_, err := ex.Call(t.Context(), "echo", nil, executor.WithLimits(executor.Limits{Memory: 1 << 16}))
+	if !errors.Is(err, executor.ErrMemory) || !strings.Contains(err.Error(), "of memory, the limit is 0.0625 MiB") {
+		t.Errorf("with one page of memory: %v", err)
+	}
+}
+
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	ex := open(t, executor.Config{RootSlots: 1})
@@ -411,6 +435,9 @@ func TestCancel(t *testing.T) {
 	}
 	if _, err := last.Result(t.Context()); !errors.Is(err, executor.ErrCancelled) || last.State() != executor.Cancelled {
 		t.Errorf("a cancelled call: %v, %v", err, last.State())
+	}
+	if info, ok := last.Info(); !ok || info.Attempt != 0 || info.Rank != -1 {
+		t.Errorf("a cancelled call that was never sent: %+v", info)
 	}
 	for _, f := range futures[:len(futures)-1] {
 		if _, err := f.Result(t.Context()); err != nil {

@@ -137,7 +137,7 @@ type Info struct {
 	Task    string
 	Rank    int           // of the worker that ran it last; -1 when none did
 	Host    string        // of that worker
-	Attempt int           // how often it was sent to a worker; 1 without retries
+	Attempt int           // how often it was sent to a worker: 1 without retries, 0 when it was cancelled before
 	Queued  time.Duration // how long it waited on the root, over all attempts
 	Ran     time.Duration // how long its last run took on its worker; of calls below 2 µs an average of several
 	Tags    []string
@@ -234,6 +234,9 @@ func (f *Future) withdraw(from State, err error) bool {
 		return false
 	}
 	f.data, f.err = nil, err
+	if from == Pending {
+		f.attempt-- // the one that did not come
+	}
 	if err == ErrCancelled { //nolint:errorlint // it is the very value
 		f.settle(Cancelled)
 	} else {

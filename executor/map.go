@@ -53,26 +53,37 @@ var errUsed = errors.New("executor: the results of Map can be gone through once"
 
 // mapping starts a map and returns its results.
 func (ex *Executor) mapping(ctx context.Context, task string, args iter.Seq2[[]byte, error], opts []MapOption, unordered bool) iter.Seq2[[]byte, error] {
-	set, err := mapSettingsOf(opts)
-	t, lookupErr := ex.tasks.lookup(task)
-	if err = errors.Join(err, lookupErr); err != nil {
-		return func(yield func([]byte, error) bool) { yield(nil, err) }
-	}
-	m := newMapping(ex, t, set)
+	var r *reuser
 	if unordered {
-		m.reuser = newReuser()
+		r = newReuser(false)
 	}
-	go m.feed(ctx, args, m.first)
+	m, err := ex.startMapping(ctx, task, args, opts, r)
 	return func(yield func([]byte, error) bool) {
 		switch {
+		case err != nil:
+			yield(nil, err)
 		case m.used.Swap(true):
 			yield(nil, errUsed)
 		case unordered:
-			m.deliverUnordered(ctx, yield)
+			m.deliverUnordered(ctx, func(_ int64, data []byte, err error) bool { return yield(data, err) })
 		default:
 			m.deliver(ctx, yield)
 		}
 	}
+}
+
+// startMapping starts to feed a map. With a reuser its results come as they are
+// there.
+func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq2[[]byte, error], opts []MapOption, r *reuser) (*mapping, error) {
+	set, err := mapSettingsOf(opts)
+	t, lookupErr := ex.tasks.lookup(task)
+	if err = errors.Join(err, lookupErr); err != nil {
+		return nil, err
+	}
+	m := newMapping(ex, t, set)
+	m.reuser = r
+	go m.feed(ctx, args, m.first)
+	return m, nil
 }
 
 // A segment is a run of futures that are made and reused together.
@@ -180,6 +191,7 @@ func (m *mapping) put(ctx context.Context, next func() *Future, arg []byte, ahea
 	f.prepare(m.ex, m.task, arg, m.settings.settings)
 	if m.reuser != nil {
 		f.waiters.Store(m.reuser.waiter)
+		m.reuser.number(f, m.fed.Load())
 	}
 	m.bytes.Add(f.size)
 	if err := m.ex.tryAdmit(f); err != nil {

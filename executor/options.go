@@ -141,8 +141,17 @@ func Priority(n int) CallOption {
 }
 
 // Timeout bounds how long one run of the call may take on its worker. A call that
-// is stopped so fails with kind timeout. It is short for [WithLimits] with Time.
-func Timeout(d time.Duration) CallOption { return WithLimits(Limits{Time: d}) }
+// is stopped so fails with kind timeout. It is short for [WithLimits] with Time, but
+// that a d of 0 or less, such as the time left until a deadline that has passed, is
+// an error of the call. WithLimits spells no limit: a negative Time.
+func Timeout(d time.Duration) CallOption {
+	return optionFunc(func(s *settings) error {
+		if d <= 0 {
+			return fmt.Errorf("executor: a timeout of %v, must be more than 0", d)
+		}
+		return WithLimits(Limits{Time: d}).apply(s)
+	})
+}
 
 // WithLimits bounds what one run of the call may use. Zero fields keep what an
 // earlier option or the pool says.

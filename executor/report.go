@@ -46,9 +46,9 @@ type RunningCall struct {
 // String gives the report, a line for each worker and each running call.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d calls wait, %d rest, %d workers have not joined\n", r.Queued, r.Resting, r.Awaited)
+	fmt.Fprintf(&b, "%s waiting, %d resting, %s not joined yet\n", count(r.Queued, "call"), r.Resting, count(r.Awaited, "worker"))
 	for _, w := range r.Workers {
-		fmt.Fprintf(&b, "rank %d on %s, process %d, %d slots: %d calls in flight, which should take %v, heard of %v ago", w.Rank, w.Host, w.PID, w.Slots, w.InFlight, w.Work.Round(time.Microsecond), w.Heard.Round(time.Millisecond))
+		fmt.Fprintf(&b, "rank %d on %s, process %d, %s: %s in flight, which should take %v, heard of %v ago", w.Rank, w.Host, w.PID, count(w.Slots, "slot"), count(w.InFlight, "call"), w.Work.Round(time.Microsecond), w.Heard.Round(time.Millisecond))
 		switch {
 		case w.Lost:
 			b.WriteString(", lost\n")
@@ -62,6 +62,14 @@ func (r Report) String() string {
 		}
 	}
 	return b.String()
+}
+
+// count gives a number of things.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // Report asks every worker what it does. It blocks for at most about a second, or

@@ -36,6 +36,8 @@ func TestReport(t *testing.T) {
 		}
 		if text := r.String(); !strings.Contains(text, "runs call 1 of burn [the long one], for ") {
 			t.Errorf("the report is %q", text)
+		} else if !strings.Contains(text, ", 1 slot: ") || !strings.Contains(text, "0 workers not joined yet") {
+			t.Errorf("the report counts wrongly: %q", text)
 		}
 		running.Kill("the test is over")
 		return

@@ -129,7 +129,7 @@ func openWorld(ctx context.Context, cfg Config, l launcher, bell *transport.Bell
 func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.World) error {
 	slots := cfg.Slots
 	if slots == 0 {
-		slots = ownCPUs(world.LocalWorkers())
+		slots = min(ownCPUs(world.LocalWorkers()), MostSlots)
 	}
 	makeRoom(slots)
 	defer ignoreStop()()

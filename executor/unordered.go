@@ -3,11 +3,35 @@ package executor
 import (
 	"context"
 	"iter"
+	"sync"
 )
 
 // MapUnordered is [Executor.Map] that yields the results as they come.
 func (ex *Executor) MapUnordered(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) iter.Seq2[[]byte, error] {
 	return ex.mapping(ctx, task, sure(args), opts, true)
+}
+
+// An Outcome is how a call has ended.
+type Outcome struct {
+	Result []byte
+	Err    error
+}
+
+// MapIndexed is [Executor.MapUnordered] that tells which argument a result belongs
+// to: it yields the argument's number, from 0, with the outcome of its call. What
+// ends the iteration comes with the number -1.
+func (ex *Executor) MapIndexed(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) iter.Seq2[int64, Outcome] {
+	m, err := ex.startMapping(ctx, task, sure(args), opts, newReuser(true))
+	return func(yield func(int64, Outcome) bool) {
+		switch {
+		case err != nil:
+			yield(-1, Outcome{Err: err})
+		case m.used.Swap(true):
+			yield(-1, Outcome{Err: errUsed})
+		default:
+			m.deliverUnordered(ctx, func(i int64, data []byte, err error) bool { return yield(i, Outcome{data, err}) })
+		}
+	}
 }
 
 // A reuser hands delivered futures back to who feeds. All its futures have the
@@ -17,11 +41,40 @@ type reuser struct {
 	waiter  *waiter
 	free    chan *Future
 	fresh   []Future // only used by feed
+
+	mu      sync.Mutex
+	numbers map[*Future]int64 // of the arguments under way; nil when nobody asks
 }
 
-func newReuser() *reuser {
+func newReuser(numbered bool) *reuser {
 	a := newArrivals()
-	return &reuser{arrived: a, waiter: &waiter{sink: a}, free: make(chan *Future, mostAhead)}
+	r := &reuser{arrived: a, waiter: &waiter{sink: a}, free: make(chan *Future, mostAhead)}
+	if numbered {
+		r.numbers = make(map[*Future]int64)
+	}
+	return r
+}
+
+// number notes that f is the call of argument i.
+func (r *reuser) number(f *Future, i int64) {
+	if r.numbers == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.numbers[f] = i
+}
+
+// numberOf returns the number of f's argument, and forgets it.
+func (r *reuser) numberOf(f *Future) int64 {
+	if r.numbers == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := r.numbers[f]
+	delete(r.numbers, f)
+	return i
 }
 
 // get returns a zero future. Only feed calls it.
@@ -48,27 +101,33 @@ func (r *reuser) put(f *Future) {
 }
 
 // deliverUnordered yields the results as they come.
-func (m *mapping) deliverUnordered(ctx context.Context, yield func([]byte, error) bool) {
+func (m *mapping) deliverUnordered(ctx context.Context, yield func(i int64, data []byte, err error) bool) {
 	defer m.withdrawUnordered()
 	defer close(m.stopped)
 	r, ended := m.reuser, m.ended
 	var batch []*Future
 	for {
+		expired := ctx.Err() // looked at first, so that nothing is left that came before
 		batch = r.arrived.take(batch)
 		for _, f := range batch {
+			i := r.numberOf(f)
 			data, err := f.outcome()
 			m.recycle(f)
 			r.put(f)
-			if !yield(data, err) {
+			if !yield(i, data, err) {
 				return
 			}
+		}
+		if expired != nil {
+			yield(-1, nil, expired)
+			return
 		}
 		if len(batch) > 0 {
 			continue
 		}
 		if ended == nil && m.delivered.Load() == m.fed.Load() {
 			if err := m.end(); err != nil {
-				yield(nil, err)
+				yield(-1, nil, err)
 			}
 			return
 		}
@@ -77,8 +136,6 @@ func (m *mapping) deliverUnordered(ctx context.Context, yield func([]byte, error
 		case <-ended:
 			ended = nil
 		case <-ctx.Done():
-			yield(nil, ctx.Err())
-			return
 		}
 	}
 }

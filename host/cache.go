@@ -20,6 +20,7 @@ const (
 	// looks whether it is done.
 	lockRetry = 5 * time.Millisecond
 
+	lockSuffix = ".lock"
 	sumSuffix  = ".sum"
 	tempSuffix = ".tmp"
 )
@@ -51,7 +52,7 @@ func (e entry) acquire(ctx context.Context, try func(*flock.Flock, context.Conte
 	if err := os.MkdirAll(e.dir, 0o700); err != nil {
 		return nil, err
 	}
-	l := flock.New(e.path() + ".lock")
+	l := flock.New(e.path() + lockSuffix)
 	_, err := try(l, ctx, lockRetry)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

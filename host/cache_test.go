@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -197,6 +200,62 @@ func TestCorruptSealedEntry(t *testing.T) {
 	}
 	if n := loadAndRun(t, dir, m); n != 0 {
 		t.Errorf("compiled %d after the repair, want 0", n)
+	}
+}
+
+// Beyond the bound the modules that were not used for longest go, but none that a
+// process holds, and nothing that is not the cache's.
+func TestCacheTrim(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var modules []*wasmtasks.Module
+	for i := range 5 {
+		modules = append(modules, compileWAT(t, "m", fmt.Sprintf(`(module (func (export "f") (result i32) (i32.const %d)))`, i)))
+	}
+	use := func(m *wasmtasks.Module, most int64) int32 {
+		h := newHost(t, Config{CacheDir: dir})
+		h.mostCached = most
+		load(t, h, m)
+		return h.compiled.Load()
+	}
+	for i, m := range modules[:4] {
+		if n := use(m, 1<<30); n != 1 {
+			t.Fatalf("module %d: compiled %d, want 1", i, n)
+		}
+		age := time.Now().Add(time.Duration(i-10) * time.Hour)
+		kept, err := filepath.Glob(filepath.Join(dir, m.Digest().String()+"*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, top := range kept {
+			if err := filepath.WalkDir(top, func(path string, _ fs.DirEntry, _ error) error { return os.Chtimes(path, age, age) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	use(modules[0], 1<<30) // so that it is not the oldest
+	held := entry{dir, modules[1].Digest().String(), slog.New(slog.DiscardHandler)}
+	unlock, err := held.rlock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	total := int64(0)
+	for _, m := range held.all() {
+		total += m.size
+	}
+	use(modules[4], total) // one too many: two go, so that there is room again
+	for i, want := range []int32{0, 0, 1, 1, 0} {
+		if n := use(modules[i], 1<<30); n != want {
+			t.Errorf("module %d: compiled %d, want %d", i, n, want)
+		}
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("what is not the cache's: %v", err)
 	}
 }
 

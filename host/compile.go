@@ -32,6 +32,7 @@ type code struct {
 	cache     wazero.CompilationCache // nil when nothing is kept
 	compiled  wazero.CompiledModule
 	hasMemory bool
+	start     uint64   // bytes of memory that an instance has at first
 	globals   []string // all that are mutable, where IsolationReset needs them
 	fixed     bool     // IsolationReset cannot put the module's globals back
 }
@@ -47,7 +48,10 @@ var readVersion = sync.OnceFunc(func() {
 // stands for none.
 func newCode(ctx context.Context, wasm []byte, dir string, facts *wasmbin.Module) (*code, error) {
 	readVersion()
-	c := &code{hasMemory: len(facts.Memories) > 0}
+	c := &code{}
+	for _, l := range facts.Memories { // there is at most one
+		c.hasMemory, c.start = true, l.Min*pageSize
+	}
 	cfg := wazero.NewRuntimeConfig().WithCoreFeatures(features)
 	if dir != "" {
 		var err error
@@ -130,6 +134,7 @@ func (h *Host) compileCached(e entry, wasm []byte, facts *wasmbin.Module) (*code
 	}
 	if c, err = load(); err == nil {
 		e.seal()
+		e.trim(h.mostCached)
 	}
 	return c, err
 }
@@ -164,6 +169,7 @@ func (h *Host) loadShared(e entry, load func() (*code, error)) (*code, error) {
 	}
 	c, err := load()
 	if err == nil {
+		e.touch()
 		e.seal() // new files are there when this CPU is of another kind
 	}
 	return c, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -120,9 +121,22 @@ func checkMemory(l wasmbin.Limits, limit uint64) string {
 	case l.Shared:
 		return "it has a memory shared between threads: a task runs on one, build it without threads"
 	case l.Min > limit/pageSize:
-		return fmt.Sprintf("it starts with %d MiB of memory, the limit is %d MiB", l.Min*pageSize>>20, limit>>20)
+		return startsAbove(l.Min*pageSize, limit)
 	}
 	return ""
+}
+
+// startsAbove says that a module starts with more memory than it may have.
+func startsAbove(start, limit uint64) string {
+	return fmt.Sprintf("it starts with %s of memory, the limit is %s", memorySize(start), memorySize(limit))
+}
+
+// memorySize gives a number of bytes exactly, in MiB if they are whole pages.
+func memorySize(n uint64) string {
+	if n%pageSize != 0 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return strconv.FormatFloat(float64(n)/(1<<20), 'f', -1, 64) + " MiB"
 }
 
 // offers returns the signatures of the functions a guest may import, by module

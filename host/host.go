@@ -26,7 +26,9 @@ type Config struct {
 	// CacheDir is the folder for compiled modules. Whoever may write to it may
 	// run native code as this user: it must be the user's own. Defaults to
 	// "compiled" in the folder that WASMPOOL_CACHE names, or in "wasmpool" in
-	// [os.UserCacheDir]. Where there is none, nothing is kept.
+	// [os.UserCacheDir]. Where there is none, nothing is kept. Beyond 2 GiB the
+	// modules that were not used for longest are removed; all of it may be, at
+	// any time.
 	CacheDir string
 
 	// MemoryLimit bounds, in bytes, the linear memory of each instance. Defaults
@@ -98,12 +100,13 @@ func defaultCacheDir() string {
 // A Host loads modules, each once, and offers slots to run their tasks in. It
 // is safe for concurrent use.
 type Host struct {
-	cfg      Config
-	ctx      context.Context //nolint:containedctx // it ends the loads that wait for another process
-	cancel   context.CancelFunc
-	loads    sync.WaitGroup
-	compiled atomic.Int32 // modules that the cache did not have
-	heap     bool         // linear memory in the Go heap also where it could be mapped; for tests
+	cfg        Config
+	ctx        context.Context //nolint:containedctx // it ends the loads that wait for another process
+	cancel     context.CancelFunc
+	loads      sync.WaitGroup
+	compiled   atomic.Int32 // modules that the cache did not have
+	mostCached int64        // bytes in the cache folder; less in tests
+	heap       bool         // linear memory in the Go heap also where it could be mapped; for tests
 
 	childEnded func(*os.ProcessState) // hears of each child that compiled; nil but in tests
 
@@ -137,7 +140,7 @@ func New(cfg Config) (*Host, error) {
 	if cfg.MemoryLimit < pageSize {
 		return nil, fmt.Errorf("host: a memory limit of %d bytes is too small: it takes at least %d", cfg.MemoryLimit, pageSize)
 	}
-	h := &Host{cfg: cfg, codes: make(map[wasmtasks.Digest]*loading), loaded: make(map[programKey]*Module)}
+	h := &Host{cfg: cfg, mostCached: mostCached, codes: make(map[wasmtasks.Digest]*loading), loaded: make(map[programKey]*Module)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
 }

@@ -24,7 +24,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"wasi type", `(module (import "wasi_snapshot_preview1" "fd_close" (func (result i32))))`, "it is (i32) -> i32"},
 		{"memory", `(module (import "env" "memory" (memory 1)))`, "the memory env.memory"},
 		{"global", `(module (import "env" "g" (global i32)))`, "the global env.g"},
-		{"limit", `(module (memory 17))`, "starts with 1 MiB of memory, the limit is 1 MiB"},
+		{"limit", `(module (memory 17))`, "starts with 1.0625 MiB of memory, the limit is 1 MiB"},
 		{"shared", `(module (memory 1 1 shared))`, "shared between threads"},
 		{"invalid", `(module (func (export "f") (result i32) (i32.const 0)))`, "invalid function"},
 	}

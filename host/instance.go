@@ -68,6 +68,9 @@ func (in *instance) Value(key any) any {
 // newInstance makes an instance and lets it initialize itself. configure may
 // add to what the instance is given.
 func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleConfig) wazero.ModuleConfig) (in *instance, err error) {
+	if c.start > s.limits.Memory {
+		return nil, errorf(KindMemory, "%s", startsAbove(c.start, s.limits.Memory))
+	}
 	in = &instance{slot: s, code: c}
 	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, most: s.limits.Memory, reserve: !s.host.heap}
 	in.world.init(s)
@@ -123,6 +126,9 @@ func (s *Slot) giveUpMemory() func() {
 // fail closes the instance after an error of wazero and explains the error.
 func (in *instance) fail(err error) *Error {
 	e := crashError(err, in.world.printed.String(), in.linear.refused)
+	if e.Kind == KindMemory && in.linear.above {
+		e.Message += ": it was refused more than " + memorySize(in.linear.most) + " of memory"
+	}
 	e.Log, e.Usage = in.slot.lastWords(), in.usage()
 	in.slot.used = e.Usage
 	in.slot.host.crashed()

@@ -32,6 +32,7 @@ type linear struct {
 
 	heap    []byte
 	refused bool // the guest asked for more than it can have, in this call
+	above   bool // and more than it may have
 }
 
 // Allocate implements [experimental.MemoryAllocator].
@@ -45,6 +46,7 @@ func (l *linear) Allocate(_, most uint64) experimental.LinearMemory {
 // Reallocate implements [experimental.LinearMemory].
 func (l *linear) Reallocate(size uint64) []byte {
 	if size > l.most {
+		l.above = true
 		return l.refuse()
 	}
 	if size > l.slot.host.cfg.KeepMemory {

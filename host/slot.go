@@ -297,7 +297,7 @@ func (s *Slot) clean(in *instance) {
 	}
 	if in != nil {
 		in.arg, in.fetched = nil, false
-		in.linear.refused = false
+		in.linear.refused, in.linear.above = false, false
 		in.world.renew()
 		if in.spent() {
 			s.retire(in)

@@ -2,12 +2,12 @@ package wasmtasks
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/scanner"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -89,26 +89,54 @@ type BuildError struct {
 	Output string // all that the go command said
 }
 
-// Error is one line: the folder and the first message of the compiler.
+// Error is one line: the folder and the first messages of the compiler.
 func (e *BuildError) Error() string {
-	return fmt.Sprintf("wasmtasks: building %s: %s", e.Dir, firstMessage(e.Output))
+	return fmt.Sprintf("wasmtasks: building %s: %s", e.Dir, joinMessages(messages(e.Output)))
 }
 
-// firstMessage returns the first line of the go command's output that says
-// what is wrong, with the next one if it ends in a colon.
-func firstMessage(output string) string {
-	var message string
+// messages returns what the go command says is wrong. A line that ends in a colon
+// belongs to the next one, one that is indented to the one before.
+func messages(output string) []string {
+	var list []string
+	open := false
 	for line := range strings.Lines(output) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "go: downloading ") {
+		text := strings.TrimSpace(line)
+		switch {
+		case text == "", strings.HasPrefix(text, "# "), strings.HasPrefix(text, "go: downloading "):
 			continue
+		case len(list) > 0 && (open || line[0] == '\t'):
+			list[len(list)-1] += " " + text
+		default:
+			list = append(list, text)
 		}
-		message = strings.TrimSpace(message + " " + line)
-		if !strings.HasSuffix(message, ":") {
-			break
-		}
+		open = strings.HasSuffix(text, ":")
 	}
-	return cmp.Or(message, "the go command failed without a message")
+	return list
+}
+
+// joinMessages makes one line of messages, the first of them when there are many.
+func joinMessages(list []string) string {
+	const most = 10
+	switch n := len(list) - most; {
+	case len(list) == 0:
+		return "the go command failed without a message"
+	case n == 1:
+		list = append(list[:most:most], "and 1 more error")
+	case n > 1:
+		list = append(list[:most:most], fmt.Sprintf("and %d more errors", n))
+	}
+	return strings.Join(list, "; ")
+}
+
+// A syntaxError is a file that does not parse, told in one line.
+type syntaxError struct{ scanner.ErrorList }
+
+func (e syntaxError) Error() string {
+	list := make([]string, len(e.ErrorList))
+	for i, one := range e.ErrorList {
+		list[i] = one.Error()
+	}
+	return joinMessages(list)
 }
 
 // buildFailed names the folder in an error.

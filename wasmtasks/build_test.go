@@ -134,6 +134,7 @@ func TestBuildErrors(t *testing.T) {
 		{"not for wasm", goModule(t, "tagged", "//go:build linux\n\npackage main\n"), "build constraints exclude all Go files"},
 		{"outside a module", noModule, "go.mod file not found"},
 		{"a space in the directive", goModule(t, "slip", strings.Replace(program, "//go:wasmexport", "// go:wasmexport", 1)), "write //go:wasmexport, without the space"},
+		{"syntax errors beside tasks", goModule(t, "slips", program+"\nfunc f() { x := }\n\nfunc g( {}\n"), "; "},
 		{"bad export", goModule(t, "export", strings.Replace(program, "int32 { return 42 }", `string { return "" }`, 1)), "main.go:4:6: go:wasmexport: unsupported result type string"},
 	}
 	for _, tt := range tests {
@@ -163,6 +164,18 @@ func TestBuildError(t *testing.T) {
 	}
 	if failed.Dir != dir || !strings.Contains(failed.Output, "undefined: a\n") || !strings.Contains(failed.Output, "undefined: b\n") {
 		t.Errorf("%+v", failed)
+	}
+	if want := ": ./main.go:3:15: undefined: a; ./main.go:3:20: undefined: b"; !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %v, want all of it: %s", err, want)
+	}
+	for _, tt := range []struct{ output, want string }{
+		{"# p\na.go:1:2: one:\n\tmore\n\thave (int)\na.go:2:2: two\n", "a.go:1:2: one: more have (int); a.go:2:2: two"},
+		{strings.Repeat("x\n", 11), strings.Repeat("x; ", 10) + "and 1 more error"},
+		{strings.Repeat("x\n", 30), strings.Repeat("x; ", 10) + "and 20 more errors"},
+	} {
+		if got := (&BuildError{Dir: "d", Output: tt.output}).Error(); got != "wasmtasks: building d: "+tt.want {
+			t.Errorf("error %s, want %s", got, tt.want)
+		}
 	}
 	if got := (&BuildError{Dir: "d", Output: "# x\n"}).Error(); got != "wasmtasks: building d: the go command failed without a message" {
 		t.Errorf("error %s", got)

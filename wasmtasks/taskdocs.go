@@ -7,6 +7,7 @@ import (
 	"go/doc"
 	"go/parser"
 	"go/printer"
+	"go/scanner"
 	"go/token"
 	"os"
 	"path"
@@ -130,6 +131,9 @@ func (r *docReader) parse(importPath string) (*parsedPackage, error) {
 	}
 	for _, name := range listed.GoFiles {
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(listed.Dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
+		if list := scanner.ErrorList(nil); errors.As(err, &list) {
+			return nil, syntaxError{list}
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -19,6 +19,9 @@ type input interface {
 	// args yields the arguments. The caller owns them.
 	args() iter.Seq[[]byte]
 
+	// only is args for some of them: it skips the others. which is in order.
+	only(which []uint32) iter.Seq[[]byte]
+
 	// err says why args ended before its time. It may be asked once args has
 	// ended.
 	err() error
@@ -97,6 +100,24 @@ func (in *lineInput) args() iter.Seq[[]byte] {
 			if arg != nil && !yield(arg) {
 				return
 			}
+		}
+	}
+}
+
+func (in *lineInput) only(which []uint32) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		i := uint32(0)
+		for arg := range in.args() {
+			if len(which) == 0 {
+				return
+			}
+			if which[0] == i {
+				which = which[1:]
+				if !yield(arg) {
+					return
+				}
+			}
+			i++
 		}
 	}
 }
@@ -214,9 +235,22 @@ func openFiles(pattern string) (input, error) {
 	return &fileInput{names: names}, nil
 }
 
-func (in *fileInput) args() iter.Seq[[]byte] {
+func (in *fileInput) args() iter.Seq[[]byte] { return in.read(slices.Values(in.names)) }
+
+func (in *fileInput) only(which []uint32) iter.Seq[[]byte] {
+	return in.read(func(yield func(string) bool) {
+		for _, i := range which {
+			if !yield(in.names[i]) {
+				return
+			}
+		}
+	})
+}
+
+// read yields the content of files.
+func (in *fileInput) read(names iter.Seq[string]) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for _, name := range in.names {
+		for name := range names {
 			content, err := os.ReadFile(name)
 			if err != nil {
 				in.failed = fmt.Errorf("reading the input: %w", err)

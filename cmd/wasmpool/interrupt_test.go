@@ -49,10 +49,10 @@ func TestMapInterrupted(t *testing.T) {
 
 func TestCutShort(t *testing.T) {
 	t.Parallel()
-	failing := func(yield func([]byte, error) bool) {
-		_ = yield([]byte("1"), nil) && yield(nil, fmt.Errorf("%w: rank 2", executor.ErrNoWorkers))
+	failing := func(yield func(int64, executor.Outcome) bool) {
+		_ = yield(0, executor.Outcome{Result: []byte("1")}) && yield(1, executor.Outcome{Err: fmt.Errorf("%w: rank 2", executor.ErrNoWorkers)})
 	}
-	r := newResults(io.Discard, func(int64) string { return "" })
+	r := newResults(io.Discard, func(int64) string { return "" }, new(plan), false)
 	if err := r.collect(t.Context(), failing); !cutShort(err) || r.done() != 1 {
 		t.Errorf("a pool without workers: %v after %d calls, want that others did not run", err, r.done())
 	}

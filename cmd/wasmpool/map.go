@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -23,23 +24,34 @@ type mapFlags struct {
 	jsonl string
 	files string
 	out   string
+
+	unordered bool
+	resume    bool
+	force     bool
 }
 
 func (a *app) mapCommand() *cobra.Command {
 	var f mapFlags
 	cmd := &cobra.Command{
-		Use:   "map MODULE [TASK] (--lines F | --jsonl F | --files GLOB) [--out F]",
+		Use:   "map MODULE [TASK] (--lines F | --jsonl F | --files GLOB) [--out F [--resume | --force]] [--unordered]",
 		Short: "Run a call per line, JSON value or file",
 		Long: `Map calls a task once for each line of a file, each JSON value of a JSON Lines
 file, or each file that a pattern matches. It writes one line of JSON per call,
-in the order of the input:
+in the order of the input, or, with --unordered, as they come:
 
   {"i":0,"ok":true,"out":…}
   {"i":1,"ok":false,"error":{"kind":"application","code":70,"message":"…"}}
 
 A result that is JSON stands there as it is, other text as a string; any other
 result is given in base64 as "out_b64". With --files the line names the "file"
-after "i"; a "code" stands there if the task gave one of its own. A summary follows on standard error.
+after "i"; a "code" stands there if the task gave one of its own. With -v errors also
+have the "rank" and, where there is one, the "stack", and the end of what the task
+printed, "stderr", and logged, "log". A summary follows on standard error.
+
+Results are in the file within milliseconds. With --resume a map that ended early,
+however it ended, goes on with what its file holds: results are kept, calls that
+failed or are missing run. It needs the same input, as a file or files, and writes
+to each line a checksum of the argument, "arg_crc", to tell.
 
 The input:
   --lines F     the argument is a line, without its newline (\n or \r\n)
@@ -51,6 +63,7 @@ F may be - for standard input. Input is read as it is needed. One that cannot be
 read ends the map; what was done by then is written.`,
 		Example: `  wasmpool map mytasks upper --lines names.txt --out names.jsonl
   seq 1000 | wasmpool map examples/executor/tasks square --jsonl - --workers 4
+  wasmpool map render.wasm frame --files 'scenes/*.json' --unordered --resume --out frames.jsonl
   mpirun -n 4 wasmpool-mpi map examples/wordcount/tasks count --files 'books/**/*.txt' --out counts.jsonl`,
 		Args: argCount(1, 2, " (quote the pattern of --files)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -66,6 +79,9 @@ read ends the map; what was done by then is written.`,
 	cmd.Flags().StringVar(&f.jsonl, "jsonl", "", "call once per JSON value, one a line, of the file `F`")
 	cmd.Flags().StringVar(&f.files, "files", "", "call once per file that matches `GLOB`")
 	cmd.Flags().StringVar(&f.out, "out", "", "write the results to the file `F` (default: standard output)")
+	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "write results as they come: one slow call keeps none of the others out of the file")
+	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with what the file of --out holds; begin if there is none")
+	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite the file of --out")
 	f.pool.add(cmd)
 	return cmd
 }
@@ -84,7 +100,22 @@ func (f *mapFlags) check(flags *pflag.FlagSet) error {
 	if _, err := path.Match(filepath.ToSlash(f.files), ""); err != nil {
 		return fmt.Errorf("--files %q is no pattern: it has an unclosed [ or ends in \\", f.files)
 	}
+	if err := f.checkResume(); err != nil {
+		return err
+	}
 	return f.pool.check(flags)
+}
+
+func (f *mapFlags) checkResume() error {
+	switch {
+	case f.resume && f.force:
+		return errors.New("--resume and --force exclude each other: give one")
+	case f.resume && (f.out == "" || f.out == "-"):
+		return errors.New("--resume goes on with a file: give it with --out F")
+	case f.resume && (f.lines == "-" || f.jsonl == "-"):
+		return errors.New("--resume reads the input twice: give it as a file")
+	}
+	return nil
 }
 
 // input opens what the flags name.
@@ -109,14 +140,18 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		return err
 	}
 	defer in.close()
-	out, err := a.openOut(f.out, in)
+	out, p, err := a.openOut(f, in)
 	if err != nil {
 		return err
 	}
-	r := newResults(out, in.file)
+	inputs := in.args()
+	if p.resumed {
+		inputs = in.only(p.left)
+	}
+	r := newResults(out, in.file, p, f.pool.verbose)
 	started := time.Now()
 	stop := r.refresh(a.newProgress(out, in))
-	err = r.collect(ctx, ex.Map(ctx, t.name, in.args()))
+	err = r.collect(ctx, outcomes(ctx, ex, t.name, inputs, f.unordered))
 	stop()
 	if err == nil {
 		err = in.err()
@@ -131,19 +166,51 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	return err
 }
 
-// openOut opens the file for the results. An empty name is standard output.
-func (a *app) openOut(name string, in input) (io.Writer, error) {
-	if name == "" || name == "-" {
-		return a.out, nil
+// outcomes makes the calls and yields how they ended, with their numbers.
+func outcomes(ctx context.Context, ex *executor.Executor, task string, args iter.Seq[[]byte], unordered bool) iter.Seq2[int64, executor.Outcome] {
+	if unordered {
+		return ex.MapIndexed(ctx, task, args)
 	}
-	if info, err := os.Stat(name); err == nil && in.reads(info) {
-		return nil, fmt.Errorf("--out %s would overwrite the input: give another file", name)
+	results := ex.Map(ctx, task, args)
+	return func(yield func(int64, executor.Outcome) bool) {
+		i := int64(0)
+		for out, err := range results {
+			if !yield(i, executor.Outcome{Result: out, Err: err}) {
+				return
+			}
+			i++
+		}
 	}
-	out, err := os.Create(name)
+}
+
+// openOut opens the file for the results, where there is one, and says what is to
+// run.
+func (a *app) openOut(f *mapFlags, in input) (io.Writer, *plan, error) {
+	if f.out == "" || f.out == "-" {
+		return a.out, new(plan), nil
+	}
+	info, err := os.Stat(f.out)
+	exists := err == nil && !info.IsDir()
+	switch {
+	case exists && in.reads(info):
+		return nil, nil, fmt.Errorf("--out %s would overwrite the input: give another file", f.out)
+	case exists && f.resume && !info.Mode().IsRegular():
+		return nil, nil, fmt.Errorf("--resume: %s is no regular file", f.out)
+	case exists && info.Mode().IsRegular() && info.Size() > 0 && !f.resume && !f.force:
+		return nil, nil, fmt.Errorf("--out %s holds something already: --resume goes on with it, --force overwrites it", f.out)
+	}
+	p, how := new(plan), os.O_TRUNC
+	if f.resume {
+		if p, err = a.resume(f); err != nil {
+			return nil, nil, err
+		}
+		how = os.O_APPEND
+	}
+	out, err := os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE|how, 0o666)
 	if err != nil {
-		return nil, fmt.Errorf("writing the results: %w", err)
+		return nil, nil, fmt.Errorf("writing the results: %w", err)
 	}
-	return out, nil
+	return out, p, nil
 }
 
 // closeOut closes out unless it is standard output.

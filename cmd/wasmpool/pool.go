@@ -39,7 +39,7 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
 	f.grants.add(flags)
 	flags.Var(&f.isolate, "isolation", "what a call finds of those before it: a `word` of reuse (all that a task keeps), reset (nothing), fresh (nothing, and slowly)")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show debug logs, what tasks print, and where the task of run failed")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show debug logs, what tasks print, and where they failed")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "root-slots" {
 			name = "workers" // what it means under MPI
@@ -57,6 +57,14 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 	for _, name := range []string{"workers", "slots", "ranks"} {
 		if n, err := flags.GetInt(name); err == nil && n < 1 && flags.Changed(name) {
 			return fmt.Errorf("--%s is %d, must be at least 1", name, n)
+		}
+	}
+	for _, slots := range []struct {
+		name string
+		n    int
+	}{{"workers", f.workers}, {"slots", f.slots}} {
+		if slots.n > executor.MostSlots {
+			return fmt.Errorf("--%s is %d, must be at most %d", slots.name, slots.n, executor.MostSlots)
 		}
 	}
 	if f.timeout < 0 || f.timeout == 0 && flags.Changed("timeout") {

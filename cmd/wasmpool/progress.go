@@ -51,6 +51,15 @@ func (p *progress) clear() {
 func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, took time.Duration, err error) {
 	stats, _ := ex.Stats(context.WithoutCancel(ctx)) // without them it says less
 	text := summary(r.ok, r.failed, took, stats.Workers)
+	if r.plan.resumed {
+		text = fmt.Sprintf("%d kept, %s", r.plan.kept, text)
+	}
+	if r.folder {
+		text += "; " + folderHint
+	}
+	if r.hidden {
+		text += "; -v shows where they failed"
+	}
 	if cutShort(err) {
 		text += "; the others did not run"
 	}

@@ -16,11 +16,15 @@ import (
 type record struct {
 	i    int64
 	file string // with --files
+	sum  string // of the argument, with --resume
 }
 
 // A recordWriter makes the lines that map writes, in a buffer of its own. It
 // does without encoding/json where it can: there may be a hundred million.
-type recordWriter struct{ buf bytes.Buffer }
+type recordWriter struct {
+	buf     bytes.Buffer
+	verbose bool // failures say where
+}
 
 // success returns the line of a call with a result. It is valid until the next
 // one.
@@ -42,9 +46,43 @@ func (w *recordWriter) failure(r record, e *executor.TaskError) []byte {
 		w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), int64(e.Code), 10))
 	}
 	w.buf.WriteString(`,"message":`)
-	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), strings.ToValidUTF8(e.Message, "\uFFFD")))
+	w.text(e.Message)
+	if w.verbose {
+		w.where(e)
+	}
 	w.buf.WriteString("}}\n")
 	return w.buf.Bytes()
+}
+
+// where adds on which rank a call failed, and what the guest left behind.
+func (w *recordWriter) where(e *executor.TaskError) {
+	w.buf.WriteString(`,"rank":`)
+	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), int64(e.Rank), 10))
+	for _, part := range []struct{ name, text string }{
+		{"stack", e.Stack}, {"stderr", e.Stderr}, {"log", strings.Join(e.Log, "\n")},
+	} {
+		if part.text != "" {
+			w.buf.WriteString(`,"` + part.name + `":`)
+			w.text(bounded(part.text))
+		}
+	}
+}
+
+// mostWhere bounds each part of what a guest left behind, of which the end of
+// what it printed tells most, and the beginning of a stack.
+const mostWhere = 8 << 10
+
+// bounded leaves out the middle of a long text.
+func bounded(text string) string {
+	if len(text) <= mostWhere {
+		return text
+	}
+	return text[:mostWhere/2] + "\n…\n" + text[len(text)-mostWhere/2:]
+}
+
+// text adds a JSON string.
+func (w *recordWriter) text(s string) {
+	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), strings.ToValidUTF8(s, "\uFFFD")))
 }
 
 func (w *recordWriter) begin(r record, ok bool) {
@@ -53,7 +91,11 @@ func (w *recordWriter) begin(r record, ok bool) {
 	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), r.i, 10))
 	if r.file != "" {
 		w.buf.WriteString(`,"file":`)
-		w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), strings.ToValidUTF8(r.file, "\uFFFD")))
+		w.text(r.file)
+	}
+	if r.sum != "" {
+		w.buf.WriteString(`,"arg_crc":`)
+		w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), r.sum))
 	}
 	w.buf.WriteString(`,"ok":`)
 	w.buf.Write(strconv.AppendBool(w.buf.AvailableBuffer(), ok))

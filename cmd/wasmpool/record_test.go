@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -45,8 +46,24 @@ func TestRecordWriter(t *testing.T) {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
 	want = `{"i":9,"file":"a \"b\".txt","ok":true,"out":1}` + "\n"
-	if diff := cmp.Diff(want, string(w.success(record{9, `a "b".txt`}, []byte("1")))); diff != "" {
+	if diff := cmp.Diff(want, string(w.success(record{9, `a "b".txt`, ""}, []byte("1")))); diff != "" {
 		t.Errorf("success (-want +got):\n%s", diff)
+	}
+}
+
+// With -v the line of a failure says where, and is bounded.
+func TestRecordWriterVerbose(t *testing.T) {
+	t.Parallel()
+	w := recordWriter{verbose: true}
+	e := &executor.TaskError{Kind: host.KindTrap, Message: "unreachable", Rank: 3, Stack: ".main()\n.f()", Stderr: "ow\n", Log: []string{"one", "two"}}
+	want := `{"i":8,"ok":false,"error":{"kind":"trap","message":"unreachable","rank":3,"stack":".main()\n.f()","stderr":"ow\n","log":"one\ntwo"}}` + "\n"
+	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, e))); diff != "" {
+		t.Errorf("failure (-want +got):\n%s", diff)
+	}
+	e.Stack, e.Stderr = strings.Repeat("a", 1<<20), strings.Repeat("é", 1<<20)
+	line := w.failure(record{i: 8}, e)
+	if len(line) > 3*mostWhere || !json.Valid(line) || !utf8.Valid(line) {
+		t.Errorf("a long failure has %d bytes, JSON: %v", len(line), json.Valid(line))
 	}
 }
 

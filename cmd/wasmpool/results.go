@@ -18,61 +18,62 @@ type results struct {
 	mu     sync.Mutex // guards all fields while refresh runs
 	out    *bufio.Writer
 	file   func(i int64) string // of an input
+	plan   *plan
+	fresh  chan struct{} // holds a token when there is something to flush
 	line   recordWriter
 	ok     int64
 	failed int64
-	unrun  int64 // inputs that a signal kept from running
+	hidden bool // a failure has more to tell than its line
+	folder bool // one looked for a file where there is no folder
 }
 
-func newResults(out io.Writer, file func(i int64) string) *results {
-	return &results{out: bufio.NewWriterSize(out, 256<<10), file: file}
+func newResults(out io.Writer, file func(i int64) string, p *plan, verbose bool) *results {
+	return &results{line: recordWriter{verbose: verbose}, out: bufio.NewWriterSize(out, 256<<10), file: file, plan: p, fresh: make(chan struct{}, 1)}
 }
 
-// collect writes each result, in order. It returns an error when results cannot
-// be written, or no more of them come. After a signal it leaves out what did not
-// run, and writes what still ends.
-func (r *results) collect(ctx context.Context, seq iter.Seq2[[]byte, error]) error {
+// collect writes each result as it is yielded. It returns an error when results
+// cannot be written, or no more of them come. After a signal it leaves out what did
+// not run, and writes what still ends.
+func (r *results) collect(ctx context.Context, seq iter.Seq2[int64, executor.Outcome]) error {
 	var interrupted error
-	for out, err := range seq {
+	for call, o := range seq {
 		var failed *executor.TaskError
-		if errors.Is(err, executor.ErrInterrupted) {
-			interrupted = err
-			r.skip()
+		if errors.Is(o.Err, executor.ErrInterrupted) {
+			interrupted = o.Err
 			continue
 		}
-		if err != nil && !errors.As(err, &failed) {
+		if o.Err != nil && !errors.As(o.Err, &failed) {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return &exitError{exitCallFailed, fmt.Errorf("call %d: %w", r.done(), err)}
+			return &exitError{exitCallFailed, fmt.Errorf("after %d calls: %w", r.done(), o.Err)}
 		}
-		if err := r.add(out, failed); err != nil {
+		if err := r.add(r.plan.input(call), o.Result, failed); err != nil {
 			return fmt.Errorf("writing the results: %w", err)
 		}
 	}
 	return interrupted
 }
 
-func (r *results) skip() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.unrun++
-}
-
-func (r *results) add(out []byte, failed *executor.TaskError) error {
+func (r *results) add(i int64, out []byte, failed *executor.TaskError) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var line []byte
-	i := r.ok + r.failed + r.unrun
-	this := record{i, r.file(i)}
+	this := record{i, r.file(i), r.plan.sum(i)}
 	if failed != nil {
 		line = r.line.failure(this, failed)
 		r.failed++
+		r.folder = r.folder || wantsFolder(failed)
+		r.hidden = r.hidden || !r.line.verbose && tellsWhere(failed)
 	} else {
 		line = r.line.success(this, out)
 		r.ok++
 	}
 	_, err := r.out.Write(line)
+	select {
+	case r.fresh <- struct{}{}:
+	default:
+	}
 	return err
 }
 
@@ -90,22 +91,29 @@ func (r *results) flush() error {
 	return r.out.Flush()
 }
 
-// refreshEvery is how long a result may wait to be seen.
-const refreshEvery = 100 * time.Millisecond
+const (
+	// showEvery is how often the progress is shown.
+	showEvery = 100 * time.Millisecond
 
-// refresh flushes now and then and shows the progress, until the returned
-// function is called.
+	// flushEvery is how long a result may wait to be written, where many come.
+	flushEvery = time.Millisecond
+)
+
+// refresh writes results soon after they came, so that a killed process loses
+// little, and shows the progress, until the returned function is called.
 func (r *results) refresh(p *progress) (stop func()) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		tick := time.NewTicker(refreshEvery)
+		tick := time.NewTicker(showEvery)
 		defer tick.Stop()
 		for {
 			select {
-			case <-tick.C:
+			case <-r.fresh:
 				r.flush() //nolint:errcheck // it sticks
-				p.show(r.done())
+				time.Sleep(flushEvery)
+			case <-tick.C:
+				p.show(r.plan.kept + r.done())
 			case <-quit:
 				return
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -107,15 +108,34 @@ func (a *app) explainCall(err error, verbose bool) error {
 	if !errors.As(err, &failed) {
 		return &exitError{exitCallFailed, err}
 	}
-	if verbose {
+	if failed.Kind == host.KindBadModule {
+		return err // no call of it can succeed
+	}
+	switch {
+	case verbose:
 		for _, text := range []string{failed.Stderr, failed.Stack} {
 			if text != "" {
 				fmt.Fprintln(a.err, text)
 			}
 		}
-	}
-	if failed.Kind == host.KindBadModule {
-		return err // no call of it can succeed
+	case wantsFolder(failed):
+		err = fmt.Errorf("%w (%s)", err, folderHint)
+	case tellsWhere(failed):
+		err = fmt.Errorf("%w (-v shows where)", err)
 	}
 	return &exitError{exitCallFailed, err}
+}
+
+// tellsWhere reports whether the guest left behind more than a message.
+func tellsWhere(e *executor.TaskError) bool {
+	return e.Stack != "" || strings.TrimSpace(e.Stderr) != ""
+}
+
+// folderHint is for those who see how a guest words that it has no folder.
+const folderHint = "a task sees no files but those of folders that --dir names"
+
+// wantsFolder reports whether a call failed because it looked for a file where no
+// folder was granted: the words are those of Go and of wasi-libc.
+func wantsFolder(e *executor.TaskError) bool {
+	return strings.Contains(e.Message, "Bad file number") || strings.Contains(e.Message, "Bad file descriptor")
 }

@@ -18,6 +18,8 @@ func TestREADME(t *testing.T) { playDocument(t, "../../README.md") }
 
 func TestFailuresCommands(t *testing.T) { playDocument(t, "../../docs/failures.md") }
 
+func TestABI(t *testing.T) { playDocument(t, "../../docs/abi.md") }
+
 // playDocument runs a document from its first block to its last.
 func playDocument(t *testing.T, path string) {
 	t.Helper()
@@ -41,6 +43,7 @@ type document struct {
 	env      []string
 	commands int
 	printed  string // by the block before
+	skipped  bool   // the block before needs what is not installed here
 }
 
 // newDocument copies the project, without what was built in it.
@@ -117,15 +120,27 @@ func (d *document) play(t *testing.T, b block) {
 	t.Helper()
 	switch b.kind {
 	case "sh":
+		if d.skipped = !installed(b.arg); d.skipped {
+			t.Logf("%v: without %s", b, b.arg)
+			return
+		}
 		d.printed = d.shell(t, b, b.text)
 		d.commands++
 	case "output":
+		if d.skipped {
+			return
+		}
 		if diff := cmp.Diff(trim(b.text), trim(d.printed)); diff != "" {
 			t.Errorf("%v: this was not printed (-want +got):\n%s", b, diff)
 		}
 	case "go":
 		d.write(t, b)
+		if changed := d.shell(t, b, "gofmt -l "+b.arg); changed != "" {
+			t.Errorf("%v: not formatted", b)
+		}
 		d.shell(t, b, "go vet ./"+filepath.Dir(b.arg))
+	case "c", "rust":
+		d.write(t, b)
 	case "text":
 	default:
 		t.Errorf("%v: a block of the unknown kind %q", b, b.kind)
@@ -148,7 +163,25 @@ func (d *document) shell(t *testing.T, b block, script string) string {
 	return string(out)
 }
 
-// write writes a Go file, which must be formatted.
+// installed reports whether the compiler that a block needs is there.
+func installed(compiler string) bool {
+	switch compiler {
+	case "clang":
+		_, err := exec.LookPath("wasm-ld")
+		_, errClang := exec.LookPath(compiler)
+		return err == nil && errClang == nil
+	case "rustc":
+		dir, err := exec.Command(compiler, "--print", "target-libdir", "--target", "wasm32-unknown-unknown").Output()
+		if err != nil {
+			return false
+		}
+		_, err = os.Stat(strings.TrimSpace(string(dir)))
+		return err == nil
+	}
+	return true
+}
+
+// write writes a file.
 func (d *document) write(t *testing.T, b block) {
 	t.Helper()
 	path := filepath.Join(d.dir, filepath.FromSlash(b.arg))
@@ -157,8 +190,5 @@ func (d *document) write(t *testing.T, b block) {
 	}
 	if err := os.WriteFile(path, []byte(b.text), 0o600); err != nil {
 		t.Fatal(err)
-	}
-	if changed := d.shell(t, b, "gofmt -l "+b.arg); changed != "" {
-		t.Errorf("%v: not formatted", b)
 	}
 }

@@ -180,7 +180,7 @@ func Run(ctx context.Context, ex *executor.Executor, p Plan) (*Report, error) {
 				c.attack = &slow[n/(rarity+1)%len(slow)]
 			}
 			n++
-			c.future = ex.Submit(ctx, c.attack.task, []byte(c.attack.arg), executor.Timeout(c.attack.limit))
+			c.future = ex.Submit(ctx, c.attack.task, []byte(c.attack.arg), executor.WithLimits(executor.Limits{Time: c.attack.limit}))
 			continue
 		}
 		c.arg = fmt.Appendf(nil, "good call %d, %x", i, random.Uint64())
