@@ -19,15 +19,25 @@ const jobDirVar = "WASMPOOL_JOB_DIR"
 // knows of the other.
 func begin(log *slog.Logger, rank int, patience time.Duration) error {
 	sayStarted(log, rank, patience)
-	text, err := os.ReadFile(filepath.Join(os.Getenv(jobDirVar), "stop"))
-	if os.Getenv(jobDirVar) == "" || err != nil {
-		return nil //nolint:nilerr // nobody wants it to stop
+	if s, ok := toldToStop(); ok {
+		return &SignalError{s}
+	}
+	return nil
+}
+
+// toldToStop returns the signal that wasmpool launch got, which it notes before it
+// hands it on.
+func toldToStop() (syscall.Signal, bool) {
+	dir := os.Getenv(jobDirVar)
+	if dir == "" {
+		return 0, false
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "stop"))
+	if err != nil {
+		return 0, false
 	}
 	number, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return fmt.Errorf("executor: what wasmpool launch says: %w", err)
-	}
-	return &SignalError{syscall.Signal(number)}
+	return syscall.Signal(number), err == nil
 }
 
 // sayStarted tells wasmpool launch that the ranks have found each other, and who

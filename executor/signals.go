@@ -71,7 +71,7 @@ func (ex *Executor) heed(ctx context.Context) (context.Context, func() error) {
 				case first != nil:
 					os.Exit(exitOf(first.Signal))
 				default:
-					first = &SignalError{s.(syscall.Signal)} //nolint:forcetypeassert // on every system that Go knows
+					first = &SignalError{meant(s)}
 					work.Go(func() { ex.drain(ctx, first, cancel) })
 				}
 			}
@@ -87,6 +87,15 @@ func (ex *Executor) heed(ctx context.Context) (context.Context, func() error) {
 		}
 		return nil
 	}
+}
+
+// meant returns what a signal stands for: to a root on another host wasmpool launch
+// sends the one that launchers hand on as it is, whatever came.
+func meant(s os.Signal) syscall.Signal {
+	if told, ok := toldToStop(); ok {
+		return told
+	}
+	return s.(syscall.Signal) //nolint:forcetypeassert // on every system that Go knows
 }
 
 // drain ends the executor's work after a signal.

@@ -21,7 +21,7 @@ import (
 // A driver starts jobs and looks at what they leave.
 type driver struct {
 	scenario, launch, program string
-	runs, ranks               int
+	runs, ranks, calls        int
 	within                    time.Duration
 	args                      []string
 }
@@ -125,7 +125,7 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 		done = errors.Join(done, d.mend(ctx))
 		time.Sleep(settle)
 	}
-	return out, errors.Join(done, d.check(cmd.ProcessState.ExitCode(), err, &stderr), d.left(mark, before))
+	return out, errors.Join(done, d.check(out, cmd.ProcessState.ExitCode(), err, &stderr), d.left(mark, before))
 }
 
 // command returns the command line that starts a job.
@@ -133,7 +133,7 @@ func (d *driver) command() []string {
 	words := append(strings.Fields(d.launch), "-n", strconv.Itoa(d.ranks))
 	if filepath.Base(words[0]) == "wasmpool" {
 		words = append(words, "--timeout-start", "8s")
-		if link != "" {
+		if link != "" && os.Getenv("SLURM_JOB_ID") == "" {
 			words = append(words, "--hosts", strings.ReplaceAll(os.Getenv("NETNS_HOSTS"), ",", ":2,")+":2")
 			for _, flag := range []string{
 				"plm=rsh", "plm_rsh_agent=" + os.Getenv("NETNS_RSH"), "btl=tcp,self",
@@ -151,10 +151,13 @@ func (d *driver) command() []string {
 // link is the program with which scripts/netns lets the hosts' links be cut.
 var link = os.Getenv("NETNS_LINK")
 
-// cut cuts the second host off at a random moment, for good or for a while.
+// cutHost is the host that is cut off: it has no root.
+const cutHost = "h3"
+
+// cut cuts a host off at a random moment, for good or for a while.
 func (d *driver) cut(ctx context.Context) error {
 	time.Sleep(rand.N(d.within / 2))
-	if out, err := exec.CommandContext(ctx, link, "h2", "down").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, link, cutHost, "down").CombinedOutput(); err != nil {
 		return fmt.Errorf("cutting the link: %w: %s", err, out)
 	}
 	if d.scenario == "cut" {
@@ -168,14 +171,14 @@ func (d *driver) cut(ctx context.Context) error {
 const settle = 4 * time.Second
 
 func (d *driver) mend(ctx context.Context) error {
-	if out, err := exec.CommandContext(ctx, link, "h2", "up").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, link, cutHost, "up").CombinedOutput(); err != nil {
 		return fmt.Errorf("mending the link: %w: %s", err, out)
 	}
 	return nil
 }
 
-// check looks at the exit code.
-func (d *driver) check(code int, err error, stderr *bytes.Buffer) error {
+// check looks at the exit code, and whether a job that should has delivered all.
+func (d *driver) check(out outcome, code int, err error, stderr *bytes.Buffer) error {
 	switch {
 	case d.scenario == "start" || d.scenario == "wrapper" || d.scenario == "root" && !strings.Contains(d.launch, "wasmpool"):
 		return nil // any code, as long as it ends
@@ -183,6 +186,10 @@ func (d *driver) check(code int, err error, stderr *bytes.Buffer) error {
 		if code == 137 {
 			return nil
 		}
+	case err == nil && out.Right != d.calls:
+		return fmt.Errorf("%d of %d calls have a right result: %s", out.Right, d.calls, stderr)
+	case err == nil && (d.scenario == "cut" && out.Lost == 0 || (d.scenario == "flicker" || d.scenario == "quiet") && out.Lost > 0):
+		return fmt.Errorf("%d workers were lost: %s", out.Lost, stderr)
 	case err == nil:
 		return nil
 	}

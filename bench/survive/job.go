@@ -92,7 +92,6 @@ func (j *job) work(ctx context.Context, ex *executor.Executor, workers []int) (o
 			mu.Lock()
 			defer mu.Unlock()
 			if noticed > 0 {
-				out.Lost++
 				out.NoticedMS = append(out.NoticedMS, float64(noticed.Microseconds())/1000)
 			}
 		})
@@ -100,6 +99,13 @@ func (j *job) work(ctx context.Context, ex *executor.Executor, workers []int) (o
 	seen := make([]int, j.Calls)
 	err := j.collect(ctx, ex, seen, &out)
 	killing.Wait()
+	if st, statErr := ex.Stats(ctx); statErr == nil {
+		for _, w := range st.Workers {
+			if w.Lost {
+				out.Lost++
+			}
+		}
+	}
 	for i, n := range seen {
 		if n != 1 && err == nil {
 			err = fmt.Errorf("call %d has %d results", i, n)

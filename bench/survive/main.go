@@ -44,7 +44,7 @@ var scenarios = map[string]job{
 func run(ctx context.Context, launched bool) error {
 	var d driver
 	name := flag.String("scenario", "kill", "what happens: kill, compute, stop, quiet, root, pause or start; under scripts/netns cut or flicker")
-	calls := flag.Int("calls", 10_000, "`calls` in a job")
+	flag.IntVar(&d.calls, "calls", 10_000, "`calls` in a job")
 	nap := flag.Duration("nap", 5*time.Millisecond, "how `long` a call sleeps")
 	flag.DurationVar(&d.within, "within", 6*time.Second, "the moments at which something happens lie in this `time` from the start")
 	steps := flag.Uint64("steps", 5e9, "how many `steps` a long call computes, of about a nanosecond")
@@ -58,7 +58,7 @@ func run(ctx context.Context, launched bool) error {
 	if !ok {
 		return fmt.Errorf("no scenario %q", *name)
 	}
-	j.Calls, j.Nap, j.Guest, j.LongSteps, j.Within = *calls, *nap, *guest, *steps, d.within
+	j.Calls, j.Nap, j.Guest, j.LongSteps, j.Within = d.calls, *nap, *guest, *steps, d.within
 	if j.Kill == 2 {
 		j.Kill = 1 + int(time.Now().UnixNano()/1000%2)
 	}

@@ -5,6 +5,8 @@ package main
 import (
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +23,8 @@ func TestMPI(t *testing.T) {
 	}
 	launch := wasmpool + " launch"
 	mpirun := "mpirun --allow-run-as-root --oversubscribe --bind-to none"
-	hurry := []string{"-calls", "1500", "-within", "1500ms", "-steps", "500000000"}
+	const calls = 1500
+	hurry := []string{"-calls", strconv.Itoa(calls), "-within", "1500ms", "-steps", "500000000"}
 	for _, tc := range []struct {
 		name, scenario, launch string
 		ranks                  int
@@ -38,18 +41,31 @@ func TestMPI(t *testing.T) {
 		{"a rank killed at the start", "start", launch, 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			d := driver{scenario: tc.scenario, launch: tc.launch, program: program, runs: 2, ranks: tc.ranks, within: 1500 * time.Millisecond}
+			d := driver{scenario: tc.scenario, launch: tc.launch, program: program, runs: 2, ranks: tc.ranks, calls: calls, within: 1500 * time.Millisecond}
 			d.args = append([]string{"-scenario", tc.scenario}, hurry...)
 			if err := d.run(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	// A host is cut off. The hosts are network namespaces.
-	for _, scenario := range []string{"flicker", "cut"} {
-		t.Run("the link of a host: "+scenario, func(t *testing.T) {
-			args := append([]string{program, "-launch", launch, "-program", program, "-runs", "1", "-ranks", "6", "-scenario", scenario}, hurry...)
-			out, err := exec.CommandContext(t.Context(), "scripts/netns", args...).CombinedOutput()
+	// Hosts are network namespaces, one of which is cut off; Slurm is one of the
+	// test's own.
+	for _, tc := range []struct {
+		name, scenario, system string
+	}{
+		{"the link of a host: flicker", "flicker", "scripts/netns"},
+		{"the link of a host: cut", "cut", "scripts/netns"},
+		{"Slurm: a worker killed", "kill", "scripts/slurm -n 5"},
+		{"Slurm: the root killed", "root", "scripts/slurm -n 5"},
+		{"Slurm: the link of a host: cut", "cut", "scripts/netns scripts/slurm -n 6"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			words := append(strings.Fields(tc.system), program, "-launch", launch, "-program", program, "-runs", "1", "-scenario", tc.scenario)
+			if strings.Contains(tc.system, "netns") {
+				words = append(words, "-ranks", "6")
+			}
+			words = append(words, hurry...)
+			out, err := exec.CommandContext(t.Context(), words[0], words[1:]...).CombinedOutput()
 			if err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}

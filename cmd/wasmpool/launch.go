@@ -24,8 +24,8 @@ func (a *app) launchCommand() *cobra.Command {
 		Use:   "launch [-n N] [--hosts H,…] [--launcher L] -- PROGRAM [ARGS]",
 		Short: "Start a program on several ranks, so that it survives the loss of some",
 		Long: `Launch starts a program that is built on wasmpool, with -tags mpi, on N ranks. It
-takes srun in a Slurm allocation, else Open MPI's mpirun, else MPICH's mpiexec, with
-the flags that let the job go on when a worker dies. (MPICH ends the job then.)
+takes Open MPI's mpirun, with the flags that let the job go on when a worker dies, in a
+Slurm allocation too; else srun there, or MPICH's mpiexec. (These two end the job then.)
 
 It ends the job if the ranks do not find each other in time, hands SIGINT, SIGTERM,
 SIGHUP, SIGUSR1 and SIGUSR2 on to the root, leaves out the launcher's messages about dead
@@ -33,8 +33,8 @@ ranks, and ends what is left over on this host when the root is through. A secon
 SIGINT or SIGTERM ends everything at once.
 
 Standard input goes to rank 0, unless it is a terminal. The job is followed through
-a folder that rank 0 must see too: under Slurm it is made in the working folder, as
-temporary folders are not shared; elsewhere rank 0 runs on this host.
+a folder that rank 0 must see too: in a Slurm allocation, and with --hosts, it is made in
+the working folder, as temporary folders are not shared.
 
 Exit codes: the root's; 137 when the root was killed, which a line on standard error
 says too, or had to be; 2 when the job could not be started; 130, 143, 138 or 129 when

@@ -4,8 +4,7 @@
 // A block of code says in its first line what becomes of it:
 //
 //	sh           is run by bash, in a copy of the project, after those before it
-//	sh slurm     likewise, with a stand-in for srun that checks its flags and
-//	             runs the rest once
+//	sh slurm     likewise, in an allocation of a Slurm of the test's own
 //	sh clang     likewise, where that compiler is installed; so with rustc
 //	output       is what the block before it must have printed
 //	go FILE      is written to FILE in the copy

@@ -154,7 +154,11 @@ func trim(text string) []string { return strings.Split(strings.TrimSpace(text), 
 func (d *document) shell(t *testing.T, b block, script string) string {
 	t.Helper()
 	var errors strings.Builder
-	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+	words := []string{"bash", "-euo", "pipefail", "-c", script}
+	if b.arg == "slurm" {
+		words = append([]string{"scripts/slurm", "-n", "4"}, words...)
+	}
+	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stderr = d.dir, d.env, &errors
 	out, err := cmd.Output()
 	if err != nil {

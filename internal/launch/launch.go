@@ -45,7 +45,7 @@ type Job struct {
 	// in "node1:4". None is this host, or the Slurm allocation.
 	Hosts []string
 
-	// Launcher is one of [Launchers]. Empty is the first that fits.
+	// Launcher is one of [Launchers]. Empty is the first that is there and fits.
 	Launcher string
 
 	// Flags are further flags for the launcher.
@@ -98,7 +98,7 @@ func (j *Job) Run(ctx context.Context) (int, error) {
 	if err != nil {
 		return ExitSetup, fmt.Errorf("launch: %w", err)
 	}
-	dir, err := l.makeDir()
+	dir, err := j.makeDir()
 	if err != nil {
 		return ExitSetup, fmt.Errorf("launch: making a folder for the job: %w (TMPDIR names another place)", err)
 	}

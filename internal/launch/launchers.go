@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -12,7 +13,9 @@ import (
 	"time"
 )
 
-// Launchers are the names for Job.Launcher.
+// Launchers are the names for Job.Launcher, the first that fits being the default:
+// Open MPI's is the one under which a job survives the death of a rank, in a Slurm
+// allocation too.
 var Launchers = []string{"openmpi", "srun", "mpich"}
 
 // A launcher is a program that starts ranks.
@@ -25,13 +28,8 @@ type launcher struct {
 func (j *Job) choose() (launcher, error) {
 	switch j.Launcher {
 	case "":
-		if os.Getenv("SLURM_JOB_ID") != "" && len(j.Hosts) == 0 {
-			if path, err := exec.LookPath("srun"); err == nil {
-				return launcher{"srun", path}, nil
-			}
-		}
-		for _, name := range []string{"openmpi", "mpich"} {
-			if l, ok := find(name); ok {
+		for _, name := range Launchers {
+			if l, ok := find(name); ok && l.fits() {
 				return l, nil
 			}
 		}
@@ -43,6 +41,25 @@ func (j *Job) choose() (launcher, error) {
 		return launcher{}, fmt.Errorf("launch: there is no %s here: is it installed and in PATH?", j.Launcher)
 	}
 	return launcher{}, fmt.Errorf("launch: no launcher %q, there are: %s", j.Launcher, strings.Join(Launchers, ", "))
+}
+
+// inSlurm reports whether this process is in a Slurm allocation.
+func inSlurm() bool { return os.Getenv("SLURM_JOB_ID") != "" }
+
+// fits reports whether the launcher can start ranks where this process is: srun only
+// in an allocation, and there Open MPI only if it was built to start its daemons so.
+func (l launcher) fits() bool {
+	switch l.name {
+	case "srun":
+		return inSlurm()
+	case "openmpi":
+		if !inSlurm() {
+			return true
+		}
+		parts, err := ask(filepath.Join(filepath.Dir(l.path), "ompi_info"), "--parsable")
+		return err != nil || strings.Contains(parts, "mca:plm:slurm:")
+	}
+	return true
 }
 
 // find looks for a launcher in PATH. What mpirun is, its version tells.
@@ -82,10 +99,13 @@ func ask(path, flag string) (string, error) {
 // folderName begins the names of jobs' folders.
 const folderName = "wasmpool-"
 
-// makeDir makes the job's folder where the root can write into it: under Slurm it
-// may be on another node, which shares the working folder as a rule.
-func (l launcher) makeDir() (string, error) {
-	if l.name == "srun" {
+// spread reports whether the ranks may be on other hosts than this.
+func (j *Job) spread() bool { return len(j.Hosts) > 0 || inSlurm() }
+
+// makeDir makes the job's folder where the root can write into it. On another host
+// it shares the working folder, as a rule.
+func (j *Job) makeDir() (string, error) {
+	if j.spread() {
 		if wd, err := os.Getwd(); err == nil {
 			if dir, err := os.MkdirTemp(wd, "."+folderName); err == nil {
 				return dir, nil
@@ -159,7 +179,7 @@ func openMPI(j *Job, dir string) []string {
 	if j.Ranks > 0 {
 		args = append(args, "-n", strconv.Itoa(j.Ranks))
 	}
-	if len(j.Hosts) == 0 {
+	if !j.spread() {
 		// Sessions of killed jobs would stay in the system's folder.
 		args = append(args, "--mca", "orte_tmpdir_base", dir)
 		if j.Ranks > runtime.NumCPU() {
@@ -167,8 +187,10 @@ func openMPI(j *Job, dir string) []string {
 		}
 		return append(args, "--use-hwthread-cpus") // as Go counts CPUs
 	}
-	// How many CPUs other hosts have is not known here. A link that is cut must be noticed on both sides, for the daemon behind it
-	// to end its ranks.
-	return append(args, "--host", strings.Join(j.Hosts, ","), "--map-by", "node", "--oversubscribe",
-		"--mca", "oob_tcp_keepalive_time", "5", "--mca", "oob_tcp_keepalive_intvl", "2", "--mca", "oob_tcp_keepalive_probes", "4")
+	if len(j.Hosts) > 0 { // how many CPUs other hosts have is not known here
+		args = append(args, "--host", strings.Join(j.Hosts, ","), "--map-by", "node", "--oversubscribe")
+	}
+	// A link that is cut must be noticed on both sides, for the daemon behind it to
+	// end its ranks.
+	return append(args, "--mca", "oob_tcp_keepalive_time", "5", "--mca", "oob_tcp_keepalive_intvl", "2", "--mca", "oob_tcp_keepalive_probes", "4")
 }

@@ -27,9 +27,15 @@ func TestLaunchers(t *testing.T) {
 		{name: "hosts", launchers: []string{"mpirun"}, job: Job{Ranks: 4, Hosts: []string{"a", "b:3"}}, want: []string{"--host a,b:3", "oob_tcp_keepalive_time 5"}},
 		{name: "a flag", launchers: []string{"mpirun"}, job: Job{Flags: []string{"--nice"}}, want: []string{" --nice /bin/sh"}, not: " -n "},
 		{
-			name: "Slurm", launchers: []string{"mpirun", "srun"}, slurm: "7", job: Job{Ranks: 2},
+			name: "Slurm", launchers: []string{"mpirun", "srun"}, slurm: "7", job: Job{Ranks: 100},
+			want: []string{"--enable-recovery", "-n 100", "oob_tcp_keepalive_time 5"}, not: "--oversubscribe",
+		},
+		{
+			name: "Slurm with an Open MPI that does not know it", launchers: []string{"mpirun", "ompi_info", "srun"}, slurm: "7", job: Job{Ranks: 2},
 			want: []string{"--kill-on-bad-exit=0", "--mpi=pmix", "--input=0", "-n 2"},
 		},
+		{name: "Slurm alone", launchers: []string{"srun"}, slurm: "7", want: []string{"--mpi=pmix"}},
+		{name: "no allocation", launchers: []string{"srun"}, message: "install Open MPI"},
 		{name: "hosts in Slurm", launchers: []string{"mpirun", "srun"}, job: Job{Launcher: "srun", Hosts: []string{"a:2", "b"}}, want: []string{"-w a,b "}},
 		{name: "Slurm without srun", launchers: []string{"mpirun"}, slurm: "7", want: []string{"--enable-recovery"}},
 		{name: "MPICH", launchers: []string{"mpiexec"}, job: Job{Ranks: 2, Hosts: []string{"a"}}, want: []string{"-n 2", "-hosts a", "-genvall"}},

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,11 +22,11 @@ func TestOnRanks(t *testing.T) {
 	if _, err := exec.LookPath("mpirun"); err != nil {
 		t.Fatalf("mpirun is missing: run make deps: %v", err)
 	}
-	guest, err := filepath.Abs("../../cmd/wasmpool/testdata/tasks")
+	source, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := ranks{program: mpitest.Build(t, "./testdata/job"), guest: guest}
+	r := ranks{program: mpitest.Build(t, "./testdata/job"), source: source, guest: filepath.Join(source, "cmd/wasmpool/testdata/tasks")}
 	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
 	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
 	for _, tt := range []struct {
@@ -52,10 +53,11 @@ func TestOnRanks(t *testing.T) {
 	t.Run("signals at the start", r.testEarlySignals)
 	t.Run("signal under nohup", r.testNohup)
 	t.Run("command killed", r.testCommandKilled)
+	t.Run("root on another host", r.testFarRoot)
 }
 
-// ranks is the program of the jobs.
-type ranks struct{ program, guest string }
+// ranks is the program of the jobs, the project's folder and the tasks' in it.
+type ranks struct{ program, source, guest string }
 
 // trial makes a job of so many ranks.
 func (r ranks) trial(t *testing.T, n int, flags string) *trial {
@@ -135,6 +137,29 @@ func (r ranks) testSignals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A signal reaches a root on another host, too: launch is on one host of a Slurm
+// cluster, the ranks are on two others.
+func (r ranks) testFarRoot(t *testing.T) {
+	hangups(t)
+	command := mpitest.Build(t, "../../cmd/wasmpool")
+	t.Chdir(t.TempDir()) // where the jobs' folders are
+	scripts := filepath.Join(r.source, "scripts")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(scripts, "netns"), filepath.Join(scripts, "slurm"), "-n", "4",
+		filepath.Join(r.source, "internal/launch/testdata/signals"), command, r.program, r.guest)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "OMPI_MCA_") }) // on this host only
+	var log strings.Builder
+	cmd.Stderr = &log
+	out, err := cmd.Output()
+	want := "openmpi TERM 143 1\nopenmpi INT 130 1\nopenmpi HUP 129 1\nopenmpi USR1 138 1\n" +
+		"srun TERM 143 1\nsrun INT 130 1\nsrun HUP 129 1\nsrun USR1 138 1\n"
+	if err != nil || string(out) != want {
+		t.Errorf("%v\n%swant\n%s\n%s", err, out, want, &log)
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("files %v are left, %v", left, err)
 	}
 }
 

@@ -35,6 +35,7 @@ type run struct {
 	shell   int       // the root's, once it was seen on this host
 	stopped time.Time // since when the root does, as far as was seen
 	signals int       // those that were to end the job
+	sent    bool      // one of them, to a root on another host
 }
 
 // A process is what the root says of itself when it has started.
@@ -277,7 +278,7 @@ func (r *run) pass(s os.Signal) bool {
 		return false
 	}
 	if !r.local() {
-		return r.cmd.Process.Signal(s) == nil // launchers hand signals on
+		return r.passFar(s)
 	}
 	p, err := os.FindProcess(r.root.pid)
 	if err == nil {
@@ -286,15 +287,33 @@ func (r *run) pass(s os.Signal) bool {
 	return err == nil || errors.Is(err, os.ErrProcessDone)
 }
 
+// passFar hands a signal on to a root on another host, through the launcher. Most
+// signals end a launcher, and soon its ranks; SIGUSR1 and SIGUSR2 it hands on, to all
+// of them. So a note says what the first stands for.
+func (r *run) passFar(s os.Signal) bool {
+	if isReport(s) {
+		return r.cmd.Process.Signal(s) == nil
+	}
+	if r.sent {
+		return true // as SIGHUP may come again
+	}
+	r.sent = true
+	return r.noteStop(s) == nil && r.cmd.Process.Signal(forwarded) == nil
+}
+
 // forestalled tells a root that has not begun not to. It reports whether it has
 // meanwhile, so that it heeds signals: each of the two writes before it reads.
 func (r *run) forestalled(s os.Signal) bool {
+	return r.noteStop(s) == nil && r.begun()
+}
+
+// noteStop notes in the job's folder which signal came.
+func (r *run) noteStop(s os.Signal) error {
 	part := filepath.Join(r.dir, "stop.part")
-	err := os.WriteFile(part, fmt.Appendf(nil, "%d\n", numberOf(s)), 0o600)
-	if err == nil {
-		err = os.Rename(part, filepath.Join(r.dir, "stop"))
+	if err := os.WriteFile(part, fmt.Appendf(nil, "%d\n", numberOf(s)), 0o600); err != nil {
+		return err
 	}
-	return err == nil && r.begun()
+	return os.Rename(part, filepath.Join(r.dir, "stop"))
 }
 
 // end ends what is left: the launcher, first politely, then the ranks.

@@ -11,3 +11,5 @@ import (
 func Signals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
 func isReport(os.Signal) bool { return false }
+
+const forwarded = syscall.SIGTERM

@@ -20,3 +20,6 @@ func Signals() []os.Signal {
 
 // isReport reports whether a signal only asks the root for a report.
 func isReport(s os.Signal) bool { return s == syscall.SIGUSR2 }
+
+// forwarded is the signal to end that launchers hand on to all ranks as it is.
+const forwarded = syscall.SIGUSR1

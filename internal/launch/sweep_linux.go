@@ -43,13 +43,15 @@ func (r *run) claim() (*os.File, error) {
 // sweep removes what killed launches of this user on this host have left: their
 // jobs' folders, and the shared memory that the folders name.
 func sweep() {
-	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), folderName+"*"))
-	if err != nil {
-		return
-	}
-	for _, dir := range dirs {
-		if isOwn(dir) {
-			sweepDead(dir)
+	for _, pattern := range []string{filepath.Join(os.TempDir(), folderName+"*"), "." + folderName + "*"} {
+		dirs, err := filepath.Glob(pattern)
+		if err != nil {
+			continue
+		}
+		for _, dir := range dirs {
+			if isOwn(dir) {
+				sweepDead(dir)
+			}
 		}
 	}
 }
