@@ -47,6 +47,10 @@ mpi: ## Build bin/wasmpool-mpi, for mpirun and srun (make deps installs Open MPI
 	@scripts/deps mpi
 	CGO_ENABLED=1 $(GO) build -trimpath -tags mpi -o bin/wasmpool-mpi ./cmd/wasmpool
 
+.PHONY: mpich
+mpich: ## Build bin/wasmpool-mpich, for MPICH's mpiexec
+	scripts/mpich $(GO) build -trimpath -tags mpi -o bin/wasmpool-mpich ./cmd/wasmpool
+
 .PHONY: demo
 demo: build ## Draw a Julia set, count words, measure (needs Go and make only)
 	@scripts/demo
@@ -102,6 +106,8 @@ test-nocgo: ## Run the short tests of the build without cgo
 test-mpi: deps ## Run the MPI tests, at 1, 2 and 4 ranks
 	@printf '\n==== MPI tests at 1, 2 and 4 ranks\n'
 	scripts/mpi-test $(TEST) -short -tags mpi -count 1 -p 1 $(filter-out ./examples/%,$(MPI_PACKAGES))
+	@printf '\n==== contract tests with MPICH\n'
+	scripts/mpi-test scripts/mpich $(TEST) -short -tags mpi -count 1 -p 1 -run '^TestRanks$$' ./executor ./pool
 
 .PHONY: test-examples
 test-examples: deps ## Run the examples, alone and under mpirun

@@ -10,9 +10,11 @@ import (
 	"time"
 )
 
-// noise are the lines that Open MPI prints when a rank dies and the job goes on. It
-// begins its own with host and process; whatever else has these words stays.
-var noise = regexp.MustCompile(`^\[[^\]\s]+:\d+\] (` +
+// noise are the lines that Open MPI prints when a rank dies and the job goes on, and
+// one that MPICH's transport has for a last message that nobody waited for. They begin
+// with host and process; whatever else has these words stays.
+var noise = regexp.MustCompile(`^\[[\d.]+\] \[[^\]\s]+\]\s+tag_match\.c:\d+\s+UCX\s+WARN\s+unexpected tag-receive descriptor \S+ was not matched$` +
+	`|^\[[^\]\s]+:\d+\] (` +
 	`PMIX ERROR: ` +
 	`|(\[\[\S+\] )?ORTE_ERROR_LOG: ` +
 	`|\d+ more process(es)? ha(s|ve) sent help message help-` +

@@ -40,6 +40,7 @@ func TestFilter(t *testing.T) {
 		{"the program", "one\n\ntwo", "one\n\ntwo"},
 		{"PMIx", "[vm:1] PMIX ERROR: BAD-PARAM in file x.c at line 1033\nmine\n", "mine\n"},
 		{"ORTE", "[vm:1] [[1,0],0] ORTE_ERROR_LOG: Unreachable in file y.c\n[vm:1] 3 more processes have sent help message help-x.txt / y\n[vm:1] Set MCA parameter \"orte_base_help_aggregate\" to 0 to see all\n", ""},
+		{"UCX", "[1795474996.117046] [vm:14044:0]       tag_match.c:62   UCX  WARN  unexpected tag-receive descriptor 0x40b45300 was not matched\nmine\n", "mine\n"},
 		{"a dead sender", "[vm:12] Read -1, expected 200000, errno = 3\n", ""},
 		{"the program on such words", "log: PMIX ERROR: x\nORTE_ERROR_LOG: y\n", "log: PMIX ERROR: x\nORTE_ERROR_LOG: y\n"},
 		{"help", "a\n" + killedRank + "b\n" + gonePeer + "c\n", "a\nb\nc\n"},

@@ -56,8 +56,38 @@ func TestOnRanks(t *testing.T) {
 	t.Run("root on another host", r.testFarRoot)
 }
 
-// ranks is the program of the jobs, the project's folder and the tasks' in it.
-type ranks struct{ program, source, guest string }
+// TestMPICH runs jobs under MPICH's mpiexec, which ends all ranks with the first
+// that dies.
+func TestMPICH(t *testing.T) {
+	source, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "job")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(source, "scripts/mpich"), "go", "build", "-tags", "mpi", "-o", program, "./testdata/job")
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r := ranks{program: program, source: source, guest: filepath.Join(source, "cmd/wasmpool/testdata/tasks"), launcher: "mpich"}
+	for _, tt := range []struct {
+		name    string
+		flags   string
+		code    int
+		message string
+		out     string
+	}{
+		{"healthy", "", 0, "", "100 results\nafter\n"},
+		{"exit code 42", "-exit 42", 42, "", "100 results\nafter\n"},
+		{"another root", "-root 1 -exit 5", 5, "", "100 results\nafter\n"},
+		{"root killed", "-kill root", ExitKilled, "the root was killed", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) { r.run(t, 4, tt.flags, tt.code, tt.message, tt.out) })
+	}
+}
+
+// ranks is the program of the jobs, the project's folder, the tasks' in it, and the
+// launcher if it is not the default.
+type ranks struct{ program, source, guest, launcher string }
 
 // trial makes a job of so many ranks.
 func (r ranks) trial(t *testing.T, n int, flags string) *trial {
@@ -65,7 +95,7 @@ func (r ranks) trial(t *testing.T, n int, flags string) *trial {
 	path := os.Getenv("PATH")
 	tr := newTrial(t, "")
 	t.Setenv("PATH", path)
-	tr.Ranks, tr.Program = n, r.program
+	tr.Ranks, tr.Program, tr.Launcher = n, r.program, r.launcher
 	tr.Args = append([]string{"-guest", r.guest}, strings.Fields(flags)...)
 	return tr
 }
@@ -78,7 +108,7 @@ func (r ranks) run(t *testing.T, n int, flags string, code int, message, out str
 		t.Errorf("standard output %q, want %q\n%s", &tr.out, out, &tr.err)
 	}
 	for _, word := range []string{"PMIX ERROR", "mpirun noticed", "Killed"} {
-		if strings.Contains(tr.err.String(), word) {
+		if r.launcher == "" && strings.Contains(tr.err.String(), word) {
 			t.Errorf("standard error has the launcher's noise:\n%s", &tr.err)
 		}
 	}
