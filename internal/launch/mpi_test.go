@@ -70,18 +70,21 @@ func TestMPICH(t *testing.T) {
 	}
 	r := ranks{program: program, source: source, guest: filepath.Join(source, "cmd/wasmpool/testdata/tasks"), launcher: "mpich"}
 	for _, tt := range []struct {
-		name    string
-		flags   string
-		code    int
-		message string
-		out     string
+		name  string
+		flags string
+		code  int
+		out   string
 	}{
-		{"healthy", "", 0, "", "100 results\nafter\n"},
-		{"exit code 42", "-exit 42", 42, "", "100 results\nafter\n"},
-		{"another root", "-root 1 -exit 5", 5, "", "100 results\nafter\n"},
-		{"root killed", "-kill root", ExitKilled, "the root was killed", ""},
+		{"healthy", "", 0, "100 results\nafter\n"},
+		{"exit code 42", "-exit 42", 42, "100 results\nafter\n"},
+		{"another root", "-root 1 -exit 5", 5, "100 results\nafter\n"},
 	} {
-		t.Run(tt.name, func(t *testing.T) { r.run(t, 4, tt.flags, tt.code, tt.message, tt.out) })
+		t.Run(tt.name, func(t *testing.T) { r.run(t, 4, tt.flags, tt.code, "", tt.out) })
+	}
+	for _, who := range []string{"root", "worker"} {
+		t.Run(who+" killed", func(t *testing.T) {
+			r.trial(t, 4, "-calls 3000 -kill "+who).expect(t, ExitKilled, "the root was killed")
+		})
 	}
 }
 
@@ -108,7 +111,7 @@ func (r ranks) run(t *testing.T, n int, flags string, code int, message, out str
 		t.Errorf("standard output %q, want %q\n%s", &tr.out, out, &tr.err)
 	}
 	for _, word := range []string{"PMIX ERROR", "mpirun noticed", "Killed"} {
-		if r.launcher == "" && strings.Contains(tr.err.String(), word) {
+		if strings.Contains(tr.err.String(), word) {
 			t.Errorf("standard error has the launcher's noise:\n%s", &tr.err)
 		}
 	}

@@ -5,6 +5,7 @@
 #include "fabric.h"
 
 #include <dlfcn.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,22 @@ void wp_poll(wp_result *r) {
 	test(&chunks, WP_DONE, r);
 	receive(r);
 	r->pending = sends.n;
+}
+
+void wp_drain(wp_result *r) {
+	MPI_Request all;
+	int done = 0;
+	while (sends.n && !r->code)
+		wp_poll(r);
+	if (failed(r, MPI_Ibarrier(frames, &all), "MPI_Ibarrier"))
+		return;
+	while (!done) {
+		wp_poll(r);
+		if (failed(r, MPI_Test(&all, &done, MPI_STATUS_IGNORE), "MPI_Test"))
+			return;
+		sched_yield();
+	}
+	wp_poll(r);
 }
 
 void wp_forget(int rank) {

@@ -45,6 +45,10 @@ wp_result *wp_new(void);
 void wp_send(wp_result *r, int to, uint32_t type, uint32_t count, const void *data, int n);
 void wp_chunk(wp_result *r, int send, int peer, int tag, void *data, int n, int32_t handle);
 void wp_poll(wp_result *r);
+
+// wp_drain waits until all ranks call it. What they have sent meanwhile is received
+// and dropped, as MPI is not to end over messages that nobody takes.
+void wp_drain(wp_result *r);
 void wp_forget(int rank);
 int wp_error(int code, char *text);
 int wp_library(char *text);

@@ -538,6 +538,9 @@ func (e *endpoint) finalize() {
 	}
 	go func() {
 		defer close(done)
+		if e.size > 0 {
+			C.wp_drain(e.result)
+		}
 		mpi.Finalize()
 	}()
 	if e.size == 0 {
