@@ -23,7 +23,7 @@ func TestInstructionsUnderMPI(t *testing.T) {
 		for _, ranks := range []int{1, 2, 4} {
 			t.Run(fmt.Sprintf("ranks=%d/run=%d", ranks, run), func(t *testing.T) {
 				out, err := mpitest.Command(t.Context(), t, ranks, bin).Output()
-				if err != nil || strings.Count(string(out), "\n") < 6 {
+				if err != nil || strings.Count(string(out), "\n") < 8 {
 					t.Fatalf("%v\n%s", err, out)
 				}
 				if first == "" {

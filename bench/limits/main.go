@@ -3,10 +3,11 @@
 //
 //	go run ./bench/limits [overhead] [kill] [fair]
 //
-// The guests in C and Rust are kept assembled beside their sources:
+// The guests in C, Rust and AssemblyScript are kept compiled beside their sources:
 //
 //	clang --target=wasm32 -O2 -nostdlib -Wl,--no-entry -Wl,-z,stack-size=65536 limits.c -o c.wasm
 //	rustc --crate-type cdylib --target wasm32-unknown-unknown -O -C strip=symbols limits.rs -o rust.wasm
+//	asc limits.ts -O --runtime minimal --use abort=limits/_fail -o as.wasm
 package main
 
 import (
@@ -31,6 +32,8 @@ var (
 	guestC []byte
 	//go:embed guests/rust.wasm
 	guestRust []byte
+	//go:embed guests/as.wasm
+	guestAS []byte
 )
 
 func main() {
@@ -64,15 +67,18 @@ func load(ctx context.Context) ([]*wasmtasks.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := wasmtasks.Load("c", guestC)
-	if err != nil {
-		return nil, err
+	modules := []*wasmtasks.Module{golang.WithName("go")}
+	for _, guest := range []struct {
+		name string
+		wasm []byte
+	}{{"c", guestC}, {"rust", guestRust}, {"as", guestAS}} {
+		m, err := wasmtasks.Load(guest.name, guest.wasm)
+		if err != nil {
+			return nil, err
+		}
+		modules = append(modules, m)
 	}
-	rust, err := wasmtasks.Load("rust", guestRust)
-	if err != nil {
-		return nil, err
-	}
-	return []*wasmtasks.Module{golang.WithName("go"), c, rust}, nil
+	return modules, nil
 }
 
 // A bench is a slot of a host that has one thing on, or more.

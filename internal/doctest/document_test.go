@@ -139,7 +139,7 @@ func (d *document) play(t *testing.T, b block) {
 			t.Errorf("%v: not formatted", b)
 		}
 		d.shell(t, b, "go vet ./"+filepath.Dir(b.arg))
-	case "c", "rust":
+	case "c", "rust", "ts":
 		d.write(t, b)
 	case "text":
 	default:
@@ -174,6 +174,9 @@ func installed(compiler string) bool {
 		_, err := exec.LookPath("wasm-ld")
 		_, errClang := exec.LookPath(compiler)
 		return err == nil && errClang == nil
+	case "asc":
+		_, err := exec.LookPath(compiler)
+		return err == nil
 	case "rustc":
 		dir, err := exec.Command(compiler, "--print", "target-libdir", "--target", "wasm32-unknown-unknown").Output()
 		if err != nil {

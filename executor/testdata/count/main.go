@@ -1,4 +1,4 @@
-// Command count runs calls of guests in Go, C and Rust many times on all ranks that
+// Command count runs calls of guests in Go, C, Rust and AssemblyScript many times on all ranks that
 // it is started on, or in this process, and prints how many instructions each
 // executes and where smaller budgets stop it. It fails when two of them differ.
 package main
@@ -40,6 +40,8 @@ func count(ctx context.Context, ex *executor.Executor) error {
 		{"c.sorting", number(20)},
 		{"rust.loop", number(100)},
 		{"rust.sorting", number(20)},
+		{"as.recursion", number(15)},
+		{"as.sorting", number(5)},
 	} {
 		n, err := same(ctx, ex, c.task, c.arg, executor.Unlimited)
 		if err != nil {
@@ -66,7 +68,7 @@ func load(ctx context.Context, ex *executor.Executor) error {
 	if err := ex.Load(golang.WithName("go")); err != nil {
 		return err
 	}
-	for _, name := range []string{"c", "rust"} {
+	for _, name := range []string{"c", "rust", "as"} {
 		wasm, err := os.ReadFile("../bench/limits/guests/" + name + ".wasm")
 		if err != nil {
 			return err
