@@ -86,6 +86,11 @@ func repeat(s string, n int) string { return strings.Repeat(s, n) }
 
 const return0 = "\x41\x00\x0b"
 
+// hiddenLoop counts down from 2^31 in what looks like the operand of v128.const,
+// whose number takes two bytes: the engine reads only the first as the number.
+const hiddenLoop = "\x42\x80\x80\x80\x80\x08\x21\x00\x02\x40\x0c\x00\xfd\x8c\x00" +
+	"\x0b\x03\x40\x20\x00\x42\x01\x7d\x22\x00\x50\x45\x0d\x00\x0b\x02\x40\x01\x0b"
+
 func badModules() []badModule {
 	good := task(return0)
 	list := []badModule{
@@ -149,6 +154,10 @@ func badModules() []badModule {
 		{"br_table of a million", task("\x02\x40\x41\x00\x0e", 1_000_000, repeat("\x00", 1_000_001), "\x0b", return0), "targets of a br_table"},
 		{"function of 2 MiB", task(repeat("\x01", 2<<20), return0), "bytes in one function"},
 		{"unknown instruction", task("\xff\x0b"), "unknown instruction"},
+		{"loop in a vector constant", cat(wasmHead, oneType, oneFunc, exportF, fnBody([]byte("\x01\x01\x7e"), hiddenLoop, return0)), "longer form"},
+		{"vector instruction of version 3", task("\xfd\x80\x02", return0), "does not have"},
+		{"atomic instruction in two bytes", task("\xfe\x83\x00\x00", return0), "longer form"},
+		{"select of typed references", task("\xd0\x70\xd0\x70\x41\x00\x1c\x01\x63\x70\x1a", return0), "select of typed"},
 		{"exceptions of the old kind", task("\x06\x40\x0b", return0), "unknown instruction"},
 		{"code without an end", task("\x41\x00"), "truncated"},
 		{"code after the end", task(return0, "\x01\x01"), "ends after"},

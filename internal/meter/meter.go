@@ -36,8 +36,9 @@ const (
 	Tick = "tick"
 )
 
-// Version is that of what Rewrite writes: rewritten modules are kept under it.
-const Version = "4"
+// Version is that of what Rewrite writes, and of what Read refuses: rewritten modules
+// are kept under it, and not read again.
+const Version = "5"
 
 const (
 	// shortLeaf is the most instructions of a function that need not take fuel
