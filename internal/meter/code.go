@@ -192,7 +192,7 @@ func (e *editor) body(i uint32) {
 		e.copied(func() { e.locals() })
 	}
 	if !b.short() {
-		e.charge(b.sites[0].cost)
+		e.chargeEntry(b.sites[0].cost)
 	}
 	next := b.sites[1:]
 	open := []byte{0} // innermost last; the outermost is the function
@@ -288,7 +288,9 @@ func (e *editor) takeUp() {
 }
 
 // charge takes a cost off the fuel.
-func (e *editor) charge(cost uint64) { e.chargeWith(appendSigned([]byte{opI64Const}, int64(cost))...) }
+func (e *editor) charge(cost uint64) { e.chargeWith(costCode(cost)...) }
+
+func costCode(cost uint64) []byte { return appendSigned([]byte{opI64Const}, int64(cost)) }
 
 // chargeWith takes the cost off the fuel that code puts on the stack.
 func (e *editor) chargeWith(code ...byte) {
@@ -296,32 +298,58 @@ func (e *editor) chargeWith(code ...byte) {
 		e.chargeHeld(code)
 		return
 	}
-	fuel := unsigned(e.w.fuel())
-	get := append([]byte{opGlobalGet}, fuel...)
-	set := append([]byte{opGlobalSet}, fuel...)
-	e.op(get...)
-	e.op(code...)
-	e.op(opI64Sub)
-	e.op(set...)
-	e.op(get...)
+	e.spend(code)
 	e.op(opI64Const, 0, opI64LtS, opIf, emptyBlock)
-	e.call(e.w.tick())
-	e.op(set...)
+	e.tick()
+	e.op(opEnd)
+}
+
+// chargeEntry is charge at a function's entry.
+func (e *editor) chargeEntry(cost uint64) {
+	if e.held != nil {
+		e.chargeHeld(costCode(cost))
+		return
+	}
+	e.op(opBlock, emptyBlock, opBlock, emptyBlock)
+	e.spend(costCode(cost))
+	e.op(unlessSpent...)
+	e.tick()
 	e.op(opEnd)
 }
 
 // chargeHeld is chargeWith where a local holds the fuel.
 func (e *editor) chargeHeld(code []byte) {
+	e.op(opBlock, emptyBlock, opBlock, emptyBlock)
 	e.op(append([]byte{opLocalGet}, e.held...)...)
 	e.op(code...)
 	e.op(opI64Sub)
 	e.op(append([]byte{opLocalTee}, e.held...)...)
-	e.op(opI64Const, 0, opI64LtS, opIf, emptyBlock)
+	e.op(unlessSpent...)
 	e.putBack()
-	e.call(e.w.tick())
-	e.op(append([]byte{opGlobalSet}, unsigned(e.w.fuel())...)...)
+	e.tick()
 	e.takeUp()
 	e.op(opEnd)
+}
+
+// unlessSpent ends the inner of two blocks, and leaves the outer one, too, if the
+// fuel on the stack is not below zero. An if would do the same, but the engine goes on
+// behind it with its registers as they are after the call of the tick: all in memory.
+var unlessSpent = []byte{opI64Const, 0, opI64LtS, opBrIf, 0, opBr, 1, opEnd}
+
+// spend takes a cost off the global, and puts what is left on the stack.
+func (e *editor) spend(code []byte) {
+	fuel := unsigned(e.w.fuel())
+	e.op(append([]byte{opGlobalGet}, fuel...)...)
+	e.op(code...)
+	e.op(opI64Sub)
+	e.op(append([]byte{opGlobalSet}, fuel...)...)
+	e.op(append([]byte{opGlobalGet}, fuel...)...)
+}
+
+// tick calls the tick, which gives new fuel.
+func (e *editor) tick() {
+	e.call(e.w.tick())
+	e.op(append([]byte{opGlobalSet}, unsigned(e.w.fuel())...)...)
 }
 
 func unsigned(n uint32) []byte { return binary.AppendUvarint(nil, uint64(n)) }

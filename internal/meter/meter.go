@@ -38,7 +38,7 @@ const (
 
 // Version is that of what Rewrite writes, and of what Read refuses: rewritten modules
 // are kept under it, and not read again.
-const Version = "5"
+const Version = "8"
 
 const (
 	// shortLeaf is the most instructions of a function that need not take fuel

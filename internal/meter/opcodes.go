@@ -12,6 +12,7 @@ const (
 	opThrowRef   = 0x0a
 	opEnd        = 0x0b
 	opBr         = 0x0c
+	opBrIf       = 0x0d
 	opBrTable    = 0x0e
 	opReturn     = 0x0f
 	opCall       = 0x10
