@@ -34,7 +34,7 @@ type code struct {
 	hasMemory bool
 	start     uint64   // bytes of memory that an instance has at first
 	globals   []string // all that are mutable, where IsolationReset needs them
-	fixed     bool     // IsolationReset cannot put the module's globals back
+	fixed     bool     // IsolationReset cannot put all that the module may change back
 }
 
 // readVersion makes wazero find out its own version, which it keeps in a variable

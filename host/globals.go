@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/wasmpool/wasmpool/internal/meter"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -12,10 +13,14 @@ import (
 // exported, so that the host can put them back.
 const globalPrefix = "wasmpool_global_"
 
-// exportAll is exportGlobals for a module that was rewritten.
+// exportAll is exportGlobals for a module that was rewritten. It reports false, too,
+// for one whose code changes its tables or drops its segments.
 func exportAll(wasm []byte) (out []byte, names []string, ok bool) {
 	m, err := wasmbin.Parse(wasm)
 	if err != nil {
+		return wasm, nil, false
+	}
+	if slices.ContainsFunc(m.Custom, func(c wasmbin.Custom) bool { return c.Name == meter.Alters }) {
 		return wasm, nil, false
 	}
 	return exportGlobals(wasm, m)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
@@ -51,7 +52,8 @@ func instantiateImports(ctx context.Context, rt wazero.Runtime) error {
 	if _, err := b.Instantiate(ctx); err != nil {
 		return fmt.Errorf("host: offering the module %s: %w", abi.Module, err)
 	}
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, rt); err != nil {
+	guarded := experimental.WithFunctionListenerFactory(ctx, wasiGuard{})
+	if _, err := wasi_snapshot_preview1.Instantiate(guarded, rt); err != nil {
 		return fmt.Errorf("host: offering WASI: %w", err)
 	}
 	return nil
@@ -78,20 +80,23 @@ func inputRead(ctx context.Context, mod api.Module, stack []uint64) {
 	}
 	n = uint32(min(uint64(n), size-uint64(off)))
 	part := in.memory(mod, abi.InputRead, dst, n)
+	in.pay(instructionsFor(uint64(n)))
 	switch {
 	case in.call.ReadArg == nil:
-		copy(part, in.call.Arg[off:])
+		in.copy(part, in.call.Arg[off:])
 	case uint64(n) == size && !in.fetched:
 		in.takeArg(part)
 	default:
-		copy(part, in.fetchArg()[off:])
+		in.copy(part, in.fetchArg()[off:])
 	}
 	stack[0] = uint64(n)
 }
 
 func outputWrite(ctx context.Context, mod api.Module, stack []uint64) {
 	in := ctx.(*instance)
-	in.write(in.memory(mod, abi.OutputWrite, uint32(stack[0]), uint32(stack[1])))
+	part := in.memory(mod, abi.OutputWrite, uint32(stack[0]), uint32(stack[1]))
+	in.pay(instructionsFor(uint64(len(part))))
+	in.write(part)
 }
 
 func errorWrite(ctx context.Context, mod api.Module, stack []uint64) {

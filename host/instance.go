@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -44,6 +45,7 @@ type instance struct {
 	gauge  gauge
 	image  *image          // what IsolationReset goes back to
 	calls  int             // it has run
+	files  int             // it has open
 	parent context.Context //nolint:containedctx // what wazero may find while the instance is made
 }
 
@@ -264,8 +266,14 @@ func (in *instance) write(part []byte) {
 	if uint64(len(s.out))+uint64(len(part)) > s.limits.Output {
 		raise(in.tooLong())
 	}
-	s.out = append(s.out, part...)
 	s.dirty = true
+	s.out = slices.Grow(s.out, len(part))
+	for len(part) > piece {
+		s.out = append(s.out, part[:piece]...)
+		part = part[piece:]
+		in.check()
+	}
+	s.out = append(s.out, part...)
 }
 
 // takeArg reads a long argument straight into guest memory.

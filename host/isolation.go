@@ -19,9 +19,9 @@ const (
 
 	// IsolationReset puts the linear memory and the globals back to where they
 	// were when the instance had started: some 80 µs for a Go guest, a few for
-	// a small one. An instance that grew its memory, or whose module keeps
-	// references or vectors in globals, is replaced. What a guest changes in
-	// its tables stays; compilers of today do not.
+	// a small one. An instance that grew its memory is replaced, as is each of a
+	// module that keeps references or vectors in globals, or has instructions
+	// that change its tables or drop its segments.
 	IsolationReset
 
 	// IsolationFresh makes an instance for each call: some 3 ms for a Go

@@ -465,6 +465,11 @@ func TestGrantedFolder(t *testing.T) {
 			t.Errorf("%s: %v", path, e)
 		}
 	}
+	for range 2 { // what is closed can be opened again
+		if got := run(t, slot, taskOf(t, mod, "open_files"), "/data/open"); got != fmt.Sprint(mostFiles-1) { // the folder is one
+			t.Errorf("%s files were open at once, want %d", got, mostFiles-1)
+		}
+	}
 	if e := runFailing(t, slot, taskOf(t, mod, "write_file"), "/data/new"); e.Kind != KindApplication {
 		t.Errorf("writing: %v", e)
 	}

@@ -14,8 +14,11 @@ import (
 // takes as long as loading its native code.
 func (h *Host) rewrite(key string, wasm []byte, m *wasmbin.Module) ([]byte, error) {
 	if h.cfg.NoMeter {
-		_, err := gateCode(wasm, m)
-		return wasm, err
+		code, err := gateCode(wasm, m)
+		if err != nil {
+			return nil, err
+		}
+		return code.Mark(wasm), nil
 	}
 	file := ""
 	if h.cfg.CacheDir != "" {

@@ -89,6 +89,33 @@ func (in *instance) check() {
 	}
 }
 
+// perInstruction is how many bytes that an import moves count as an instruction.
+const perInstruction = 16
+
+func instructionsFor(bytes uint64) uint64 { return bytes / perInstruction }
+
+// pay takes what an import costs off the fuel, so that the guest's next tick is not
+// later than if it had computed for so long. Until the guest has started the fuel is
+// not known, and the tick comes when a call has taken too long.
+func (in *instance) pay(cost uint64) {
+	if fuel := in.gauge.fuel; fuel != nil && cost > 0 {
+		fuel.Set(fuel.Get() - cost)
+	}
+}
+
+// piece is how many bytes are moved without a look whether the call is to end.
+const piece = 1 << 20
+
+// copy is the built-in, for memory of any length.
+func (in *instance) copy(dst, src []byte) {
+	for len(dst) > piece && len(src) > piece {
+		copy(dst[:piece], src)
+		dst, src = dst[piece:], src[piece:]
+		in.check()
+	}
+	copy(dst, src)
+}
+
 // remaining returns how long the call may still run.
 func (g *gauge) remaining() time.Duration {
 	if g.limit <= 0 {

@@ -54,23 +54,16 @@ func (w *world) renew() {
 	w.printed.reset()
 }
 
-// config returns what an instance is made with.
+// config returns what an instance is made with, but for random numbers.
 func (w *world) config() wazero.ModuleConfig {
 	return wazero.NewModuleConfig().
 		WithName(""). // so that there can be many
 		WithStartFunctions(abi.Initialize).
 		WithStdout(&w.printed).
 		WithStderr(&w.printed).
-		WithRandSource(w).
 		WithWalltime(w.walltime, sys.ClockResolution(resolution)).
 		WithNanotime(w.nanotime, sys.ClockResolution(resolution)).
 		WithNanosleep(w.nanosleep)
-}
-
-// Read implements [io.Reader] with random numbers that are always the same.
-func (w *world) Read(p []byte) (int, error) {
-	w.slot.dirty = true
-	return w.random.Read(p)
 }
 
 // elapsed returns how long the call took, as the guest sees it.

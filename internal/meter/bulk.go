@@ -32,13 +32,27 @@ const (
 // The instructions that follow opBulk.
 const (
 	bulkMemoryInit = 8
+	bulkDataDrop   = 9
 	bulkMemoryCopy = 10
 	bulkMemoryFill = 11
 	bulkTableInit  = 12
+	bulkElemDrop   = 13
 	bulkTableCopy  = 14
 	bulkTableGrow  = 15
 	bulkTableFill  = 17
 )
+
+// alters reports whether the instruction changes a table, or drops a segment.
+func (i instruction) alters() bool {
+	if i.op != opBulk {
+		return i.op == opTableSet
+	}
+	switch i.bulk {
+	case bulkDataDrop, bulkElemDrop, bulkTableInit, bulkTableCopy, bulkTableGrow, bulkTableFill:
+		return true
+	}
+	return false
+}
 
 // helper returns which of the added functions the instruction needs, or 0. One with
 // a memory other than the first is not valid and stays as it is.

@@ -18,6 +18,7 @@ type body struct {
 	locals uint64 // declared
 
 	helpers uint32 // how many its instructions need
+	alters  bool   // tables or segments
 }
 
 // A site is where fuel may be taken off: at the entry, at a loop's head, or behind
@@ -85,6 +86,7 @@ func (c *Code) measure() error {
 	for i := range c.bodies {
 		b := &c.bodies[i]
 		c.helpers = max(c.helpers, b.helpers)
+		c.alters = c.alters || b.alters
 		for _, to := range b.calls {
 			if at := int64(to.callee) - int64(c.importedFuncs); at >= 0 && at < int64(n) && c.bodies[at].short() {
 				b.sites[b.payer(to.site)].cost += c.bodies[at].total
@@ -116,6 +118,7 @@ func (b *body) measure(r decoder, s *Shape) {
 		s.Depth = max(s.Depth, len(open)-1)
 		s.BranchTable = max(s.BranchTable, in.targets)
 		b.helpers = max(b.helpers, in.helper())
+		b.alters = b.alters || in.alters()
 		switch {
 		case in.op == opLoop:
 			b.leaf = false

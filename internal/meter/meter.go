@@ -30,6 +30,10 @@ const (
 	// mutable i64 global: the instructions it may execute before the next tick.
 	Fuel = "wasmpool_fuel"
 
+	// Alters is the name of a custom section, by which a module says that it can
+	// change what is neither memory nor a global.
+	Alters = "wasmpool_alters"
+
 	// Tick is the import of a rewritten module, from [abi.Module]: a function
 	// () -> i64 that is called when the fuel has fallen below zero, and returns
 	// the new fuel.
@@ -38,7 +42,7 @@ const (
 
 // Version is that of what Rewrite writes, and of what Read refuses: rewritten modules
 // are kept under it, and not read again.
-const Version = "8"
+const Version = "9"
 
 const (
 	// shortLeaf is the most instructions of a function that need not take fuel
@@ -76,7 +80,23 @@ func Read(wasm []byte, m *wasmbin.Module) (*Code, error) {
 // a way that Read does not see is wrong afterwards, too. Sections with debug
 // information are dropped, as they tell where code lies; the names of functions
 // are kept. Tables may grow to [MostTable] entries at most.
-func (c *Code) Rewrite() ([]byte, error) { return c.write() }
+func (c *Code) Rewrite() ([]byte, error) {
+	out, err := c.write()
+	if err != nil {
+		return nil, err
+	}
+	return c.Mark(out), nil
+}
+
+// Mark adds a custom section called [Alters] to a module whose code can change its
+// tables or drop its segments, and returns another as it is.
+func (c *Code) Mark(wasm []byte) []byte {
+	if !c.alters {
+		return wasm
+	}
+	wasm = append(wasm[:len(wasm):len(wasm)], byte(wasmbin.SectionCustom), byte(len(Alters)+2), byte(len(Alters)))
+	return append(append(wasm, Alters...), 1) // the engine reads no section without data
+}
 
 // MostTable is the length to which tables of a rewritten module can grow.
 const MostTable = 1 << 20
@@ -92,6 +112,7 @@ type Code struct {
 
 	bodies  []body
 	helpers uint32 // how many functions are added for their instructions
+	alters  bool   // the code changes tables or segments
 }
 
 // A Shape says how large the parts of a module are: what a compiler's work

@@ -25,6 +25,7 @@ const (
 	opLocalTee   = 0x22
 	opGlobalGet  = 0x23
 	opGlobalSet  = 0x24
+	opTableSet   = 0x26
 	opMemorySize = 0x3f
 	opI32Const   = 0x41
 	opI64Const   = 0x42

@@ -1,0 +1,117 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+// movesWAT is a task that calls an import with much to do, again and again, for ever.
+func movesWAT(imported, params, call string) string {
+	return fmt.Sprintf(`(module
+	  (import "wasmpool" "input_len" (func (result i32)))
+	  (import %s (func $f (param %s) (result i32)))
+	  (memory (export "memory") 1024)
+	  (func (export "f") (result i32) (loop (drop (call $f %s)) (br 0)) (i32.const 0)))`, imported, params, call)
+}
+
+// A guest that lets the host work for it ends as fast as one that computes.
+func TestImportsPay(t *testing.T) {
+	t.Parallel()
+	const patience = 2 * time.Second // of a machine that does something else, too
+	h := newHost(t, Config{Limits: Limits{Time: 100 * time.Millisecond}})
+	for _, tt := range []struct{ name, imported, params, call string }{
+		{"random", `"wasi_snapshot_preview1" "random_get"`, "i32 i32", "(i32.const 0) (i32.const 0x4000000)"},
+		{"a little random", `"wasi_snapshot_preview1" "random_get"`, "i32 i32", "(i32.const 0) (i32.const 4096)"},
+		{"input", `"wasmpool" "input_read"`, "i32 i32 i32", "(i32.const 0) (i32.const 0) (i32.const 0x4000000)"},
+		{"path", `"wasi_snapshot_preview1" "path_unlink_file"`, "i32 i32 i32", "(i32.const 3) (i32.const 0) (i32.const 4096)"},
+		{"list", `"wasi_snapshot_preview1" "fd_write"`, "i32 i32 i32 i32", "(i32.const 2) (i32.const 0) (i32.const 1024) (i32.const 65536)"},
+		{"clock", `"wasi_snapshot_preview1" "clock_res_get"`, "i32 i32", "(i32.const 0) (i32.const 0)"},
+	} {
+		mod := load(t, h, compileWAT(t, "moves", movesWAT(tt.imported, tt.params, tt.call)))
+		began := time.Now()
+		_, err := newSlot(t, h).Run(t.Context(), taskOf(t, mod, "f"), &Call{Number: 1, Arg: make([]byte, 64<<20)})
+		if e := errorOf(t, err); e.Kind != KindTimeout {
+			t.Errorf("%s: %v, want a timeout", tt.name, err)
+		}
+		if took := time.Since(began); took > patience {
+			t.Errorf("%s: ended after %v", tt.name, took)
+		}
+	}
+}
+
+// What no program gives to WASI is a trap.
+func TestImportsBound(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{})
+	for _, tt := range []struct{ name, params, call, message string }{
+		{"path_unlink_file", "i32 i32 i32", "(i32.const 3) (i32.const 0) (i32.const 4097)", "path of 4097 bytes"},
+		{"path_symlink", "i32 i32 i32 i32 i32", "(i32.const 0) (i32.const 1) (i32.const 3) (i32.const 0) (i32.const 0x4000000)", "path of 67108864 bytes"},
+		{"fd_write", "i32 i32 i32 i32", "(i32.const 2) (i32.const 0) (i32.const 1025) (i32.const 65536)", "list of 1025 entries"},
+		{"poll_oneoff", "i32 i32 i32 i32", "(i32.const 0) (i32.const 0) (i32.const -1) (i32.const 0)", "list of 4294967295 entries"},
+	} {
+		mod := load(t, h, compileWAT(t, "moves", movesWAT(`"wasi_snapshot_preview1" "`+tt.name+`"`, tt.params, tt.call)))
+		_, err := newSlot(t, h).Run(t.Context(), taskOf(t, mod, "f"), &Call{Number: 1})
+		if e := errorOf(t, err); e.Kind != KindTrap || !strings.Contains(e.Message, tt.name) || !strings.Contains(e.Message, tt.message) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// Each function of WASI has a shape, or is known to need none.
+func TestWASIShapes(t *testing.T) {
+	t.Parallel()
+	all, err := offers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := strings.Fields(`args_get args_sizes_get clock_res_get clock_time_get environ_get environ_sizes_get
+		fd_advise fd_allocate fd_close fd_datasync fd_fdstat_get fd_fdstat_set_flags fd_fdstat_set_rights
+		fd_filestat_get fd_filestat_set_size fd_filestat_set_times fd_prestat_dir_name fd_prestat_get fd_renumber
+		fd_seek fd_sync fd_tell proc_exit proc_raise sched_yield sock_accept sock_shutdown`)
+	known := map[string]bool{}
+	for _, name := range small {
+		known[name] = true
+	}
+	for name := range wasiShapes {
+		known[name] = true
+	}
+	offered := all[wasi_snapshot_preview1.ModuleName]
+	for name := range offered {
+		if !known[name] {
+			t.Errorf("%s has no shape", name)
+		}
+	}
+	for name := range known {
+		if offered[name] == "" {
+			t.Errorf("%s is not offered", name)
+		}
+	}
+}
+
+// What reset cannot put back, a new instance does.
+func TestResetAlters(t *testing.T) {
+	t.Parallel()
+	for _, noMeter := range []bool{false, true} {
+		h := newHost(t, Config{Isolation: IsolationReset, NoMeter: noMeter})
+		for name, code := range map[string]string{
+			"data.drop": `(memory.init $d (i32.const 0) (i32.const 0) (i32.const 1)) (data.drop $d)`,
+			"elem.drop": `(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1)) (elem.drop $e)`,
+			"table.set": `(call_indirect (i32.const 1)) (table.set $t (i32.const 1) (ref.null func))`,
+		} {
+			mod := load(t, h, compileWAT(t, name, `(module (import "wasmpool" "input_len" (func (result i32))) (memory (export "memory") 1)
+			  (data $d "x") (table $t 2 funcref) (elem $e func $g) (elem (i32.const 1) func $g) (func $g)
+			  (func (export "f") (result i32) `+code+` (i32.const 0)))`))
+			slot := newSlot(t, h)
+			for range 3 {
+				if _, err := slot.Run(t.Context(), taskOf(t, mod, "f"), &Call{Number: 1}); err != nil {
+					t.Errorf("%s, NoMeter %t: %v", name, noMeter, errors.Unwrap(err))
+				}
+			}
+		}
+	}
+}
