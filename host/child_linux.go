@@ -53,7 +53,9 @@ func (l childLimit) killed(end *os.ProcessState) (killed, outOfTime bool) {
 	if !ok || !status.Signaled() || status.Signal() != syscall.SIGXCPU && status.Signal() != syscall.SIGKILL {
 		return false, false
 	}
-	const late = 100 * time.Millisecond // the system looks at the clock now and then only
+	// The system looks at the clock now and then only, and counts otherwise than in
+	// what it says at the end.
+	limit := time.Duration(l.cpu) * time.Second
 	used := end.UserTime() + end.SystemTime()
-	return true, used+late >= time.Duration(l.cpu)*time.Second
+	return true, used+limit/10 >= limit
 }

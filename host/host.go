@@ -39,7 +39,7 @@ type Config struct {
 	// there.
 	Limits Limits
 
-	// NoMeter leaves modules without ticks: they run some 13 % faster, but a guest
+	// NoMeter leaves modules without ticks: they run some 8 % faster, but a guest
 	// that computes cannot be stopped, its time and instructions are not
 	// limited, and a garbage collection waits for it while everything else in
 	// the process stands still. See docs/limits.md.
