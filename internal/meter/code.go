@@ -89,9 +89,10 @@ func (c *Code) measure() error {
 		c.alters = c.alters || b.alters
 		for _, to := range b.calls {
 			if at := int64(to.callee) - int64(c.importedFuncs); at >= 0 && at < int64(n) && c.bodies[at].short() {
-				b.sites[b.payer(to.site)].cost += c.bodies[at].total
+				b.sites[to.site].cost += c.bodies[at].total
 			}
 		}
+		b.join()
 	}
 	return nil
 }
@@ -142,7 +143,6 @@ func (b *body) measure(r decoder, s *Shape) {
 			}
 		}
 	}
-	b.join()
 	if r.Err() == nil && r.Offset()-from != int(end) {
 		r.Failf("a function body of %d bytes ends after %d", end, r.Offset()-from)
 	}
