@@ -109,6 +109,23 @@ func cached(t *testing.T, dir string) string {
 	return files[0]
 }
 
+// What is compiled differently has an entry of its own, so that each goes through the
+// child process.
+func TestCacheKeys(t *testing.T) {
+	t.Parallel()
+	dir, m := t.TempDir(), compileWAT(t, "door", doorWAT)
+	for _, cfg := range []Config{{}, {NoMeter: true}, {Isolation: IsolationReset}, {NoMeter: true, Isolation: IsolationReset}} {
+		cfg.CacheDir = dir
+		for _, compiles := range []int64{1, 0} {
+			h := newHost(t, cfg)
+			load(t, h, m)
+			if got := int64(h.compiled.Load()); got != compiles {
+				t.Errorf("NoMeter %t, %v: %d modules were compiled, want %d", cfg.NoMeter, cfg.Isolation, got, compiles)
+			}
+		}
+	}
+}
+
 // A rewritten module that is not as it was written is written again.
 func TestCorruptRewritten(t *testing.T) {
 	t.Parallel()

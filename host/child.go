@@ -59,6 +59,7 @@ const (
 const (
 	childRefuses = 3 // standard output says why
 	childFails   = 4 // likewise: it could not do its work
+	childTooSlow = 5 // the limit on CPU time was reached
 )
 
 // errNoChild says that no child could be started: the module is compiled here.
@@ -104,6 +105,7 @@ func compileInChild(ctx context.Context, dir string, wasm []byte) (*os.ProcessSt
 // childDeath explains how a child ended that did not say so itself.
 func childDeath(ctx context.Context, end *os.ProcessState, limit childLimit, stderr string) error {
 	killed, outOfTime := limit.killed(end)
+	outOfTime = outOfTime || end.ExitCode() == childTooSlow
 	switch {
 	case ctx.Err() != nil:
 		return errorf(KindBadModule, "compiling it was stopped: %w", context.Cause(ctx))

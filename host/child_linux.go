@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -18,12 +19,19 @@ func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
-// apply bounds what this process may use from now on.
+// apply bounds what this process may use from now on. When its time is over the
+// process says so; should it not come to that, the system kills it a second later.
 func (l childLimit) apply() error {
+	over := make(chan os.Signal, 1)
+	signal.Notify(over, unix.SIGXCPU)
+	go func() {
+		<-over
+		os.Exit(childTooSlow)
+	}()
 	data := dataInUse() + l.memory
 	return errors.Join(
 		unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: data, Max: data}),
-		unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: l.cpu, Max: l.cpu}),
+		unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: l.cpu, Max: l.cpu + 1}),
 		unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}),
 	)
 }

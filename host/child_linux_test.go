@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"os/exec"
 	"syscall"
 	"testing"
@@ -29,8 +30,9 @@ func TestChildKilled(t *testing.T) {
 	t.Parallel()
 	limit := childLimit{memory: 1 << 30, cpu: 1}
 	for script, want := range map[string]Kind{
-		"kill -KILL $$":                    KindHost,
-		"ulimit -t 1; while :; do :; done": KindBadModule,
+		"kill -KILL $$":                      KindHost,
+		"ulimit -t 2; while :; do :; done":   KindBadModule, // a second later than it should itself
+		fmt.Sprintf("exit %d", childTooSlow): KindBadModule,
 	} {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
 		if err := cmd.Run(); err == nil {

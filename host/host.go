@@ -3,6 +3,8 @@ package host
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -230,11 +232,24 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 	if h.cfg.Isolation == IsolationReset {
 		wasm, globals, resets = exportAll(wasm)
 	}
-	c, err := h.compile(m.Digest().String(), wasm, facts)
+	c, err := h.compile(h.keyOf(m, wasm), wasm, facts)
 	if err == nil {
 		c.globals, c.fixed = globals, !resets
 	}
 	return c, err
+}
+
+// keyOf names the cache entry for what is compiled of a module, which is other code
+// where it has no ticks, or its globals are exported.
+func (h *Host) keyOf(m *wasmtasks.Module, wasm []byte) string {
+	reset := h.cfg.Isolation == IsolationReset
+	if !h.cfg.NoMeter && !reset {
+		return m.Digest().String()
+	}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%t %t ", h.cfg.NoMeter, reset)
+	sum.Write(wasm)
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // named returns err with the module's name in its message.
