@@ -60,9 +60,7 @@ var wasiShapes = map[string]wasiShape{
 }
 
 // A wasiGuard is told of each call of a function that has a shape.
-type wasiGuard struct {
-	experimental.FunctionListenerFactory
-}
+type wasiGuard struct{}
 
 // NewFunctionListener implements [experimental.FunctionListenerFactory].
 func (wasiGuard) NewFunctionListener(f api.FunctionDefinition) experimental.FunctionListener {
