@@ -183,6 +183,13 @@ func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.add(m) }
 // until ctx ends; ctx does not bound the call itself. It never returns nil: what
 // goes wrong, such as an unknown task, comes from the future.
 func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ...CallOption) *Future {
+	f := ex.submit(ctx, task, arg, opts)
+	ex.loop.serve()
+	return f
+}
+
+// submit is Submit, but for telling the loop.
+func (ex *Executor) submit(ctx context.Context, task string, arg []byte, opts []CallOption) *Future {
 	t, err := ex.tasks.lookup(task)
 	if err != nil {
 		return failed(ex, err)
@@ -218,7 +225,8 @@ func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ..
 // is cancelled if it is still pending and killed if it runs, unless it has a key,
 // by which others may wait for it; Call returns ctx's error.
 func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...CallOption) ([]byte, error) {
-	f := ex.Submit(ctx, task, arg, opts...)
+	f := ex.submit(ctx, task, arg, opts)
+	ex.loop.attend(f)
 	if err := f.wait(ctx); err != nil {
 		if !f.Cancel() && (f.options == nil || f.options.key == "") {
 			f.Kill("the context of its Call has ended")

@@ -38,6 +38,7 @@ func (ex *Executor) feed(ctx context.Context, t *task, args iter.Seq[[]byte], se
 			ex.leave()
 			return err
 		}
+		ex.loop.serve()
 		to.add(f)
 	}
 	return failure

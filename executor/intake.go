@@ -23,7 +23,7 @@ type intake struct {
 	closed   error         // why nothing is taken in any more
 }
 
-// add takes a call in. While too much waits it blocks, until ctx ends.
+// add takes a call in, of which the loop must then be told. While too much waits it blocks, until ctx ends.
 func (q *intake) add(ctx context.Context, f *Future) error {
 	for {
 		room, err := q.tryAdd(f, true)
@@ -66,7 +66,6 @@ func (q *intake) tryAdd(f *Future, bounded bool) (room <-chan struct{}, err erro
 	}
 	q.last = f
 	q.mu.Unlock()
-	q.wake()
 	return nil, nil
 }
 

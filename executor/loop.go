@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,11 +37,11 @@ const inlineSlab = 1 << 10
 const longestResult = 1 << 32
 
 // A loop is the root's one loop: it owns the scheduler and the endpoints. All
-// fields but the first three, and all methods but wake, are only used by the goroutine
-// in run.
+// fields but the first three, and all methods but wake, serve and attend, are only
+// used by who holds the helm: the goroutine in run as a rule, see helm.go.
 type loop struct {
-	asleep atomic.Bool            // it must be woken
-	next   atomic.Pointer[worker] // who gets the first call after idling
+	helm   sync.Mutex
+	asleep atomic.Bool // it must be woken
 	hunger hunger
 
 	in      *intake
@@ -55,7 +56,10 @@ type loop struct {
 	spin      time.Duration // from leastSpin to spin
 	spinner   transport.Spinner
 	gap       time.Duration // how long the silences beyond spin last lately
+	last      int64         // when something last moved, by nanotime
 	fresh     bool          // it was idle: the first answer should be seen at once
+	attended  bool          // a caller did the last step
+	deep      bool          // it sleeps until it is rung
 	woke      bool          // a goroutine that waited has its result
 	stopping  bool          // shut down when nothing is left to do
 	broken    error         // why the pool cannot go on
@@ -82,7 +86,9 @@ type fabric struct {
 }
 
 func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
-	return &loop{in: in, sched: newScheduler(), bell: bell, log: log, spin: spin, delayed: map[*Future]*time.Timer{}, joined: make(chan struct{})}
+	l := &loop{in: in, sched: newScheduler(), bell: bell, log: log, spin: spin, delayed: map[*Future]*time.Timer{}, joined: make(chan struct{})}
+	l.helm.Lock()
+	return l
 }
 
 // addFabric makes the loop serve the workers behind ep. It is called before run.
@@ -91,41 +97,35 @@ func (l *loop) addFabric(ep transport.Endpoint, own bool) {
 	l.awaited += ep.Size() - 1
 }
 
-// wake wakes the loop if it sleeps, and with it the worker that it would give a
-// call. It is safe for concurrent use.
-func (l *loop) wake() {
-	if !l.asleep.Load() {
-		return
-	}
-	if w := l.next.Swap(nil); w != nil {
-		w.fabric.ep.Rouse(w.peer) // first: it takes longer
-	}
-	l.bell.Ring()
-}
-
 // run serves until it was asked to stop and nothing is left, or the pool broke.
 // Every call that was taken in is resolved when it returns.
 func (l *loop) run() error {
-	last := nanotime()
-	for !l.over() {
-		moved := l.turn()
-		if l.broken != nil {
-			break
+	l.last = nanotime()
+	for !l.over() && l.broken == nil {
+		if silent := l.step(); silent > 0 && l.broken == nil {
+			l.rest(silent)
 		}
-		if l.woke {
-			l.woke = false
-			runtime.Gosched() // it is next on this P, and may have another call at once
-		}
-		now := nanotime()
-		if moved > 0 {
-			l.adapt(time.Duration(now - last))
-			last = now
-			continue
-		}
-		l.rest(time.Duration(now - last))
 	}
 	l.end()
 	return l.broken
+}
+
+// step is a turn and what is learnt from it. It returns for how long nothing has
+// moved.
+func (l *loop) step() (silent time.Duration) {
+	moved := l.turn()
+	if l.woke {
+		l.woke = false
+		runtime.Gosched() // it is next on this P, and may have another call at once
+	}
+	now := nanotime()
+	silent = time.Duration(now - l.last)
+	if moved == 0 {
+		return silent
+	}
+	l.adapt(silent)
+	l.last, l.attended = now, false
+	return 0
 }
 
 // over reports whether the loop was asked to stop and nothing is left.
@@ -162,6 +162,7 @@ func (l *loop) takeIn() int {
 	n := len(requests)
 	if first != nil {
 		l.now = nanotime()
+		l.fresh = l.fresh || l.now-l.last > int64(spin) && !l.sched.busy()
 	}
 	for f := first; f != nil; {
 		next := f.next
@@ -332,28 +333,19 @@ func (l *loop) stop() {
 
 // rest waits for something to happen, after so much silence.
 func (l *loop) rest(silent time.Duration) {
-	if silent < l.spin || silent < spinFresh && l.fresh || silent < spinSends && l.pending() {
-		l.spinner.Turn()
-		return
-	}
-	l.asleep.Store(true)
-	defer l.asleep.Store(false)
-	if !l.in.empty() {
-		return
-	}
 	switch busy := l.sched.busy() || l.pending(); {
 	case !busy:
-		nap := keepWarm
-		if silent > warmFor && !l.stopping { // a call that rests may be withdrawn
-			nap = 0
-		}
-		l.next.Store(l.sched.idle.head)
-		l.doze(nap)
-		l.next.Store(nil)
-		l.fresh = true
+		l.idle(silent)
+	case l.patient(silent):
+		l.spinner.Turn()
 	case silent < napsUntil:
 		slack := min(time.Duration(l.sched.slack()/2), longNap)
-		transport.Nap(max(silent/8, l.gap/4, slack, firstNap))
+		nap := max(silent/8, l.gap/4, slack, firstNap)
+		l.helm.Unlock()
+		if l.in.empty() {
+			transport.Nap(nap)
+		}
+		l.helm.Lock()
 	case silent < deepAfter:
 		l.doze(longNap)
 	default:
@@ -365,15 +357,24 @@ func (l *loop) rest(silent time.Duration) {
 	}
 }
 
-// doze waits for the bell, at most for d if that is not 0.
-func (l *loop) doze(d time.Duration) {
-	for _, f := range l.fabrics {
-		f.ep.Doze()
-	}
-	if l.poll() > 0 || l.broken != nil {
+// patient reports whether an answer is looked for without sleeping.
+func (l *loop) patient(silent time.Duration) bool {
+	return silent < l.spin || silent < spinFresh && l.fresh || silent < spinSends && l.pending()
+}
+
+// idle waits while there is nothing to do.
+func (l *loop) idle(silent time.Duration) {
+	if !l.attended && silent < l.spin {
+		l.helm.Unlock()
+		l.watch(l.spin)
+		l.helm.Lock()
 		return
 	}
-	l.bell.Wait(d)
+	nap := keepWarm
+	if silent > warmFor && !l.stopping { // a call that rests may be withdrawn
+		nap = 0
+	}
+	l.doze(nap)
 }
 
 // pending reports whether an endpoint needs polling to get rid of what it has.

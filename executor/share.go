@@ -91,8 +91,10 @@ func (ex *Executor) tryAdmit(f *Future) error {
 	_, err := ex.in.tryAdd(f, false)
 	if err != nil {
 		ex.leave()
+		return err
 	}
-	return err
+	ex.loop.wake()
+	return nil
 }
 
 // A ShutdownFlag changes what Shutdown does.

@@ -145,4 +145,5 @@ func (s sequel) resolved(f *Future) {
 	if _, err := next.ex.in.tryAdd(next, false); err != nil {
 		next.withdraw(Pending, err)
 	}
+	next.ex.loop.wake()
 }

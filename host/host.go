@@ -263,6 +263,10 @@ func named(module string, err error) error {
 	return &n
 }
 
+// ticks reports whether every guest that takes long ticks, or sleeps: without a meter it
+// need not, and a file of the world outside may take any time.
+func (h *Host) ticks() bool { return !h.cfg.NoMeter && len(h.cfg.Grants) == 0 }
+
 // NewSlot returns a place where calls run, one at a time. A worker has as many
 // as it runs calls at once. Close the slot to free its instances.
 func (h *Host) NewSlot() *Slot {

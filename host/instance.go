@@ -115,9 +115,9 @@ func (in *instance) close() error {
 
 // giveUpMemory makes the memory of the instance that runs stay when it is closed,
 // and returns the function that frees it.
-func (s *Slot) giveUpMemory() func() {
+func (s *Slot) giveUpMemory(part []byte) func() {
 	in := s.instance
-	if in == nil || in.linear.space == nil {
+	if in == nil || !in.linear.holds(part) {
 		return func() {} // the collector does it
 	}
 	space := in.linear.space

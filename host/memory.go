@@ -2,6 +2,7 @@ package host
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/tetratelabs/wazero/experimental"
 )
@@ -80,6 +81,11 @@ func (l *linear) growHeap(size uint64) []byte {
 func (l *linear) refuse() []byte {
 	l.refused, l.slot.dirty = true, true
 	return nil
+}
+
+// holds reports whether part lies in the space.
+func (l *linear) holds(part []byte) bool {
+	return l.space != nil && len(part) > 0 && uintptr(unsafe.Pointer(&part[0]))-uintptr(unsafe.Pointer(&l.space[0])) < uintptr(len(l.space))
 }
 
 // Free implements [experimental.LinearMemory]. No view of the memory may be

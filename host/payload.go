@@ -41,7 +41,7 @@ func (s *server) finish(t *transfer, id uint32) func(error) {
 	return func(err error) {
 		s.payloads = append(s.payloads, id)
 		t.done, t.err = true, err
-		if t.free != nil {
+		if t.free != nil && err == nil {
 			t.free()
 		}
 	}
@@ -131,7 +131,7 @@ func (r *runner) readArg(dst []byte) error {
 		return r.borrow(dst, r.current.lent)
 	}
 	if f := r.current.fetch; f != nil {
-		if err := r.await(&f.transfer, false); err != nil {
+		if err := r.await(&f.transfer, nil); err != nil {
 			return err
 		}
 		copy(dst, f.buf)
@@ -149,7 +149,7 @@ func (r *runner) readArg(dst []byte) error {
 	if !ok {
 		return errTooManyPayloads
 	}
-	return r.await(&t, true)
+	return r.await(&t, dst)
 }
 
 // borrow copies a lent argument, in pieces so that the call can be ended.
@@ -173,15 +173,19 @@ func (r *runner) borrow(dst []byte, at uint64) error {
 // await moves the transfer of an argument until it is done, or the call is to
 // end. One that goes directly to guest memory then frees it when the transport
 // has let go of it.
-func (r *runner) await(t *transfer, direct bool) error {
+func (r *runner) await(t *transfer, direct []byte) error {
 	s := r.s
 	var spinner transport.Spinner
 	for {
 		ended := r.slot.ended()
 		s.io.Lock()
 		done, err := t.done, t.err
-		if !done && ended != nil && direct {
-			t.free = r.slot.giveUpMemory()
+		switch {
+		case direct == nil || done && err == nil:
+		case done:
+			r.slot.giveUpMemory(direct) // for ever
+		case ended != nil:
+			t.free = r.slot.giveUpMemory(direct)
 		}
 		s.io.Unlock()
 		switch {
@@ -198,7 +202,7 @@ func (r *runner) await(t *transfer, direct bool) error {
 var errTooManyPayloads = errors.New("host: too many payloads are under way")
 
 // sendLong sends a long result. It returns when the instance may be used again.
-func (s *server) sendLong(res *wire.Result, data []byte) {
+func (s *server) sendLong(slot *Slot, res *wire.Result, data []byte) {
 	res.Data, res.Long, res.Len = nil, true, int64(len(data))
 	var t transfer
 	s.io.Lock()
@@ -212,9 +216,9 @@ func (s *server) sendLong(res *wire.Result, data []byte) {
 	default:
 		res.Long, res.Failed, res.Data = false, true, encodeFailure(errTooManyPayloads)
 	}
-	s.io.Unlock()
 	res.Payload = id
-	s.desk.put(res)
+	s.desk.put(res) // before another slot can get the id again
+	s.io.Unlock()
 	if buffered && s.desk.waiting() {
 		return // it leaves with others, as short results do
 	}
@@ -222,7 +226,7 @@ func (s *server) sendLong(res *wire.Result, data []byte) {
 	if !ok || buffered {
 		return
 	}
-	if err := s.drive(&t); err != nil {
+	if err := s.drive(&t, slot, data); err != nil {
 		s.cfg.Logger.Warn("sending a result", "error", err) // the root is lost, or drops the call
 	}
 }
@@ -282,13 +286,18 @@ func (s *server) drainPosts() {
 // drive moves a transfer until it is done. It never leaves early, since the
 // transport may still write to the guest's memory; the transport ends every
 // transfer, with an error when the root is lost.
-func (s *server) drive(t *transfer) error {
+func (s *server) drive(t *transfer, slot *Slot, data []byte) error {
 	var spinner transport.Spinner
 	for {
 		moved := s.step()
+		ended := s.done()
 		s.io.Lock()
 		done, err := t.done, t.err
 		s.io.Unlock()
+		if done && err != nil || !done && ended {
+			slot.giveUpMemory(data) // for ever: the transport may use it until the process ends
+			return err
+		}
 		if done {
 			return err
 		}

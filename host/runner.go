@@ -56,6 +56,7 @@ func newRunner(s *server) *runner {
 	r := &runner{s: s, slot: s.host.NewSlot(), wake: make(chan struct{}, 1)}
 	r.call.Rank = s.cfg.Rank
 	r.call.Log = r.log
+	r.slot.late = s.standby.heed
 	return r
 }
 
@@ -179,7 +180,7 @@ func (r *runner) runCall(b *boundTask) {
 	case err != nil:
 		res.Failed, res.Data = true, encodeFailure(err)
 	case len(data) > wire.Inline:
-		r.s.sendLong(res, data)
+		r.s.sendLong(r.slot, res, data)
 		return
 	}
 	if r.s.desk.put(res) {

@@ -47,6 +47,10 @@ const (
 	// spin is how long a slot without work polls before it sleeps.
 	spin = 100 * time.Microsecond
 
+	// longRest is from when a sleep was long: the system may have put this worker on
+	// the root's CPU, and takes its time to part the two.
+	longRest = time.Millisecond
+
 	// sendNap is how long a worker sleeps while something it sends is under way.
 	sendNap = 50 * time.Microsecond
 
@@ -91,6 +95,7 @@ type server struct {
 	cancel context.CancelCauseFunc
 
 	watching sync.Mutex     // held by the goroutine that waits for frames
+	rested   bool           // the last sleep was long; watching is held
 	standby  standby        // watches while every slot computes
 	runners  []*runner      // the slots; set before anything runs
 	loads    sync.WaitGroup // goroutines that load modules
@@ -223,6 +228,10 @@ func (s *server) send(kind wire.Kind, v any) {
 // holds watching.
 func (s *server) watch() {
 	since := time.Now()
+	if s.rested && s.ep.Beside(0) {
+		since = since.Add(-spin) // it waits for the answer that was just sent
+	}
+	s.rested = false
 	var spinner transport.Spinner
 	for !s.done() {
 		if s.step() {
@@ -249,7 +258,9 @@ func (s *server) watch() {
 // sleep waits for the bell, a call or the end.
 func (s *server) sleep() {
 	nap := keepWarm
-	for since := time.Now(); !s.desk.waiting() && !s.done(); {
+	since := time.Now()
+	defer func() { s.rested = time.Since(since) > longRest }()
+	for !s.desk.waiting() && !s.done() {
 		if s.ep.Bell().Wait(nap) || s.ctx.Err() != nil || s.step() {
 			return
 		}

@@ -81,6 +81,9 @@ func tick(ctx context.Context, mod api.Module, stack []uint64) {
 // check leaves the guest if its call is to end, for another reason than the
 // budget.
 func (in *instance) check() {
+	if in.slot.late != nil {
+		in.slot.late()
+	}
 	if a := in.slot.ended(); a != nil {
 		raise(a)
 	}

@@ -119,6 +119,9 @@ func (w *instantWorld) Doze()         {}
 func (w *instantWorld) Fence(int, error) {}
 
 // Rouse implements [transport.Endpoint].
-func (w *instantWorld) Rouse(int)             {}
+func (w *instantWorld) Rouse(int) {}
+
+// Beside implements [transport.Endpoint].
+func (w *instantWorld) Beside(int) bool       { return false }
 func (w *instantWorld) Bell() *transport.Bell { return w.bell }
 func (w *instantWorld) Close() error          { return nil }

@@ -8,7 +8,7 @@ type Spinner struct{ turns uint }
 
 // turnsEach is how often a poller turns before it lets other goroutines run:
 // that costs as much as some polls.
-const turnsEach = 32
+const turnsEach = 128
 
 // Turn ends a poll that found nothing: it lets other processes run that want
 // this CPU, and now and then other goroutines.

@@ -37,7 +37,7 @@ type Handler interface {
 // An Endpoint is one rank's connection to the others of its world. Frames go
 // between the root (rank 0) and the others only; two workers never talk.
 //
-// One goroutine owns an endpoint: it alone calls the methods. Only Rouse, Borrow and
+// One goroutine owns an endpoint: it alone calls the methods. Only Borrow and
 // Bell's Ring may be called from elsewhere. No method waits for a peer.
 type Endpoint interface {
 	// Rank is this endpoint's place in the world, 0 <= Rank < Size.
@@ -98,8 +98,14 @@ type Endpoint interface {
 	Doze()
 
 	// Rouse wakes a rank that dozes, when a frame for it is about to be sent:
-	// waking takes longer than sending. It is only a hint.
+	// waking takes longer than sending. It is only a hint, and not heeded where the
+	// rank would come in the way of who sends.
 	Rouse(to int)
+
+	// Beside reports whether the rank was last seen on the CPU that this goroutine runs
+	// on, so that one of the two runs only when the other waits. It is only a hint: a
+	// rank is seen when it dozes, and the root when it rings.
+	Beside(rank int) bool
 
 	// Bell is what the endpoint rings. It is the one given at construction.
 	Bell() *Bell

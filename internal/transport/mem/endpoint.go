@@ -88,6 +88,9 @@ func (e *endpoint) Borrow(dst []byte, at uint64) error { return e.world.loans.re
 // Rouse does nothing: waking a goroutine takes no time worth a head start.
 func (e *endpoint) Rouse(int) {}
 
+// Beside reports false: Go finds a thread for each goroutine.
+func (e *endpoint) Beside(int) bool { return false }
+
 // arrived tells the owner that its inbox has something.
 func (e *endpoint) arrived() {
 	e.inbox.filled.Store(true)

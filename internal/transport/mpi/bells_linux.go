@@ -5,7 +5,9 @@ package mpi
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -51,6 +53,23 @@ func mapBells(fd, n int) (*bells, error) {
 // word returns the word of a rank's bell.
 func (b *bells) word(rank int) *uint32 {
 	return (*uint32)(unsafe.Pointer(&b.memory[rank*wordStep]))
+}
+
+// place returns where a rank shows its CPU, next to its bell. No CPU is 0.
+func (b *bells) place(rank int) *atomic.Uint32 {
+	return (*atomic.Uint32)(unsafe.Pointer(&b.memory[rank*wordStep+4]))
+}
+
+// looks returns where the root shows whether it looks: 1 for yes.
+func (b *bells) looks() *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(&b.memory[8])) }
+
+// thisCPU returns a number for the CPU that this thread runs on, from 1.
+func thisCPU() uint32 {
+	var cpu uint32
+	if _, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0); errno != 0 {
+		return math.MaxUint32
+	}
+	return cpu + 1
 }
 
 // send hands the memory to a worker.

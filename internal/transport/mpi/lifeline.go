@@ -330,6 +330,9 @@ var ringByte = []byte{1}
 // read already.
 func (l *lifeline) ring(rank int) {
 	if l.bells != nil {
+		if rank > 0 {
+			l.show(0)
+		}
 		transport.RingWord(l.bells.word(rank))
 		return
 	}
@@ -341,6 +344,36 @@ func (l *lifeline) ring(rank int) {
 		syscall.Write(int(fd), ringByte) //nolint:errcheck // likewise
 		return true
 	})
+}
+
+// show shows the other ranks on which CPU this one runs.
+func (l *lifeline) show(rank int) {
+	if l.bells != nil {
+		l.bells.place(rank).Store(thisCPU())
+	}
+}
+
+// sees reports whether a rank was last seen on the CPU that the caller runs on.
+func (l *lifeline) sees(rank int) bool {
+	return l.bells != nil && l.bells.place(rank).Load() == thisCPU()
+}
+
+// look tells the workers whether the root looks for what they send: then they need not
+// ring. After look(false) it must look once more before it sleeps.
+func (l *lifeline) look(looks bool) {
+	if l.bells == nil {
+		return
+	}
+	var v uint32
+	if looks {
+		v = 1
+	}
+	l.bells.looks().Store(v)
+}
+
+// rootLooks reports whether the root looks for what was just sent. There are bells.
+func (l *lifeline) rootLooks() bool {
+	return l.bells.looks().Add(0) == 1 // not Load, which the processor may do before it sends
 }
 
 // close ends the connections and waits for their readers.

@@ -130,7 +130,7 @@ func (e *endpoint) start(members []int) error {
 	e.lost, e.pieces = make([]bool, e.size), make([][]byte, e.size)
 	e.loans.with, e.loans.notes = make([]bool, e.size), make([][]byte, e.size)
 	if e.rank == 0 {
-		e.sent, e.dozing, e.roused = make([]uint32, e.size), make([]bool, e.size), make([]atomic.Bool, e.size)
+		e.sent, e.dozing, e.roused = make([]uint32, e.size), make([]bool, e.size), make([]bool, e.size)
 	}
 	e.result = C.wp_new()
 	if all > 1 {
@@ -252,10 +252,9 @@ type endpoint struct {
 	rank, size   int
 	local        int // ranks of this node
 	localWorkers int
-	card         string        // how to reach the root's lifeline
-	lifeline     *lifeline     // nil in a world of one
-	yields       bool          // Open MPI is told when to give up the CPU
-	roused       []atomic.Bool // on the root: by rank, rung since it said that it dozes
+	card         string    // how to reach the root's lifeline
+	lifeline     *lifeline // nil in a world of one
+	yields       bool      // Open MPI is told when to give up the CPU
 
 	// Only used by the owner.
 	result    *C.wp_result
@@ -267,6 +266,8 @@ type endpoint struct {
 	received  uint32    // frames from the root
 	sent      []uint32  // on the root: frames sent, by rank
 	dozing    []bool    // on the root: by rank
+	roused    []bool    // on the root: by rank, rung since it said that it dozes
+	looks     bool      // on the root: it said so
 	spoke     time.Time // on a worker: when it last sent something
 	loans     loans
 	transfers []*transfer
@@ -297,9 +298,9 @@ const (
 // leaves at once and a frame waits for no answer of the receiver.
 const pieceLen = transport.EagerFrame + transport.SealLen
 
-// ringAfter is how long a worker must have sent nothing to ring the root after a
-// send. The root sleeps without looking only after twice that silence, so every
-// worker that could wake it rings; and under load none does.
+// ringAfter is how long a worker must have sent nothing to ring a root on another
+// node after a send. Such a root sleeps without looking only after twice that silence, so
+// every worker that could wake it rings; and under load none does.
 const ringAfter = 10 * time.Millisecond
 
 func (e *endpoint) Send(to int, b []byte) error {
@@ -313,21 +314,36 @@ func (e *endpoint) Send(to int, b []byte) error {
 	case e.lost[to]:
 		return nil
 	}
-	if e.rank == 0 {
-		e.beforeSend(to)
+	ring := e.rank == 0 && e.mustRing(to)
+	if e.rank == 0 && !e.looks {
+		e.looks = true
+		e.lifeline.look(true)
+	}
+	if ring && !e.Beside(to) {
+		e.lifeline.ring(to)
+		ring = false
 	}
 	for len(b) > pieceLen {
 		C.wp_send(e.result, C.int(to), typePiece, 0, unsafe.Pointer(&b[0]), pieceLen)
 		b = b[pieceLen:]
 	}
 	C.wp_send(e.result, C.int(to), typeFrame, 0, unsafe.Pointer(&b[0]), C.int(len(b)))
+	if ring {
+		e.lifeline.ring(to)
+	}
 	e.spoken()
 	return e.failure()
 }
 
-// spoken rings the root after a message of a worker that was silent.
+// spoken rings the root after a message of a worker, unless the root looks anyway.
 func (e *endpoint) spoken() {
 	if e.rank == 0 {
+		return
+	}
+	if e.lifeline.bells != nil {
+		if !e.lifeline.rootLooks() {
+			e.lifeline.ring(0)
+		}
 		return
 	}
 	now := time.Now()
@@ -337,35 +353,46 @@ func (e *endpoint) spoken() {
 	e.spoke = now
 }
 
-// beforeSend rings a worker that said that it sleeps. It does so before the
-// frame leaves: after a pause both take long, and should at the same time. A
-// worker that finds no frame and sleeps again says so, and is rung again.
-func (e *endpoint) beforeSend(to int) {
+// mustRing reports whether the root must ring a worker to which it sends, since it
+// said that it sleeps. It rings before the frame leaves: after a pause both take
+// long, and should at the same time. A worker that finds no frame and sleeps again
+// says so, and is rung again. But one that has to come to this CPU is rung after it.
+func (e *endpoint) mustRing(to int) bool {
 	e.sent[to]++
-	if e.dozing[to] {
-		e.dozing[to] = false
-		if !e.roused[to].Swap(true) {
-			e.lifeline.ring(to)
-		}
+	if !e.dozing[to] {
+		return false
 	}
+	e.dozing[to] = false
+	roused := e.roused[to]
+	e.roused[to] = true
+	return !roused
 }
 
 // Rouse rings a worker before the frame is made. Should the worker sleep again
 // before the frame is there, it says so, as ever.
 func (e *endpoint) Rouse(to int) {
-	if e.rank == 0 && to > 0 && !e.roused[to].Swap(true) {
+	if e.rank == 0 && to > 0 && !e.roused[to] && !e.Beside(to) {
+		e.roused[to] = true
 		e.lifeline.ring(to)
 	}
 }
 
+// Beside implements [transport.Endpoint].
+func (e *endpoint) Beside(rank int) bool { return e.lifeline.sees(rank) }
+
 // Doze tells the root, with the number of frames that came, that this worker
 // will sleep: so the root knows whether one is still on its way. The root itself
-// needs to tell nobody, see ringAfter.
+// shows that it does not look; on another node a worker goes by ringAfter.
 func (e *endpoint) Doze() {
-	if e.rank == 0 || e.closed || e.lost[0] {
-		return
+	switch {
+	case e.closed:
+	case e.rank == 0:
+		e.looks = false
+		e.lifeline.look(false)
+	case !e.lost[0]:
+		e.lifeline.show(e.rank)
+		C.wp_send(e.result, 0, typeDoze, C.uint32_t(e.received), nil, 0)
 	}
-	C.wp_send(e.result, 0, typeDoze, C.uint32_t(e.received), nil, 0)
 }
 
 // heardDoze notes on the root that a worker sleeps, unless it has not seen yet
@@ -375,7 +402,7 @@ func (e *endpoint) heardDoze(from int, received uint32) {
 		e.lifeline.ring(from)
 		return
 	}
-	e.roused[from].Store(false)
+	e.roused[from] = false
 	e.dozing[from] = true
 }
 

@@ -96,7 +96,7 @@ func (e *endpoint) newTransfer() *transfer {
 
 // startChunks keeps some of the payload's messages under way.
 func (e *endpoint) startChunks(t *transfer) {
-	for t.flying < chunksAhead && (t.next < len(t.data) || !t.started) {
+	for (t.flying < chunksAhead || !t.send) && (t.next < len(t.data) || !t.started) {
 		n := min(chunkLen, len(t.data)-t.next)
 		var at unsafe.Pointer
 		if n > 0 {

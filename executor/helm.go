@@ -1,0 +1,108 @@
+package executor
+
+import (
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+)
+
+// The helm of the loop is a lock that its goroutine holds whenever it is awake. While
+// it sleeps, who submits a call may take the helm and send the call by itself,
+// and Call looks for the answer, too: waking a thread takes longer than
+// everything else that a call needs after a pause.
+//
+// Who leaves the helm looks into the intake after that: who submitted meanwhile and
+// could not take it relies on it.
+
+// attention is for how long a caller looks for the answer before it leaves that to
+// the loop.
+const attention = spinFresh
+
+// wake wakes the loop if it sleeps. It is safe for concurrent use.
+func (l *loop) wake() {
+	if l.asleep.Load() {
+		l.bell.Ring()
+	}
+}
+
+// serve has a call that was taken in sent at once, if the loop sleeps. It is
+// safe for concurrent use.
+func (l *loop) serve() {
+	if l.asleep.Load() && l.helm.TryLock() {
+		l.rouse()
+		l.step()
+		l.leave()
+	}
+}
+
+// attend sees to a call that was taken in: if the loop does not do it, it sends it
+// and looks for its result for a while. It is safe for concurrent use.
+func (l *loop) attend(f *Future) {
+	if !l.helm.TryLock() {
+		return
+	}
+	l.rouse()
+	var spinner transport.Spinner
+	for begin := nanotime(); ; spinner.Turn() {
+		silent := l.step()
+		l.attended = true
+		if f.resolved() || l.broken != nil || !l.patient(silent) || nanotime()-begin > int64(attention) {
+			break
+		}
+	}
+	l.leave()
+}
+
+// rouse wakes the worker that would get a call while the frame for it is made.
+func (l *loop) rouse() {
+	if w := l.sched.idle.head; w != nil {
+		w.fabric.ep.Rouse(w.peer)
+	}
+}
+
+// leave leaves the helm to the loop's goroutine, and rings for it where something is
+// under way.
+func (l *loop) leave() {
+	needed := l.deep || l.stopping || l.broken != nil || l.sched.busy() || l.pending() || l.retire()
+	if needed {
+		l.asleep.Store(false) // the next need not ring, too
+	}
+	l.helm.Unlock()
+	if needed || !l.in.empty() {
+		l.bell.Ring()
+	}
+}
+
+// retire tells the endpoints that nobody will look for a while. It reports
+// whether there is a reason not to sleep.
+func (l *loop) retire() bool {
+	for _, f := range l.fabrics {
+		f.ep.Doze()
+	}
+	return l.poll() > 0 || l.broken != nil
+}
+
+// doze waits for the bell, at most for d if that is not 0, without the helm.
+func (l *loop) doze(d time.Duration) {
+	if l.retire() {
+		return
+	}
+	l.deep = d == 0
+	l.asleep.Store(true)
+	l.helm.Unlock()
+	rung := l.in.empty() && l.bell.Wait(d)
+	l.helm.Lock()
+	if rung {
+		l.last = nanotime() // what it is about may come a moment later
+	}
+	l.asleep.Store(false)
+	l.deep = false
+}
+
+// watch waits for a call without sleeping, for so long. The helm is free meanwhile.
+func (l *loop) watch(d time.Duration) {
+	var spinner transport.Spinner
+	for begin := nanotime(); l.in.empty() && nanotime()-begin < int64(d); {
+		spinner.Turn()
+	}
+}
