@@ -216,6 +216,13 @@ func (in *instance) begin(c *Call) {
 	}
 }
 
+// beginRead is begin for a task that does not ask for its argument, as a rule. Should
+// it do so all the same, the argument, which was read already, is there.
+func (in *instance) beginRead(c *Call, arg []byte) {
+	in.begin(c)
+	in.arg, in.fetched = arg, c.ReadArg != nil
+}
+
 // enter hands a call to the guest, through the door when the argument fits.
 func (in *instance) enter(c *Call) {
 	in.begin(c)

@@ -247,7 +247,7 @@ func (s *server) newPost() *post {
 		return p
 	}
 	p := new(post)
-	p.left = func(error) { // of a lost root, which is reported apart
+	p.left = func(error) { // it is of a lost root, which is reported apart
 		s.payloads = append(s.payloads, p.id)
 		s.posted -= int64(len(p.buf))
 		s.giveBuffer(p.buf)
@@ -283,9 +283,8 @@ func (s *server) drainPosts() {
 	}
 }
 
-// drive moves a transfer until it is done. It never leaves early, since the
-// transport may still write to the guest's memory; the transport ends every
-// transfer, with an error when the root is lost.
+// drive moves the transfer of a result until it is done. When the server ends before,
+// or the root is lost, the transport may go on reading the memory, so that stays.
 func (s *server) drive(t *transfer, slot *Slot, data []byte) error {
 	var spinner transport.Spinner
 	for {
@@ -295,7 +294,7 @@ func (s *server) drive(t *transfer, slot *Slot, data []byte) error {
 		done, err := t.done, t.err
 		s.io.Unlock()
 		if done && err != nil || !done && ended {
-			slot.giveUpMemory(data) // for ever: the transport may use it until the process ends
+			slot.giveUpMemory(data) // for ever
 			return err
 		}
 		if done {

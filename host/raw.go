@@ -42,11 +42,11 @@ func (s *Slot) runRaw(t *Task, c *Call) ([]byte, error) {
 		return nil, errorf(KindBadInput, "%w", err)
 	}
 	in := s.instance
-	in.begin(c)
+	in.beginRead(c, arg)
+	s.dirty = true
 	if err := s.export.CallWithStack(in, s.numbers); err != nil {
 		return nil, s.crashed(err)
 	}
-	s.dirty = true
 	s.out = appendNumbers(s.out[:0], t.result, s.numbers)
 	return s.out, nil
 }

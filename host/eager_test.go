@@ -1,0 +1,91 @@
+package host
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// An eager endpoint's payloads leave at once, as MPI's do up to its eager limit
+// (TCP: 64 KiB), whether or not the receiver has asked for them. Those of one id
+// arrive in the order in which they were sent.
+type eager struct {
+	transport.Endpoint
+	sent chan eagerPayload
+	done []func(error)
+}
+
+type eagerPayload struct {
+	id   uint32
+	data []byte
+}
+
+func (e *eager) SendPayload(_ int, id uint32, data []byte, done func(error)) {
+	e.sent <- eagerPayload{id, bytes.Clone(data)}
+	e.done = append(e.done, done)
+}
+
+func (e *eager) Poll(h transport.Handler) (int, error) {
+	list := e.done
+	e.done = nil
+	for _, done := range list {
+		done(nil)
+	}
+	n, err := e.Endpoint.Poll(h)
+	return n + len(list), err
+}
+
+// Long results of several slots: the payloads of an id must have the order of the
+// results that name it.
+func TestEagerResults(t *testing.T) {
+	m := compileWAT(t, "fill", `(module
+	  (import "wasmpool" "input_read" (func $read (param i32 i32 i32) (result i32)))
+	  (import "wasmpool" "output_write" (func $write (param i32 i32)))
+	  (memory (export "memory") 1)
+	  (func (export "fill") (result i32)
+	    (drop (call $read (i32.const 0) (i32.const 0) (i32.const 8)))
+	    (call $write (i32.const 0) (i32.const 20000)) (i32.const 0)))`)
+	const calls, slots = 20_000, 4
+	h := newHost(t, Config{})
+	world := mem.New(2)
+	ep := &eager{Endpoint: world.Endpoint(1), sent: make(chan eagerPayload, calls)}
+	r := &root{t: t, world: world, served: make(chan error, 1)}
+	go func() { r.served <- Serve(t.Context(), h, ep, ServeConfig{Slots: slots}) }()
+	// as newRoot, but the module is sent
+	r.control(wire.KindModule, wire.Module{Name: m.Name(), Digest: m.Digest().String(), Size: int64(len(m.Bytes()))})
+	r.control(wire.KindTasks, wire.Tasks{Tasks: []wire.Task{{Export: "fill"}}})
+	world.Endpoint(0).SendPayload(1, transport.MaxPayloads-1, m.Bytes(), func(error) {})
+	for sent := 0; sent < calls; {
+		var list []wire.Call
+		for range 100 {
+			sent++
+			list = append(list, wire.Call{Number: uint64(sent), Arg: binary.LittleEndian.AppendUint64(nil, uint64(sent))})
+		}
+		r.calls(list...)
+		r.until(func() bool { return len(r.results) >= sent-100 })
+	}
+	r.until(func() bool { return len(r.results) == calls })
+	byID := map[uint32][][]byte{}
+	for range calls {
+		p := <-ep.sent
+		byID[p.id] = append(byID[p.id], p.data)
+	}
+	wrong := 0
+	for _, res := range r.results {
+		data := byID[res.Payload][0]
+		byID[res.Payload] = byID[res.Payload][1:]
+		if got := binary.LittleEndian.Uint64(data); got != uint64(res.Gen) {
+			if wrong++; wrong <= 3 {
+				t.Errorf("call %d gets the result of call %d", res.Gen, got)
+			}
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("%d of %d calls get the result of another", wrong, calls)
+	}
+	r.stop()
+}
