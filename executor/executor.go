@@ -1,11 +1,13 @@
 package executor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/transport"
@@ -120,6 +122,7 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	own.cancel = cancel
 	ex.own = own
 	ex.loop.addFabric(own.root, true)
+	ex.loop.abandon = own.abandon
 	go func() {
 		defer close(own.done)
 		err := host.Serve(ctx, h, own.worker, host.ServeConfig{Slots: slots, Modules: ex.cfg.Modules, Logger: ex.cfg.Logger})
@@ -135,9 +138,6 @@ func (ex *Executor) run() {
 	defer close(ex.done)
 	ex.err = ex.loop.run()
 	if ex.own != nil {
-		if ex.err != nil {
-			ex.own.abandon()
-		}
 		ex.err = join(ex.err, ex.own.close())
 	}
 	if ex.world != nil {
@@ -157,12 +157,18 @@ func join(a, b error) error {
 	return errors.Join(a, b)
 }
 
-// abandon ends what runs on the root's own slots: the loop has ended and answers
-// no more.
+// abandon ends what runs on the root's own slots, and waits until nothing reads
+// an argument any more; not for ever, should a guest be stuck in a file.
 func (o *ownWorker) abandon() {
 	o.cancel()
 	o.pair.Kill(0)
+	select {
+	case <-o.done:
+	case <-time.After(abandonTimeout):
+	}
 }
+
+const abandonTimeout = 2 * time.Second
 
 func (o *ownWorker) close() error {
 	<-o.done
@@ -177,19 +183,22 @@ func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.add(m) }
 
 // Submit hands a call of task to the pool and returns its future at once. The
 // task is named "module.export", or "export" where only one module has it. The
-// argument is not copied: leave it alone until the future is resolved.
+// argument is not copied: leave it alone until the future is resolved. Memory
+// outside of Go's heap must stay longer where a worker was lost or the pool broke, for
+// MPI may still read it: until [Executor.Ended] of the executor that was opened first.
 //
 // Submit blocks while too many calls wait (Config.QueueCalls, QueueBytes),
 // until ctx ends; ctx does not bound the call itself. It never returns nil: what
 // goes wrong, such as an unknown task, comes from the future.
 func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ...CallOption) *Future {
-	f := ex.submit(ctx, task, arg, opts)
+	f := ex.submit(ctx, task, arg, false, opts)
 	ex.loop.serve()
 	return f
 }
 
-// submit is Submit, but for telling the loop.
-func (ex *Executor) submit(ctx context.Context, task string, arg []byte, opts []CallOption) *Future {
+// submit is Submit, but for telling the loop. The argument of a call that others
+// may wait for is copied with clone: then it may outlast what it is submitted by.
+func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone bool, opts []CallOption) *Future {
 	t, err := ex.tasks.lookup(task)
 	if err != nil {
 		return failed(ex, err)
@@ -197,6 +206,9 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, opts []
 	set, err := settingsOf(opts)
 	if err != nil {
 		return failed(ex, err)
+	}
+	if clone && set.key() != "" {
+		arg = bytes.Clone(arg)
 	}
 	f := &Future{}
 	f.prepare(ex, t, arg, set)
@@ -223,9 +235,10 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, opts []
 
 // Call submits a call and waits for its result. When ctx ends first, the call
 // is cancelled if it is still pending and killed if it runs, unless it has a key,
-// by which others may wait for it; Call returns ctx's error.
+// by which others may wait for it; Call returns ctx's error. Then the argument may
+// be read until the killed call has ended, milliseconds as a rule; not so with a key.
 func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...CallOption) ([]byte, error) {
-	f := ex.submit(ctx, task, arg, opts)
+	f := ex.submit(ctx, task, arg, true, opts)
 	ex.loop.attend(f)
 	if err := f.wait(ctx); err != nil {
 		if !f.Cancel() && (f.options == nil || f.options.key == "") {

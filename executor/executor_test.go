@@ -26,9 +26,6 @@ import (
 // tasks is the module in testdata/tasks.
 var tasks *wasmtasks.Module
 
-// killWorker is set by mpi_test.go.
-var killWorker func(context.Context, *executor.Executor) error
-
 // world is the executor of the ranks that the tests were started on, when they
 // run under mpirun; see TestRanks in mpi_test.go.
 var world *executor.Executor
@@ -52,24 +49,22 @@ func buildTasks(ctx context.Context) (err error) {
 	return err
 }
 
-// someRanks are the ranks that take part in an inner run, nil for all; see TestSomeRanks.
+// What the root of an inner run does instead of running the tests, and with which
+// pool; set by mpi_test.go.
 var (
-	someRanks []int
-	tellRanks func(context.Context, *executor.Executor) error
+	instead func(context.Context, *executor.Executor) error
+	inner   executor.Config
 )
 
 // runOnRanks runs the tests on the root, with the other ranks as workers.
 func runOnRanks(m *testing.M) int {
 	code := 0
-	err := executor.Run(context.Background(), executor.Config{Ranks: someRanks}, func(ctx context.Context, ex *executor.Executor) error {
+	err := executor.Run(context.Background(), inner, func(ctx context.Context, ex *executor.Executor) error {
 		if err := buildTasks(ctx); err != nil {
 			return err
 		}
-		if os.Getenv("WASMPOOL_TEST_KILL") != "" {
-			return killWorker(ctx, ex)
-		}
-		if someRanks != nil {
-			return tellRanks(ctx, ex)
+		if instead != nil {
+			return instead(ctx, ex)
 		}
 		world = ex
 		code = m.Run()

@@ -11,7 +11,8 @@ import (
 )
 
 // Kill ends the call, wherever it is: one that waits is resolved at once, one
-// that runs within milliseconds, whatever its guest does. The future is then
+// that runs within milliseconds, whatever its guest does, but not before a long
+// argument that is on its way to another node has left. The future is then
 // resolved with a [*TaskError] of kind killed, which matches [ErrKilled], whose
 // message is reason. Kill returns false for a call that is done. It does not
 // block; a call that ends at the same time may still give its result.

@@ -64,6 +64,7 @@ type loop struct {
 	stopping  bool          // shut down when nothing is left to do
 	broken    error         // why the pool cannot go on
 	refusing  error         // why no call is begun any more
+	abandon   func()        // ends what runs on the root's own slots; nil without any
 	drained   chan struct{} // where not nil, to be closed when no call runs
 	now       int64         // when calls were last taken in or handed out, by nanotime
 
@@ -406,6 +407,8 @@ func (l *loop) end() {
 	err := l.broken
 	if err == nil {
 		err = ErrClosed
+	} else if l.abandon != nil {
+		l.abandon()
 	}
 	l.in.close(err)
 	l.takeIn()

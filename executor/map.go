@@ -24,8 +24,9 @@ const (
 // stays until the executor ends. Map groups small calls by itself.
 //
 // When ctx ends, or the task is unknown, the last thing yielded is that error.
-// Stopping early withdraws the calls that were not sent yet. A panic of the
-// arguments' iterator surfaces in the iteration, after the results of the
+// Stopping early withdraws the calls that were not sent yet; the arguments of the
+// others may be read until those have ended. A panic of the arguments' iterator
+// surfaces in the iteration, after the results of the
 // arguments before it. The iterator may be used once.
 //
 // It costs no memory per call besides the result, and keeps no result that was

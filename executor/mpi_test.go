@@ -18,9 +18,13 @@ import (
 )
 
 func init() {
-	killWorker, tellRanks = mapAndKill, sayWhoIsThere
-	if os.Getenv("WASMPOOL_TEST_SOME") != "" {
-		someRanks = []int{2, 0}
+	switch {
+	case os.Getenv("WASMPOOL_TEST_KILL") != "":
+		instead = mapAndKill
+	case os.Getenv("WASMPOOL_TEST_SOME") != "":
+		instead, inner.Ranks = sayWhoIsThere, []int{2, 0}
+	case os.Getenv(movesVar) != "":
+		instead, inner.Slots = movePayloads, 4
 	}
 }
 

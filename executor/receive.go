@@ -80,7 +80,7 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		if res.Nanos > 0 { // it ran
 			learned.add(c.task, res.Nanos)
 		}
-		if w.awaits(res.Ticket) {
+		if w.answered(res.Ticket) {
 			return fmt.Errorf("a second result for call %d", res.Gen)
 		}
 		c.measured(res.Usage)
@@ -90,25 +90,45 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 			}
 			continue
 		}
-		f.release(w, c)
-		w.calls++
-		c.ran = res.Nanos
-		var woken bool
-		switch {
-		case res.Failed:
-			woken = f.loop.failed(c, taskError(c, w, res.Data))
-		case len(res.Data) >= inlineSlab:
-			woken = c.finish(append([]byte(nil), res.Data...), nil)
-		default:
+		data := res.Data
+		if len(data) < inlineSlab {
 			at := len(slab)
-			slab = append(slab, res.Data...)
-			woken = c.finish(slab[at:len(slab):len(slab)], nil)
+			slab = append(slab, data...)
+			data = slab[at:len(slab):len(slab)]
+		} else {
+			data = append([]byte(nil), data...)
 		}
-		f.loop.woke = f.loop.woke || woken
+		if w.departs(res.Ticket) {
+			f.concludeLater(w, c, res, data)
+		} else {
+			f.conclude(w, c, &res, data)
+		}
 	}
 	learned.flush()
 	s.place(w)
 	return r.Err()
+}
+
+// conclude ends the run of a call with its result, or failure, which is data.
+func (f *fabric) conclude(w *worker, c *Future, res *wire.Result, data []byte) {
+	f.release(w, c)
+	w.calls++
+	c.ran = res.Nanos
+	var woken bool
+	if res.Failed {
+		woken = f.loop.failed(c, taskError(c, w, data))
+	} else {
+		woken = c.finish(data, nil)
+	}
+	f.loop.woke = f.loop.woke || woken
+}
+
+// concludeLater is conclude for a call whose argument is being sent: when it has left.
+func (f *fabric) concludeLater(w *worker, c *Future, res wire.Result, data []byte) {
+	w.departing[res.Ticket] = func() {
+		f.conclude(w, c, &res, data)
+		f.loop.sched.place(w)
+	}
 }
 
 // A batch gathers what results of one task say about its run time.
@@ -136,8 +156,8 @@ func (b *batch) flush() {
 // receive takes in a long result, straight into the memory that the caller
 // gets. The call stays in flight until it is here.
 func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
-	if res.Len > longestResult {
-		return fmt.Errorf("a result of %d bytes", res.Len)
+	if res.Len > longestResult || res.Failed {
+		return fmt.Errorf("a result of %d bytes, failed: %t", res.Len, res.Failed)
 	}
 	if err := checkPayload(res.Payload); err != nil {
 		return err
@@ -154,10 +174,11 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 			return
 		}
 		delete(w.receiving, res.Ticket)
-		f.release(w, c)
-		w.calls++
-		c.ran = res.Nanos
-		c.finish(data, nil)
+		if w.departs(res.Ticket) {
+			f.concludeLater(w, c, res, data)
+			return
+		}
+		f.conclude(w, c, &res, data)
 		f.loop.sched.place(w)
 	})
 	return nil
@@ -177,16 +198,28 @@ func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 		if c == nil {
 			return fmt.Errorf("it returned call %d, which it does not hold", gen)
 		}
-		if w.awaits(ticket) {
+		if w.answered(ticket) {
 			return fmt.Errorf("it returned call %d after its result", gen)
 		}
-		f.release(w, c)
-		if !c.ended(w) {
-			f.loop.requeue(c)
+		if w.departs(ticket) {
+			w.departing[ticket] = func() {
+				f.comeBack(w, c)
+				s.place(w)
+			}
+			continue
 		}
+		f.comeBack(w, c)
 	}
 	s.place(w)
 	return r.Err()
+}
+
+// comeBack queues a call again that w gave back.
+func (f *fabric) comeBack(w *worker, c *Future) {
+	f.release(w, c)
+	if !c.ended(w) {
+		f.loop.requeue(c)
+	}
 }
 
 // release undoes give: the call came back.
@@ -209,10 +242,20 @@ func (f *fabric) handlePull(w *worker, count int, body []byte) error {
 		if c == nil {
 			return fmt.Errorf("it wants the argument of call %d, which it does not hold", pull.Gen)
 		}
+		if w.answered(pull.Ticket) || w.departs(pull.Ticket) {
+			return fmt.Errorf("it wants the argument of call %d again, or after its result", pull.Gen)
+		}
 		if err := checkPayload(pull.Payload); err != nil {
 			return err
 		}
-		f.ep.SendPayload(w.peer, pull.Payload, c.data, w.sent)
+		w.depart(pull.Ticket)
+		f.ep.SendPayload(w.peer, pull.Payload, c.data, func(err error) {
+			if err != nil {
+				w.sent(err) // it is lost, and its calls run elsewhere
+				return
+			}
+			w.departed(pull.Ticket)
+		})
 	}
 }
 

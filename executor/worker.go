@@ -35,6 +35,37 @@ type worker struct {
 	modules []*module   // by index: offered to it
 
 	receiving map[uint32]struct{} // tickets whose long results are on their way; nil before the first
+	departing map[uint32]func()   // tickets whose long arguments are, and what follows; nil before the first
+}
+
+// depart notes that a call's argument is being sent. Until it has left, its memory is
+// not the caller's again, so what becomes of the call waits for that.
+func (w *worker) depart(ticket uint32) {
+	if w.departing == nil {
+		w.departing = map[uint32]func(){}
+	}
+	w.departing[ticket] = nil
+}
+
+// departs reports whether a call's argument is being sent.
+func (w *worker) departs(ticket uint32) bool {
+	if len(w.departing) == 0 {
+		return false
+	}
+	_, departs := w.departing[ticket]
+	return departs
+}
+
+// departed notes that a call's argument has left, and does what waited for it.
+func (w *worker) departed(ticket uint32) {
+	if w.lost {
+		return // its calls are elsewhere
+	}
+	then := w.departing[ticket]
+	delete(w.departing, ticket)
+	if then != nil {
+		then()
+	}
 }
 
 // await notes that a call's long result is on its way.
@@ -45,14 +76,14 @@ func (w *worker) await(ticket uint32) {
 	w.receiving[ticket] = struct{}{}
 }
 
-// awaits reports whether a call's long result is on its way: the worker has
-// nothing more to say about it.
-func (w *worker) awaits(ticket uint32) bool {
-	if len(w.receiving) == 0 {
+// answered reports whether a call's long result is on its way, or what became of it
+// waits for its argument to leave: the worker has nothing more to say about it.
+func (w *worker) answered(ticket uint32) bool {
+	if len(w.receiving) == 0 && len(w.departing) == 0 {
 		return false
 	}
-	_, ok := w.receiving[ticket]
-	return ok
+	_, receiving := w.receiving[ticket]
+	return receiving || w.departing[ticket] != nil
 }
 
 // attach notes that f is in flight at w.

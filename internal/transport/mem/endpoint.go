@@ -151,11 +151,14 @@ func (e *endpoint) transfer(key transferKey, peer int, mine half) {
 	delete(w.transfers, key)
 	w.mu.Unlock()
 	var err error
-	if len(mine.data) != len(other.data) {
+	switch {
+	case other.end == e:
+		err = fmt.Errorf("mem: payload %d from rank %d to %d is under way twice", key.id, key.from, key.to)
+	case len(mine.data) != len(other.data):
 		err = fmt.Errorf("mem: payload %d from rank %d to %d: one side has %d bytes, the other %d", key.id, key.from, key.to, len(mine.data), len(other.data))
-	} else if e.rank == key.to {
+	case e.rank == key.to:
 		copy(mine.data, other.data)
-	} else {
+	default:
 		copy(other.data, mine.data)
 	}
 	other.end.complete(other.done, err)

@@ -10,11 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// In MPICH's header MPI_STATUSES_IGNORE looks like an array that is too short.
-#ifdef MPICH_VERSION
-#pragma GCC diagnostic ignored "-Wstringop-overflow"
-#endif
-
 // Frames and payloads have a communicator each, so that a probe for frames
 // never sees a payload and payloads may use every tag.
 static MPI_Comm frames, payloads;
@@ -26,6 +21,7 @@ typedef struct {
 	MPI_Request *request;
 	void **buffer;    // of a frame: to be given back
 	int32_t *handle;  // of a chunk
+	int *expect;      // bytes of a chunk to be received; -1 for others
 	int n, cap;
 	int next; // where the next test begins
 } list;
@@ -47,6 +43,7 @@ static unsigned given;      // ring[given, head) were handed over by the last po
 static incoming *at(unsigned i) { return &ring[i % WP_FRAMES]; }
 
 static int *indices;
+static MPI_Status *statuses;
 static int indices_cap;
 
 static void grow(list *l) {
@@ -56,11 +53,13 @@ static void grow(list *l) {
 	l->request = realloc(l->request, cap * sizeof *l->request);
 	l->buffer = realloc(l->buffer, cap * sizeof *l->buffer);
 	l->handle = realloc(l->handle, cap * sizeof *l->handle);
+	l->expect = realloc(l->expect, cap * sizeof *l->expect);
 	if (cap > indices_cap) {
 		indices = realloc(indices, cap * sizeof *indices);
+		statuses = realloc(statuses, cap * sizeof *statuses);
 		indices_cap = cap;
 	}
-	if (!l->request || !l->buffer || !l->handle || !indices)
+	if (!l->request || !l->buffer || !l->handle || !l->expect || !indices || !statuses)
 		abort(); // out of memory: Go would do the same
 	l->cap = cap;
 }
@@ -181,18 +180,35 @@ void wp_chunk(wp_result *r, int send, int peer, int tag, void *data, int n, int3
 	                : MPI_Irecv(data, n, MPI_BYTE, peer, tag, payloads, request);
 	if (failed(r, code, send ? "MPI_Isend" : "MPI_Irecv"))
 		return;
+	chunks.expect[chunks.n] = send ? -1 : n;
 	chunks.handle[chunks.n++] = handle;
+}
+
+// is_bad reports whether a chunk did not come as it should. MPI sets the errors of
+// statuses only where it says so.
+static int is_bad(const MPI_Status *status, int has_errors, int expect) {
+	int n = 0;
+	if (has_errors && status->MPI_ERROR != MPI_SUCCESS)
+		return 1;
+	return expect >= 0 && (MPI_Get_count(status, MPI_BYTE, &n) != MPI_SUCCESS || n != expect);
 }
 
 // drop_done takes the requests that Testsome found complete, from the given one on,
 // off the list.
-static void drop_done(list *l, int from, int n, wp_result *r) {
+static void drop_done(list *l, int from, int n, int has_errors, wp_result *r) {
 	int kept = 0;
 	for (int i = 0; i < n; i++) {
-		if (l == &chunks)
-			r->finished[r->done++] = l->handle[from + indices[i]];
-		else
-			give_buffer(l->buffer[from + indices[i]]);
+		int at = from + indices[i];
+		if (l == &chunks) {
+			r->bad[r->done] = is_bad(&statuses[i], has_errors, l->expect[at]);
+			r->finished[r->done++] = l->handle[at];
+			if (l->request[at] != MPI_REQUEST_NULL) { // it ended with an error
+				failed(r, MPI_Request_free(&l->request[at]), "MPI_Request_free");
+				l->request[at] = MPI_REQUEST_NULL;
+			}
+		} else {
+			give_buffer(l->buffer[at]);
+		}
 	}
 	for (int i = 0; i < l->n; i++) {
 		if (l->request[i] == MPI_REQUEST_NULL)
@@ -200,6 +216,7 @@ static void drop_done(list *l, int from, int n, wp_result *r) {
 		l->request[kept] = l->request[i];
 		l->buffer[kept] = l->buffer[i];
 		l->handle[kept] = l->handle[i];
+		l->expect[kept] = l->expect[i];
 		kept++;
 	}
 	l->n = kept;
@@ -212,11 +229,13 @@ static void test(list *l, int most, wp_result *r) {
 	int count = l->n - from < most ? l->n - from : most;
 	if (!count)
 		return;
-	if (failed(r, MPI_Testsome(count, l->request + from, &n, indices, MPI_STATUSES_IGNORE), "MPI_Testsome"))
+	int code = MPI_Testsome(count, l->request + from, &n, indices, statuses);
+	int has_errors = l == &chunks && code == MPI_ERR_IN_STATUS;
+	if (!has_errors && failed(r, code, "MPI_Testsome"))
 		return;
 	l->next = from;
 	if (n != MPI_UNDEFINED && n > 0)
-		drop_done(l, from, n, r);
+		drop_done(l, from, n, has_errors, r);
 	else
 		l->next += count;
 }

@@ -25,6 +25,7 @@ typedef struct {
 	const char *call; // the call that failed
 	wp_frame frame[WP_FRAMES];
 	int32_t finished[WP_DONE]; // handles given to wp_chunk
+	int8_t bad[WP_DONE];       // of those: not all of the chunk came, or more than it
 } wp_result;
 
 // The place of a process among the ranks. A size of 0 is none.

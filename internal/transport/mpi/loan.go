@@ -111,6 +111,10 @@ func (e *endpoint) lend(t *transfer) {
 	l := &e.loans
 	key := e.loanKey(t)
 	if e.rank == 0 {
+		if l.lent[key] != nil {
+			e.Fence(t.peer, fmt.Errorf("mpi: it named payload %d for two", key.id))
+			return
+		}
 		l.lent[key] = t
 		e.note(t.peer, loan{key.id, key.toRoot, address(t.data), uint64(len(t.data))})
 		return

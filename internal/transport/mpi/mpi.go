@@ -421,7 +421,7 @@ func (e *endpoint) Poll(h transport.Handler) (int, error) {
 		n += e.deliver(h, &r.frame[i])
 	}
 	for i := range int(r.done) {
-		e.chunkDone(int32(r.finished[i]))
+		e.chunkDone(int32(r.finished[i]), r.bad[i] != 0)
 		n++
 	}
 	n += e.move()

@@ -94,7 +94,9 @@ func (e *endpoint) newTransfer() *transfer {
 	return t
 }
 
-// startChunks keeps some of the payload's messages under way.
+// startChunks keeps some of the payload's messages under way. Those to be received are
+// all asked for at once: when the sender is through with its last one, it may use the
+// id again, and its messages must not meet what is left of this payload.
 func (e *endpoint) startChunks(t *transfer) {
 	for (t.flying < chunksAhead || !t.send) && (t.next < len(t.data) || !t.started) {
 		n := min(chunkLen, len(t.data)-t.next)
@@ -113,11 +115,16 @@ func (e *endpoint) startChunks(t *transfer) {
 	}
 }
 
-// chunkDone takes note that a chunk has arrived or left.
-func (e *endpoint) chunkDone(place int32) {
+// chunkDone takes note that a chunk has arrived or left, or that it did not. Then its
+// peer is lost: the other end would wait for the rest.
+func (e *endpoint) chunkDone(place int32, bad bool) {
 	t := e.transfers[place]
 	t.flying--
-	if t.done != nil { // not an orphan
+	switch {
+	case t.done == nil: // an orphan
+	case bad:
+		e.Fence(t.peer, fmt.Errorf("mpi: payload %d with rank %d did not pass, or not as long as was said", t.tag, t.peer))
+	default:
 		e.startChunks(t)
 	}
 	if t.flying == 0 {
