@@ -239,7 +239,11 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 // be read until the killed call has ended, milliseconds as a rule; not so with a key.
 func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...CallOption) ([]byte, error) {
 	f := ex.submit(ctx, task, arg, true, opts)
-	ex.loop.attend(f)
+	if ctx.Err() == nil {
+		ex.loop.attend(f)
+	} else {
+		ex.loop.wake()
+	}
 	if err := f.wait(ctx); err != nil {
 		if !f.Cancel() && (f.options == nil || f.options.key == "") {
 			f.Kill("the context of its Call has ended")

@@ -1,6 +1,9 @@
 package executor
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/transport"
@@ -29,9 +32,10 @@ func (l *loop) wake() {
 // safe for concurrent use.
 func (l *loop) serve() {
 	if l.asleep.Load() && l.helm.TryLock() {
-		l.rouse()
-		l.step()
-		l.leave()
+		l.visit(func() {
+			l.rouse()
+			l.step()
+		})
 	}
 }
 
@@ -41,17 +45,35 @@ func (l *loop) attend(f *Future) {
 	if !l.helm.TryLock() {
 		return
 	}
-	l.rouse()
-	var spinner transport.Spinner
-	for begin := nanotime(); ; spinner.Turn() {
-		silent := l.step()
-		l.attended = true
-		if f.resolved() || l.broken != nil || !l.patient(silent) || nanotime()-begin > int64(attention) {
-			break
+	l.visit(func() {
+		l.rouse()
+		var spinner transport.Spinner
+		for begin := nanotime(); ; spinner.Turn() {
+			silent := l.step()
+			l.attended = true
+			if f.resolved() || l.broken != nil || !l.patient(silent) || nanotime()-begin > int64(attention) {
+				return
+			}
 		}
-	}
-	l.leave()
+	})
 }
+
+// visit lets a caller that has taken the helm do something, and leave it. A panic
+// breaks the pool, as the caller may survive it.
+func (l *loop) visit(do func()) {
+	l.visited = true
+	whole := false
+	defer func() {
+		if !whole {
+			l.fail(errPanicked)
+		}
+		l.leave()
+	}()
+	do()
+	whole = true
+}
+
+var errPanicked = errors.New("executor: the loop panicked on a caller's goroutine")
 
 // rouse wakes the worker that would get a call while the frame for it is made.
 func (l *loop) rouse() {
@@ -60,16 +82,18 @@ func (l *loop) rouse() {
 	}
 }
 
-// leave leaves the helm to the loop's goroutine, and rings for it where something is
+// leave leaves the helm to the loop's goroutine, and wakes it where something is
 // under way.
 func (l *loop) leave() {
-	needed := l.deep || l.stopping || l.broken != nil || l.sched.busy() || l.pending() || l.retire()
-	if needed {
+	needed := l.stopping || l.broken != nil || l.sched.busy() || l.pending() || l.retire() || len(l.lines) > 0
+	l.visited = false
+	if needed && l.asleep.Load() {
 		l.asleep.Store(false) // the next need not ring, too
+		l.bell.Ring()
 	}
 	l.helm.Unlock()
-	if needed || !l.in.empty() {
-		l.bell.Ring()
+	if !l.in.empty() {
+		l.wake()
 	}
 }
 
@@ -87,7 +111,6 @@ func (l *loop) doze(d time.Duration) {
 	if l.retire() {
 		return
 	}
-	l.deep = d == 0
 	l.asleep.Store(true)
 	l.helm.Unlock()
 	rung := l.in.empty() && l.bell.Wait(d)
@@ -96,7 +119,6 @@ func (l *loop) doze(d time.Duration) {
 		l.last = nanotime() // what it is about may come a moment later
 	}
 	l.asleep.Store(false)
-	l.deep = false
 }
 
 // watch waits for a call without sleeping, for so long. The helm is free meanwhile.
@@ -105,4 +127,28 @@ func (l *loop) watch(d time.Duration) {
 	for begin := nanotime(); l.in.empty() && nanotime()-begin < int64(d); {
 		spinner.Turn()
 	}
+}
+
+// A lateLog keeps what the loop says while a caller is at the helm: to write it may take
+// time, or a lock that the caller holds.
+type lateLog struct {
+	slog.Handler
+	loop *loop
+}
+
+// Handle implements [slog.Handler].
+func (h lateLog) Handle(ctx context.Context, line slog.Record) error {
+	if h.loop.visited {
+		h.loop.lines = append(h.loop.lines, line.Clone())
+		return nil
+	}
+	return h.Handler.Handle(ctx, line)
+}
+
+// write writes what was kept. The loop's goroutine calls it.
+func (l *loop) write() {
+	for _, line := range l.lines {
+		l.log.Handler().Handle(context.Background(), line) //nolint:errcheck // as in package slog
+	}
+	l.lines = nil
 }

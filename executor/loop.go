@@ -24,9 +24,6 @@ const (
 	longNap   = time.Millisecond      // then this long,
 	deepAfter = 20 * time.Millisecond // and after so much silence until the bell rings
 	safety    = 50 * time.Millisecond // or this has passed, while calls are in flight
-
-	keepWarm = 25 * time.Millisecond // how often it turns while idle, so that the next call finds warm caches,
-	warmFor  = 10 * time.Second      // for so long
 )
 
 // inlineSlab is the length from which a result gets memory of its own instead
@@ -59,7 +56,8 @@ type loop struct {
 	last      int64         // when something last moved, by nanotime
 	fresh     bool          // it was idle: the first answer should be seen at once
 	attended  bool          // a caller did the last step
-	deep      bool          // it sleeps until it is rung
+	visited   bool          // a caller is at the helm
+	lines     []slog.Record // what there is to log since
 	woke      bool          // a goroutine that waited has its result
 	stopping  bool          // shut down when nothing is left to do
 	broken    error         // why the pool cannot go on
@@ -87,7 +85,8 @@ type fabric struct {
 }
 
 func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
-	l := &loop{in: in, sched: newScheduler(), bell: bell, log: log, spin: spin, delayed: map[*Future]*time.Timer{}, joined: make(chan struct{})}
+	l := &loop{in: in, sched: newScheduler(), bell: bell, spin: spin, delayed: map[*Future]*time.Timer{}, joined: make(chan struct{})}
+	l.log = slog.New(lateLog{log.Handler(), l})
 	l.helm.Lock()
 	return l
 }
@@ -106,6 +105,7 @@ func (l *loop) run() error {
 		if silent := l.step(); silent > 0 && l.broken == nil {
 			l.rest(silent)
 		}
+		l.write()
 	}
 	l.end()
 	return l.broken
@@ -366,14 +366,15 @@ func (l *loop) patient(silent time.Duration) bool {
 // idle waits while there is nothing to do.
 func (l *loop) idle(silent time.Duration) {
 	if !l.attended && silent < l.spin {
+		d := l.spin
 		l.helm.Unlock()
-		l.watch(l.spin)
+		l.watch(d)
 		l.helm.Lock()
 		return
 	}
-	nap := keepWarm
-	if silent > warmFor && !l.stopping { // a call that rests may be withdrawn
-		nap = 0
+	var nap time.Duration // until it is rung
+	if l.stopping {       // a call that rests may be withdrawn
+		nap = safety
 	}
 	l.doze(nap)
 }

@@ -263,8 +263,8 @@ func named(module string, err error) error {
 	return &n
 }
 
-// ticks reports whether every guest that takes long ticks, or sleeps: without a meter it
-// need not, and a file of the world outside may take any time.
+// ticks reports whether every guest that takes long ticks: without a meter it need not,
+// and what it is granted, a file or a clock to sleep by, may take any time.
 func (h *Host) ticks() bool { return !h.cfg.NoMeter && len(h.cfg.Grants) == 0 }
 
 // NewSlot returns a place where calls run, one at a time. A worker has as many

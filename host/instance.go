@@ -73,6 +73,9 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 	if c.start > s.limits.Memory {
 		return nil, errorf(KindMemory, "%s", startsAbove(c.start, s.limits.Memory))
 	}
+	if s.late != nil {
+		s.late()
+	}
 	in = &instance{slot: s, code: c}
 	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, most: s.limits.Memory, reserve: !s.host.heap}
 	in.world.init(s)

@@ -154,6 +154,9 @@ func (r *runner) readArg(dst []byte) error {
 
 // borrow copies a lent argument, in pieces so that the call can be ended.
 func (r *runner) borrow(dst []byte, at uint64) error {
+	if len(dst) > borrowAtOnce {
+		r.s.standby.heed()
+	}
 	for len(dst) > 0 {
 		if ended := r.slot.ended(); ended != nil {
 			return ended

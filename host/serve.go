@@ -56,12 +56,6 @@ const (
 
 	// safety bounds a sleep, should a ring ever be lost.
 	safety = 5 * time.Second
-
-	// keepWarm is how often an idle worker turns, so that the next call finds
-	// warm caches, and warmFor for how long it does so. It halves the time that a
-	// call takes after a pause. See RATIONALE.md.
-	keepWarm = 20 * time.Millisecond
-	warmFor  = 10 * time.Second
 )
 
 // Serve runs calls for the root until the root stops the pool, then returns
@@ -257,15 +251,11 @@ func (s *server) watch() {
 
 // sleep waits for the bell, a call or the end.
 func (s *server) sleep() {
-	nap := keepWarm
 	since := time.Now()
 	defer func() { s.rested = time.Since(since) > longRest }()
 	for !s.desk.waiting() && !s.done() {
-		if s.ep.Bell().Wait(nap) || s.ctx.Err() != nil || s.step() {
+		if s.ep.Bell().Wait(safety) || s.ctx.Err() != nil || s.step() {
 			return
-		}
-		if time.Since(since) > warmFor {
-			nap = safety
 		}
 	}
 }

@@ -75,7 +75,7 @@ type Slot struct {
 	renews bool // an instance may have to be replaced after any call
 
 	// late is called again and again while a call takes long: at its ticks, and before
-	// it sleeps. It may be nil.
+	// an instance is made. It may be nil.
 	late func()
 
 	// Of the call that runs, or ran last.

@@ -79,7 +79,6 @@ func (s *Slot) ended() *abort {
 
 // sleep blocks the guest for d, or until its call is to end.
 func (in *instance) sleep(d time.Duration) {
-	in.check()
 	s := in.slot
 	timer := time.NewTimer(min(d, in.gauge.remaining()))
 	defer timer.Stop()

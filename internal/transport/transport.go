@@ -37,8 +37,8 @@ type Handler interface {
 // An Endpoint is one rank's connection to the others of its world. Frames go
 // between the root (rank 0) and the others only; two workers never talk.
 //
-// One goroutine owns an endpoint: it alone calls the methods. Only Borrow and
-// Bell's Ring may be called from elsewhere. No method waits for a peer.
+// One goroutine at a time owns an endpoint: it alone calls the methods. Only Borrow,
+// Beside and Bell's Ring may be called from elsewhere. No method waits for a peer.
 type Endpoint interface {
 	// Rank is this endpoint's place in the world, 0 <= Rank < Size.
 	Rank() int

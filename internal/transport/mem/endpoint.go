@@ -112,6 +112,9 @@ func (e *endpoint) Send(to int, b []byte) error {
 	if e.dead.Load() || peer.dead.Load() {
 		return nil
 	}
+	if e.rank == 0 {
+		e.dozing.Store(false) // it looks for the answer before it sleeps again
+	}
 	peer.inbox.mu.Lock()
 	peer.inbox.bytes = append(peer.inbox.bytes, b...)
 	peer.inbox.frames = append(peer.inbox.frames, frame{from: e.rank, end: len(peer.inbox.bytes)})

@@ -5,7 +5,6 @@ package mpi
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"sync/atomic"
 	"unsafe"
@@ -63,11 +62,12 @@ func (b *bells) place(rank int) *atomic.Uint32 {
 // looks returns where the root shows whether it looks: 1 for yes.
 func (b *bells) looks() *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(&b.memory[8])) }
 
-// thisCPU returns a number for the CPU that this thread runs on, from 1.
+// thisCPU returns a number for the CPU that this thread runs on, from 1, or 0 when the
+// system does not tell.
 func thisCPU() uint32 {
 	var cpu uint32
 	if _, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0); errno != 0 {
-		return math.MaxUint32
+		return 0
 	}
 	return cpu + 1
 }

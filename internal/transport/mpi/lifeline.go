@@ -355,7 +355,11 @@ func (l *lifeline) show(rank int) {
 
 // sees reports whether a rank was last seen on the CPU that the caller runs on.
 func (l *lifeline) sees(rank int) bool {
-	return l.bells != nil && l.bells.place(rank).Load() == thisCPU()
+	if l.bells == nil {
+		return false
+	}
+	at := l.bells.place(rank).Load()
+	return at != 0 && at == thisCPU()
 }
 
 // look tells the workers whether the root looks for what they send: then they need not
@@ -368,7 +372,7 @@ func (l *lifeline) look(looks bool) {
 	if looks {
 		v = 1
 	}
-	l.bells.looks().Store(v)
+	l.bells.looks().Swap(v) // not Store, after which the processor may look before it is seen
 }
 
 // rootLooks reports whether the root looks for what was just sent. There are bells.

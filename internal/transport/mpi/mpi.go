@@ -319,6 +319,9 @@ func (e *endpoint) Send(to int, b []byte) error {
 		e.looks = true
 		e.lifeline.look(true)
 	}
+	// After a pause ringing and sending both take long, and should at the same time. A
+	// worker that finds no frame and sleeps again says so, and is rung again. But one
+	// that has to come to this CPU is rung after the frame has left.
 	if ring && !e.Beside(to) {
 		e.lifeline.ring(to)
 		ring = false
@@ -354,9 +357,7 @@ func (e *endpoint) spoken() {
 }
 
 // mustRing reports whether the root must ring a worker to which it sends, since it
-// said that it sleeps. It rings before the frame leaves: after a pause both take
-// long, and should at the same time. A worker that finds no frame and sleeps again
-// says so, and is rung again. But one that has to come to this CPU is rung after it.
+// said that it sleeps.
 func (e *endpoint) mustRing(to int) bool {
 	e.sent[to]++
 	if !e.dozing[to] {

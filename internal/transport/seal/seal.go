@@ -53,6 +53,7 @@ type endpoint struct {
 	transport.Endpoint
 	handler transport.Handler // of the Poll under way
 	links   []link            // by rank
+	dozes   bool              // who polls will sleep then
 	unsure  int               // links with frames that were not acknowledged
 	looked  time.Time         // when those were last gone through
 	scratch []byte
@@ -95,10 +96,17 @@ func (e *endpoint) send(to int, kind byte, body []byte) error {
 func (e *endpoint) Poll(h transport.Handler) (int, error) {
 	e.handler = h
 	n, err := e.Endpoint.Poll(e)
-	if n == 0 && err == nil && e.unsure > 0 {
+	if n == 0 && err == nil && e.unsure > 0 && !e.dozes {
 		e.ask()
 	}
+	e.dozes = false
 	return n, err
+}
+
+// Doze implements [transport.Endpoint]. Who sends after it does not sleep.
+func (e *endpoint) Doze() {
+	e.dozes = true
+	e.Endpoint.Doze()
 }
 
 // ask has the peers that were silent for long say what they have received.

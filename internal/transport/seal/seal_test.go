@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -209,6 +210,27 @@ func FuzzFrame(f *testing.F) {
 		}
 		if l.frames == 0 && l.lost == nil && len(frame) != transport.SealLen {
 			t.Errorf("% x was neither taken nor refused", frame)
+		}
+	})
+}
+
+// Who dozes sends nothing of its own accord in the poll that follows, for it may sleep
+// then: a root that sends looks for an answer.
+func TestQuietDoze(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := mem.New(2)
+		p := &tap{Endpoint: w.Endpoint(0)}
+		root := seal.New(p)
+		if err := root.Send(1, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // the worker has not acknowledged it
+		root.Doze()
+		for want := range 2 {
+			if _, err := root.Poll(&listener{}); err != nil || len(p.frames) != 1+want {
+				t.Errorf("after poll %d: %d frames, %v", want+1, len(p.frames), err)
+			}
 		}
 	})
 }
