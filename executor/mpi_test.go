@@ -25,6 +25,8 @@ func init() {
 		instead, inner.Ranks = sayWhoIsThere, []int{2, 0}
 	case os.Getenv(movesVar) != "":
 		instead, inner.Slots = movePayloads, 4
+	case os.Getenv(pausesVar) != "":
+		instead, inner.Slots = pauseBetweenCalls, 2
 	}
 }
 

@@ -44,15 +44,7 @@ func TestMessages(t *testing.T) {
 	if world != nil {
 		return
 	}
-	dir := t.TempDir()
-	text, module := filepath.Join(dir, "moves.wat"), filepath.Join(dir, "moves.wasm")
-	if err := os.WriteFile(text, []byte(movesWAT), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("wat2wasm", "--enable-all", text, "-o", module).CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm: %v\n%s", err, out)
-	}
-	bin := mpitest.BuildTest(t)
+	module, bin := assembleMoves(t), mpitest.BuildTest(t)
 	for name, flags := range map[string][]string{
 		"memory": nil,
 		"tcp":    {"--mca", "btl", "tcp,self"},
@@ -73,6 +65,20 @@ func TestMessages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// assembleMoves returns the file of a module.
+func assembleMoves(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	text, module := filepath.Join(dir, "moves.wat"), filepath.Join(dir, "moves.wasm")
+	if err := os.WriteFile(text, []byte(movesWAT), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("wat2wasm", "--enable-all", text, "-o", module).CombinedOutput(); err != nil {
+		t.Fatalf("wat2wasm: %v\n%s", err, out)
+	}
+	return module
 }
 
 var errEnough = errors.New("all was right, and now the root has had enough")

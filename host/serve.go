@@ -98,6 +98,7 @@ type server struct {
 	ep       transport.Endpoint
 	modules  map[uint32]*servedModule
 	tasks    []*servedTask
+	asleep   bool        // who watches is at the bell, or soon will be
 	payloads []uint32    // free payload ids
 	pulls    wire.Writer // of arguments to be asked for
 	buffers  [][]byte    // for payloads, free
@@ -189,6 +190,10 @@ func (s *server) step() bool {
 	if err != nil {
 		s.fail(fmt.Errorf("host: %w", err))
 	}
+	if s.asleep && s.ep.Pending() { // another slot watches, and this one may be about to compute, or to park
+		s.asleep = false
+		s.ep.Bell().Ring()
+	}
 	return n > 0
 }
 
@@ -254,27 +259,39 @@ func (s *server) sleep() {
 	since := time.Now()
 	defer func() { s.rested = time.Since(since) > longRest }()
 	for !s.desk.waiting() && !s.done() {
-		if s.ep.Bell().Wait(safety) || s.ctx.Err() != nil || s.step() {
+		if s.wait() || s.ctx.Err() != nil || s.step() {
 			return
 		}
 	}
 }
 
 // settle makes what arrives from now on ring the bell. It reports whether
-// nothing has arrived until then and nothing needs polling to leave, so that
+// nothing has arrived until then and nothing needs polling to move, so that
 // the caller, who holds watching, may wait for the bell.
 func (s *server) settle() bool {
 	s.io.Lock()
 	s.ep.Doze()
-	pending := s.ep.Pending()
 	s.io.Unlock()
 	if s.step() {
 		return false
 	}
-	if pending {
+	s.io.Lock()
+	s.asleep = !s.ep.Pending()
+	quiet := s.asleep
+	s.io.Unlock()
+	if !quiet {
 		transport.Nap(sendNap)
 	}
-	return !pending
+	return quiet
+}
+
+// wait waits for the bell. It reports whether it was rung.
+func (s *server) wait() bool {
+	rung := s.ep.Bell().Wait(safety)
+	s.io.Lock()
+	defer s.io.Unlock()
+	s.asleep = false
+	return rung
 }
 
 // start is what nanotime counts from.

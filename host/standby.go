@@ -138,7 +138,7 @@ func (b *standby) guard() {
 			return
 		}
 		if quiet {
-			s.ep.Bell().Wait(safety)
+			s.wait()
 		}
 	}
 }

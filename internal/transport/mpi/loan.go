@@ -164,6 +164,9 @@ func (e *endpoint) tellNotes() {
 			n := min(len(b), most)
 			C.wp_send(e.result, C.int(rank), typeLoans, 0, unsafe.Pointer(&b[0]), C.int(n))
 			b = b[n:]
+			if e.rank == 0 && e.mustRing(rank) {
+				e.lifeline.ring(rank)
+			}
 		}
 	}
 	if len(l.due) > 0 {

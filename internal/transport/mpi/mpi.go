@@ -263,8 +263,8 @@ type endpoint struct {
 	pieces    [][]byte  // by rank: the pieces of a frame that is not complete
 	anyLost   bool
 	closed    bool
-	received  uint32    // frames from the root
-	sent      []uint32  // on the root: frames sent, by rank
+	received  uint32    // frames and loans
+	sent      []uint32  // on the root: the same, by rank
 	dozing    []bool    // on the root: by rank
 	roused    []bool    // on the root: by rank, rung since it said that it dozes
 	looks     bool      // on the root: it said so
@@ -290,7 +290,7 @@ const (
 	typeFrame = iota // a frame, or the last piece of one
 	typePiece        // a piece of a frame, more follow
 	typeLoss         // a rank was lost: nobody can finalize MPI any more
-	typeDoze         // a worker is about to sleep; the count is how many frames it has received
+	typeDoze         // a worker is about to sleep; the count is how much it has received
 	typeLoans        // loans, or what comes back of them
 )
 
@@ -381,7 +381,7 @@ func (e *endpoint) Rouse(to int) {
 // Beside implements [transport.Endpoint].
 func (e *endpoint) Beside(rank int) bool { return e.lifeline.sees(rank) }
 
-// Doze tells the root, with the number of frames that came, that this worker
+// Doze tells the root, with the number of frames and loans that came, that this worker
 // will sleep: so the root knows whether one is still on its way. The root itself
 // shows that it does not look; on another node a worker goes by ringAfter.
 func (e *endpoint) Doze() {
@@ -457,15 +457,14 @@ func (e *endpoint) deliver(h transport.Handler, f *C.wp_frame) int {
 		e.anyLost = true
 		return 0
 	case typeLoans:
+		e.received++
 		e.heardLoans(from, frame[C.WP_HEADER:])
 		return 1
 	case typePiece:
 		e.pieces[from] = append(e.pieces[from], frame[C.WP_HEADER:]...)
 		return 1
 	}
-	if e.rank != 0 {
-		e.received++
-	}
+	e.received++
 	frame = frame[C.WP_HEADER:]
 	if len(e.pieces[from]) > 0 {
 		frame = append(e.pieces[from], frame...)
