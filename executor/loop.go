@@ -47,10 +47,11 @@ type loop struct {
 	bell    *transport.Bell
 	log     *slog.Logger
 
-	touched   []*worker     // workers with a frame under construction
-	sentBytes int64         // since the intake was last told
-	awaited   int           // workers that have not said hello and are not lost
-	spin      time.Duration // from leastSpin to spin
+	touched   []*worker      // workers with a frame under construction
+	writers   []*wire.Writer // frames that are not
+	sentBytes int64          // since the intake was last told
+	awaited   int            // workers that have not said hello and are not lost
+	spin      time.Duration  // from leastSpin to spin
 	spinner   transport.Spinner
 	gap       time.Duration // how long the silences beyond spin last lately
 	last      int64         // when something last moved, by nanotime
@@ -64,6 +65,7 @@ type loop struct {
 	refusing  error         // why no call is begun any more
 	abandon   func()        // ends what runs on the root's own slots; nil without any
 	drained   chan struct{} // where not nil, to be closed when no call runs
+	polled    int64         // see moment
 	now       int64         // when calls were last taken in or handed out, by nanotime
 
 	delayed map[*Future]*time.Timer // calls that rest before another run
@@ -179,6 +181,7 @@ func (l *loop) takeIn() int {
 }
 
 func (l *loop) poll() int {
+	l.polled = 0
 	n := 0
 	for _, f := range l.fabrics {
 		got, err := f.ep.Poll(f)
@@ -188,6 +191,15 @@ func (l *loop) poll() int {
 		}
 	}
 	return n
+}
+
+// moment returns when what the poll under way brings has come. The clock is read once
+// for all of it.
+func (l *loop) moment() int64 {
+	if l.polled == 0 {
+		l.polled = nanotime()
+	}
+	return l.polled
 }
 
 // dispatch sends waiting calls to workers.
@@ -223,11 +235,11 @@ func (l *loop) give(w *worker, f *Future) {
 	if f.options != nil {
 		c.Limits = f.options.wireLimits()
 	}
-	if w.out.Count() == 0 {
-		w.out.Reset(wire.KindCalls)
-		l.touched = append(l.touched, w)
-	} else if w.out.Len()+c.Size() > transport.EagerFrame {
+	if w.out != nil && w.out.Len()+c.Size() > transport.EagerFrame {
 		l.sendCalls(w)
+	}
+	if w.out == nil {
+		w.out = l.takeWriter()
 		l.touched = append(l.touched, w)
 	}
 	w.out.AddCall(&c)
@@ -237,7 +249,7 @@ func (l *loop) give(w *worker, f *Future) {
 // flush sends the frames under construction.
 func (l *loop) flush() {
 	for _, w := range l.touched {
-		if w.out.Count() > 0 {
+		if w.out != nil {
 			l.sendCalls(w)
 		}
 	}
@@ -246,7 +258,19 @@ func (l *loop) flush() {
 
 func (l *loop) sendCalls(w *worker) {
 	l.send(w, w.out.Frame())
-	w.out.Reset(wire.KindCalls)
+	l.writers = append(l.writers, w.out)
+	w.out = nil
+}
+
+// takeWriter returns a calls frame to be filled, the one that was sent last if it can: its
+// memory is in the cache, and the workers need none of their own.
+func (l *loop) takeWriter() *wire.Writer {
+	out := new(wire.Writer)
+	if n := len(l.writers); n > 0 {
+		out, l.writers = l.writers[n-1], l.writers[:n-1]
+	}
+	out.Reset(wire.KindCalls)
+	return out
 }
 
 func (l *loop) send(w *worker, frame []byte) {
@@ -269,13 +293,10 @@ func (l *loop) control(w *worker, kind wire.Kind, v any) {
 
 // announce tells w about a task that it has not seen yet, and its module.
 func (l *loop) announce(w *worker, t *task) {
-	for int(t.number) >= len(w.tasks) {
-		w.tasks = append(w.tasks, false)
-	}
-	if w.tasks[t.number] {
+	if w.tasks.has(t.number) {
 		return
 	}
-	w.tasks[t.number] = true
+	w.tasks.add(t.number)
 	m := t.module
 	for int(m.index) >= len(w.modules) {
 		w.modules = append(w.modules, nil)

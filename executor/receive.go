@@ -66,7 +66,7 @@ func (f *fabric) handleHello(from int, body []byte) error {
 // share one piece of memory.
 func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 	s := f.loop.sched
-	w.heard, w.barren = nanotime(), false
+	w.heard, w.barren = f.loop.moment(), false
 	f.loop.progress(w.heard)
 	r := wire.NewReader(count, body)
 	slab := make([]byte, 0, wire.DataLen(count, body))

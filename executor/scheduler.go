@@ -60,7 +60,6 @@ func newScheduler() *scheduler {
 
 // join adds a worker.
 func (s *scheduler) join(w *worker) {
-	w.index = int32(len(s.workers))
 	s.workers = append(s.workers, w)
 	s.slots += w.slots
 	s.alive++

@@ -2,40 +2,64 @@ package executor
 
 import "github.com/wasmpool/wasmpool/internal/wire"
 
-// A worker is the root's view of one worker. Only the loop uses it.
+// A worker is the root's view of one worker. Only the loop uses it. What each call
+// needs stands at the front: with thousands of workers it is memory that counts.
 type worker struct {
-	index  int32 // in scheduler.workers
-	rank   int
-	host   string
-	pid    int
-	slots  int
-	fabric *fabric     // how to reach it
-	peer   int         // its rank there
-	sent   func(error) // follows each payload that it is sent
-
-	first      *Future // calls in flight, linked by next and prev
-	inflight   int
-	load       int64 // nanoseconds that the calls in flight should take
-	bytes      int64 // their arguments
-	heard      int64 // when it last answered
-	calls      uint64
-	asked      bool // a take-back is under way
-	barren     bool // the last take-back brought nothing, and no answer came since
-	lost       bool
-	status     *wire.Status // what it said last, if it was asked
-	questioned bool         // it was asked, and has not answered
-
-	home   *workerList // the list it is in: idle, roomy, or none
-	links  links       // in home
-	loaded bool        // it is in scheduler.loaded
-	loads  links       // there
-
-	out     wire.Writer // the calls frame under construction
-	tasks   []bool      // by number: announced to it
-	modules []*module   // by index: offered to it
+	slots    int
+	inflight int
+	load     int64   // nanoseconds that the calls in flight should take
+	bytes    int64   // their arguments
+	first    *Future // calls in flight, linked by next and prev
+	heard    int64   // when it last answered
+	calls    uint64
+	home     *workerList // the list it is in: idle, roomy, or none
+	links    links       // in home
+	loads    links       // in scheduler.loaded
+	loaded   bool        // it is there
+	asked    bool        // a take-back is under way
+	barren   bool        // the last take-back brought nothing, and no answer came since
+	lost     bool
+	out      *wire.Writer // the calls frame under construction, or nil
+	tasks    numbers      // announced to it
+	fabric   *fabric      // how to reach it
+	peer     int          // its rank there
 
 	receiving map[uint32]struct{} // tickets whose long results are on their way; nil before the first
 	departing map[uint32]func()   // tickets whose long arguments are, and what follows; nil before the first
+
+	rank       int
+	host       string
+	pid        int
+	sent       func(error)  // follows each payload that it is sent
+	modules    []*module    // by index: offered to it
+	status     *wire.Status // what it said last, if it was asked
+	questioned bool         // it was asked, and has not answered
+}
+
+// numbers is a set of small numbers.
+type numbers struct {
+	first uint64   // those below 64
+	rest  []uint64 // the others, as many in each
+}
+
+func (s *numbers) has(n uint32) bool {
+	if n < 64 {
+		return s.first&(1<<n) != 0
+	}
+	i := int(n/64) - 1
+	return i < len(s.rest) && s.rest[i]&(1<<(n%64)) != 0
+}
+
+func (s *numbers) add(n uint32) {
+	if n < 64 {
+		s.first |= 1 << n
+		return
+	}
+	i := int(n/64) - 1
+	for i >= len(s.rest) {
+		s.rest = append(s.rest, 0)
+	}
+	s.rest[i] |= 1 << (n % 64)
 }
 
 // depart notes that a call's argument is being sent. Until it has left, its memory is

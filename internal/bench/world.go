@@ -20,20 +20,22 @@ const (
 
 // An instantWorld is a root's endpoint in a world whose workers answer each
 // call with its argument before Send returns. It implements
-// [transport.Endpoint].
+// [transport.Endpoint]. The workers have no memory of their own, which would
+// count as the root's.
 type instantWorld struct {
 	workers int
 	bell    *transport.Bell
-	answers []*answer // the oldest first, from at on
+	answers []answer // the oldest first, from at on
 	at      int
-	free    []*answer
+	frames  []byte // theirs, one after the other, from read on
+	read    int
+	out     wire.Writer
 }
 
 // An answer is a frame that a worker has sent.
 type answer struct {
-	from  int
-	frame []byte // when it is not of results
-	out   wire.Writer
+	from   int
+	length int
 }
 
 // newInstantWorld returns a world whose workers have just said hello.
@@ -44,20 +46,15 @@ func newInstantWorld(workers int, bell *transport.Bell) *instantWorld {
 		hello = nil // the root will say that the frame is empty
 	}
 	for rank := 1; rank <= workers; rank++ {
-		w.answer(rank).frame = hello
+		w.answer(rank, hello)
 	}
 	return w
 }
 
 // answer queues a frame of a worker.
-func (w *instantWorld) answer(from int) *answer {
-	a := new(answer)
-	if n := len(w.free); n > 0 {
-		a, w.free = w.free[n-1], w.free[:n-1]
-	}
-	a.from, a.frame = from, nil
-	w.answers = append(w.answers, a)
-	return a
+func (w *instantWorld) answer(from int, frame []byte) {
+	w.answers = append(w.answers, answer{from, len(frame)})
+	w.frames = append(w.frames, frame...)
 }
 
 func (w *instantWorld) Send(to int, frame []byte) error {
@@ -66,18 +63,19 @@ func (w *instantWorld) Send(to int, frame []byte) error {
 	case err != nil:
 		return err
 	case kind == wire.KindTakeBack:
-		w.answer(to).out.Reset(wire.KindReturned)
+		w.out.Reset(wire.KindReturned)
+		w.answer(to, w.out.Frame())
 		return nil
 	case kind != wire.KindCalls:
 		return nil
 	}
-	a := w.answer(to)
-	a.out.Reset(wire.KindResults)
+	w.out.Reset(wire.KindResults)
 	r := wire.NewReader(count, body)
 	var c wire.Call
 	for r.NextCall(&c) {
-		a.out.AddResult(&wire.Result{Ticket: c.Ticket, Gen: uint32(c.Number), Nanos: instantNanos, Data: c.Arg})
+		w.out.AddResult(&wire.Result{Ticket: c.Ticket, Gen: uint32(c.Number), Nanos: instantNanos, Data: c.Arg})
 	}
+	w.answer(to, w.out.Frame())
 	return r.Err()
 }
 
@@ -86,15 +84,13 @@ func (w *instantWorld) Poll(h transport.Handler) (int, error) {
 	for range n {
 		a := w.answers[w.at]
 		w.at++
-		if a.frame != nil {
-			h.Frame(a.from, a.frame)
-		} else {
-			h.Frame(a.from, a.out.Frame())
-		}
-		w.free = append(w.free, a)
+		frame := w.frames[w.read:][:a.length]
+		w.read += a.length
+		h.Frame(a.from, frame)
 	}
 	if w.at > len(w.answers)/2 {
 		w.answers, w.at = append(w.answers[:0], w.answers[w.at:]...), 0
+		w.frames, w.read = append(w.frames[:0], w.frames[w.read:]...), 0
 	}
 	return n, nil
 }
