@@ -136,7 +136,8 @@ soak: ## Run random loads under random faults, with the race detector, for SOAK=
 	CGO_ENABLED=1 WASMPOOL_SOAK=$(SOAK) $(GO) test $(RACE) -count 1 -timeout 0 -run '^TestSoak$$' -v ./executor | grep -v -e '^=== ' -e '^    --- PASS'
 
 .PHONY: bench
-bench: deps ## Measure this pool beside raw MPI and mpi4py.futures (six minutes)
+bench: ## Measure this pool beside raw MPI and mpi4py.futures (six minutes)
+	@scripts/deps bench
 	$(GO) run ./bench/compare
 
 .PHONY: bench-parts
