@@ -109,7 +109,7 @@ func movePayloads(ctx context.Context, ex *executor.Executor) error {
 	echoes := 0
 	for _, err := range ex.Map(ctx, "tasks.echo", func(yield func([]byte) bool) {
 		arg := make([]byte, 6<<20)
-		for yield(arg) { //nolint:revive // there is no end of them
+		for yield(arg) { // there is no end of them
 		}
 	}) {
 		if err != nil {
