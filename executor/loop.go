@@ -265,9 +265,11 @@ func (l *loop) sendCalls(w *worker) {
 // takeWriter returns a calls frame to be filled, the one that was sent last if it can: its
 // memory is in the cache, and the workers need none of their own.
 func (l *loop) takeWriter() *wire.Writer {
-	out := new(wire.Writer)
+	var out *wire.Writer
 	if n := len(l.writers); n > 0 {
 		out, l.writers = l.writers[n-1], l.writers[:n-1]
+	} else {
+		out = new(wire.Writer)
 	}
 	out.Reset(wire.KindCalls)
 	return out
@@ -368,7 +370,7 @@ func (l *loop) rest(silent time.Duration) {
 			transport.Nap(nap)
 		}
 		l.helm.Lock()
-	case silent < deepAfter:
+	case silent < deepAfter || l.pending():
 		l.doze(longNap)
 	default:
 		if quiet := time.Duration(nanotime() - l.ended); l.quiet > 0 && quiet >= l.nextSay {
@@ -394,8 +396,8 @@ func (l *loop) idle(silent time.Duration) {
 		return
 	}
 	var nap time.Duration // until it is rung
-	if l.stopping {       // a call that rests may be withdrawn
-		nap = safety
+	if l.stopping || l.awaited > 0 || l.report != nil {
+		nap = safety // a call that rests may be withdrawn; a hello, or an answer, may be late
 	}
 	l.doze(nap)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
 	"github.com/wasmpool/wasmpool/wasmtasks"
@@ -20,9 +21,15 @@ type root struct {
 
 func newRoot(t *testing.T, m *wasmtasks.Module, slots int, exports ...string) *root {
 	t.Helper()
+	world := mem.New(2)
+	return newRootOver(t, world, world.Endpoint(1), m, slots, exports...)
+}
+
+// newRootOver is newRoot with an endpoint for the worker.
+func newRootOver(t *testing.T, world *mem.World, ep transport.Endpoint, m *wasmtasks.Module, slots int, exports ...string) *root {
+	t.Helper()
 	h := newHost(t, Config{})
-	r := &root{t: t, world: mem.New(2), served: make(chan error, 1)}
-	ep := r.world.Endpoint(1)
+	r := &root{t: t, world: world, served: make(chan error, 1)}
 	go func() {
 		r.served <- Serve(t.Context(), h, ep, ServeConfig{Slots: slots, Modules: []*wasmtasks.Module{m}})
 	}()

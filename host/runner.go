@@ -235,6 +235,7 @@ func (r *runner) log(level int, text string) {
 	const most = 8 << 10
 	text = text[:min(len(text), most)]
 	s.send(wire.KindLog, wire.LogLine{Number: r.current.number, Task: r.current.task.number, Level: level, Text: text})
+	s.stir()
 }
 
 // encodeFailure returns the body of a failed result, short enough for a frame.

@@ -53,10 +53,10 @@ const (
 
 	// sendNap is how long a worker sleeps while something it sends is under way.
 	sendNap = 50 * time.Microsecond
-
-	// safety bounds a sleep, should a ring ever be lost.
-	safety = 5 * time.Second
 )
+
+// safety bounds a sleep, should a ring ever be lost. Tests change it.
+var safety = 5 * time.Second
 
 // Serve runs calls for the root until the root stops the pool, then returns
 // nil. It owns ep until it returns and does not close it. It blocks; ctx ends
@@ -190,11 +190,17 @@ func (s *server) step() bool {
 	if err != nil {
 		s.fail(fmt.Errorf("host: %w", err))
 	}
-	if s.asleep && s.ep.Pending() { // another slot watches, and this one may be about to compute, or to park
+	s.stir()
+	return n > 0
+}
+
+// stir wakes who sleeps at the bell if something needs polling, since the caller may be
+// about to compute, or to park. io is held.
+func (s *server) stir() {
+	if s.asleep && s.ep.Pending() {
 		s.asleep = false
 		s.ep.Bell().Ring()
 	}
-	return n > 0
 }
 
 // flush sends finished results. io is held.
@@ -254,15 +260,14 @@ func (s *server) watch() {
 	}
 }
 
-// sleep waits for the bell, a call or the end.
+// sleep waits for the bell, after settle.
 func (s *server) sleep() {
-	since := time.Now()
-	defer func() { s.rested = time.Since(since) > longRest }()
-	for !s.desk.waiting() && !s.done() {
-		if s.wait() || s.ctx.Err() != nil || s.step() {
-			return
-		}
+	if s.desk.waiting() || s.done() {
+		return
 	}
+	since := time.Now()
+	s.wait()
+	s.rested = time.Since(since) > longRest
 }
 
 // settle makes what arrives from now on ring the bell. It reports whether
@@ -270,28 +275,30 @@ func (s *server) sleep() {
 // the caller, who holds watching, may wait for the bell.
 func (s *server) settle() bool {
 	s.io.Lock()
-	s.ep.Doze()
+	pending := s.ep.Pending()
+	if !pending {
+		s.ep.Doze()
+	}
 	s.io.Unlock()
 	if s.step() {
 		return false
 	}
-	s.io.Lock()
-	s.asleep = !s.ep.Pending()
-	quiet := s.asleep
-	s.io.Unlock()
-	if !quiet {
+	if pending {
 		transport.Nap(sendNap)
+		return false
 	}
-	return quiet
+	s.io.Lock()
+	defer s.io.Unlock()
+	s.asleep = !s.ep.Pending() // another slot may have begun something
+	return s.asleep
 }
 
-// wait waits for the bell. It reports whether it was rung.
-func (s *server) wait() bool {
-	rung := s.ep.Bell().Wait(safety)
+// wait waits for the bell, once: what makes others ring it must be settled again.
+func (s *server) wait() {
+	s.ep.Bell().Wait(safety)
 	s.io.Lock()
 	defer s.io.Unlock()
 	s.asleep = false
-	return rung
 }
 
 // start is what nanotime counts from.

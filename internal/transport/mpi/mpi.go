@@ -299,8 +299,8 @@ const (
 const pieceLen = transport.EagerFrame + transport.SealLen
 
 // ringAfter is how long a worker must have sent nothing to ring a root on another
-// node after a send. Such a root sleeps without looking only after twice that silence, so
-// every worker that could wake it rings; and under load none does.
+// node after a send. A root that waits for something sleeps without looking only after
+// twice that silence, and then for a bounded time; so under load no worker rings.
 const ringAfter = 10 * time.Millisecond
 
 func (e *endpoint) Send(to int, b []byte) error {
@@ -541,6 +541,7 @@ func (e *endpoint) Close() error {
 	if e.lifeline != nil {
 		defer e.lifeline.close()
 	}
+	e.ringAll()
 	if !e.anyLost {
 		e.finalize()
 		return nil
@@ -552,6 +553,14 @@ func (e *endpoint) Close() error {
 		time.Sleep(time.Millisecond)
 	}
 	return nil
+}
+
+// ringAll wakes the workers for what the root has sent last: it does not hear any more
+// that one sleeps.
+func (e *endpoint) ringAll() {
+	for rank := 1; rank < e.size && e.rank == 0; rank++ {
+		e.lifeline.ring(rank)
+	}
 }
 
 // finalize ends MPI. It gives up when a rank dies in the middle of it, for which
@@ -578,13 +587,16 @@ func (e *endpoint) finalize() {
 	defer patience.Stop()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
-	for ended := false; ; {
+	for ended, looks := false, 0; ; {
 		select {
 		case <-done:
 			return
 		case <-patience.C:
 			return
 		case <-look.C:
+			if looks++; looks&(looks-1) == 0 {
+				e.ringAll() // a ring between nodes may be faster than what it is for
+			}
 			if !ended && e.lifeline != nil && e.lifeline.ended.Load() {
 				ended = true // a rank was through, or died
 				patience.Reset(finalizeAfterEnd)

@@ -62,6 +62,8 @@ func play(role string) error {
 			return err
 		}
 		os.Exit(0) // MPI cannot be finalized
+	case role == "asleep":
+		return playAsleep(ctx, world)
 	case role == "unfinished":
 		return playUnfinished(ctx, world)
 	case role == "finalize":
@@ -159,6 +161,37 @@ func mismatch(ctx context.Context, world mpi.World) error {
 		return fmt.Errorf("rank %d: the payload ended well", world.Rank())
 	}
 	return nil
+}
+
+// playAsleep has the workers fall asleep unheard, before the root's last frame.
+func playAsleep(ctx context.Context, world mpi.World) error {
+	if world.Rank() == 0 {
+		time.Sleep(200 * time.Millisecond)
+		for rank := 1; rank < world.Size(); rank++ {
+			if err := world.Send(rank, []byte("stop")); err != nil {
+				return err
+			}
+		}
+		return world.Close()
+	}
+	const patience = 20 * time.Second
+	var h listener
+	began := time.Now()
+	for h.frames == 0 {
+		world.Doze()
+		n, err := world.Poll(&h)
+		if err != nil || ctx.Err() != nil {
+			return fmt.Errorf("rank %d: %w", world.Rank(), errors.Join(err, ctx.Err()))
+		}
+		if n == 0 {
+			world.Bell().Wait(patience)
+		}
+	}
+	if took := time.Since(began); took > patience/2 {
+		return fmt.Errorf("rank %d was not woken for %v", world.Rank(), took)
+	}
+	fmt.Printf("rank %d woke\n", world.Rank())
+	return world.Close()
 }
 
 // A lossHandler notes who is lost.
@@ -331,6 +364,17 @@ func TestLossAtTheEnd(t *testing.T) {
 	cmd.Env = append(cmd.Env, roleVar+"=finalize")
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Count(string(out), " closed\n") != 3 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestAsleep checks that workers which nobody heard falling asleep are woken for the
+// root's last frame.
+func TestAsleep(t *testing.T) {
+	cmd := mpitest.Command(t.Context(), t, 3, mpitest.BuildTest(t))
+	cmd.Env = append(cmd.Env, roleVar+"=asleep")
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Count(string(out), " woke\n") != 2 {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
