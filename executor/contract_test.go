@@ -594,6 +594,43 @@ func TestMapUnordered(t *testing.T) {
 	}
 }
 
+// TestCancelPendingOfMap cancels the waiting calls of maps that go on, whose futures
+// are then those of other calls.
+func TestCancelPendingOfMap(t *testing.T) {
+	t.Parallel()
+	const calls = 20_000
+	ex := open(t, executor.Config{RootSlots: 1})
+	maps := map[string]func(context.Context, string, iter.Seq[[]byte], ...executor.MapOption) iter.Seq2[[]byte, error]{
+		"ordered": ex.Map, "unordered": ex.MapUnordered,
+	}
+	for name, each := range maps {
+		long := ex.Submit(t.Context(), "burn", number(1_000_000_000)) // so that calls wait
+		cancelled, all := 0, 0
+		go func() {
+			for range 20 {
+				time.Sleep(time.Millisecond)
+				ex.CancelPending()
+			}
+			long.Kill("the slot is needed")
+		}()
+		for got, err := range each(t.Context(), "echo", numbers(calls), executor.Buffer(100)) {
+			switch {
+			case errors.Is(err, executor.ErrCancelled):
+				cancelled++
+			case err != nil || len(got) != 8:
+				t.Errorf("%s: %d bytes, %v", name, len(got), err)
+			}
+			all++
+		}
+		if all != calls || cancelled == 0 {
+			t.Errorf("%s: of %d calls %d have an outcome, %d were cancelled", name, calls, all, cancelled)
+		}
+		if _, err := ex.Call(t.Context(), "echo", []byte("x")); err != nil { // the queue is as it should be
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestMapIndexed checks that each result comes with the number of its argument,
 // and what ends the iteration without one.
 func TestMapIndexed(t *testing.T) {

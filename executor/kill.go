@@ -85,19 +85,7 @@ func (l *loop) killWhere(match func(*Future) bool, reason string) int {
 		}
 	}
 	l.kill(running, reason)
-	waiting := l.sched.queue.remove(match)
-	for _, f := range waiting {
-		f.withdraw(Pending, killedError(f, reason))
-	}
-	if len(waiting) > 0 {
-		var bytes int64
-		for _, f := range waiting {
-			bytes += f.size
-		}
-		l.in.sent(len(waiting), bytes)
-	}
-	resting := l.dropDelayed(match, func(f *Future) error { return killedError(f, reason) })
-	return len(running) + len(waiting) + resting
+	return len(running) + l.dropPending(match, func(f *Future) error { return killedError(f, reason) })
 }
 
 // kill asks the workers to end calls. Those that are done, or that were given

@@ -138,14 +138,16 @@ func (l *loop) later(f *Future, pause time.Duration) {
 		l.push(f)
 		return
 	}
-	l.delayed[f] = time.AfterFunc(pause, func() {
+	var timer *time.Timer
+	timer = time.AfterFunc(pause, func() {
 		l.in.request(func() {
-			if l.delayed[f] != nil {
+			if l.delayed[f] == timer { // else it was dropped, and f may be another call
 				delete(l.delayed, f)
 				l.push(f)
 			}
 		})
 	})
+	l.delayed[f] = timer
 }
 
 // dropDelayed resolves the calls that rest and match, and returns how many

@@ -163,7 +163,7 @@ func TestSchedulerRandom(t *testing.T) {
 // cancelPending does what a shutdown that cancels does.
 func (sim *simulation) cancelPending(cancelled map[*Future]bool) {
 	l := &loop{sched: sim.s}
-	l.dropPending(anyCall, ErrCancelled)
+	l.dropPending(anyCall, always(ErrCancelled))
 	for f := range sim.done {
 		if s := f.State(); s == Pending {
 			sim.t.Fatalf("call %d is pending after a shutdown", f.number)

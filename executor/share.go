@@ -156,7 +156,7 @@ func (ex *Executor) awaitShare(ctx context.Context) error {
 		return ex.err
 	case <-ctx.Done():
 		ex.in.request(func() {
-			ex.loop.dropPending(ex.owns, ErrClosed)
+			ex.loop.dropPending(ex.owns, always(ErrClosed))
 			ex.loop.killWhere(ex.owns, "the executor was shut down")
 		})
 		return ctx.Err()
@@ -170,7 +170,7 @@ func (ex *Executor) CancelPending() {
 	if ex.share == nil {
 		match = anyCall
 	}
-	ex.in.request(func() { ex.loop.dropPending(match, ErrCancelled) })
+	ex.in.request(func() { ex.loop.dropPending(match, always(ErrCancelled)) })
 }
 
 func (ex *Executor) owns(f *Future) bool { return f.ex == ex }
@@ -178,17 +178,20 @@ func anyCall(*Future) bool               { return true }
 
 func always(err error) func(*Future) error { return func(*Future) error { return err } }
 
-// dropPending resolves the calls that match and that no worker has. Those in the
-// queue leave it when it is their turn.
-func (l *loop) dropPending(match func(*Future) bool, err error) {
-	for i := range l.sched.queue.levels {
-		for f := l.sched.queue.levels[i].head; f != nil; f = f.next {
-			if match(f) {
-				f.withdraw(Pending, err)
-			}
-		}
+// dropPending resolves the calls that match and that no worker has. It returns how
+// many there were. They leave the queue first: a future of a map that is resolved may
+// be another call's at once.
+func (l *loop) dropPending(match func(*Future) bool, err func(*Future) error) int {
+	waiting := l.sched.queue.remove(match)
+	var bytes int64
+	for _, f := range waiting {
+		bytes += f.size
 	}
-	l.dropDelayed(match, always(err))
+	l.in.sent(len(waiting), bytes)
+	for _, f := range waiting {
+		f.withdraw(Pending, err(f))
+	}
+	return len(waiting) + l.dropDelayed(match, err)
 }
 
 // Idling reports whether the pool has nothing to do: no call waits, rests or

@@ -135,7 +135,7 @@ const killPatience = 2 * time.Second
 func (l *loop) drain(cause error, drained chan struct{}) {
 	l.refusing = cause
 	l.drained = drained
-	l.dropPending(anyCall, cause)
+	l.dropPending(anyCall, always(cause))
 	for _, w := range l.sched.workers {
 		if waiting := w.inflight - w.slots; waiting > 0 && !w.asked {
 			w.asked = true

@@ -144,6 +144,6 @@ func (m *mapping) deliverUnordered(ctx context.Context, yield func(i int64, data
 func (m *mapping) withdrawUnordered() {
 	mine := m.reuser.waiter
 	m.ex.in.request(func() {
-		m.ex.loop.dropPending(func(f *Future) bool { return f.waiters.Load() == mine }, ErrCancelled)
+		m.ex.loop.dropPending(func(f *Future) bool { return f.waiters.Load() == mine }, always(ErrCancelled))
 	})
 }
