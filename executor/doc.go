@@ -8,9 +8,9 @@
 //	func main() {
 //		err := executor.Run(context.Background(), executor.Config{}, root)
 //		if err != nil {
-//			log.Fatal(err)
+//			log.Print(err)
 //		}
-//		// Every rank comes here.
+//		os.Exit(executor.ExitCode(err)) // every rank comes here
 //	}
 //
 //	func root(ctx context.Context, ex *executor.Executor) error { // rank 0 only

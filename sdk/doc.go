@@ -44,7 +44,8 @@
 // only. Goroutines run while their call does. There are no files, no network
 // and no environment; the clock and random numbers are the same in every run,
 // so a call that is run again, on another worker, gives the same result. To
-// make random numbers differ between calls, seed them with [Call].
+// make random numbers differ between calls, seed them from the argument; or with
+// [Call], which differs between calls but also between jobs.
 //
 // # Failing
 //

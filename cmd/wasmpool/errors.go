@@ -76,6 +76,9 @@ func trimPackages(line string) string {
 
 // flagError adds where to look to an error of a flag.
 func flagError(cmd *cobra.Command, err error) error {
+	if strings.Contains(err.Error(), "missing unit in duration") {
+		err = fmt.Errorf("%w, want one such as 30s or 2h", err)
+	}
 	return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
 }
 

@@ -9,6 +9,8 @@ import (
 	"io"
 	"iter"
 	"os"
+	"path"
+	"path/filepath"
 	"slices"
 	"unicode/utf8"
 )
@@ -229,7 +231,10 @@ func openFiles(pattern string) (input, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the input: %w", err)
 	}
-	if len(names) == 0 {
+	switch {
+	case len(names) == 0 && isFolder(pattern):
+		return nil, fmt.Errorf("%s is a folder: --files '%s' takes the files in it", pattern, path.Join(filepath.ToSlash(pattern), "*"))
+	case len(names) == 0:
 		return nil, fmt.Errorf("no file matches --files '%s'", pattern)
 	}
 	return &fileInput{names: names}, nil

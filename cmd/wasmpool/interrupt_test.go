@@ -47,6 +47,25 @@ func TestMapInterrupted(t *testing.T) {
 	}
 }
 
+// A run that waits for its argument on standard input ends, too.
+func TestRunInterruptedInput(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	stdin, feed := io.Pipe() // never ends by itself
+	defer feed.Close()
+	var out, stderr bytes.Buffer
+	a := &app{in: stdin, out: &out, err: &stderr}
+	code := make(chan int, 1)
+	go func() { code <- a.execute(ctx, []string{"run", "testdata/tasks", "echo"}) }()
+	if _, err := io.WriteString(feed, "some of it"); err != nil {
+		t.Fatal(err)
+	}
+	interrupt()
+	if got := <-code; got != exitInterrupted || !strings.HasSuffix(stderr.String(), "wasmpool: interrupted\n") {
+		t.Errorf("exit code %d, stderr %q, want %d and that it was interrupted", got, &stderr, exitInterrupted)
+	}
+}
+
 func TestCutShort(t *testing.T) {
 	t.Parallel()
 	failing := func(yield func(int64, executor.Outcome) bool) {

@@ -96,12 +96,12 @@ func (a *app) jobInput() io.Reader {
 }
 
 // launchSelf runs this very command line on so many ranks, for --ranks.
-func (a *app) launchSelf(ctx context.Context, ranks int) error {
+func (a *app) launchSelf(ctx context.Context, f *poolFlags) error {
 	program, err := mpiProgram()
 	if err != nil {
 		return err
 	}
-	return a.launch(ctx, &launch.Job{Ranks: ranks, Program: program, Args: withoutRanks(a.args)})
+	return a.launch(ctx, &launch.Job{Ranks: f.ranks, StartTimeout: f.start, Program: program, Args: withoutRanks(a.args)})
 }
 
 // mpiProgram finds this command built with MPI.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 // poolFlags are the flags of the commands that run calls.
 type poolFlags struct {
 	ranks   int
+	start   time.Duration // with ranks
 	workers int
 	slots   int
 	memory  byteSize
@@ -33,6 +35,7 @@ type poolFlags struct {
 func (f *poolFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.ranks, "ranks", 0, "start `N` MPI ranks to run it, as wasmpool launch does (needs wasmpool-mpi)")
+	flags.DurationVar(&f.start, "timeout-start", time.Minute, "with --ranks, end the job if they have not found each other after `D`")
 	flags.IntVar(&f.workers, "workers", 0, "run `N` calls at once in this process (default: the CPUs; under MPI none, as the other ranks work)")
 	flags.IntVar(&f.slots, "slots", 0, "under MPI, run `N` calls at once on each worker rank (default: the CPUs it may use)")
 	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `size` such as 512MiB (default: 4GiB)")
@@ -48,8 +51,11 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	})
 }
 
-// mostMemory is what 32-bit wasm can address.
-const mostMemory = 4 << 30
+// leastMemory is a page of wasm, and mostMemory what 32-bit wasm can address.
+const (
+	leastMemory = 64 << 10
+	mostMemory  = 4 << 30
+)
 
 // check finds values that make no sense. It knows nothing but the flags, so
 // that all ranks agree.
@@ -69,6 +75,12 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 	}
 	if f.timeout < 0 || f.timeout == 0 && flags.Changed("timeout") {
 		return fmt.Errorf("--timeout is %v, must be more than 0", f.timeout)
+	}
+	if f.start <= 0 {
+		return fmt.Errorf("--timeout-start is %v, must be more than 0", f.start)
+	}
+	if f.memory > 0 && f.memory < leastMemory {
+		return fmt.Errorf("--memory is %s, must be at least %s: is the unit missing, as in 512MiB?", &f.memory, formatBytes(leastMemory))
 	}
 	if f.memory > mostMemory {
 		return fmt.Errorf("--memory is %s, but a module can address no more than %s", &f.memory, formatBytes(mostMemory))
@@ -108,7 +120,10 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root fu
 		return errors.New("--ranks starts a launcher, but this was started by one: leave it out, and give the number of ranks to the launcher")
 	}
 	if f.ranks > 0 {
-		return a.launchSelf(ctx, f.ranks)
+		return a.launchSelf(ctx, f)
+	}
+	if f.slots > 0 && !a.launched {
+		fmt.Fprintln(a.err, "wasmpool: --slots is for the worker ranks of a launcher and has no effect here: --workers says how many calls run at once")
 	}
 	cfg, err := f.config(a)
 	if err != nil {
@@ -166,6 +181,9 @@ func openTarget(ctx context.Context, ex *executor.Executor, args []string) (targ
 
 // openModule opens what MODULE names.
 func openModule(ctx context.Context, name string) (*wasmtasks.Module, error) {
+	if strings.HasSuffix(name, ".go") {
+		return nil, fmt.Errorf("%s is a Go file: MODULE is the folder of its package, %s", name, filepath.Dir(name))
+	}
 	m, err := wasmtasks.Open(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w (MODULE is a .wasm file, or the folder of a Go package)", err)

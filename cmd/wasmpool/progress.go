@@ -54,6 +54,9 @@ func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, 
 	if r.plan.resumed {
 		text = fmt.Sprintf("%d kept, %s", r.plan.kept, text)
 	}
+	if r.first != "" {
+		text += "; " + r.first
+	}
 	if r.folder {
 		text += "; " + folderHint
 	}

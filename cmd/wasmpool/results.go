@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +24,9 @@ type results struct {
 	line   recordWriter
 	ok     int64
 	failed int64
-	hidden bool // a failure has more to tell than its line
-	folder bool // one looked for a file where there is no folder
+	first  string // of the failures
+	hidden bool   // a failure has more to tell than its line
+	folder bool   // one looked for a file where there is no folder
 }
 
 func newResults(out io.Writer, file func(i int64) string, p *plan, verbose bool) *results {
@@ -62,7 +64,9 @@ func (r *results) add(i int64, out []byte, failed *executor.TaskError) error {
 	this := record{i, r.file(i), r.plan.sum(i)}
 	if failed != nil {
 		line = r.line.failure(this, failed)
-		r.failed++
+		if r.failed++; r.failed == 1 {
+			r.first = firstFailure(i, failed)
+		}
 		r.folder = r.folder || wantsFolder(failed)
 		r.hidden = r.hidden || !r.line.verbose && tellsWhere(failed)
 	} else {
@@ -75,6 +79,16 @@ func (r *results) add(i int64, out []byte, failed *executor.TaskError) error {
 	default:
 	}
 	return err
+}
+
+// firstFailure tells of one failure what may be the matter with all.
+func firstFailure(i int64, e *executor.TaskError) string {
+	const most = 200
+	text := oneLine(errors.New(e.Message))
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return fmt.Sprintf("the first, of input %d (%s): %s", i, e.Kind, text)
 }
 
 func (r *results) done() int64 {

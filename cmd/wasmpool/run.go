@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,7 +63,7 @@ func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *
 	if err != nil {
 		return err
 	}
-	arg, err := a.argument(f, t.task)
+	arg, err := a.argument(ctx, f, t.task)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *
 }
 
 // argument returns the call's argument.
-func (a *app) argument(f *runFlags, task wasmtasks.Task) ([]byte, error) {
+func (a *app) argument(ctx context.Context, f *runFlags, task wasmtasks.Task) ([]byte, error) {
 	switch {
 	case f.hasArg:
 		return []byte(f.arg), nil
@@ -94,11 +95,32 @@ func (a *app) argument(f *runFlags, task wasmtasks.Task) ([]byte, error) {
 	case task.Kind == wasmtasks.KindRaw && len(task.Params) == 0, isTerminal(a.in):
 		return nil, nil
 	}
-	arg, err := io.ReadAll(a.in)
-	if err != nil {
-		return nil, fmt.Errorf("reading the argument from standard input: %w", err)
+	return a.readInput(ctx)
+}
+
+// readInput reads standard input to its end, or until ctx ends. Where it takes long, it
+// says that it waits.
+func (a *app) readInput(ctx context.Context) ([]byte, error) {
+	var arg []byte
+	read := make(chan error, 1)
+	go func() { // it may never end, but with the process
+		var err error
+		arg, err = io.ReadAll(a.in)
+		read <- err
+	}()
+	notice := time.AfterFunc(time.Second, func() {
+		fmt.Fprintln(a.err, "wasmpool: reading the argument from standard input (--arg TEXT gives it, </dev/null is none)")
+	})
+	defer notice.Stop()
+	select {
+	case err := <-read:
+		if err != nil {
+			return nil, fmt.Errorf("reading the argument from standard input: %w", err)
+		}
+		return arg, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	return arg, nil
 }
 
 // explainCall says how a call failed. With verbose it prints first what the

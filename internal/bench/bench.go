@@ -46,8 +46,11 @@ type Options struct {
 
 // Validate reports options that cannot be run.
 func (o Options) Validate() error {
-	if o.Runs < 0 || o.N < 0 {
-		return fmt.Errorf("bench: runs (%d) and n (%d) must not be negative", o.Runs, o.N)
+	if o.Runs < 0 {
+		return fmt.Errorf("bench: runs is %d, must not be negative", o.Runs)
+	}
+	if o.N < 0 {
+		return fmt.Errorf("bench: n is %d, must not be negative", o.N)
 	}
 	known := Names()
 	for _, name := range o.Cases {
