@@ -370,14 +370,18 @@ func (l *loop) rest(silent time.Duration) {
 			transport.Nap(nap)
 		}
 		l.helm.Lock()
-	case silent < deepAfter || l.pending():
+	case silent < deepAfter:
 		l.doze(longNap)
 	default:
 		if quiet := time.Duration(nanotime() - l.ended); l.quiet > 0 && quiet >= l.nextSay {
 			l.nextSay, l.hasty = 2*quiet, false
 			l.reportQuiet(quiet)
 		}
-		l.doze(safety)
+		if l.pending() { // what moves only while somebody polls
+			l.doze(longNap)
+		} else {
+			l.doze(safety)
+		}
 	}
 }
 
