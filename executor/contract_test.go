@@ -604,15 +604,26 @@ func TestCancelPendingOfMap(t *testing.T) {
 		"ordered": ex.Map, "unordered": ex.MapUnordered,
 	}
 	for name, each := range maps {
-		long := ex.Submit(t.Context(), "burn", number(1_000_000_000)) // so that calls wait
-		cancelled, all := 0, 0
+		long := ex.Submit(t.Context(), "forever", nil) // so that calls wait
+		for long.State() != executor.Running {
+			time.Sleep(time.Millisecond)
+		}
+		ended := make(chan struct{})
 		go func() {
-			for range 20 {
-				time.Sleep(time.Millisecond)
+			defer close(ended)
+			for round, some := 0, false; round < 20 || !some; round++ {
+				st, err := ex.Stats(t.Context())
+				some = some || err != nil || st.Queued > 0
 				ex.CancelPending()
+				time.Sleep(time.Millisecond)
 			}
 			long.Kill("the slot is needed")
+			for range 20 {
+				ex.CancelPending()
+				time.Sleep(time.Millisecond)
+			}
 		}()
+		cancelled, all := 0, 0
 		for got, err := range each(t.Context(), "echo", numbers(calls), executor.Buffer(100)) {
 			switch {
 			case errors.Is(err, executor.ErrCancelled):
@@ -622,6 +633,7 @@ func TestCancelPendingOfMap(t *testing.T) {
 			}
 			all++
 		}
+		<-ended
 		if all != calls || cancelled == 0 {
 			t.Errorf("%s: of %d calls %d have an outcome, %d were cancelled", name, calls, all, cancelled)
 		}

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
@@ -12,7 +13,7 @@ func TestReported(t *testing.T) {
 	t.Parallel()
 	w := mem.New(3)
 	root := w.Endpoint(0)
-	l := newLoop(&intake{}, root.Bell(), nil)
+	l := newLoop(&intake{}, root.Bell(), slog.New(slog.DiscardHandler))
 	l.addFabric(root, false)
 	var workers []*worker
 	for peer := 1; peer < 3; peer++ {
