@@ -52,7 +52,7 @@ func pauseBetweenCalls(ctx context.Context, ex *executor.Executor) error {
 		return err
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for i := range 400 {
+	for i := range 240 {
 		name := fmt.Sprintf("moves%d", i/20)
 		if i%20 == 0 {
 			// A custom section makes it another module, which is a payload.

@@ -94,10 +94,10 @@ func movePayloads(ctx context.Context, ex *executor.Executor) error {
 		return err
 	}
 	for _, moves := range []struct{ calls, long, short int }{
-		{4000, 20_000, 20_000},   // each in a message that leaves at once
-		{1000, 20_000, 17_000},   // of two lengths
-		{40, 16_837_216, 60_000}, // a long one whose end leaves at once
-		{20, 16_797_216, 16_797_216},
+		{2000, 20_000, 20_000},   // each in a message that leaves at once
+		{500, 20_000, 17_000},    // of two lengths
+		{20, 16_837_216, 60_000}, // a long one whose end leaves at once
+		{10, 16_797_216, 16_797_216},
 	} {
 		if err := fill(ctx, ex, moves.calls, moves.long, moves.short); err != nil {
 			return fmt.Errorf("%+v: %w", moves, err)
