@@ -91,9 +91,9 @@ func TestOnePayloadTwoArguments(t *testing.T) {
 	}
 }
 
-// The caller frees the argument of a call that is resolved since the pool was
-// abandoned.
-func TestAbandonLocal(t *testing.T) {
+// openLocal returns a pool of one slot that has run a call.
+func openLocal(t *testing.T) *Executor {
+	t.Helper()
 	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +105,13 @@ func TestAbandonLocal(t *testing.T) {
 	if _, err := ex.Call(t.Context(), "echo", nil); err != nil {
 		t.Fatal(err)
 	}
+	return ex
+}
+
+// The caller frees the argument of a call that is resolved since the pool was
+// abandoned.
+func TestAbandonLocal(t *testing.T) {
+	ex := openLocal(t)
 	arg, err := unix.Mmap(-1, 0, 800<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		t.Fatal(err)
@@ -131,18 +138,8 @@ func TestAbandonLocal(t *testing.T) {
 // Call returns because its context ended; its argument is used again, while
 // another waits for the call by its key.
 func TestKeyedArgument(t *testing.T) {
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ex, err := Local(Config{RootSlots: 1, Modules: []*wasmtasks.Module{tasks}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ex := openLocal(t)
 	defer ex.Shutdown(t.Context())
-	if _, err := ex.Call(t.Context(), "echo", nil); err != nil {
-		t.Fatal(err)
-	}
 	ex.Submit(t.Context(), "burn", number(300_000)) // the slot is busy
 	buf := bytes.Repeat([]byte("a"), 100_000)
 	other := bytes.Clone(buf)
@@ -163,7 +160,7 @@ func TestKeyedArgument(t *testing.T) {
 	}
 }
 
-// The loans to a lost worker end.
+// A call whose argument is lent runs elsewhere when its worker is lost.
 func TestLoanOfLost(t *testing.T) {
 	c := newCluster(t, 3)
 	arg := bytes.Repeat([]byte("a"), 1<<20)

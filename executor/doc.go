@@ -36,7 +36,8 @@
 // # Reading the source
 //
 // A call goes from Submit (executor.go) through the intake (intake.go) to the
-// loop (loop.go), which owns all state; the scheduler (scheduler.go) picks the
+// loop (loop.go), which owns all state, and whose place a caller takes while it
+// sleeps (helm.go); the scheduler (scheduler.go) picks the
 // worker, worker.go holds what the root knows of it, receive.go takes the
 // answer and future.go resolves. map.go feeds many calls through the same way.
 // run.go and launcher.go start it all.
