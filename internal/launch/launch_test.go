@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -50,10 +51,11 @@ type trial struct {
 	temp     string
 }
 
-// newTrial makes a job of a shell script. Of the launchers only those named are in
-// PATH, as the stand-ins of testdata.
+// newTrial makes a job of a shell script, which gets each signal that is sent to it. Of
+// the launchers only those named are in PATH, as the stand-ins of testdata.
 func newTrial(t *testing.T, script string, launchers ...string) *trial {
 	t.Helper()
+	hangups(t)
 	bin := t.TempDir()
 	for _, name := range launchers {
 		text, err := os.ReadFile(filepath.Join("testdata/bin", name))
@@ -81,6 +83,15 @@ func newTrial(t *testing.T, script string, launchers ...string) *trial {
 		Stdout: &tr.out, Stderr: &tr.err, StartTimeout: 20 * time.Second,
 	}
 	return tr
+}
+
+// hangups lets what the test starts have SIGHUP even when the test was started to
+// ignore it, as under nohup: a shell cannot trap what it was started to ignore.
+func hangups(t *testing.T) {
+	t.Helper()
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
 }
 
 // begin is what the root's library does when the ranks have found each other.

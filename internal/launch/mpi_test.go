@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -146,7 +145,6 @@ func (r ranks) testSignals(t *testing.T) {
 	command := mpitest.Build(t, "../../cmd/wasmpool")
 	for s, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGUSR1: 138, syscall.SIGHUP: 129} {
 		t.Run(s.String(), func(t *testing.T) {
-			hangups(t)
 			tr := r.trial(t, 3, "-wait")
 			cmd, lines := tr.command(t, command)
 			if !lines.Scan() || lines.Text() != "waiting" {
@@ -217,7 +215,6 @@ func (r ranks) testEarlySignals(t *testing.T) {
 
 // Under nohup a dropped terminal is nothing to the job.
 func (r ranks) testNohup(t *testing.T) {
-	hangups(t)
 	tr := r.trial(t, 3, "-wait")
 	cmd, lines := tr.command(t, "nohup", mpitest.Build(t, "../../cmd/wasmpool"))
 	if !lines.Scan() || lines.Text() != "waiting" {
@@ -234,15 +231,6 @@ func (r ranks) testNohup(t *testing.T) {
 		t.Errorf("exit code %d, want that of the second signal, 143\n%s", got, &tr.err)
 	}
 	tr.nothingLeft(t)
-}
-
-// hangups lets what the test starts have SIGHUP even when the test was started to
-// ignore it.
-func hangups(t *testing.T) {
-	t.Helper()
-	heard := make(chan os.Signal, 1)
-	signal.Notify(heard, syscall.SIGHUP)
-	t.Cleanup(func() { signal.Stop(heard) })
 }
 
 // command starts wasmpool launch for the trial, and reads what it prints.
