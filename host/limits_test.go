@@ -158,8 +158,6 @@ func TestMemoryOfACall(t *testing.T) {
 	}
 }
 
-// The count of instructions is the same on each run, however the call came to
-// its instance, and a budget of exactly that lets it pass.
 // largeFunction is shaped as Go's compiler shapes functions: one loop, at its head a
 // br_table over nested blocks, and the pieces of code behind those. It starts with
 // piece $piece and does that $turns times, then goes straight through those after it.
@@ -207,6 +205,27 @@ func TestInstructionsOfLargeFunctions(t *testing.T) {
 	}
 }
 
+// An else is no part of the piece of code behind a block that the arm before it has.
+func TestInstructionsOfElse(t *testing.T) {
+	t.Parallel()
+	const instructions, turns = 4 * 100, 1000
+	wat := `(module (func (export "run") (result i32) (local $x i32) (local $i i32)
+	  (local.set $i (i32.const 1000))
+	  (loop
+	    (if (i32.eqz (local.get $i)) (then (block (br_if 0 (local.get $x))) ` + strings.Repeat("(local.set $x (i32.const 1))", 50) + `)
+	      (else ` + strings.Repeat("(local.set $x (i32.add (local.get $x) (i32.const 1)))", 100) + `))
+	    (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+	  (local.get $x)))`
+	h := newHost(t, Config{})
+	slot := newSlot(t, h)
+	run(t, slot, taskOf(t, load(t, h, compileWAT(t, "else", wat)), "run"), "")
+	if n := slot.Usage().Instructions; n < turns*instructions || n > 2*turns*instructions {
+		t.Errorf("it counts %d instructions, want %d and some more", n, turns*instructions)
+	}
+}
+
+// The count of instructions is the same on each run, however the call came to
+// its instance, and a budget of exactly that lets it pass.
 func TestInstructionsAreDeterministic(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})

@@ -129,6 +129,8 @@ func (b *body) measure(r decoder, s *Shape) {
 		case in.opens():
 			b.tries = b.tries || in.op == opTryTable
 			open = append(open, scope{in.op, inner.site})
+		case in.op == opElse && len(open) > 1: // it goes on where the if began
+			inner.site = open[len(open)-2].site
 		case in.op == opEnd:
 			ended := *inner
 			open = open[:len(open)-1]
