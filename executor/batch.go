@@ -37,10 +37,10 @@ func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[
 	set, err := mapSettingsOf(opts)
 	t, lookupErr := ex.tasks.lookup(task)
 	err = errors.Join(err, lookupErr)
-	go func() {
-		defer cancel()
-		b.end(ex.feed(ctx, t, args, set, err, b))
-	}()
+	ex.feed(ctx, t, args, set, err, b, func(err error) {
+		cancel()
+		b.end(err)
+	})
 	return b
 }
 

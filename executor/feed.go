@@ -14,21 +14,31 @@ type feeder interface {
 	add(f *Future)
 }
 
-// feed submits a call for each argument and gives its future to the feeder; with
-// an error it only ends the input.
-func (ex *Executor) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set mapSettings, failure error, to feeder) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = inputPanic(v)
-		}
+// feed submits a call for each argument, on a goroutine of its own, and gives its
+// future to the feeder; with an error it only ends the input. Then it calls end with
+// why it did not come to the end of the input.
+func (ex *Executor) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set mapSettings, failure error, to feeder, end func(error)) {
+	go func() {
+		err := errInputExited
+		defer func() {
+			if v := recover(); v != nil {
+				err = inputPanic(v)
+			}
+			end(err)
+		}()
+		err = ex.feedAll(ctx, t, args, set, failure, to)
 	}()
+}
+
+// feedAll goes through the arguments. It waits for room before it asks for the next one.
+func (ex *Executor) feedAll(ctx context.Context, t *task, args iter.Seq[[]byte], set mapSettings, failure error, to feeder) error {
+	if failure != nil {
+		return failure
+	}
+	if err := to.waitRoom(ctx, set.buffer); err != nil {
+		return err
+	}
 	for arg := range args {
-		if failure != nil {
-			return failure
-		}
-		if err := to.waitRoom(ctx, set.buffer); err != nil {
-			return err
-		}
 		f := &Future{}
 		f.prepare(ex, t, arg, set.settings)
 		if err := ex.enter(); err != nil {
@@ -40,8 +50,11 @@ func (ex *Executor) feed(ctx context.Context, t *task, args iter.Seq[[]byte], se
 		}
 		ex.loop.serve()
 		to.add(f)
+		if err := to.waitRoom(ctx, set.buffer); err != nil {
+			return err
+		}
 	}
-	return failure
+	return nil
 }
 
 // inputPanic is the error of an input that panicked.

@@ -24,10 +24,12 @@ const (
 // stays until the executor ends. Map groups small calls by itself.
 //
 // When ctx ends, or the task is unknown, the last thing yielded is that error.
-// Stopping early withdraws the calls that were not sent yet; the arguments of the
+// Stopping early, and the end of ctx, whether or not somebody ranges then, cancel
+// the calls that were not sent yet; the arguments of the
 // others may be read until those have ended. A panic of the arguments' iterator
 // surfaces in the iteration, after the results of the
-// arguments before it. The iterator may be used once.
+// arguments before it; that it ended its goroutine, as a test's FailNow does, is an
+// error there. The iterator may be used once.
 //
 // It costs no memory per call besides the result, and keeps no result that was
 // yielded.
@@ -83,6 +85,7 @@ func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq
 	}
 	m := newMapping(ex, t, set)
 	m.reuser = r
+	m.unwatch = context.AfterFunc(ctx, m.drop)
 	go m.feed(ctx, args, m.first)
 	return m, nil
 }
@@ -99,9 +102,10 @@ type segment struct {
 type mapping struct {
 	ex       *Executor
 	task     *task
-	settings mapSettings
+	settings mapSettings // whose options name the mapping as the one that the calls are of
 	reuser   *reuser     // nil when the results are yielded in order
 	used     atomic.Bool // somebody goes through the results
+	unwatch  func() bool // the context's end does not matter any more
 
 	fed       atomic.Int64
 	delivered atomic.Int64
@@ -109,6 +113,7 @@ type mapping struct {
 	starving  atomic.Bool  // deliver waits on more
 	blocked   atomic.Bool  // feed waits on room,
 	resume    atomic.Int64 // until so many are delivered
+	dropped   atomic.Bool  // no further call is wanted
 
 	spares  chan *segment // from deliver to feed, to be used again
 	more    chan struct{} // rung when fed has grown
@@ -117,78 +122,118 @@ type mapping struct {
 	ended   chan struct{} // closed by feed when it leaves
 
 	// Set by feed before ended is closed.
-	failure  error // of submitting
+	failure  error // of the input or of submitting
 	panicked any   // what the arguments' iterator panicked with
 
 	// Only used by deliver.
-	first  *segment
-	at     int
-	ending bool // futures are not reused any more
+	first *segment
+	at    int
+	left  bool
 }
 
 func newMapping(ex *Executor, t *task, s mapSettings) *mapping {
-	return &mapping{
+	m := &mapping{
 		ex: ex, task: t, settings: s, first: new(segment), spares: make(chan *segment, mostAhead/segmentCalls),
 		more: make(chan struct{}, 1), room: make(chan struct{}, 1),
 		stopped: make(chan struct{}), ended: make(chan struct{}),
 	}
+	var o callOptions
+	if s.options != nil {
+		o = *s.options
+	}
+	o.of = m
+	m.settings.options = &o
+	return m
 }
+
+// owns reports whether f is a call of this map.
+func (m *mapping) owns(f *Future) bool { return f.options != nil && f.options.of == m }
+
+// drop ends the calls that have not begun, and all that are fed from here on. It is
+// safe for concurrent use.
+func (m *mapping) drop() {
+	m.dropped.Store(true) // first: what is fed after the request was seen to finds it
+	m.ex.in.request(func() { m.ex.loop.dropPending(m.owns, always(ErrCancelled)) })
+}
+
+// errNotWanted ends feeding when nobody wants further results.
+var errNotWanted = errors.New("executor: the map has ended")
+
+// errInputExited is the error of an input whose goroutine was ended.
+var errInputExited = errors.New("executor: the input ended its goroutine, by runtime.Goexit or a test's FailNow")
 
 // feed submits a call for each argument, as far ahead as is useful.
 func (m *mapping) feed(ctx context.Context, args iter.Seq2[[]byte, error], s *segment) {
 	defer close(m.ended)
 	m.ex.loop.hunger.join(m.room)
 	defer m.ex.loop.hunger.leave(m.room)
+	m.failure = errInputExited
 	defer func() { m.panicked = recover() }()
-	ahead, at := int64(firstAhead), 0
-	if m.settings.buffer > 0 {
-		ahead = int64(m.settings.buffer)
+	m.failure = m.feedAll(ctx, args, m.futures(s))
+}
+
+// futures returns a source of zero futures, the first ones in s.
+func (m *mapping) futures(s *segment) func() *Future {
+	if m.reuser != nil {
+		return m.reuser.get
 	}
-	next := func() *Future {
-		if m.reuser != nil {
-			return m.reuser.get()
-		}
+	at := 0
+	return func() *Future {
 		if at == segmentCalls {
 			s, at = m.grow(s), 0
 		}
 		at++
 		return &s.futures[at-1]
 	}
-	var chunk [][]byte // read and not fed
-	for arg, err := range args {
-		if err != nil {
-			m.failure = err
-			break
-		}
-		if m.settings.chunk > 1 {
-			if chunk = append(chunk, arg); len(chunk) < m.settings.chunk {
-				continue
-			}
-			for i, arg := range chunk {
-				if !m.put(ctx, next, arg, &ahead, i == 0) {
-					return
-				}
-			}
-			clear(chunk)
-			chunk = chunk[:0]
-		} else if !m.put(ctx, next, arg, &ahead, true) {
-			return
-		}
-	}
-	for _, arg := range chunk {
-		if !m.put(ctx, next, arg, &ahead, true) {
-			return
-		}
-	}
 }
 
-// put submits a call, when there is room for it where that is asked for. It
-// reports false when no more can be.
-func (m *mapping) put(ctx context.Context, next func() *Future, arg []byte, ahead *int64, wait bool) bool {
-	if wait && !m.waitRoom(ctx, ahead, int64(len(arg))) {
-		return false
+// feedAll goes through the arguments, and returns why it did not come to their end.
+// It waits for room before it asks for the next one.
+func (m *mapping) feedAll(ctx context.Context, args iter.Seq2[[]byte, error], next func() *Future) error {
+	size := max(m.settings.chunk, 1)
+	ahead := int64(max(firstAhead, size))
+	if n := m.settings.buffer; n > 0 {
+		ahead, size = int64(n), min(size, n)
 	}
-	f := next()
+	chunk := make([][]byte, 0, size) // read and not fed
+	put := func() error {
+		for _, arg := range chunk {
+			if err := m.put(ctx, next(), arg, &ahead); err != nil {
+				return err
+			}
+		}
+		clear(chunk)
+		chunk = chunk[:0]
+		return nil
+	}
+	if err := m.waitRoom(ctx, &ahead, 0, 0); err != nil {
+		return err
+	}
+	for arg, err := range args {
+		if err != nil {
+			return join(put(), err)
+		}
+		chunk = append(chunk, arg)
+		if len(chunk) == size {
+			if err := put(); err != nil {
+				return err
+			}
+		}
+		if err := m.waitRoom(ctx, &ahead, len(chunk), 0); err != nil {
+			return err
+		}
+	}
+	return put()
+}
+
+// put submits a call, when there is room for its argument. It returns why no more
+// can be.
+func (m *mapping) put(ctx context.Context, f *Future, arg []byte, ahead *int64) error {
+	if size := int64(len(arg)); m.bytes.Load()+size > aheadBytes {
+		if err := m.waitRoom(ctx, ahead, 0, size); err != nil {
+			return err
+		}
+	}
 	f.prepare(m.ex, m.task, arg, m.settings.settings)
 	if m.reuser != nil {
 		f.waiters.Store(m.reuser.waiter)
@@ -196,45 +241,48 @@ func (m *mapping) put(ctx context.Context, next func() *Future, arg []byte, ahea
 	}
 	m.bytes.Add(f.size)
 	if err := m.ex.tryAdmit(f); err != nil {
-		m.failure = err
-		return false
+		return err
 	}
 	m.fed.Add(1)
 	if m.starving.Load() {
 		ring(m.more)
 	}
-	return true
+	if m.dropped.Load() {
+		m.drop()
+		return errNotWanted
+	}
+	return nil
 }
 
-// waitRoom blocks until another call may be fed. It reads further ahead while
-// workers have nothing to do. It reports false when nobody wants results.
-func (m *mapping) waitRoom(ctx context.Context, ahead *int64, size int64) bool {
+// waitRoom blocks until a call with an argument of so many bytes may be fed, besides
+// those that were read already. It reads further ahead while workers have nothing to
+// do. It returns why no more is wanted.
+func (m *mapping) waitRoom(ctx context.Context, ahead *int64, read int, size int64) error {
 	for {
-		select {
-		case <-m.stopped:
-			return false
-		default:
-		}
-		if m.hasRoom(ahead, size) {
-			return true
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case m.dropped.Load():
+			return errNotWanted
+		case m.hasRoom(ahead, read, size):
+			return nil
 		}
 		// Once the limit is reached a good part of it must be delivered, so that
 		// the two goroutines do not wake each other for each call.
-		m.resume.Store(m.fed.Load() - *ahead*3/4)
+		m.resume.Store(m.fed.Load() + int64(read) - *ahead*3/4)
 		m.blocked.Store(true)
-		if m.hasRoom(ahead, size) {
+		if m.hasRoom(ahead, read, size) {
 			m.blocked.Store(false)
-			return true
+			return nil
 		}
 		select {
 		case <-m.room:
 		case <-m.stopped:
 		case <-ctx.Done():
-			m.failure = ctx.Err()
-			return false
 		case <-m.ex.gone():
-			m.failure = ErrClosed
-			return false
+			return ErrClosed
+		case <-m.ex.done:
+			return ErrClosed
 		}
 		m.blocked.Store(false)
 	}
@@ -242,11 +290,12 @@ func (m *mapping) waitRoom(ctx context.Context, ahead *int64, size int64) bool {
 
 // hasRoom reports whether another call may be fed. When workers have nothing to
 // do, it moves the limit.
-func (m *mapping) hasRoom(ahead *int64, size int64) bool {
+func (m *mapping) hasRoom(ahead *int64, read int, size int64) bool {
 	open := m.fed.Load() - m.delivered.Load()
 	if open > 0 && m.bytes.Load()+size > aheadBytes {
 		return false
 	}
+	open += int64(read)
 	if m.settings.buffer == 0 && open >= *ahead && *ahead < mostAhead && m.ex.loop.hunger.still() {
 		*ahead *= 2
 	}
@@ -267,17 +316,21 @@ func (m *mapping) grow(s *segment) *segment {
 
 // deliver yields the results in order.
 func (m *mapping) deliver(ctx context.Context, yield func([]byte, error) bool) {
-	defer m.withdraw()
-	defer close(m.stopped)
+	defer m.leave()
 	for {
 		f, err := m.next(ctx)
-		if err == nil && f == nil {
+		switch {
+		case err != nil:
+		case f == nil:
 			return
-		}
-		if err == nil {
+		default:
 			err = f.wait(ctx)
 		}
+		if err == nil && f.err == ErrCancelled { //nolint:errorlint // it is the very value
+			err = ctx.Err() // by which it was cancelled
+		}
 		if err != nil {
+			m.leave() // before the caller does something else
 			yield(nil, err)
 			return
 		}
@@ -315,12 +368,10 @@ func (m *mapping) advance() *Future {
 	if m.at == segmentCalls {
 		old := m.first
 		m.first, m.at = old.next.Load(), 0
-		if !m.ending {
-			old.next.Store(nil)
-			select {
-			case m.spares <- old:
-			default:
-			}
+		old.next.Store(nil)
+		select {
+		case m.spares <- old:
+		default:
 		}
 	}
 	f := &m.first.futures[m.at]
@@ -347,13 +398,22 @@ func (m *mapping) recycle(f *Future) {
 	}
 }
 
-// withdraw cancels the calls that were fed and not sent. Cancelled futures stay
-// in the loop's queue for a while, so none is reused from here on.
-func (m *mapping) withdraw() {
-	m.ending = true
-	for ; m.delivered.Load() < m.fed.Load(); m.delivered.Add(1) {
-		m.advance().Cancel()
+// leave drops what was fed and not delivered, when deliver ends in whatever way.
+func (m *mapping) leave() {
+	if m.left {
+		return
 	}
+	m.left = true
+	m.unwatch()
+	close(m.stopped)
+	select {
+	case <-m.ended:
+		if m.delivered.Load() == m.fed.Load() {
+			return // nothing is left
+		}
+	default:
+	}
+	m.drop()
 }
 
 func ring(c chan struct{}) {

@@ -97,7 +97,8 @@ type callOptions struct {
 	retry  *RetryPolicy
 	key    string
 	tags   []string
-	usage  Usage // of a run that has ended; set on a copy that is the call's own
+	of     *mapping // that the call is of; nil for the others
+	usage  Usage    // of a run that has ended; set on a copy that is the call's own
 }
 
 // wireLimits returns the limits for a calls frame, nil for those of the pool.

@@ -51,10 +51,10 @@ func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byt
 	set, err := mapSettingsOf(opts)
 	t, lookupErr := ex.tasks.lookup(task)
 	err = errors.Join(err, lookupErr)
-	go func() {
-		defer cancel()
-		s.end(ex.feed(ctx, t, args, set, err, s))
-	}()
+	ex.feed(ctx, t, args, set, err, s, func(err error) {
+		cancel()
+		s.end(err)
+	})
 	return s
 }
 

@@ -102,8 +102,7 @@ func (r *reuser) put(f *Future) {
 
 // deliverUnordered yields the results as they come.
 func (m *mapping) deliverUnordered(ctx context.Context, yield func(i int64, data []byte, err error) bool) {
-	defer m.withdrawUnordered()
-	defer close(m.stopped)
+	defer m.leave()
 	r, ended := m.reuser, m.ended
 	var batch []*Future
 	for {
@@ -114,11 +113,15 @@ func (m *mapping) deliverUnordered(ctx context.Context, yield func(i int64, data
 			data, err := f.outcome()
 			m.recycle(f)
 			r.put(f)
+			if err == ErrCancelled && ctx.Err() != nil { //nolint:errorlint // it is the very value
+				continue // by the context's end
+			}
 			if !yield(i, data, err) {
 				return
 			}
 		}
 		if expired != nil {
+			m.leave() // before the caller does something else
 			yield(-1, nil, expired)
 			return
 		}
@@ -138,12 +141,4 @@ func (m *mapping) deliverUnordered(ctx context.Context, yield func(i int64, data
 		case <-ctx.Done():
 		}
 	}
-}
-
-// withdrawUnordered cancels the calls that were fed and not sent.
-func (m *mapping) withdrawUnordered() {
-	mine := m.reuser.waiter
-	m.ex.in.request(func() {
-		m.ex.loop.dropPending(func(f *Future) bool { return f.waiters.Load() == mine }, always(ErrCancelled))
-	})
 }
