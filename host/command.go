@@ -25,7 +25,7 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 		return nil, err
 	}
 	in, err := newInstance(s, t.code, func(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
-		return cfg.WithArgs(argv(t.export, t.code.grants.Args, arg)...).WithStdin(bytes.NewReader(arg)).WithStdout(resultWriter{in})
+		return cfg.WithArgs(argv(t.export, t.code.grants.Args, arg)...).WithStdin(input{in, bytes.NewReader(arg)}).WithStdout(resultWriter{in})
 	})
 	if err != nil {
 		return nil, err
@@ -54,6 +54,15 @@ func argv(name string, granted []string, arg []byte) []string {
 	}
 	return append(args, string(arg))
 }
+
+// An input is read by a guest a piece at a time.
+type input struct {
+	in     *instance
+	source io.Reader
+}
+
+// Read implements [io.Reader].
+func (i input) Read(p []byte) (int, error) { return i.in.inPieces(p, i.source.Read) }
 
 // A resultWriter makes what a guest writes its result.
 type resultWriter struct{ in *instance }

@@ -55,6 +55,7 @@ type Grants struct {
 type granted struct {
 	Grants
 	folders []folder
+	given   uint64 // what it costs a guest to be told its arguments, or its environment
 }
 
 type folder struct {
@@ -64,7 +65,13 @@ type folder struct {
 
 // open opens what is granted.
 func (g Grants) open() (*granted, error) {
-	open := &granted{Grants: g}
+	open := &granted{Grants: g, given: instructionsFor(mostArgv)}
+	for _, arg := range g.Args {
+		open.given += entryCost + instructionsFor(uint64(len(arg)))
+	}
+	for name, value := range g.Env {
+		open.given += entryCost + instructionsFor(uint64(len(name)+len(value)))
+	}
 	for _, path := range slices.Sorted(maps.Keys(g.Folders)) {
 		root, err := os.OpenRoot(g.Folders[path])
 		if err != nil {

@@ -80,7 +80,7 @@ func inputRead(ctx context.Context, mod api.Module, stack []uint64) {
 	}
 	n = uint32(min(uint64(n), size-uint64(off)))
 	part := in.memory(mod, abi.InputRead, dst, n)
-	in.pay(instructionsFor(uint64(n)))
+	in.pay(mod, instructionsFor(uint64(n)))
 	switch {
 	case in.call.ReadArg == nil:
 		in.copy(part, in.call.Arg[off:])
@@ -95,7 +95,7 @@ func inputRead(ctx context.Context, mod api.Module, stack []uint64) {
 func outputWrite(ctx context.Context, mod api.Module, stack []uint64) {
 	in := ctx.(*instance)
 	part := in.memory(mod, abi.OutputWrite, uint32(stack[0]), uint32(stack[1]))
-	in.pay(instructionsFor(uint64(len(part))))
+	in.pay(mod, instructionsFor(uint64(len(part))))
 	in.write(part)
 }
 
@@ -103,7 +103,9 @@ func errorWrite(ctx context.Context, mod api.Module, stack []uint64) {
 	in := ctx.(*instance)
 	text := in.memory(mod, abi.ErrorWrite, uint32(stack[0]), uint32(stack[1]))
 	s := in.slot
-	s.errText = append(s.errText, text[:min(len(text), mostErrorText-len(s.errText))]...)
+	text = text[:min(len(text), mostErrorText-len(s.errText))]
+	in.pay(mod, instructionsFor(uint64(len(text))))
+	s.errText = append(s.errText, text...)
 	s.dirty = true
 }
 
@@ -111,8 +113,9 @@ func logWrite(ctx context.Context, mod api.Module, stack []uint64) {
 	in := ctx.(*instance)
 	level := int(int32(stack[0]))
 	text := in.memory(mod, abi.Log, uint32(stack[1]), uint32(stack[2]))
+	in.pay(mod, lineCost)
 	in.slot.addLog(len(text))
-	in.slot.log(level, text[:min(len(text), mostLogLine)])
+	in.logLine(level, text[:min(len(text), mostLogLine)])
 }
 
 func callMeta(ctx context.Context, _ api.Module, stack []uint64) {

@@ -78,7 +78,7 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 	}
 	in = &instance{slot: s, code: c}
 	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, most: s.limits.Memory, reserve: !s.host.heap}
-	in.world.init(s)
+	in.world.init(in)
 	in.parent = experimental.WithMemoryAllocator(context.Background(), &in.linear)
 	defer func() {
 		if r := recover(); r != nil { // wazero has no other way to say that there is no memory

@@ -29,8 +29,8 @@ type Limits struct {
 	// host's [Config.MemoryLimit]: what a guest could hold.
 	Output uint64 `json:"output,omitempty"`
 
-	// Log bounds the bytes the guest logs and prints. [KindOutput]. Defaults
-	// to 16 MiB.
+	// Log bounds the bytes the guest logs and prints. A line of the log counts
+	// 128 bytes more, also an empty one. [KindOutput]. Defaults to 16 MiB.
 	Log uint64 `json:"log,omitempty"`
 
 	// Instructions bounds what the guest executes, in instructions of the

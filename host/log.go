@@ -14,6 +14,14 @@ const (
 
 	// infoLevel is the level of what a guest prints, as log/slog counts.
 	infoLevel = 0
+
+	// lineSize is what a line of the log counts beyond its text: about what a logger
+	// writes around it.
+	lineSize = 128
+
+	// lineCost is what such a line costs in instructions: about the time that the
+	// worker and the root spend on it.
+	lineCost = 1 << 14
 )
 
 // addLog counts n bytes that the guest logs or prints, and ends its call when
@@ -24,6 +32,14 @@ func (s *Slot) addLog(n int) {
 	if s.logged > s.limits.Log {
 		raise(&abort{kind: KindOutput, message: fmt.Sprintf("it logged and printed more than the limit of %d bytes", s.limits.Log)})
 	}
+}
+
+// logLine logs a line that was paid for, unless there are too many, or the call is to
+// end.
+func (in *instance) logLine(level int, line []byte) {
+	in.slot.addLog(lineSize)
+	in.check()
+	in.slot.log(level, line)
 }
 
 // log passes a line on, and keeps the last ones for an error.
@@ -39,18 +55,26 @@ func (s *Slot) log(level int, line []byte) {
 }
 
 // stream logs what the guest prints, line by line, if that was granted.
-func (s *Slot) stream(part []byte) {
+func (in *instance) stream(part []byte) {
+	s := in.slot
 	if s.streams == nil {
 		return
 	}
 	for line := range bytes.Lines(part) {
 		if line, whole := bytes.CutSuffix(line, []byte("\n")); whole {
-			s.log(infoLevel, append(s.streams, line...))
+			in.charge(lineCost)
+			in.logLine(infoLevel, s.lengthen(line))
 			s.streams = s.streams[:0]
 			continue
 		}
-		s.streams = append(s.streams, line[:min(len(line), mostLogLine-len(s.streams))]...)
+		s.streams = s.lengthen(line)
 	}
+}
+
+// lengthen returns the line that the guest is printing with part at its end, as far as
+// a line may be long.
+func (s *Slot) lengthen(part []byte) []byte {
+	return append(s.streams, part[:min(len(part), mostLogLine-len(s.streams))]...)
 }
 
 // lastWords returns the last lines of the call's log.

@@ -15,3 +15,5 @@ func peakMemory(*testing.T) int64 { return 0 }
 func peakOf(*os.ProcessState) int64 { return 0 }
 
 func cpuTime(*testing.T) time.Duration { return 0 }
+
+func threadTime(*testing.T) time.Duration { return 0 }

@@ -3,6 +3,7 @@ package host
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -227,15 +228,25 @@ func (r *runner) clock(b *boundTask) {
 	r.s.standby.beat()
 }
 
-// log sends a guest's log line to the root.
+// log sends a guest's log line to the root, if the rank has not sent too many.
 func (r *runner) log(level int, text string) {
 	s := r.s
 	s.io.Lock()
 	defer s.io.Unlock()
-	const most = 8 << 10
-	text = text[:min(len(text), most)]
-	s.send(wire.KindLog, wire.LogLine{Number: r.current.number, Task: r.current.task.number, Level: level, Text: text})
+	pass, note := s.lines.next(nanotime(), s.ep.Size())
+	if note != "" {
+		r.sendLine(int(slog.LevelWarn), note)
+	}
+	if pass {
+		const most = 8 << 10
+		r.sendLine(level, text[:min(len(text), most)])
+	}
 	s.stir()
+}
+
+// sendLine sends a line of the log as the current call's. io is held.
+func (r *runner) sendLine(level int, text string) {
+	r.s.send(wire.KindLog, wire.LogLine{Number: r.current.number, Task: r.current.task.number, Level: level, Text: text})
 }
 
 // encodeFailure returns the body of a failed result, short enough for a frame.

@@ -100,6 +100,7 @@ type server struct {
 	tasks    []*servedTask
 	asleep   bool        // who watches is at the bell, or soon will be
 	payloads []uint32    // free payload ids
+	lines    lineGate    // of the log
 	pulls    wire.Writer // of arguments to be asked for
 	buffers  [][]byte    // for payloads, free
 	fetches  []*fetch    // free

@@ -502,7 +502,7 @@ func TestBuffersShrink(t *testing.T) {
 
 func TestPrintedIsBounded(t *testing.T) {
 	t.Parallel()
-	p := printed{slot: &Slot{limits: &Limits{Log: Unlimited}}}
+	p := printed{in: &instance{slot: &Slot{limits: &Limits{Log: Unlimited}}}}
 	for i := range 10_000 {
 		fmt.Fprintf(&p, "line %d\n", i)
 	}

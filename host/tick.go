@@ -64,18 +64,25 @@ func (g *gauge) count() uint64 {
 func tick(ctx context.Context, mod api.Module, stack []uint64) {
 	in := ctx.(*instance)
 	g := &in.gauge
-	if g.fuel == nil {
-		g.attach(mod)
-		g.granted = 0 // no instruction of the start is counted
-		g.budget = math.MaxUint64
-		g.limit = in.slot.startLimit()
-	}
+	in.fuel(mod)
 	g.used, g.granted = g.count(), int64(g.fuel.Get())
 	if g.used > g.budget {
 		raise(&abort{kind: KindBudget, message: fmt.Sprintf("it executed %d instructions, its budget", g.budget)})
 	}
 	in.check()
 	stack[0] = uint64(g.grant())
+}
+
+// fuel returns the fuel of the guest that runs, or starts; nil for a module that is not
+// rewritten.
+func (in *instance) fuel(mod api.Module) api.MutableGlobal {
+	g := &in.gauge
+	if g.fuel == nil && !in.slot.host.cfg.NoMeter {
+		g.attach(mod)
+		g.budget = math.MaxUint64
+		g.limit = in.slot.startLimit()
+	}
+	return g.fuel
 }
 
 // check leaves the guest if its call is to end, for another reason than the
@@ -98,16 +105,34 @@ const perInstruction = 16
 func instructionsFor(bytes uint64) uint64 { return bytes / perInstruction }
 
 // pay takes what an import costs off the fuel, so that the guest's next tick is not
-// later than if it had computed for so long. Until the guest has started the fuel is
-// not known, and the tick comes when a call has taken too long.
-func (in *instance) pay(cost uint64) {
-	if fuel := in.gauge.fuel; fuel != nil && cost > 0 {
+// later than if it had computed for so long.
+func (in *instance) pay(mod api.Module, cost uint64) {
+	if cost > 0 && in.fuel(mod) != nil {
+		in.charge(cost)
+	}
+}
+
+// charge is pay for what an import finds out while it works.
+func (in *instance) charge(cost uint64) {
+	if fuel := in.gauge.fuel; fuel != nil {
 		fuel.Set(fuel.Get() - cost)
 	}
 }
 
 // piece is how many bytes are moved without a look whether the call is to end.
 const piece = 1 << 20
+
+// inPieces reads into p, as [io.Reader] does, until it is full or a read is short.
+func (in *instance) inPieces(p []byte, read func([]byte) (int, error)) (n int, err error) {
+	for {
+		part := p[n:min(len(p), n+piece)]
+		m, err := read(part)
+		if n += m; err != nil || m < len(part) || n == len(p) {
+			return n, err
+		}
+		in.check()
+	}
+}
 
 // copy is the built-in, for memory of any length.
 func (in *instance) copy(dst, src []byte) {

@@ -19,30 +19,58 @@ const (
 	mostPath    = 4096
 	mostEntries = 1024
 
-	// fileCost is what a function pays that may look for a file, and entryCost what
-	// each entry of a list costs.
+	// mostDirents is how many bytes of a folder's entries are read at once, each of
+	// which is looked at: C's library takes 4 KiB and Go 8.
+	mostDirents = 64 << 10
+
+	// mostDescriptor bounds the number that a file is given: the table of files has
+	// room for all below it.
+	mostDescriptor = 4096
+
+	// fileCost is what a function pays that may look for a file, openCost what one
+	// pays that asks the system about an open file. Each byte of a path costs
+	// pathCost, as it may be a folder to go through, and each entry of a list
+	// entryCost.
 	fileCost  = 1024
-	entryCost = 16
+	openCost  = 256
+	pathCost  = 64
+	entryCost = 64
 
 	// vectorSize is the size of an iovec: an address and a length.
 	vectorSize = 8
 )
 
 // A wasiShape says which of a function's parameters are lengths: of paths, of a list
-// of iovecs, which is the parameter before, of another list, of bytes. 0 is none: the
-// first parameter never is one.
+// of iovecs, which is the parameter before, of another list, of bytes, and which is a
+// bound of something else. 0 is none: the first parameter never is one.
 type wasiShape struct {
 	paths                  []int
 	vectors, entries, size int
-	file                   bool // it may look for a file, without a path
+	bounded                int
+	most                   uint64 // of the parameter that is bounded
+	what                   string // that is
+	cost                   uint64 // beyond what its lengths cost
+	given                  bool   // it copies arguments or environment
 }
 
 var wasiShapes = map[string]wasiShape{
-	"fd_pread":                {vectors: 2},
-	"fd_pwrite":               {vectors: 2},
-	"fd_read":                 {vectors: 2},
-	"fd_readdir":              {file: true, size: 2},
-	"fd_write":                {vectors: 2},
+	"args_get":                {given: true},
+	"environ_get":             {given: true},
+	"fd_allocate":             {cost: openCost},
+	"fd_close":                {cost: openCost},
+	"fd_fdstat_get":           {cost: openCost},
+	"fd_fdstat_set_flags":     {cost: openCost},
+	"fd_filestat_get":         {cost: openCost},
+	"fd_filestat_set_size":    {cost: openCost},
+	"fd_filestat_set_times":   {cost: openCost},
+	"fd_pread":                {vectors: 2, cost: openCost},
+	"fd_pwrite":               {vectors: 2, cost: openCost},
+	"fd_read":                 {vectors: 2, cost: openCost},
+	"fd_readdir":              {size: 2, cost: fileCost, bounded: 2, most: mostDirents, what: "buffer of %d bytes"},
+	"fd_renumber":             {cost: openCost, bounded: 1, most: mostDescriptor, what: "descriptor of %d"},
+	"fd_seek":                 {cost: openCost},
+	"fd_tell":                 {cost: openCost},
+	"fd_write":                {vectors: 2, cost: openCost},
 	"path_create_directory":   {paths: []int{2}},
 	"path_filestat_get":       {paths: []int{3}},
 	"path_filestat_set_times": {paths: []int{3}},
@@ -69,17 +97,24 @@ func (wasiGuard) NewFunctionListener(f api.FunctionDefinition) experimental.Func
 		return nil
 	}
 	return experimental.FunctionListenerFunc(func(ctx context.Context, mod api.Module, f api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
-		ctx.(*instance).pay(shape.cost(mod, f.Name(), params))
+		in := ctx.(*instance)
+		cost := shape.price(mod, f.Name(), params)
+		if shape.given {
+			cost += in.code.grants.given
+		}
+		in.pay(mod, cost)
 	})
 }
 
-// cost returns what a call pays.
-func (w wasiShape) cost(mod api.Module, name string, params []uint64) (cost uint64) {
-	if w.file || len(w.paths) > 0 {
-		cost += fileCost
-	}
+// price returns what a call pays.
+func (w *wasiShape) price(mod api.Module, name string, params []uint64) uint64 {
+	cost := w.cost
 	for _, i := range w.paths {
 		bound(name, "path of %d bytes", params[i], mostPath)
+		cost += fileCost + pathCost*uint64(uint32(params[i]))
+	}
+	if w.bounded > 0 {
+		bound(name, w.what, params[w.bounded], w.most)
 	}
 	if w.size > 0 {
 		cost += instructionsFor(uint64(uint32(params[w.size])))
@@ -97,7 +132,7 @@ func (w wasiShape) cost(mod api.Module, name string, params []uint64) (cost uint
 // bound raises a trap when a length is too large.
 func bound(name, what string, n, most uint64) {
 	if n = uint64(uint32(n)); n > most {
-		raise(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: a "+what+" is longer than %d", name, n, most)})
+		raise(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: a "+what+" is larger than %d", name, n, most)})
 	}
 }
 

@@ -39,10 +39,10 @@ type world struct {
 	printed printed // by the guest, to stdout and stderr
 }
 
-func (w *world) init(s *Slot) {
-	w.slot = s
+func (w *world) init(in *instance) {
+	w.slot = in.slot
 	w.begin = resolution // Go does not start at zero
-	w.printed.slot = s
+	w.printed.in = in
 	w.random = rand.NewChaCha8([32]byte{})
 }
 
@@ -99,15 +99,15 @@ const mostPrinted = 16 << 10
 
 // printed keeps the end of what a guest prints.
 type printed struct {
-	slot *Slot
+	in   *instance
 	text []byte
 }
 
 // Write implements [io.Writer].
 func (p *printed) Write(part []byte) (int, error) {
 	n := len(part)
-	p.slot.addLog(n)
-	p.slot.stream(part)
+	p.in.slot.addLog(n)
+	p.in.stream(part)
 	part = part[max(0, n-mostPrinted):]
 	if len(p.text)+len(part) > 2*mostPrinted {
 		p.text = append(p.text[:0], p.text[len(p.text)-mostPrinted:]...)
