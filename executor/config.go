@@ -71,6 +71,17 @@ type Config struct {
 	// Defaults to nothing at all.
 	Grants map[string]Grants
 
+	// Confine makes the worker ranks give up, before their first call, what they do not
+	// need: on Linux they can then read no files but granted folders and compiled
+	// modules, make none, start no program, open no connection and reach no other process,
+	// so that a task that breaks out of its sandbox cannot either. What a system
+	// cannot take away is logged. Payloads between ranks of a node take a way of MPI's
+	// that is slower. Without worker ranks, or with RootSlots, it is an error that
+	// matches [ErrNotConfined]. See SECURITY.md.
+	//
+	// Defaults to not.
+	Confine bool
+
 	// Initializer names a task, "export" or "module.export", that runs with
 	// InitArg in each instance of its module before its first call. When it
 	// fails, the pool is broken.

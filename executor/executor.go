@@ -44,7 +44,7 @@ type engine struct {
 // Local returns an executor whose calls run in this process, on
 // Config.RootSlots slots. It never uses MPI. Shutdown ends it.
 func Local(cfg Config) (*Executor, error) {
-	if err := cfg.validate(); err != nil {
+	if err := errors.Join(cfg.validate(), cfg.checkConfine(launcher{})); err != nil {
 		return nil, err
 	}
 	return open(cfg.withDefaults(), nil, transport.NewBell())

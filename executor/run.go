@@ -49,10 +49,13 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 	if err != nil {
 		return err
 	}
+	if err := cfg.checkConfine(launched); err != nil {
+		return err
+	}
 	if !launched.present {
 		return runRoot(ctx, cfg, nil, bell, beginning(cfg, 0, 0, root))
 	}
-	h, err := host.New(cfg.host())
+	h, closeHost, err := newHost(cfg, cfg.works(launched.rank))
 	if err != nil {
 		return err
 	}
@@ -60,25 +63,28 @@ func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 	world, err := openWorld(ctx, cfg, launched, bell)
 	if err != nil {
 		stopWarming()
-		return errors.Join(err, h.Close())
+		return errors.Join(err, closeHost())
 	}
 	if world.Size() == 0 { // not one of Config.Ranks
 		stopWarming()
-		return errors.Join(world.Close(), h.Close())
+		return errors.Join(world.Close(), closeHost())
 	}
 	if world.Rank() > 0 {
 		err := serve(ctx, cfg, h, world)
 		stopWarming()
-		return errors.Join(err, world.Close(), h.Close())
+		return errors.Join(err, world.Close(), closeHost())
 	}
 	stopWarming()
+	if cfg.Confine && world.Size() == 1 {
+		return errors.Join(fmt.Errorf("%w: %s started one rank only", ErrNotConfined, launched.name), world.Close(), closeHost())
+	}
 	patience := max(cfg.LostAfter, 0)
 	if world.Size() == 1 {
 		patience = 0 // nobody waits
 	}
 	makeRoom(0)
 	root = beginning(cfg, launched.rank, patience, root)
-	return errors.Join(runRoot(ctx, cfg, seal.New(world), bell, root), h.Close())
+	return errors.Join(runRoot(ctx, cfg, seal.New(world), bell, root), closeHost())
 }
 
 // beginning is root, after wasmpool launch was told of it: from then on the root gets
@@ -114,6 +120,11 @@ func warm(ctx context.Context, h *host.Host, cfg Config, l launcher) func() {
 
 // openWorld starts MPI and checks that it agrees with the launcher.
 func openWorld(ctx context.Context, cfg Config, l launcher, bell *transport.Bell) (mpi.World, error) {
+	if cfg.Confine {
+		if err := copyByMessages(); err != nil {
+			return nil, fmt.Errorf("executor: preparing MPI for confined workers: %w", err)
+		}
+	}
 	world, err := mpi.Open(ctx, bell, cfg.Ranks, max(cfg.LostAfter, 0))
 	if err != nil {
 		return nil, fmt.Errorf("executor: starting MPI: %w", err)
@@ -133,8 +144,12 @@ func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.World) error
 	}
 	makeRoom(slots)
 	defer ignoreStop()()
+	ep := seal.New(world)
+	if cfg.Confine {
+		ep = confined(ep, cfg, h.CacheDir())
+	}
 	// The root decides when it is over, also when all ranks get a signal.
-	err := host.Serve(context.WithoutCancel(ctx), h, seal.New(world), host.ServeConfig{
+	err := host.Serve(context.WithoutCancel(ctx), h, ep, host.ServeConfig{
 		Slots: slots, Rank: world.Rank(), Modules: cfg.Modules, Logger: cfg.Logger,
 	})
 	if err != nil {

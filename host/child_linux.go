@@ -19,6 +19,9 @@ func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
+// ownGroup keeps signals for this process's group from a child that outlasts one call.
+func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+
 // apply bounds what this process may use from now on. When its time is over the
 // process says so; should it not come to that, the system kills it a second later.
 func (l childLimit) apply() error {

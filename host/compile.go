@@ -85,6 +85,9 @@ func (c *code) close() error {
 // by way of the cache folder. Of the processes of a node that want the same
 // module, one compiles while the others wait.
 func (h *Host) compile(key string, wasm []byte, facts *wasmbin.Module) (*code, error) {
+	if h.cfg.Compiler != nil {
+		return h.loadCompiled(entry{h.cfg.CacheDir, key, h.cfg.Logger}, wasm, facts)
+	}
 	log := h.cfg.Logger
 	c, err := h.compileCached(entry{h.cfg.CacheDir, key, log}, wasm, facts)
 	if isCacheError(err) {
@@ -102,6 +105,18 @@ func (h *Host) compile(key string, wasm []byte, facts *wasmbin.Module) (*code, e
 	default:
 		return nil, errorf(KindBadModule, "%w", err)
 	}
+}
+
+// loadCompiled loads what Config.Compiler compiled.
+func (h *Host) loadCompiled(e entry, wasm []byte, facts *wasmbin.Module) (*code, error) {
+	c, err := h.loadShared(e, func() (*code, error) { return newCode(h.ctx, wasm, e.path(), facts) })
+	if err == nil && c == nil {
+		err = errors.New("what was compiled is not in the cache folder any more")
+	}
+	if err != nil {
+		return nil, errorf(KindHost, "%w", err)
+	}
+	return c, nil
 }
 
 // compileCached compiles by way of a cache entry. Errors of the cache are told

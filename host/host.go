@@ -71,6 +71,10 @@ type Config struct {
 	Initializer string
 	InitArg     []byte
 
+	// Compiler compiles the modules, for a process that is confined: the host then
+	// only reads in the compiler's cache folder, in place of CacheDir. Defaults to none.
+	Compiler *Compiler
+
 	// Logger receives what the host has to say. Defaults to discarding.
 	Logger *slog.Logger
 }
@@ -82,7 +86,10 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.CacheDir == "" {
+	switch {
+	case c.Compiler != nil:
+		c.CacheDir = c.Compiler.dir
+	case c.CacheDir == "":
 		c.CacheDir = defaultCacheDir()
 	}
 	return c
@@ -120,6 +127,9 @@ type Host struct {
 
 	reclaiming bool // memory is about to be given back to the system
 }
+
+// CacheDir is the folder with the compiled modules, "" for none.
+func (h *Host) CacheDir() string { return h.cfg.CacheDir }
 
 // A programKey tells modules apart by what they run and what they are granted.
 type programKey struct {
@@ -219,6 +229,11 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 			err = errorf(KindBadModule, "the compiler failed: %v", r)
 		}
 	}()
+	if h.cfg.Compiler != nil {
+		if err := h.cfg.Compiler.compile(m); err != nil {
+			return nil, err
+		}
+	}
 	facts, err := gate(m.Bytes(), h.cfg.MemoryLimit)
 	if err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ type poolFlags struct {
 	timeout time.Duration
 	grants  grantFlags
 	isolate isolationFlag
+	confine bool
 	verbose bool
 }
 
@@ -42,6 +43,7 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
 	f.grants.add(flags)
 	flags.Var(&f.isolate, "isolation", "what a call finds of those before it: a `word` of reuse (all that a task keeps), reset (nothing), fresh (nothing, and slowly)")
+	flags.BoolVar(&f.confine, "confine", false, "let worker ranks read no files but granted folders, start no programs and open no connections, should a task break out of its sandbox (on Linux, under MPI)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show debug logs, what tasks print, and where they failed")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "root-slots" {
@@ -106,6 +108,7 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 		Limits:      executor.Limits{Time: f.timeout},
 		Isolation:   host.Isolation(f.isolate),
 		Grants:      map[string]host.Grants{host.EveryModule: grants},
+		Confine:     f.confine,
 		Logger:      slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})),
 	}, nil
 }
@@ -128,6 +131,9 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root fu
 	cfg, err := f.config(a)
 	if err != nil {
 		return err
+	}
+	if f.confine && !a.launched {
+		return errors.New("--confine is for worker ranks, and here calls run in this process: add --ranks N, or start it with wasmpool launch, mpirun or srun")
 	}
 	cfg.Modules = a.early(ctx, module)
 	err = executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {

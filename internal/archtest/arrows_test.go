@@ -14,6 +14,10 @@ const (
 	pflag       = "github.com/spf13/pflag"
 	progressbar = "github.com/schollz/progressbar/v3"
 	wazero      = "github.com/tetratelabs/wazero"
+	landlock    = "github.com/landlock-lsm/go-landlock"
+	psx         = "kernel.org/pub/linux/libs/security/libcap/psx"
+	seccomp     = "github.com/elastic/go-seccomp-bpf"
+	xnet        = "golang.org/x/net"
 	xsys        = "golang.org/x/sys"
 	xterm       = "golang.org/x/term"
 )
@@ -36,7 +40,7 @@ var arrows = []struct {
 	{"internal/hostile/guest", []string{"sdk"}},
 	{"internal/bench", []string{"executor", "host", "wasmtasks", "internal/executorhook", "internal/transport", "internal/wire"}},
 	{"pool", []string{"executor"}},
-	{"executor", []string{"host", "wasmtasks", "internal/executorhook", "internal/transport", "internal/wire", xsys}},
+	{"executor", []string{"host", "wasmtasks", "internal/confine", "internal/executorhook", "internal/transport", "internal/wire", xsys}},
 	{"host", []string{"wasmtasks", "internal/abi", "internal/meter", "internal/transport", "internal/wasmbin", "internal/wire", flock, wazero, xsys}},
 	{"wasmtasks", []string{"internal/abi", "internal/wasmbin", flock}},
 	{"sdk", []string{"internal/abi"}},
@@ -47,6 +51,7 @@ var arrows = []struct {
 	{"internal/transport/fault", []string{"internal/transport"}},
 	{"internal/transport/transporttest", []string{"internal/transport"}},
 	{"internal/transport", []string{xsys}},
+	{"internal/confine", []string{landlock, psx, seccomp, xnet, xsys}},
 	{"internal/wire", nil},
 	{"internal/meter", []string{"internal/abi", "internal/wasmbin"}},
 	{"internal/wasmbin", nil},
@@ -125,8 +130,8 @@ func checkImports(t *testing.T, packages map[string]*listed, pkg string, p *list
 	}
 }
 
-// Only the MPI fabric, and the module it starts MPI with, have cgo, and only in
-// a build that asks for it.
+// Only the MPI fabric, the module it starts MPI with, and what confines the threads that
+// MPI makes have cgo, and only in a build that asks for it.
 func TestCgo(t *testing.T) {
 	t.Parallel()
 	for _, v := range views {
@@ -141,7 +146,7 @@ func TestCgo(t *testing.T) {
 			slices.Sort(got)
 			var want []string
 			if v.tags == "mpi" {
-				want = []string{empi + "/mpi", root + "/internal/transport/mpi"}
+				want = []string{empi + "/mpi", root + "/internal/transport/mpi", psx}
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("packages with cgo: %v, want %v", got, want)
@@ -163,7 +168,7 @@ func TestNoTestCode(t *testing.T) {
 
 // libraryModules are all that a program gets with the public packages, beside
 // itself. Each has an entry in RATIONALE.md.
-var libraryModules = []string{wazero, flock, xsys, empi}
+var libraryModules = []string{wazero, flock, xsys, empi, landlock, psx, seccomp, xnet}
 
 func TestLibraryDependencies(t *testing.T) {
 	t.Parallel()

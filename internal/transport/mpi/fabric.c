@@ -129,8 +129,13 @@ const char *wp_world(int *code, const int *ranks, int n, wp_place *place) {
 }
 
 const char *wp_share(int *code, void *data, int n) {
-	*code = MPI_Bcast(data, n, MPI_BYTE, 0, frames);
-	return "MPI_Bcast";
+	MPI_Request all;
+	if ((*code = MPI_Bcast(data, n, MPI_BYTE, 0, frames)) != MPI_SUCCESS)
+		return "MPI_Bcast";
+	if ((*code = MPI_Ibarrier(frames, &all)) != MPI_SUCCESS)
+		return "MPI_Ibarrier";
+	*code = MPI_Wait(&all, MPI_STATUS_IGNORE);
+	return "MPI_Wait";
 }
 
 wp_result *wp_new(void) {

@@ -41,7 +41,11 @@ int wp_yield(int on);
 
 const char *wp_start(int *code, int *provided);
 const char *wp_world(int *code, const int *ranks, int n, wp_place *place);
+
+// wp_share gives all ranks the root's data, and has them meet as wp_drain does: a rank
+// that is confined later cannot make the connections which that takes.
 const char *wp_share(int *code, void *data, int n);
+
 wp_result *wp_new(void);
 void wp_send(wp_result *r, int to, uint32_t type, uint32_t count, const void *data, int n);
 void wp_chunk(wp_result *r, int send, int peer, int tag, void *data, int n, int32_t handle);

@@ -1,0 +1,123 @@
+package executor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/confine"
+	"github.com/wasmpool/wasmpool/internal/transport"
+)
+
+// ErrNotConfined matches the error of a pool that should confine its workers and
+// cannot: see [Config.Confine].
+var ErrNotConfined = errors.New("executor: Config.Confine needs worker ranks")
+
+// checkConfine finds calls that would run beside the root's own code.
+func (c Config) checkConfine(l launcher) error {
+	switch {
+	case !c.Confine:
+		return nil
+	case !l.present:
+		return fmt.Errorf("%w: here the calls would run in the root's own process; start the program on several ranks (wasmpool launch, mpirun, srun), or without Confine", ErrNotConfined)
+	case c.RootSlots > 0:
+		return fmt.Errorf("%w: %d calls at once would run in the root's own process; leave RootSlots at 0", ErrNotConfined, c.RootSlots)
+	}
+	return nil
+}
+
+// copyByMessages tells MPI libraries not to let ranks of a node read and write each
+// other's memory, which a confined one may not. It must come before MPI starts.
+func copyByMessages() error {
+	return errors.Join(
+		os.Setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none"), // Open MPI 4
+		os.Setenv("OMPI_MCA_smsc", "^cma,xpmem,knem"),                 // Open MPI 5
+		os.Setenv("MPIR_CVAR_CH4_CMA_ENABLE", "0"),                    // MPICH 4.1
+		os.Setenv("UCX_POSIX_USE_PROC_LINK", "n"),
+	)
+}
+
+// newHost returns the host of a rank, and what ends what belongs to it.
+func newHost(cfg Config, worker bool) (*host.Host, func() error, error) {
+	if cfg.Confine && worker {
+		return confinedHost(cfg)
+	}
+	h, err := host.New(cfg.host())
+	if err != nil {
+		return nil, nil, err
+	}
+	return h, h.Close, nil
+}
+
+// confinedHost returns a host for a worker that will be confined, and what ends the
+// process that compiles for it.
+func confinedHost(cfg Config) (*host.Host, func() error, error) {
+	hostConfig := cfg.host()
+	compiler, err := host.StartCompiler(hostConfig)
+	if err != nil {
+		return nil, nil, err
+	}
+	hostConfig.Compiler = compiler
+	h, err := host.New(hostConfig)
+	if err != nil {
+		return nil, nil, errors.Join(err, compiler.Close())
+	}
+	return h, func() error { return errors.Join(h.Close(), compiler.Close()) }, nil
+}
+
+// confined returns ep for a worker that confines itself when the root's first frame
+// comes, so before any call: by then all connections of the two stand.
+func confined(ep transport.Endpoint, cfg Config, cacheDir string) transport.Endpoint {
+	rules := confine.Rules{Read: []string{cacheDir}}
+	for _, g := range cfg.Grants {
+		for _, folder := range g.Folders {
+			rules.Read = append(rules.Read, folder)
+		}
+	}
+	return &confiner{Endpoint: ep, apply: func() error {
+		lacks, err := confine.Apply(rules)
+		for _, lack := range lacks {
+			cfg.Logger.Warn("executor: a worker is confined in part only", "rank", ep.Rank(), "lack", lack)
+		}
+		if err == nil && afterConfine != nil {
+			afterConfine()
+		}
+		return err
+	}}
+}
+
+// afterConfine is called on a worker once it is confined; nil but in tests.
+var afterConfine func()
+
+// A confiner is the endpoint of a worker that is not confined yet.
+type confiner struct {
+	transport.Endpoint
+	apply   func() error // nil afterwards
+	failure error
+	handler transport.Handler // of the Poll under way
+}
+
+// Poll implements [transport.Endpoint]. A worker that cannot be confined runs nothing.
+func (c *confiner) Poll(h transport.Handler) (int, error) {
+	if c.apply == nil && c.failure == nil {
+		return c.Endpoint.Poll(h)
+	}
+	c.handler = h
+	n, err := c.Endpoint.Poll(c)
+	return n, errors.Join(c.failure, err)
+}
+
+// Frame implements [transport.Handler].
+func (c *confiner) Frame(from int, frame []byte) {
+	if c.apply != nil {
+		c.failure = c.apply()
+		c.apply = nil
+	}
+	if c.failure == nil {
+		c.handler.Frame(from, frame)
+	}
+}
+
+// Lost implements [transport.Handler].
+func (c *confiner) Lost(rank int, err error) { c.handler.Lost(rank, err) }
