@@ -33,8 +33,8 @@ func attackFromWorker(secret string) error {
 		return err
 	}
 	plant := os.WriteFile(cache+"/planted", nil, 0o600)
-	_, dial := net.Dial("tcp", "127.0.0.1:22") //nolint:noctx // it is refused at once
-	run := exec.Command("/bin/true").Run()     //nolint:noctx // it is refused at once
+	_, dial := net.Dial("tcp", "127.0.0.1:22")
+	run := exec.Command("/bin/true").Run()
 	kill := syscall.Kill(root, 0)
 	for name, err := range map[string]error{
 		"reading a file": read, "listing the home folder": home, "cutting a file": write, "planting code": plant,

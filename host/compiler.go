@@ -202,7 +202,7 @@ func endingWith(in io.Reader, end func()) io.Reader {
 	go func() {
 		_, err := io.Copy(w, in)
 		end()
-		w.CloseWithError(err) //nolint:errcheck // it is always nil
+		w.CloseWithError(err)
 	}()
 	return r
 }

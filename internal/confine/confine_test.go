@@ -46,8 +46,8 @@ func TestApply(t *testing.T) {
 	if err := victim.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer victim.Wait() //nolint:errcheck // it is killed
-	defer victim.Process.Kill()
+	defer victim.Wait()         //nolint:errcheck // it is killed
+	defer victim.Process.Kill() //nolint:errcheck // it sleeps
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), confinedVar+"="+strconv.Itoa(victim.Process.Pid))
@@ -126,7 +126,7 @@ func attacks(victim int) map[string]func() error {
 		}
 	}
 	dial := func(network, address string) func() error {
-		return func() error { _, err := net.Dial(network, address); return err } //nolint:noctx // it is refused at once
+		return func() error { _, err := net.Dial(network, address); return err }
 	}
 	open := func(name string, flags int) func() error {
 		return func() error { _, err := os.OpenFile(name, flags, 0o600); return err }
@@ -151,7 +151,7 @@ func attacks(victim int) map[string]func() error {
 		"read the machine's users":   open("/etc/passwd", os.O_RDONLY),
 		"read another's memory":      open(fmt.Sprintf("/proc/%d/mem", victim), os.O_RDONLY),
 		"read another's environment": environment(victim),
-		"start a program":            func() error { return exec.Command("/bin/true").Run() }, //nolint:noctx // it is refused at once
+		"start a program":            func() error { return exec.Command("/bin/true").Run() },
 		"become a program":           func() error { return unix.Exec("/bin/true", []string{"true"}, nil) },
 		"fork":                       call(unix.SYS_CLONE, uintptr(unix.SIGCHLD)),
 		"clone3":                     call(unix.SYS_CLONE3),
@@ -168,7 +168,7 @@ func attacks(victim int) map[string]func() error {
 		"send by UDP":                dial("udp", "127.0.0.1:9"),
 		"connect to a unix socket":   dial("unix", "/run/socket"),
 		"connect to an abstract one": dial("unix", "@socket"),
-		"listen":                     func() error { _, err := net.Listen("tcp", "127.0.0.1:0"); return err }, //nolint:noctx // it is refused at once
+		"listen":                     func() error { _, err := net.Listen("tcp", "127.0.0.1:0"); return err },
 		"open a raw socket":          call(unix.SYS_SOCKET, unix.AF_PACKET, unix.SOCK_RAW),
 		"make a pair of sockets":     func() error { _, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0); return err },
 		"io_uring":                   call(unix.SYS_IO_URING_SETUP, 1),
