@@ -22,7 +22,7 @@ func init() {
 	case os.Getenv("WASMPOOL_TEST_KILL") != "":
 		instead = mapAndKill
 	case os.Getenv("WASMPOOL_TEST_SOME") != "":
-		instead, inner.Ranks = sayWhoIsThere, []int{2, 0}
+		instead, inner.Ranks, inner.Grants = sayWhoIsThere, []int{2, 0}, grantsByName
 	case os.Getenv(movesVar) != "":
 		instead, inner.Slots = movePayloads, 4
 	case os.Getenv(pausesVar) != "":
@@ -76,6 +76,9 @@ func sayWhoIsThere(ctx context.Context, ex *executor.Executor) error {
 	}
 	out, err := ex.Call(ctx, "echo", []byte("144"))
 	if err != nil {
+		return err
+	}
+	if err := callByName(ctx, ex); err != nil {
 		return err
 	}
 	rank, _ := executor.LaunchRank()

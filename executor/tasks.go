@@ -30,7 +30,7 @@ type taskTable struct {
 
 	mu      sync.Mutex
 	table   wasmtasks.Table
-	modules map[wasmtasks.Digest]*module
+	modules map[string]*module // by name: what one may see of the world depends on it
 	tasks   map[taskKey]*task
 }
 
@@ -47,10 +47,10 @@ func (t *taskTable) add(m *wasmtasks.Module) error {
 		return fmt.Errorf("executor: %w", err)
 	}
 	if t.modules == nil {
-		t.modules, t.tasks = map[wasmtasks.Digest]*module{}, map[taskKey]*task{}
+		t.modules, t.tasks = map[string]*module{}, map[taskKey]*task{}
 	}
-	if t.modules[m.Digest()] == nil {
-		t.modules[m.Digest()] = &module{source: m, index: uint32(len(t.modules))}
+	if t.modules[m.Name()] == nil {
+		t.modules[m.Name()] = &module{source: m, index: uint32(len(t.modules))}
 	}
 	t.known.Clear() // a short name may have become ambiguous
 	return nil
@@ -85,7 +85,7 @@ func (t *taskTable) lookup(name string) (*task, error) {
 	if err != nil {
 		return nil, noTask{fmt.Errorf("executor: %w", err)}
 	}
-	key := taskKey{t.modules[source.Digest()], found.Name}
+	key := taskKey{t.modules[source.Name()], found.Name}
 	known := t.tasks[key]
 	if known == nil {
 		known = &task{name: name, export: found.Name, module: key.module, number: uint32(len(t.tasks))}

@@ -105,7 +105,7 @@ func (s *server) handleModule(body []byte) error {
 	s.modules[offer.Index] = m
 	for _, known := range s.cfg.Modules {
 		if known.Digest().String() == offer.Digest {
-			s.loads.Go(func() { s.load(m, known) })
+			s.loads.Go(func() { s.load(m, known.WithName(offer.Name)) }) // what it is granted goes by the name
 			return nil
 		}
 	}

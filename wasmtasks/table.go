@@ -20,8 +20,9 @@ type entry struct {
 	task   Task
 }
 
-// Add adds a module's tasks. Adding the same bytes again is fine; another
-// module of the same name is an error.
+// Add adds a module's tasks. Adding the same module again is fine; other bytes
+// under the same name are an error. The same bytes under another name are another
+// module: what it is granted goes by its name, so a task of both is ambiguous.
 func (t *Table) Add(m *Module) error {
 	if old, ok := t.modules[m.name]; ok {
 		if old.digest == m.digest {
@@ -35,20 +36,11 @@ func (t *Table) Add(m *Module) error {
 	t.modules[m.name] = m
 	for _, task := range m.tasks {
 		e := entry{m, task}
-		t.add(e.fullName(), e)
-		t.add(task.Name, e)
+		for _, name := range []string{e.fullName(), task.Name} {
+			t.tasks[name] = append(t.tasks[name], e)
+		}
 	}
 	return nil
-}
-
-// add lists e under name, unless the same code is there already.
-func (t *Table) add(name string, e entry) {
-	same := func(other entry) bool {
-		return other.module.digest == e.module.digest && other.task.Name == e.task.Name
-	}
-	if !slices.ContainsFunc(t.tasks[name], same) {
-		t.tasks[name] = append(t.tasks[name], e)
-	}
 }
 
 func (e entry) fullName() string { return e.module.name + "." + e.task.Name }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/wasmpool/wasmpool/sdk"
 )
@@ -22,6 +23,13 @@ func square() int32 { return sdk.JSON(func(x float64) (float64, error) { return 
 
 //go:wasmexport none
 func none() int32 { return sdk.Bytes(func([]byte) ([]byte, error) { return nil, nil }) }
+
+// Granted returns what the environment says.
+//
+//go:wasmexport granted
+func granted() int32 {
+	return sdk.Bytes(func([]byte) ([]byte, error) { return []byte(os.Getenv("GRANTED")), nil })
+}
 
 //go:wasmexport where
 func where() int32 {
