@@ -29,13 +29,13 @@ func callByName(ctx context.Context, ex *executor.Executor) error {
 		for name, want := range map[string]string{"trusted": "much", "plain": "", "known": "a little"} {
 			got, err := ex.Call(ctx, name+".granted", nil)
 			if err != nil || string(got) != want {
-				return fmt.Errorf("%s.granted = %q, %v, want %q", name, got, err, want)
+				return fmt.Errorf("%s.granted = %q, %s, want %q", name, got, fmt.Sprint(err), want)
 			}
 		}
 	}
 	_, err := ex.Call(ctx, "granted", nil)
 	if ambiguous := (*wasmtasks.AmbiguousTaskError)(nil); !errors.As(err, &ambiguous) {
-		return fmt.Errorf("the short name gives %v, want that it is ambiguous", err)
+		return fmt.Errorf("the short name gives %s, want that it is ambiguous", fmt.Sprint(err))
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -26,8 +25,9 @@ const EveryModule = "*"
 type Grants struct {
 	// Folders are what the guest may read, by the path under which it sees
 	// them, such as "/data". They must exist on every rank. No path and no
-	// symbolic link leads out of them. They cannot be written to. A guest may
-	// have 256 files open at once.
+	// symbolic link leads out of them. They cannot be written to. Only regular
+	// files and folders can be opened: not pipes, sockets and devices. A guest
+	// may have 256 files open at once.
 	Folders map[string]string
 
 	// Env are the environment variables it sees.
@@ -95,7 +95,7 @@ func (g *granted) configure(in *instance, cfg wazero.ModuleConfig) wazero.Module
 	if len(g.folders) > 0 {
 		files := wazero.NewFSConfig()
 		for _, f := range g.folders {
-			files = files.WithFSMount(shelf{f.root.FS(), in}, f.path)
+			files = files.WithFSMount(shelf{f.root, in}, f.path)
 		}
 		cfg = cfg.WithFSConfig(files)
 	}
@@ -113,50 +113,6 @@ func (g *granted) configure(in *instance, cfg wazero.ModuleConfig) wazero.Module
 		})
 	}
 	return cfg
-}
-
-// mostFiles is how many files a guest may have open: the process has other uses for
-// the rest.
-const mostFiles = 256
-
-// A shelf is a granted folder, as one instance sees it.
-type shelf struct {
-	fs.FS
-	in *instance
-}
-
-// Open implements [fs.FS].
-func (s shelf) Open(name string) (fs.File, error) {
-	if s.in.files >= mostFiles {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: errManyFiles}
-	}
-	opened, err := s.FS.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	file, ok := opened.(*os.File)
-	if !ok {
-		return opened, nil
-	}
-	s.in.files++
-	return &lent{File: file, in: s.in}, nil
-}
-
-var errManyFiles = fmt.Errorf("the guest has %d files open", mostFiles)
-
-// A lent file counts until it is closed.
-type lent struct {
-	*os.File
-	in *instance
-}
-
-// Close implements [io.Closer].
-func (l *lent) Close() error {
-	err := l.File.Close()
-	if err == nil {
-		l.in.files--
-	}
-	return err
 }
 
 // randomness gives a guest random numbers, a piece at a time.

@@ -1,0 +1,57 @@
+package host
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// mostFiles is how many files a guest may have open: the process has other uses for
+// the rest.
+const mostFiles = 256
+
+var errManyFiles = fmt.Errorf("the guest has %d files open", mostFiles)
+
+// A shelf is a granted folder, as one instance sees it: regular files and folders, to
+// be read.
+type shelf struct {
+	root *os.Root
+	in   *instance
+}
+
+// Open implements [fs.FS]. It does not wait: to open a pipe would, until somebody
+// writes to it.
+func (s shelf) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	if s.in.files >= mostFiles {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errManyFiles}
+	}
+	info, err := s.root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !plainFile(info) { // to open a device may already do something
+		return nil, errNotPlain(name)
+	}
+	file, err := s.root.OpenFile(name, os.O_RDONLY|openAtOnce, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !plainFile(info) { // it was replaced meanwhile
+		file.Close() //nolint:errcheck // nothing was read
+		return nil, errNotPlain(name)
+	}
+	s.in.files++
+	return &lent{File: file, in: s.in, waits: file.SetReadDeadline(time.Time{}) == nil}, nil
+}
+
+// errNotPlain is what a guest knows as "permission denied".
+func errNotPlain(name string) error {
+	return &fs.PathError{Op: "open", Path: name, Err: syscall.EACCES}
+}
+
+func plainFile(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.IsDir() }
