@@ -35,6 +35,10 @@ const (
 	dirVar = "WASMPOOL_JOB_DIR" // the folder of their notes
 )
 
+// interfacesVar is for the root, see package mpi. It may be on another host, where
+// mpirun passes on only what it is told to.
+const interfacesVar = "WASMPOOL_INTERFACES"
+
 // A Job is a program to run on several ranks.
 type Job struct {
 	// Ranks is how many processes are started. Zero leaves that to the launcher:

@@ -122,9 +122,10 @@ func (l launcher) command(j *Job, r *run, program string) *exec.Cmd {
 	switch l.name {
 	case "openmpi":
 		args = openMPI(j, r.dir)
-		for _, v := range vars {
-			name, _, _ := strings.Cut(v, "=")
-			args = append(args, "-x", name)
+		for _, name := range []string{jobVar, dirVar, interfacesVar} {
+			if name != interfacesVar || os.Getenv(name) != "" {
+				args = append(args, "-x", name)
+			}
 		}
 	case "mpich":
 		if j.Ranks > 0 {

@@ -11,18 +11,21 @@ import (
 
 func TestLaunchers(t *testing.T) {
 	for _, tt := range []struct {
-		name      string
-		launchers []string // in PATH
-		slurm     string
-		job       Job
-		want      []string // of these the command line consists, among others
-		not       string
-		message   string
+		name       string
+		launchers  []string // in PATH
+		slurm      string
+		interfaces string
+		job        Job
+		want       []string // of these the command line consists, among others
+		not        string
+		message    string
 	}{
 		{
 			name: "Open MPI", launchers: []string{"mpirun", "mpiexec", "srun"}, job: Job{Ranks: 100},
 			want: []string{"--enable-recovery", "--bind-to none", "-n 100", "--oversubscribe", "--mca orte_tmpdir_base ", "-x WASMPOOL_JOB ", "-x WASMPOOL_JOB_DIR"},
+			not:  interfacesVar,
 		},
+		{name: "an interface", launchers: []string{"mpirun"}, job: Job{Ranks: 1}, interfaces: "ib0", want: []string{"-x " + interfacesVar}},
 		{name: "few ranks", launchers: []string{"mpirun"}, job: Job{Ranks: 1}, want: []string{"-n 1 "}, not: "--oversubscribe"},
 		{name: "hosts", launchers: []string{"mpirun"}, job: Job{Ranks: 4, Hosts: []string{"a", "b:3"}}, want: []string{"--host a,b:3", "oob_tcp_keepalive_time 5"}},
 		{name: "a flag", launchers: []string{"mpirun"}, job: Job{Flags: []string{"--nice"}}, want: []string{" --nice /bin/sh"}, not: " -n "},
@@ -54,6 +57,7 @@ func TestLaunchers(t *testing.T) {
 			tr := newTrial(t, begin+"exit 0", tt.launchers...)
 			t.Chdir(tr.temp) // where a folder under Slurm is made
 			t.Setenv("SLURM_JOB_ID", tt.slurm)
+			t.Setenv(interfacesVar, tt.interfaces)
 			tr.Ranks, tr.Hosts, tr.Launcher, tr.Flags = tt.job.Ranks, tt.job.Hosts, tt.job.Launcher, tt.job.Flags
 			if tt.job.Program != "" {
 				tr.Program = tt.job.Program

@@ -11,4 +11,22 @@
 // when a peer dies: that is what the lifeline is for, one connection from
 // each worker to the root. Its end tells of a death; a byte on it is the
 // doorbell that wakes a rank that sleeps.
+//
+// # Strangers
+//
+// While the ranks meet, and only then, the root listens: on a socket without a file when
+// all share its node, else with TCP on the networks it shares with the other nodes, or
+// that WASMPOOL_INTERFACES names. The job's secret comes to the workers over MPI. Root and
+// worker prove to each other that they know it and do not tell it; a stranger gets five
+// seconds for each step, at most 69 bytes are read of him, and of too many strangers one
+// is put out by lot, so that the workers get through. A root that has no files left for
+// connections waits for some.
+//
+// What a stranger can do who reaches the root: take it some CPU, and hold up the start,
+// for a minute at most. Who can change what passes on the network between two nodes can
+// cut the connection, which loses that worker; ring, which wakes a rank for nothing; and
+// send pulses for a rank that is silent, whose loss then shows later, or not at all. He
+// cannot put in a frame, for frames go through MPI. MPI itself has neither proofs nor
+// secrets: who can read or change its traffic has the job. Seals on frames are against
+// mistakes, not against him.
 package mpi

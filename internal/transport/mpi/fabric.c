@@ -138,6 +138,11 @@ const char *wp_share(int *code, void *data, int n) {
 	return "MPI_Wait";
 }
 
+const char *wp_gather(int *code, const void *mine, int n, void *all) {
+	*code = MPI_Gather(mine, n, MPI_BYTE, all, n, MPI_BYTE, 0, frames);
+	return "MPI_Gather";
+}
+
 wp_result *wp_new(void) {
 	wp_result *r = calloc(1, sizeof *r);
 	if (!r)

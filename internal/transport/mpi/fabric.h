@@ -46,6 +46,9 @@ const char *wp_world(int *code, const int *ranks, int n, wp_place *place);
 // that is confined later cannot make the connections which that takes.
 const char *wp_share(int *code, void *data, int n);
 
+// wp_gather gives the root n bytes of each rank.
+const char *wp_gather(int *code, const void *mine, int n, void *all);
+
 wp_result *wp_new(void);
 void wp_send(wp_result *r, int to, uint32_t type, uint32_t count, const void *data, int n);
 void wp_chunk(wp_result *r, int send, int peer, int tag, void *data, int n, int32_t handle);

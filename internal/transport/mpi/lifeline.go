@@ -6,12 +6,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -25,17 +24,19 @@ import (
 // each worker, on a worker one to the root. A goroutine reads each: a byte
 // is the bell or a pulse, the end tells that the peer is gone.
 type lifeline struct {
-	bell     *transport.Bell
-	listener net.Listener // on the root, while workers connect
-	card     card
-	size     int
-	conns    []syscall.RawConn // by rank
-	borrows  []bool            // by rank: on the root, whether it takes loans
-	heard    []atomic.Int64    // by rank: when it last sent a byte, by nanotime; 0 when it is gone
-	closers  []net.Conn
-	readers  sync.WaitGroup
-	closed   chan struct{} // by close
-	bells    *bells        // where all ranks share a node: they are rung in place of the connections
+	bell      *transport.Bell
+	listeners []net.Listener // on the root, while workers connect
+	strangers strangers      // and who has connected, but not proved yet that it is a worker
+	patience  time.Duration  // for each step of a handshake
+	card      card
+	size      int
+	conns     []syscall.RawConn // by rank
+	borrows   []bool            // by rank: on the root, whether it takes loans
+	heard     []atomic.Int64    // by rank: when it last sent a byte, by nanotime; 0 when it is gone
+	closers   []net.Conn        // by rank
+	readers   sync.WaitGroup
+	closed    chan struct{} // by close
+	bells     *bells        // where all ranks share a node: they are rung in place of the connections
 
 	ended atomic.Bool // ends is not empty
 	mu    sync.Mutex
@@ -59,9 +60,14 @@ type card struct {
 }
 
 const (
-	secretLen   = 16
-	helloLen    = secretLen + 5 // the secret, the rank and whether it takes loans
+	secretLen   = 32
 	dialTimeout = 3 * time.Second
+
+	// greetTimeout bounds each step of a handshake.
+	greetTimeout = 5 * time.Second
+
+	// dialPatience is for how long a worker tries to reach the root.
+	dialPatience = 20 * time.Second
 )
 
 var errLineEnded = errors.New("mpi: its connection ended: the process died or was cut off")
@@ -69,108 +75,89 @@ var errLineEnded = errors.New("mpi: its connection ended: the process died or wa
 // newLifeline returns one that has no connections yet.
 func newLifeline(bell *transport.Bell, size, peers int) *lifeline {
 	return &lifeline{
-		bell: bell, size: size, closed: make(chan struct{}),
-		conns: make([]syscall.RawConn, peers), heard: make([]atomic.Int64, peers), borrows: make([]bool, peers),
+		bell: bell, size: size, patience: greetTimeout, closed: make(chan struct{}),
+		conns: make([]syscall.RawConn, peers), closers: make([]net.Conn, peers),
+		heard: make([]atomic.Int64, peers), borrows: make([]bool, peers),
 	}
 }
 
-// listen opens the root's side. The text goes to the workers.
-func listen(size int, oneNode bool, bell *transport.Bell, lend func(*card)) (*lifeline, string, error) {
+// listen opens the root's side, on a node of its own for all ranks or at addrs. The
+// text goes to the workers.
+func listen(size int, addrs []netip.Addr, bell *transport.Bell, lend func(*card)) (*lifeline, string, error) {
 	l := newLifeline(bell, size, size)
 	l.card.Secret = make([]byte, secretLen)
 	rand.Read(l.card.Secret)
-	l.card.Network = "tcp"
-	at := ":0"
-	switch {
-	case oneNode && runtime.GOOS == "linux":
-		// The name is an abstract one, there is no file.
-		l.card.Network, at = "unix", "@wasmpool-"+rand.Text()
-		l.card.Size = size
-		var err error
-		if l.bells, err = newBells(size); err != nil {
-			return nil, "", err
-		}
-	case oneNode:
-		at = "127.0.0.1:0"
-	}
-	var err error
-	if l.listener, err = new(net.ListenConfig).Listen(context.Background(), l.card.Network, at); err != nil {
+	if err := l.open(addrs); err != nil {
+		l.stopListening()
 		return nil, "", fmt.Errorf("mpi: opening the lifeline: %w", err)
-	}
-	if l.card.Addrs, err = addresses(l.listener.Addr(), oneNode); err != nil {
-		return nil, "", errors.Join(err, l.listener.Close())
 	}
 	lend(&l.card)
 	text, err := json.Marshal(l.card)
 	if err != nil {
-		return nil, "", errors.Join(err, l.listener.Close())
+		l.stopListening()
+		return nil, "", fmt.Errorf("mpi: the lifeline's card: %w", err)
 	}
 	return l, string(text), nil
 }
 
-// addresses lists where a listener can be reached.
-func addresses(at net.Addr, oneNode bool) ([]string, error) {
-	if oneNode {
-		return []string{at.String()}, nil
+// open begins to listen. Without addresses all ranks are on this node.
+func (l *lifeline) open(addrs []netip.Addr) (err error) {
+	if len(addrs) == 0 && runtime.GOOS == "linux" {
+		l.card.Size = l.size
+		if l.bells, err = newBells(l.size); err != nil {
+			return err
+		}
+		// The name is an abstract one, there is no file.
+		return l.listenAt("unix", "@wasmpool-"+rand.Text())
 	}
-	port := at.(*net.TCPAddr).Port
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("mpi: opening the lifeline: %w", err)
+	if len(addrs) == 0 {
+		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 	}
-	const most = 8 // they must fit into the card
-	var list []string
-	for _, a := range all {
-		ip, ok := a.(*net.IPNet)
-		if ok && ip.IP.IsGlobalUnicast() && len(list) < most {
-			list = append(list, (&net.TCPAddr{IP: ip.IP, Port: port}).String())
+	for _, a := range addrs {
+		if err := l.listenAt("tcp", netip.AddrPortFrom(a, 0).String()); err != nil {
+			return err
 		}
 	}
-	if len(list) == 0 {
-		return nil, errors.New("mpi: the root's node has no network address the other nodes could reach")
+	return nil
+}
+
+func (l *lifeline) listenAt(network, address string) error {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), network, address)
+	if err != nil {
+		return err
 	}
-	return list, nil
+	l.listeners = append(l.listeners, listener)
+	l.card.Network, l.card.Addrs = network, append(l.card.Addrs, listener.Addr().String())
+	return nil
 }
 
 // accept waits for all workers.
 func (l *lifeline) accept(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, l.stopListening)
-	defer stop()
-	defer l.stopListening()
-	joined := make(chan error)
+	l.strangers.most = l.size + spareStrangers // who comes while all workers do is no stranger, as a rule
+	joined := make(chan struct{}, 1)
+	stop := make(chan struct{})
 	var greeting sync.WaitGroup
-	defer greeting.Wait()
-	enough := make(chan struct{})
-	defer close(enough)
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			conn, err := l.listener.Accept()
-			if err != nil {
-				return // stopListening was called, or the workers will be missed
-			}
-			greeting.Go(func() {
-				select {
-				case joined <- l.greet(conn):
-				case <-enough:
-				}
-			})
-		}
-	}()
-	for missing := l.size - 1; missing > 0; {
+	for _, listener := range l.listeners {
+		greeting.Go(func() { l.welcome(listener, joined, stop) })
+	}
+	var err error
+	for missing := l.missing(); missing > 0 && err == nil; missing = l.missing() {
 		select {
-		case err := <-joined:
-			if err == nil { // otherwise a stranger
-				missing--
-			}
+		case <-joined:
 		case <-ctx.Done():
-			<-stopped
-			return fmt.Errorf("mpi: %d of %d workers did not connect: %w", missing, l.size-1, context.Cause(ctx))
+			err = fmt.Errorf("mpi: %d of %d workers did not connect: %w", missing, l.size-1, context.Cause(ctx))
 		}
 	}
+	close(stop)
 	l.stopListening()
-	<-stopped
+	l.strangers.dismissAll()
+	greeting.Wait()
+	if err != nil {
+		return err
+	}
+	for rank := 1; rank < l.size; rank++ {
+		l.begin(rank)
+	}
 	if l.bells != nil {
 		l.bell.Share(l.bells.word(0))
 		return l.bells.close()
@@ -178,80 +165,73 @@ func (l *lifeline) accept(ctx context.Context) error {
 	return nil
 }
 
-func (l *lifeline) stopListening() {
-	_ = l.listener.Close() // closing it twice fails, which is fine
-}
-
-// greet checks who has connected.
-func (l *lifeline) greet(conn net.Conn) error {
-	var hello [helloLen]byte
-	conn.SetReadDeadline(time.Now().Add(dialTimeout)) //nolint:errcheck // the read fails then
-	if _, err := readFull(conn, hello[:]); err != nil {
-		return errors.Join(err, conn.Close())
-	}
-	rank, borrows := int(binary.LittleEndian.Uint32(hello[secretLen:])), hello[helloLen-1] == 1
-	if subtle.ConstantTimeCompare(hello[:secretLen], l.card.Secret) != 1 || rank < 1 || rank >= l.size {
-		return errors.Join(errors.New("mpi: a stranger at the lifeline"), conn.Close())
-	}
-	conn.SetReadDeadline(time.Time{}) //nolint:errcheck // the read fails then
-	if l.bells != nil {
-		if err := l.bells.send(conn); err != nil {
-			return errors.Join(err, conn.Close())
+// missing counts the workers that have not connected.
+func (l *lifeline) missing() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, conn := range l.conns[1:] {
+		if conn == nil {
+			n++
 		}
 	}
-	return l.add(rank, conn, borrows)
+	return n
 }
 
-func readFull(conn net.Conn, b []byte) (n int, err error) {
-	for n < len(b) && err == nil {
-		var k int
-		k, err = conn.Read(b[n:])
-		n += k
+func (l *lifeline) stopListening() {
+	for _, listener := range l.listeners {
+		_ = listener.Close() // closing it twice fails, which is fine
 	}
-	return n, err
 }
 
 // dial opens a worker's side.
 func dial(ctx context.Context, text string, rank int, bell *transport.Bell, takesLoans func(*card) bool) (*lifeline, error) {
 	l := newLifeline(bell, 1, 1)
-	if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&l.card); err != nil {
-		return nil, fmt.Errorf("mpi: the root's lifeline card %q: %w", text, err)
+	if err := json.Unmarshal([]byte(text), &l.card); err != nil {
+		return nil, fmt.Errorf("mpi: the root's lifeline card: %w", err)
 	}
-	hello := binary.LittleEndian.AppendUint32(append([]byte(nil), l.card.Secret...), uint32(rank))
-	hello = append(hello, 0)
-	if takesLoans(&l.card) {
-		hello[helloLen-1] = 1
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	conn, err := l.reach(ctx, rank, takesLoans(&l.card))
+	if err != nil {
+		return nil, fmt.Errorf("mpi: rank %d cannot reach the root's lifeline (%s on the root says which network is taken): %w", rank, interfacesVar, err)
 	}
-	var errs []error
-	for _, addr := range l.card.Addrs {
-		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, l.card.Network, addr)
-		if err == nil {
-			if err = l.greetRoot(conn, hello, rank); err != nil {
-				err = errors.Join(err, conn.Close())
+	if l.bells != nil {
+		l.bell.Share(l.bells.word(rank))
+	}
+	if err := l.add(0, conn, false); err != nil {
+		return nil, err
+	}
+	l.begin(0)
+	return l, nil
+}
+
+// reach tries the root's addresses, again and again: strangers who are in the way are
+// a matter of luck.
+func (l *lifeline) reach(ctx context.Context, rank int, borrows bool) (net.Conn, error) {
+	const longest = time.Second
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, longest) {
+		var errs []error
+		for _, addr := range l.card.Addrs {
+			conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, l.card.Network, addr)
+			if err == nil {
+				if err = l.greetRoot(conn, rank, borrows); err == nil {
+					return conn, nil
+				}
+				err = fmt.Errorf("%s: %w", addr, errors.Join(err, conn.Close()))
 			}
+			errs = append(errs, err)
 		}
-		if err == nil {
-			return l, l.add(0, conn, false)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, errors.Join(errs...)
 		}
-		errs = append(errs, err)
 	}
-	return nil, fmt.Errorf("mpi: rank %d cannot reach the root's lifeline: %w", rank, errors.Join(errs...))
 }
 
-// greetRoot says who connects, and takes the bells where there are some.
-func (l *lifeline) greetRoot(conn net.Conn, hello []byte, rank int) (err error) {
-	if _, err = conn.Write(hello); err != nil || l.card.Size == 0 {
-		return err
-	}
-	conn.SetReadDeadline(time.Now().Add(dialTimeout)) //nolint:errcheck // the read fails then
-	if l.bells, err = receiveBells(conn, l.card.Size); err != nil {
-		return err
-	}
-	l.bell.Share(l.bells.word(rank))
-	return conn.SetReadDeadline(time.Time{})
-}
-
-// add starts reading a connection.
+// add takes in a connection. A worker that connects again has given up its first one,
+// as the answer came too late.
 func (l *lifeline) add(rank int, conn net.Conn, borrows bool) error {
 	raw, err := conn.(syscall.Conn).SyscallConn()
 	if err != nil {
@@ -259,14 +239,17 @@ func (l *lifeline) add(rank int, conn net.Conn, borrows bool) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conns[rank] != nil {
-		return errors.Join(fmt.Errorf("mpi: rank %d connected twice", rank), conn.Close())
+	if old := l.closers[rank]; old != nil {
+		old.Close() //nolint:errcheck // it was given up
 	}
-	l.conns[rank], l.borrows[rank] = raw, borrows
-	l.heard[rank].Store(nanotime())
-	l.closers = append(l.closers, conn)
-	l.readers.Go(func() { l.read(rank, conn) })
+	l.conns[rank], l.closers[rank], l.borrows[rank] = raw, conn, borrows
 	return nil
+}
+
+// begin starts to read a connection.
+func (l *lifeline) begin(rank int) {
+	l.heard[rank].Store(nanotime())
+	l.readers.Go(func() { l.read(rank, l.closers[rank]) })
 }
 
 // read takes in what a peer sends, until the connection ends.
@@ -385,7 +368,9 @@ func (l *lifeline) close() {
 	close(l.closed)
 	stopPulse()
 	for _, c := range l.closers {
-		c.Close() //nolint:errcheck // nobody can do anything about it
+		if c != nil {
+			c.Close() //nolint:errcheck // nobody can do anything about it
+		}
 	}
 	l.readers.Wait()
 }

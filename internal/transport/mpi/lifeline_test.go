@@ -13,7 +13,7 @@ import (
 // still waits for another worker, which is when it has no pulse.
 func TestLateWorker(t *testing.T) {
 	const silence = 200 * time.Millisecond
-	root, text, err := listen(3, true, transport.NewBell(), func(*card) {})
+	root, text, err := listen(3, nil, transport.NewBell(), func(*card) {})
 	if err != nil {
 		t.Fatal(err)
 	}

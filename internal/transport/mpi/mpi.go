@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -198,11 +199,21 @@ func setDefault(name, value string) {
 // shareAddress opens the lifeline's listener on the root and tells every rank
 // where it is.
 func (e *endpoint) shareAddress(oneNode bool) error {
-	var card [1024]byte
+	var addrs []netip.Addr
 	var listenErr error
-	if e.rank == 0 {
+	if !oneNode {
+		said, err := e.gatherNetworks()
+		if err != nil {
+			return err
+		}
+		if e.rank == 0 {
+			addrs, listenErr = listenAddrs(said)
+		}
+	}
+	var card [1024]byte
+	if e.rank == 0 && listenErr == nil {
 		var text string
-		if e.lifeline, text, listenErr = listen(e.size, oneNode, e.bell, e.offerLoans); listenErr == nil {
+		if e.lifeline, text, listenErr = listen(e.size, addrs, e.bell, e.offerLoans); listenErr == nil {
 			copy(card[:], text)
 		}
 	}
@@ -217,6 +228,18 @@ func (e *endpoint) shareAddress(oneNode bool) error {
 		return errors.New("mpi: the root could not open its lifeline")
 	}
 	return nil
+}
+
+// gatherNetworks tells the root what each rank says of its node's networks.
+func (e *endpoint) gatherNetworks() ([]byte, error) {
+	mine := networks()
+	all := make([]byte, networksLen)
+	if e.rank == 0 {
+		all = make([]byte, e.size*networksLen)
+	}
+	var code C.int
+	call := C.wp_gather(&code, unsafe.Pointer(&mine[0]), C.int(len(mine)), unsafe.Pointer(&all[0]))
+	return all, check(call, code)
 }
 
 // connect sets up the lifelines.
