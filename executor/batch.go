@@ -21,7 +21,7 @@ type Batch struct {
 	mu       sync.Mutex
 	futures  []*Future
 	finished int
-	over     bool          // the input is at its end
+	over     bool          // nothing more is submitted
 	failure  error         // of the input or of submitting
 	changed  chan struct{} // closed when a call was added or finished, or at the end
 	done     chan struct{} // closed when the input is at its end and every call has an outcome
@@ -44,9 +44,14 @@ func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[
 	return b
 }
 
-// add implements feeder.
+// add implements feeder. Cancel may have come while the call was submitted.
 func (b *Batch) add(f *Future) {
 	b.mu.Lock()
+	if b.over {
+		b.mu.Unlock()
+		f.Cancel()
+		return
+	}
 	b.futures = append(b.futures, f)
 	b.change()
 	b.mu.Unlock()
@@ -65,6 +70,8 @@ func (b *Batch) waitRoom(ctx context.Context, buffer int) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
+		case <-b.ex.gone():
+			return ErrClosed
 		}
 	}
 }
@@ -114,11 +121,14 @@ func (b *Batch) String() string {
 	return fmt.Sprintf("Batch(%d of %d finished)", b.finished, len(b.futures))
 }
 
+// end says that nothing more is submitted, and why. What was said first counts.
 func (b *Batch) end(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.failure, b.over = err, true
-	b.change()
+	if !b.over {
+		b.failure, b.over = err, true
+		b.change()
+	}
 }
 
 // Futures returns the futures of the calls that were submitted so far, in order,
@@ -143,10 +153,12 @@ func (b *Batch) Finished() int {
 	return b.finished
 }
 
-// Cancel stops pulling the input and cancels the calls that are pending. It
-// returns how many there were.
+// Cancel gives up the input, also one that blocks, and cancels the calls that are
+// pending. It returns how many there were. Unless the input had come to its end, the
+// batch's own error is [context.Canceled] then.
 func (b *Batch) Cancel() int {
 	b.stop()
+	b.end(context.Canceled)
 	b.mu.Lock()
 	futures := b.futures
 	b.mu.Unlock()

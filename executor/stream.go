@@ -26,8 +26,10 @@ type Stream struct {
 	open      map[*Future]struct{} // where those are the resolved ones: the others
 	submitted int
 	taken     int
-	over      bool  // the input is at its end
-	failure   error // of the input or of submitting
+	over      bool          // nothing more is submitted
+	closed    bool          // by Close
+	failure   error         // of the input or of submitting
+	inputDone chan struct{} // closed when over is set
 }
 
 // Stream submits a call of task for each argument and returns at once; results
@@ -44,7 +46,7 @@ func (ex *Executor) StreamUnordered(ctx context.Context, task string, args iter.
 
 func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byte], opts []MapOption, unordered bool) *Stream {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &Stream{ex: ex, unordered: unordered, stop: cancel, bell: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	s := &Stream{ex: ex, unordered: unordered, stop: cancel, bell: make(chan struct{}, 1), room: make(chan struct{}, 1), inputDone: make(chan struct{})}
 	if unordered {
 		s.open = make(map[*Future]struct{})
 	}
@@ -58,8 +60,14 @@ func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byt
 	return s
 }
 
+// add implements feeder. Close may have come while the call was submitted.
 func (s *Stream) add(f *Future) {
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		f.Cancel()
+		return
+	}
 	s.submitted++
 	if s.unordered {
 		s.open[f] = struct{}{}
@@ -100,12 +108,20 @@ func (s *Stream) waitRoom(ctx context.Context, buffer int) error {
 	}
 }
 
+// end says that nothing more is submitted, and why. What was said first counts.
 func (s *Stream) end(err error) {
 	s.mu.Lock()
-	s.over, s.failure = true, err
+	if !s.over {
+		s.over, s.failure = true, err
+		close(s.inputDone)
+	}
 	s.mu.Unlock()
 	ring(s.bell)
 }
+
+// InputDone returns a channel that is closed when nothing more is submitted: the input is
+// at its end, it failed, or it was given up, as by Close.
+func (s *Stream) InputDone() <-chan struct{} { return s.inputDone }
 
 // Next waits for the next result and returns it, or the error of its call; the
 // stream goes on after that. At the end it returns [io.EOF], or the error that
@@ -136,8 +152,19 @@ func (s *Stream) Next(ctx context.Context) ([]byte, error) {
 		case <-s.bell:
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		case <-s.gone(over):
+			s.end(ErrClosed) // the input may block for ever
 		}
 	}
+}
+
+// gone returns a channel that is closed when nothing more can be submitted, or nil when
+// that is known.
+func (s *Stream) gone(over bool) <-chan struct{} {
+	if over {
+		return nil
+	}
+	return s.ex.gone()
 }
 
 // take forgets the first of the queue.
@@ -169,10 +196,15 @@ func (s *Stream) All(ctx context.Context) iter.Seq2[[]byte, error] {
 	}
 }
 
-// Close stops pulling the input and cancels the calls that are pending.
+// Close gives up the input and cancels the calls that are pending. What is left are the
+// outcomes of the calls that were submitted, and after them, unless the input had come to
+// its end, [context.Canceled]. It does not block, also where the input does: whoever
+// waits in Next is told, and an input that blocks is left when it yields next.
 func (s *Stream) Close() {
 	s.stop()
+	s.end(context.Canceled)
 	s.mu.Lock()
+	s.closed = true
 	futures := slices.AppendSeq(slices.Clone(s.queue), maps.Keys(s.open))
 	s.mu.Unlock()
 	for _, f := range futures {

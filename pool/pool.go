@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -31,16 +32,18 @@ type Pool struct {
 // work counts what a pool must wait for besides calls: inputs that are read and
 // callbacks.
 type work struct {
-	mu      sync.Mutex
-	closed  bool
-	open    int
-	drained chan struct{} // closed when the pool is closed and nothing is open
+	mu         sync.Mutex
+	closed     bool
+	terminated bool
+	open       int
+	streams    map[*executor.Stream]struct{} // whose inputs are read
+	drained    chan struct{}                 // closed when the pool is closed and nothing is open
 }
 
 // New returns a pool on an executor, which stays usable beside it and must be
 // shut down by its owner after the pool is joined. There may be several.
 func New(ex *executor.Executor) *Pool {
-	return &Pool{ex: ex.Fork(), work: &work{drained: make(chan struct{})}}
+	return &Pool{ex: ex.Fork(), work: &work{drained: make(chan struct{}), streams: map[*executor.Stream]struct{}{}}}
 }
 
 // Run is [executor.Run] with a pool: root runs on the root only, every rank
@@ -118,7 +121,7 @@ func (p *Pool) MapAsync(ctx context.Context, task string, args [][]byte, opts ..
 		return refused[[][]byte](executor.ErrClosed)
 	}
 	defer p.leave()
-	return many(p, p.ex.SubmitBatch(ctx, task, p.held(slices.Values(args)), p.mapOptions(nil)...), opts)
+	return many(p, p.ex.SubmitBatch(ctx, task, slices.Values(args), p.mapOptions(nil)...), opts)
 }
 
 // Close refuses further work; what was submitted still runs. It does not block,
@@ -136,17 +139,20 @@ func (p *Pool) Close() {
 }
 
 // Terminate refuses further work and ends what was submitted: pending calls are
-// cancelled, running ones killed. It does not wait for them, as Join does, and
-// may be called at any time, also more than once.
+// cancelled, running ones killed, inputs given up. It does not wait for them, as Join
+// does, and may be called at any time, also more than once.
 func (p *Pool) Terminate() {
 	p.Close()
+	for _, s := range p.giveUp() {
+		s.Close()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	p.ex.Shutdown(ctx) //nolint:errcheck // with a context that has ended it only drops the calls
 }
 
-// Join waits until all work of a closed pool is done, callbacks included, or ctx
-// ends. Before Close it returns [ErrNotClosed]. A callback must not call it.
+// Join waits until all work of a closed pool is done, inputs and callbacks included, or
+// ctx ends. After Terminate it does not wait for inputs, which may block for ever. Before Close it returns [ErrNotClosed]. A callback must not call it.
 func (p *Pool) Join(ctx context.Context) error {
 	p.mu.Lock()
 	closed := p.closed
@@ -194,4 +200,33 @@ func (w *work) leave() {
 	if w.open--; w.open == 0 && w.closed {
 		close(w.drained)
 	}
+}
+
+// watch counts a stream's input in, on behalf of work that is counted in already, until
+// nothing more is submitted. After Terminate the input is given up.
+func (w *work) watch(s *executor.Stream) {
+	w.mu.Lock()
+	w.open++
+	w.streams[s] = struct{}{}
+	terminated := w.terminated
+	w.mu.Unlock()
+	if terminated {
+		s.Close()
+	}
+	go func() {
+		<-s.InputDone()
+		w.mu.Lock()
+		delete(w.streams, s)
+		w.mu.Unlock()
+		w.leave()
+	}()
+}
+
+// giveUp returns the streams whose inputs are read; those that follow are closed by
+// watch.
+func (w *work) giveUp() []*executor.Stream {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.terminated = true
+	return slices.Collect(maps.Keys(w.streams))
 }

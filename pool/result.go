@@ -20,8 +20,9 @@ type AsyncOption[T any] struct {
 }
 
 // Callback runs fn with the result, if there is one. Callbacks run one after the
-// other on a goroutine of the executor's and should return soon; Join waits for
-// them.
+// other on a goroutine of the executor's and should return soon. As in Python, the
+// result is ready when they have returned, so a callback must not wait for it: Get,
+// Wait, Ready and Join all come after them.
 func Callback[T any](fn func(T)) AsyncOption[T] { return AsyncOption[T]{success: fn} }
 
 // ErrorCallback runs fn with the error of the work, if it fails. See [Callback].
@@ -51,11 +52,8 @@ func refused[T any](err error) *AsyncResult[T] {
 func one(p *Pool, f *executor.Future, opts []AsyncOption[[]byte]) *AsyncResult[[]byte] {
 	r := &AsyncResult[[]byte]{f.Done(), func() ([]byte, error) { return f.Result(context.Background()) }}
 	if len(opts) > 0 {
-		p.hold()
-		f.OnDone(func(*executor.Future) {
-			defer p.leave()
-			r.report(opts)
-		})
+		report := r.after(p, opts)
+		f.OnDone(func(*executor.Future) { report() })
 	}
 	return r
 }
@@ -63,14 +61,27 @@ func one(p *Pool, f *executor.Future, opts []AsyncOption[[]byte]) *AsyncResult[[
 // many returns the result of a batch.
 func many(p *Pool, b *executor.Batch, opts []AsyncOption[[][]byte]) *AsyncResult[[][]byte] {
 	r := &AsyncResult[[][]byte]{b.Done(), func() ([][]byte, error) { return b.Results(context.Background()) }}
+	report := p.leave
 	if len(opts) > 0 {
-		p.hold()
-		b.OnDone(func(*executor.Batch) {
-			defer p.leave()
-			r.report(opts)
-		})
+		report = r.after(p, opts)
+	} else {
+		p.hold() // while its arguments are submitted
 	}
+	b.OnDone(func(*executor.Batch) { report() })
 	return r
+}
+
+// after makes the result ready once the callbacks have run, for which the pool waits. It
+// returns what runs them.
+func (r *AsyncResult[T]) after(p *Pool, opts []AsyncOption[T]) (report func()) {
+	done := make(chan struct{})
+	r.done = done
+	p.hold()
+	return func() {
+		defer p.leave()
+		defer close(done)
+		r.report(opts)
+	}
 }
 
 // Get waits for the result and returns it, or the error of the work. When ctx

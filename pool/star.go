@@ -60,12 +60,12 @@ func (p *Pool) StarMapAsync(ctx context.Context, task string, tuples [][]any, op
 // far ahead as [executor.Buffer] says; in that case Join waits until the results
 // are taken or the stream is closed. ctx bounds the pulling.
 func (p *Pool) IMap(ctx context.Context, task string, args iter.Seq[[]byte], opts ...executor.MapOption) *executor.Stream {
-	return p.ex.Stream(ctx, task, p.held(args), p.mapOptions(opts)...)
+	return p.stream(ctx, p.ex.Stream, task, args, opts)
 }
 
 // IMapUnordered is [Pool.IMap] whose results come as they are there.
 func (p *Pool) IMapUnordered(ctx context.Context, task string, args iter.Seq[[]byte], opts ...executor.MapOption) *executor.Stream {
-	return p.ex.StreamUnordered(ctx, task, p.held(args), p.mapOptions(opts)...)
+	return p.stream(ctx, p.ex.StreamUnordered, task, args, opts)
 }
 
 // IStarMap is [Pool.IMap] whose arguments are several values each, as of [Args].
@@ -93,15 +93,19 @@ func encoded(tuples iter.Seq[[]any]) iter.Seq[[]byte] {
 	}
 }
 
-// held makes the pool wait for the end of an input. After Close there is none.
-func (p *Pool) held(args iter.Seq[[]byte]) iter.Seq[[]byte] {
+// A streamer is Executor.Stream or StreamUnordered.
+type streamer func(ctx context.Context, task string, args iter.Seq[[]byte], opts ...executor.MapOption) *executor.Stream
+
+// stream makes a stream for whose input the pool waits. After Close its only outcome is
+// an error.
+func (p *Pool) stream(ctx context.Context, start streamer, task string, args iter.Seq[[]byte], opts []executor.MapOption) *executor.Stream {
 	if !p.enter() {
-		return func(func([]byte) bool) { panic(executor.ErrClosed) } //nolint:forbidigo // the stream makes it the error of its input
+		return start(ctx, task, func(func([]byte) bool) { panic(executor.ErrClosed) }) //nolint:forbidigo // the stream makes it the error of its input
 	}
-	return func(yield func([]byte) bool) {
-		defer p.leave()
-		args(yield)
-	}
+	defer p.leave()
+	s := start(ctx, task, args, p.mapOptions(opts)...)
+	p.watch(s)
+	return s
 }
 
 func (p *Pool) mapOptions(opts []executor.MapOption) []executor.MapOption {

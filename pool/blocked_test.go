@@ -1,0 +1,96 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/pool"
+)
+
+// A result is ready when its callbacks have run, as in Python.
+func TestCallbackFirst(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	for name, wait := range map[string]func(*pool.AsyncResult[[]byte]) error{
+		"Wait": func(r *pool.AsyncResult[[]byte]) error { return r.Wait(t.Context()) },
+		"Get":  func(r *pool.AsyncResult[[]byte]) error { _, err := r.Get(t.Context()); return err },
+		"Ready": func(r *pool.AsyncResult[[]byte]) error {
+			for !r.Ready() {
+				time.Sleep(time.Millisecond)
+			}
+			return nil
+		},
+	} {
+		var called atomic.Bool
+		r := p.ApplyAsync(t.Context(), "square", []byte("3"), pool.Callback(func([]byte) {
+			time.Sleep(20 * time.Millisecond)
+			called.Store(true)
+		}))
+		if err := wait(r); err != nil || !called.Load() {
+			t.Errorf("%s: %v, and the callback had run: %t", name, err, called.Load())
+		}
+	}
+	var called atomic.Bool
+	failing := p.MapAsync(t.Context(), "square", [][]byte{[]byte("x")}, pool.ErrorCallback[[][]byte](func(error) {
+		time.Sleep(20 * time.Millisecond)
+		called.Store(true)
+		panic("of a callback")
+	}))
+	if _, err := failing.Get(t.Context()); err == nil || !called.Load() {
+		t.Errorf("a map that fails: %v, and the callback had run: %t", err, called.Load())
+	}
+}
+
+// An input that blocks holds up neither Join after Terminate nor Next.
+func TestTerminateBlockedInput(t *testing.T) {
+	t.Parallel()
+	release, begun := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	p := open(t)
+	s := p.IMapUnordered(t.Context(), "square", func(func([]byte) bool) {
+		close(begun)
+		<-release
+	})
+	<-begun
+	next := make(chan error)
+	go func() {
+		_, err := s.Next(context.Background())
+		next <- err
+	}()
+	p.Terminate()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := p.Join(ctx); err != nil {
+		t.Errorf("Join: %v", err)
+	}
+	select {
+	case err := <-next:
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, executor.ErrClosed) {
+			t.Errorf("Next: %v", err)
+		}
+	case <-ctx.Done():
+		t.Error("Next did not return")
+	}
+}
+
+// A stream that never reads its input does not hold up Join.
+func TestJoinAfterRefusedStream(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	_, unknown := p.IMap(t.Context(), "no such task", texts(1)).Next(t.Context())
+	_, option := p.IMap(t.Context(), "square", texts(1), executor.Buffer(-1)).Next(t.Context())
+	if unknown == nil || option == nil || errors.Is(option, io.EOF) {
+		t.Errorf("got %v and %v, want errors", unknown, option)
+	}
+	p.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := p.Join(ctx); err != nil {
+		t.Errorf("Join: %v", err)
+	}
+}
