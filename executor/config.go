@@ -39,7 +39,9 @@ type Config struct {
 	// when there is; a negative number is none.
 	RootSlots int
 
-	// MemoryLimit bounds the linear memory of one instance, in bytes.
+	// MemoryLimit bounds the linear memory of one instance, in bytes. What the node, a
+	// control group or an rlimit does not give is not had in any case: the call that
+	// wants it fails with kind memory. See docs/limits.md.
 	//
 	// Defaults to what 32-bit wasm can address, 4 GiB; more is an error.
 	MemoryLimit uint64
@@ -61,7 +63,8 @@ type Config struct {
 	// KeepMemory is the largest linear memory, in bytes, with which an instance
 	// is kept for the next call.
 	//
-	// Defaults to 512 MiB.
+	// Defaults to 512 MiB, or less on nodes where the slots' would take a quarter of the
+	// memory.
 	KeepMemory uint64
 
 	// Grants say what modules may see of the world outside, by their names, or for

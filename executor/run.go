@@ -150,7 +150,7 @@ func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.World) error
 	}
 	// The root decides when it is over, also when all ranks get a signal.
 	err := host.Serve(context.WithoutCancel(ctx), h, ep, host.ServeConfig{
-		Slots: slots, Rank: world.Rank(), Modules: cfg.Modules, Logger: cfg.Logger,
+		Slots: slots, Rank: world.Rank(), OnNode: world.LocalWorkers(), Modules: cfg.Modules, Logger: cfg.Logger,
 	})
 	if err != nil {
 		world.Leave()

@@ -195,9 +195,8 @@ func cutStack(text string) (message, stack string) {
 	return text, ""
 }
 
-// crashError explains an error of a wazero call. outOfMemory says that the
-// guest asked for more memory than it may have.
-func crashError(err error, stderr string, outOfMemory bool) *Error {
+// crashError explains an error of a wazero call.
+func crashError(err error, stderr string) *Error {
 	e := &Error{Stderr: stderr}
 	var exit *sys.ExitError
 	var ended *abort
@@ -212,7 +211,7 @@ func crashError(err error, stderr string, outOfMemory bool) *Error {
 		e.Kind = KindTrap
 		e.Message, e.Stack = splitTrap(err)
 		e.Message = withLastWords(e.Message, stderr)
-		if outOfMemory || saysOutOfMemory(stderr) {
+		if saysOutOfMemory(stderr) {
 			e.Kind = KindMemory
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/memory"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -33,7 +34,8 @@ type Config struct {
 	// any time.
 	CacheDir string
 
-	// MemoryLimit bounds, in bytes, the linear memory of each instance. Defaults
+	// MemoryLimit bounds, in bytes, the linear memory of each instance, all of which is
+	// only had where the process may have it: see docs/limits.md. Defaults
 	// to 4 GiB, the most a guest can use.
 	MemoryLimit uint64
 
@@ -57,7 +59,8 @@ type Config struct {
 
 	// KeepMemory bounds, in bytes, the linear memory of an instance that is kept
 	// for the next call: a larger one is closed, so that a worker does not hold
-	// for ever what one call needed. Defaults to 512 MiB.
+	// for ever what one call needed. Defaults to 512 MiB. It is less where there are so
+	// many slots that kept instances would take a quarter of the memory that there is.
 	KeepMemory uint64
 
 	// Grants say what modules may see of the world outside, by their names.
@@ -115,7 +118,9 @@ type Host struct {
 	loads      sync.WaitGroup
 	compiled   atomic.Int32 // modules that the cache did not have
 	mostCached int64        // bytes in the cache folder; less in tests
-	heap       bool         // linear memory in the Go heap also where it could be mapped; for tests
+	memory     *memory.Account
+	moves      bool          // linear memory may move when it grows, so that no space is reserved
+	keep       atomic.Uint64 // see keepMemory
 
 	childEnded func(*os.ProcessState) // hears of each child that compiled; nil but in tests
 
@@ -153,6 +158,8 @@ func New(cfg Config) (*Host, error) {
 		return nil, fmt.Errorf("host: a memory limit of %d bytes is too small: it takes at least %d", cfg.MemoryLimit, pageSize)
 	}
 	h := &Host{cfg: cfg, mostCached: mostCached, codes: make(map[wasmtasks.Digest]*loading), loaded: make(map[programKey]*Module)}
+	h.memory = memory.Process()
+	h.moves = h.memory.Bounds().Moves()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h, nil
 }
@@ -288,11 +295,25 @@ func (h *Host) NewSlot() *Slot {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.slots++
+	h.keep.Store(min(h.cfg.KeepMemory, max(h.memory.Total()/keptShare/uint64(h.slots), leastKept)))
 	s := &Slot{host: h, warm: make(map[*program]*instance), limits: &h.cfg.Limits}
+	s.long.account, s.arg.account = h.memory, h.memory
 	s.orders.wake = make(chan struct{}, 1)
 	s.renews = h.cfg.Isolation != IsolationReuse || h.cfg.MaxCallsPerInstance > 0
 	return s
 }
+
+const (
+	// keptShare is which part of the memory that guests may have the warm instances of
+	// one module may hold.
+	keptShare = 4
+
+	// leastKept is what a warm instance may hold in any case.
+	leastKept = 16 << 20
+)
+
+// keepMemory returns how large an instance may be that is kept for the next call.
+func (h *Host) keepMemory() uint64 { return h.keep.Load() }
 
 // crashed is told that an instance was thrown away. What its guest had of stack, up
 // to 100 MB, would only be given back by the next collection, which may be minutes

@@ -77,12 +77,16 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 		s.late()
 	}
 	in = &instance{slot: s, code: c}
-	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, most: s.limits.Memory, reserve: !s.host.heap}
+	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, most: s.limits.Memory}
 	in.world.init(in)
 	in.parent = experimental.WithMemoryAllocator(context.Background(), &in.linear)
 	defer func() {
-		if r := recover(); r != nil { // wazero has no other way to say that there is no memory
-			err = &abort{kind: KindMemory, message: fmt.Sprint(r)}
+		if r := recover(); r != nil { // there is no other way to say that there is no memory
+			refused, ok := r.(*abort)
+			if !ok {
+				refused = &abort{kind: KindMemory, message: fmt.Sprint(r)}
+			}
+			err = refused
 		}
 		if err != nil {
 			e := in.fail(err)
@@ -113,27 +117,31 @@ func (in *instance) close() error {
 		err = in.mod.Close(context.Background())
 	}
 	in.linear.Free()
+	if in.image != nil {
+		in.image.memory.free()
+	}
 	return err
 }
 
-// giveUpMemory makes the memory of the instance that runs stay when it is closed,
-// and returns the function that frees it.
+// giveUpMemory makes the memory of the call that runs, of which part is one, stay when
+// it is freed, and returns the function that frees it.
 func (s *Slot) giveUpMemory(part []byte) func() {
-	in := s.instance
-	if in == nil || !in.linear.holds(part) {
-		return func() {} // the collector does it
+	blocks := []*block{&s.long, &s.arg}
+	if s.instance != nil {
+		blocks = append(blocks, &s.instance.linear.block)
 	}
-	space := in.linear.space
-	in.linear.kept = true
-	return func() { releaseSpace(space) }
+	for _, b := range blocks {
+		if b.holds(part) {
+			return b.keep()
+		}
+	}
+	return func() {} // the collector does it
 }
 
 // fail closes the instance after an error of wazero and explains the error.
 func (in *instance) fail(err error) *Error {
-	e := crashError(err, in.world.printed.String(), in.linear.refused)
-	if e.Kind == KindMemory && in.linear.above {
-		e.Message += ": it was refused more than " + memorySize(in.linear.most) + " of memory"
-	}
+	e := crashError(err, in.world.printed.String())
+	in.linear.explain(e)
 	e.Log, e.Usage = in.slot.lastWords(), in.usage()
 	in.slot.used = e.Usage
 	in.slot.host.crashed()
@@ -277,13 +285,41 @@ func (in *instance) write(part []byte) {
 		raise(in.tooLong())
 	}
 	s.dirty = true
-	s.out = slices.Grow(s.out, len(part))
+	in.growResult(len(part))
 	for len(part) > piece {
 		s.out = append(s.out, part[:piece]...)
 		part = part[piece:]
 		in.check()
 	}
 	s.out = append(s.out, part...)
+}
+
+// growResult makes room for n more bytes of the call's result, which is a block when
+// it is long.
+func (in *instance) growResult(n int) {
+	s := in.slot
+	need := len(s.out) + n
+	switch {
+	case need <= cap(s.out):
+		return
+	case need <= keepBuffer:
+		s.out = slices.Grow(s.out, n)
+		return
+	}
+	short := s.out
+	wanted := max(uint64(need), min(2*uint64(need), s.limits.Output))
+	err := s.long.grow(wanted, wanted)
+	if err != nil {
+		s.retireOthers(&in.linear)
+		err = s.long.grow(uint64(need), uint64(need))
+	}
+	if err != nil {
+		raise(&abort{kind: KindMemory, message: "there is no memory for the result: " + err.Error(), err: err})
+	}
+	s.out = s.long.space[:len(short)]
+	if cap(short) <= keepBuffer { // it was not in the block
+		copy(s.out, short)
+	}
 }
 
 // takeArg reads a long argument straight into guest memory.
@@ -301,7 +337,10 @@ func (in *instance) fetchArg() []byte {
 		if in.taken {
 			raise(&abort{kind: KindTrap, message: "import " + abi.InputRead + ": a long argument that was read whole cannot be read again"})
 		}
-		arg := make([]byte, argLen(in.call))
+		arg, err := in.slot.argMemory(argLen(in.call))
+		if err != nil {
+			raise(&abort{kind: KindMemory, message: err.Error(), err: err})
+		}
 		in.readArg(arg)
 		in.arg, in.fetched = arg, true
 		in.slot.dirty = true

@@ -44,7 +44,7 @@ func (i Isolation) String() string {
 
 // An image is the state of an instance that has started.
 type image struct {
-	memory  []byte
+	memory  block
 	globals []savedGlobal
 }
 
@@ -59,7 +59,14 @@ func (in *instance) save() {
 	if in.code.fixed {
 		return
 	}
-	in.image = &image{memory: append([]byte(nil), in.view...)}
+	img := &image{memory: block{account: in.slot.host.memory}}
+	if n := uint64(len(in.view)); n > 0 {
+		if img.memory.grow(n, n) != nil {
+			return // each call has a new instance, then
+		}
+		copy(img.memory.space, in.view)
+	}
+	in.image = img
 	for _, name := range in.code.globals {
 		if g, ok := in.mod.ExportedGlobal(name).(api.MutableGlobal); ok {
 			in.image.globals = append(in.image.globals, savedGlobal{g, g.Get()})
@@ -74,10 +81,10 @@ func (in *instance) restore() bool {
 		if in.grown() {
 			in.look()
 		}
-		if len(in.view) != len(in.image.memory) {
+		if len(in.view) != len(in.image.memory.space) {
 			return false // linear memory cannot shrink
 		}
-		copy(in.view, in.image.memory)
+		copy(in.view, in.image.memory.space)
 	}
 	for _, g := range in.image.globals {
 		g.global.Set(g.value)
@@ -91,7 +98,7 @@ func (in *instance) spent() bool {
 	switch {
 	case in.calls == 0:
 		return false
-	case in.linear.size > cfg.KeepMemory, in.world.exhausted():
+	case in.linear.size > in.slot.host.keepMemory(), in.world.exhausted():
 		return true
 	case cfg.MaxCallsPerInstance > 0 && in.calls >= cfg.MaxCallsPerInstance:
 		return true

@@ -20,13 +20,14 @@ type Limits struct {
 	Time time.Duration `json:"time,omitempty"`
 
 	// Memory is how large the guest's linear memory may become, in bytes. A
-	// guest that asks for more is refused it; one that crashes upon that ends
-	// with [KindMemory]. It is the default, and never more than, the host's
-	// [Config.MemoryLimit].
+	// guest that asks for more is refused it; one that crashes, or fails, upon that
+	// ends with [KindMemory]. It is the default, and never more than, the host's
+	// [Config.MemoryLimit]. What the process cannot have in any case, by its node's
+	// memory, control group or rlimits, ends the call at once, with that kind.
 	Memory uint64 `json:"memory,omitempty"`
 
-	// Output bounds the bytes of the result. [KindOutput]. Defaults to the
-	// host's [Config.MemoryLimit]: what a guest could hold.
+	// Output bounds the bytes of the result. [KindOutput]. Defaults to 256 MiB: the
+	// results of many calls meet on one root.
 	Output uint64 `json:"output,omitempty"`
 
 	// Log bounds the bytes the guest logs and prints. A line of the log counts
@@ -41,7 +42,8 @@ type Limits struct {
 }
 
 const (
-	defaultLog = 16 << 20
+	defaultOutput = 256 << 20
+	defaultLog    = 16 << 20
 
 	// startTime bounds how long an instance may take to start where the call
 	// that needs it has no limit.
@@ -51,7 +53,7 @@ const (
 // withDefaults returns the limits of a host whose instances have at most
 // memory bytes.
 func (l Limits) withDefaults(memory uint64) Limits {
-	return l.Over(Limits{Time: -1, Memory: memory, Output: memory, Log: defaultLog, Instructions: Unlimited}).within(memory)
+	return l.Over(Limits{Time: -1, Memory: memory, Output: defaultOutput, Log: defaultLog, Instructions: Unlimited}).within(memory)
 }
 
 // within returns l with no more memory than most.

@@ -129,9 +129,9 @@ func TestLimits(t *testing.T) {
 // that has run with others.
 func TestMemoryOfACall(t *testing.T) {
 	t.Parallel()
-	for _, heap := range []bool{false, true} {
+	for _, moves := range []bool{false, true} {
 		h := newHost(t, Config{MemoryLimit: 64 << 20, Limits: Limits{Memory: 4 << 20}})
-		h.heap = heap
+		h.moves = moves
 		mod := load(t, h, compileWAT(t, "limits", limitsWAT))
 		slot := newSlot(t, h)
 		grow := taskOf(t, mod, "grow")
@@ -141,7 +141,7 @@ func TestMemoryOfACall(t *testing.T) {
 			_, err := slot.Run(t.Context(), grow, &Call{Number: 1, Limits: &Limits{Memory: tt.limit}})
 			e := errorOf(t, err)
 			if e.Kind != KindMemory || e.Usage.Memory > tt.want || e.Usage.Memory+1<<20 < tt.want {
-				t.Errorf("heap=%t: limit %d: got %v at %d bytes, want at most %d", heap, tt.limit, e, e.Usage.Memory, tt.want)
+				t.Errorf("moves=%t: limit %d: got %v at %d bytes, want at most %d", moves, tt.limit, e, e.Usage.Memory, tt.want)
 			}
 			if slot.Usage() != e.Usage {
 				t.Errorf("the slot says %v, the error %v", slot.Usage(), e.Usage)
@@ -153,7 +153,7 @@ func TestMemoryOfACall(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := run(t, slot, taskOf(t, mod, "count_calls"), ""); got != "11" {
-			t.Errorf("heap=%t: the instance of %d bytes was kept for a call that may have 4 MiB", heap, slot.instance.linear.size)
+			t.Errorf("moves=%t: the instance of %d bytes was kept for a call that may have 4 MiB", moves, slot.instance.linear.size)
 		}
 	}
 }

@@ -14,66 +14,83 @@ const pageSize = 64 << 10
 // out so that every size fits into 32 bits.
 const maxMemory = math.MaxUint32 + 1 - pageSize
 
-// A linear is the linear memory of one instance. Where the system allows, the
-// whole limit is reserved as address space at the start and made usable as the
-// guest grows, so that growing never copies and never moves: an import may
-// fill guest memory directly. Else it lives in the Go heap and moves.
+// A linear is the linear memory of one instance. Where address space is not bounded,
+// the whole limit is reserved at the start and made usable as the guest grows, so
+// that growing never moves. Else it is a block, which moves.
+//
+// What is usable is in the account of the process's memory, whether the guest uses it
+// or not: see RATIONALE.md, "Who may have how much memory?".
 //
 // It is its own allocator, since an instance has one memory. Its owner calls
 // Free again after wazero did, or in its place where wazero does not.
 type linear struct {
-	slot    *Slot
-	limit   uint64 // what the host allows
-	most    uint64 // what the call allows, at most limit
-	reserve bool
-	space   []byte // reserved, as long as the memory may become; nil in the heap
-	size    uint64 // usable, and ever used: it never shrinks
+	block
+	slot  *Slot
+	limit uint64 // what the host allows
+	most  uint64 // what the call allows, at most limit
+	fixed bool   // all of space is reserved, and the first size bytes usable
+	size  uint64 // usable, and ever used: it never shrinks
 
-	kept bool // somebody else frees space
-
-	heap    []byte
 	refused bool // the guest asked for more than it can have, in this call
 	above   bool // and more than it may have
 }
 
 // Allocate implements [experimental.MemoryAllocator].
 func (l *linear) Allocate(_, most uint64) experimental.LinearMemory {
-	if l.reserve {
+	l.account = l.slot.host.memory
+	if !l.slot.host.moves {
 		l.space = reserveSpace(min(most, l.limit))
+		l.fixed = l.space != nil
 	}
 	return l
 }
 
-// Reallocate implements [experimental.LinearMemory].
+// Reallocate implements [experimental.LinearMemory]. What the guest may have, but the
+// process cannot, ends the call: it must not depend on what else runs what a guest
+// sees.
 func (l *linear) Reallocate(size uint64) []byte {
 	if size > l.most {
 		l.above = true
 		return l.refuse()
 	}
-	if size > l.slot.host.cfg.KeepMemory {
+	if size > l.slot.host.keepMemory() {
 		l.slot.dirty = true // it is not kept for the next call
 	}
-	if l.space == nil {
-		return l.growHeap(size)
+	if err := l.have(size); err != nil {
+		if !l.slot.retireOthers(l) {
+			l.lack(err)
+		}
+		if err := l.have(size); err != nil {
+			l.lack(err)
+		}
 	}
-	if size > uint64(len(l.space)) || commitSpace(l.space[l.size:size]) != nil {
-		return l.refuse()
-	}
-	l.size = size
+	l.size = max(l.size, size)
 	return l.space[:size:size]
 }
 
-func (l *linear) growHeap(size uint64) []byte {
-	if size > math.MaxInt {
-		return l.refuse()
+// have makes size bytes usable.
+func (l *linear) have(size uint64) error {
+	switch {
+	case size <= l.size:
+		return nil
+	case !l.fixed:
+		return l.grow(size, min(l.limit, size+min(size/4, mostSlack)))
+	case size > uint64(len(l.space)):
+		return errNoSpace
 	}
-	if size > uint64(cap(l.heap)) {
-		grown := make([]byte, size, min(l.limit, size+size/4))
-		copy(grown, l.heap)
-		l.heap = grown
+	if err := l.take(size); err != nil {
+		return err
 	}
-	l.heap, l.size = l.heap[:size], size
-	return l.heap
+	return commitSpace(l.space[l.size:size])
+}
+
+// mostSlack bounds by how much a block is longer than it must be.
+const mostSlack = 16 << 20
+
+// lack ends the call because the process has no more memory.
+func (l *linear) lack(err error) {
+	l.refuse()
+	raise(&abort{kind: KindMemory, message: "there is no memory for the guest: " + err.Error(), err: err})
 }
 
 // refuse remembers that the guest was refused memory, which explains a crash
@@ -83,16 +100,25 @@ func (l *linear) refuse() []byte {
 	return nil
 }
 
-// holds reports whether part lies in the space.
-func (l *linear) holds(part []byte) bool {
-	return l.space != nil && len(part) > 0 && uintptr(unsafe.Pointer(&part[0]))-uintptr(unsafe.Pointer(&l.space[0])) < uintptr(len(l.space))
+// explain makes the failure of a guest that was refused memory one of [KindMemory],
+// unless it has another cause for certain.
+func (l *linear) explain(e *Error) {
+	if l.refused && (e.Kind == KindTrap || e.Kind == KindApplication || e.Kind == KindPanic) {
+		e.Kind = KindMemory
+	}
+	if e.Kind == KindMemory && l.above {
+		e.Message += ": it was refused more than " + memorySize(l.most) + " of memory"
+	}
 }
 
 // Free implements [experimental.LinearMemory]. No view of the memory may be
 // used after it.
 func (l *linear) Free() {
-	if l.space != nil && !l.kept {
-		releaseSpace(l.space)
-	}
-	l.space, l.heap, l.size = nil, nil, 0
+	l.free()
+	l.size = 0
+}
+
+// holds reports whether part lies in the block.
+func (b *block) holds(part []byte) bool {
+	return b.space != nil && len(part) > 0 && uintptr(unsafe.Pointer(&part[0]))-uintptr(unsafe.Pointer(&b.space[0])) < uintptr(len(b.space))
 }

@@ -60,7 +60,10 @@ func (s *Slot) wholeArg(c *Call, most int64) ([]byte, error) {
 	if c.ReadArg == nil {
 		return c.Arg, nil
 	}
-	arg := make([]byte, c.ArgLen)
+	arg, err := s.argMemory(c.ArgLen)
+	if err != nil {
+		return nil, errorf(KindMemory, "%w", err)
+	}
 	if err := c.ReadArg(arg); err != nil {
 		if ended := (*abort)(nil); errors.As(err, &ended) {
 			return nil, ended.failure()

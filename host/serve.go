@@ -26,6 +26,10 @@ type ServeConfig struct {
 	// but for the root's own slots, which are rank 0.
 	Rank int
 
+	// OnNode is how many workers share this one's node. Beyond its share of the memory
+	// each leaves a quarter of it to the others. Defaults to 1.
+	OnNode int
+
 	// Modules are compiled at once, while the transport starts, and need not
 	// be sent by the root. Others arrive when a call first needs them.
 	Modules []*wasmtasks.Module
@@ -35,7 +39,7 @@ type ServeConfig struct {
 }
 
 func (c ServeConfig) withDefaults() ServeConfig {
-	c.Slots = max(c.Slots, 1)
+	c.Slots, c.OnNode = max(c.Slots, 1), max(c.OnNode, 1)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -67,6 +71,7 @@ func Serve(ctx context.Context, h *Host, ep transport.Endpoint, cfg ServeConfig)
 		cfg: cfg.withDefaults(), host: h, ep: ep,
 		desk: newDesk(), modules: map[uint32]*servedModule{},
 	}
+	h.memory.Share(s.cfg.OnNode)
 	s.standby.init(s)
 	s.pulls.Reset(wire.KindPull)
 	for id := range uint32(transport.MaxPayloads) {

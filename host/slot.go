@@ -88,6 +88,8 @@ type Slot struct {
 	lines   []string // the last ones of its log
 	streams []byte   // the line it is printing; nil if that is not logged
 	out     []byte   // its result, as far as it was written
+	long    block    // where out is when it is long
+	arg     block    // its argument, when that is long and not read by the guest
 	errText []byte   // what it said about an error
 	numbers []uint64 // parameters and results of a raw export
 	dirty   bool     // something of the call must be cleaned up before the next
@@ -165,6 +167,7 @@ func (s *Slot) crashed(err error) error {
 // refused explains a status.
 func (s *Slot) refused(status int) error {
 	e := statusError(status, text(s.errText))
+	s.instance.linear.explain(e)
 	e.Stderr = s.instance.world.printed.String()
 	e.Log, e.Usage = s.lastWords(), s.instance.usage()
 	return e
@@ -290,14 +293,43 @@ func (s *Slot) retire(in *instance) {
 	}
 }
 
+// retireOthers closes the warm instances other than the one with that memory, since
+// there is none left. It reports whether there were any.
+func (s *Slot) retireOthers(l *linear) bool {
+	found := false
+	for _, in := range s.warm {
+		if &in.linear != l {
+			s.retire(in)
+			found = true
+		}
+	}
+	return found
+}
+
+// argMemory returns memory for an argument of n bytes, until the next call.
+func (s *Slot) argMemory(n int64) ([]byte, error) {
+	if n <= keepBuffer {
+		return make([]byte, n), nil
+	}
+	s.dirty = true
+	if err := s.arg.grow(uint64(n), uint64(n)); err != nil {
+		return nil, fmt.Errorf("there is no memory for the argument: %w", err)
+	}
+	return s.arg.space[:n], nil
+}
+
 // clean removes what the last call left behind. in, which may be nil, is the
 // instance that ran it.
 func (s *Slot) clean(in *instance) {
 	s.dirty = false
 	s.out, s.errText = s.out[:0], s.errText[:0]
 	s.logged, s.lines, s.streams = 0, s.lines[:0], s.streams[:0]
-	if cap(s.out) > keepBuffer {
+	if s.long.space != nil {
 		s.out = nil
+		s.long.free()
+	}
+	if s.arg.space != nil {
+		s.arg.free()
 	}
 	if in != nil {
 		in.arg, in.fetched = nil, false
@@ -321,6 +353,9 @@ func (s *Slot) Close() error {
 		errs = append(errs, in.close())
 	}
 	clear(s.warm)
+	s.out = nil
+	s.long.free()
+	s.arg.free()
 	errs = append(errs, s.host.slotClosed())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("host: closing a slot: %w", err)

@@ -137,11 +137,11 @@ func TestStatus(t *testing.T) {
 
 func TestABI(t *testing.T) {
 	t.Parallel()
-	for _, heap := range []bool{false, true} {
-		t.Run(fmt.Sprintf("heap=%t", heap), func(t *testing.T) {
+	for _, moves := range []bool{false, true} {
+		t.Run(fmt.Sprintf("moves=%t", moves), func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t, Config{MemoryLimit: 16 << 20})
-			h.heap = heap
+			h.moves = moves
 			mod := load(t, h, compileWAT(t, "abi", abiWAT))
 			slot := newSlot(t, h)
 			for task, want := range map[string]string{"init_len": "", "init_meta": "", "grow_politely": "", "grow_a_bit": "\x00"} {
@@ -329,9 +329,9 @@ func TestGoGuest(t *testing.T) {
 	h := newHost(t, Config{})
 	mod := load(t, h, buildGuest(t, "guest"))
 	slot := newSlot(t, h)
-	heap := newHost(t, Config{}) // where memory moves when it grows
-	heap.heap = true
-	for _, host := range []*Host{h, heap} {
+	moving := newHost(t, Config{}) // where memory moves when it grows
+	moving.moves = true
+	for _, host := range []*Host{h, moving} {
 		slot, echo := newSlot(t, host), taskOf(t, load(t, host, buildGuest(t, "guest")), "echo")
 		for _, n := range []int{0, 1, 100, 8175, 8176, 8177, 100_000, 3 << 20, 5, 30 << 20, 100} {
 			arg := strings.Repeat("x", n)

@@ -26,6 +26,7 @@ type poolFlags struct {
 	workers int
 	slots   int
 	memory  byteSize
+	output  byteSize
 	timeout time.Duration
 	grants  grantFlags
 	isolate isolationFlag
@@ -40,6 +41,7 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.workers, "workers", 0, "run `N` calls at once in this process (default: the CPUs; under MPI none, as the other ranks work)")
 	flags.IntVar(&f.slots, "slots", 0, "under MPI, run `N` calls at once on each worker rank (default: the CPUs it may use)")
 	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `size` such as 512MiB (default: 4GiB)")
+	flags.Var(&f.output, "output", "the longest result that a task may give, a `size` such as 2GiB (default: 256MiB)")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
 	f.grants.add(flags)
 	flags.Var(&f.isolate, "isolation", "what a call finds of those before it: a `word` of reuse (all that a task keeps), reset (nothing), fresh (nothing, and slowly)")
@@ -105,7 +107,7 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 		RootSlots:   f.workers,
 		Slots:       f.slots,
 		MemoryLimit: uint64(f.memory),
-		Limits:      executor.Limits{Time: f.timeout},
+		Limits:      executor.Limits{Time: f.timeout, Output: uint64(f.output)},
 		Isolation:   host.Isolation(f.isolate),
 		Grants:      map[string]host.Grants{host.EveryModule: grants},
 		Confine:     f.confine,

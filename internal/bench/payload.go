@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"github.com/wasmpool/wasmpool/executor"
 )
 
 // measureEcho returns a function that maps n arguments of so many bytes to
@@ -33,7 +35,11 @@ func measureEcho(size int) func(context.Context, *pool, int) ([]float64, error) 
 
 func echo(ctx context.Context, p *pool, arg []byte, n int) error {
 	results := 0
-	for out, err := range p.ex.Map(ctx, p.task("echo"), repeat(arg, n)) {
+	var opts []executor.MapOption
+	if len(arg) > 256<<20 { // what a result may be by default
+		opts = append(opts, executor.WithLimits(executor.Limits{Output: uint64(len(arg))}))
+	}
+	for out, err := range p.ex.Map(ctx, p.task("echo"), repeat(arg, n), opts...) {
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,166 @@
+package memory
+
+import (
+	"fmt"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"time"
+)
+
+const (
+	// leastSpare and mostSpare bound what is left of a bound, for those who ask for
+	// little and for all that is in no account: the runtime, stacks of guests, garbage
+	// that is not collected yet. Who has more must leave more.
+	leastSpare = 64 << 20
+	mostSpare  = 512 << 20
+
+	// sharedSpare is which part of a node's memory a process leaves to the others that
+	// work there, when it takes more than its share.
+	sharedSpare = 4
+
+	// creditShare is which part of what is left is promised without another look.
+	creditShare = 8
+
+	// lookAfter is how old what is known of the bounds may be.
+	lookAfter = time.Second
+)
+
+// An Account is what a process has promised of its memory, to guests as a rule. What
+// is promised may not be used yet: without an account all could be given the same
+// memory. It is safe for concurrent use.
+type Account struct {
+	bounds Bounds
+	total  uint64
+	name   string // of the bound that total is of
+
+	mu     sync.Mutex
+	share  uint64 // of total; beyond it others come first
+	used   uint64
+	ahead  uint64 // promised since the last look
+	credit uint64 // how much that may be
+	looked time.Time
+	swept  time.Time // when garbage was last collected for want of memory
+}
+
+// NewAccount returns the account of a process with such bounds.
+func NewAccount(b Bounds) *Account {
+	a := &Account{bounds: b}
+	a.total, a.name = b.Total()
+	a.share = a.total
+	return a
+}
+
+// Process returns the account of this process.
+var Process = sync.OnceValue(func() *Account { return NewAccount(Of()) })
+
+// Share says that so many processes like this one work on the node: beyond its share
+// this one leaves some memory to the others.
+func (a *Account) Share(processes int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.share = a.total / uint64(max(processes, 1))
+}
+
+// Bounds returns what the account looks at.
+func (a *Account) Bounds() Bounds { return a.bounds }
+
+// Total returns what all promises together may come to, in bytes.
+func (a *Account) Total() uint64 { return a.total - a.spare(a.total) }
+
+// spare returns what must be left when one who asks gets so many bytes in all.
+func (a *Account) spare(held uint64) uint64 {
+	return min(leastSpare+min(held, mostSpare-leastSpare), a.total/4)
+}
+
+// Used returns what is promised, in bytes.
+func (a *Account) Used() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.used
+}
+
+// Take promises n bytes more to one who was promised held, or says what stands against
+// it. It looks at the bounds only after a second, or when a good part of what was left
+// has been promised.
+func (a *Account) Take(n, held uint64) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	spare := a.spare(held + n)
+	if most := a.total - spare; n > most || a.used > most-n {
+		return &Shortage{Want: n, Left: most - min(a.used, most), Bound: a.name, Promised: a.used}
+	}
+	if err := a.look(n, spare); err != nil {
+		return err
+	}
+	a.used += n
+	a.ahead += n
+	return nil
+}
+
+// Check is Take for memory that is filled at once, and in no account after that. It
+// looks at the bounds each time.
+func (a *Account) Check(n uint64) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.credit = 0
+	if err := a.look(n, a.spare(n)); err != nil {
+		return err
+	}
+	a.ahead += n
+	return nil
+}
+
+// Give takes a promise of n bytes back.
+func (a *Account) Give(n uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.used -= n
+	a.ahead -= min(a.ahead, n)
+}
+
+// look checks that n more bytes can be had, and so many be left. mu is held.
+func (a *Account) look(n, spare uint64) error {
+	if a.ahead+n <= a.credit && time.Since(a.looked) < lookAfter {
+		return nil
+	}
+	if a.used+n > a.share {
+		spare = max(spare, a.total/sharedSpare)
+	}
+	left, name := a.left(spare)
+	if n > left && time.Since(a.swept) > lookAfter {
+		debug.FreeOSMemory()
+		a.swept = time.Now()
+		left, name = a.left(spare)
+	}
+	a.looked, a.ahead, a.credit = time.Now(), 0, left/creditShare
+	if n > left {
+		return &Shortage{Want: n, Left: left, Bound: name, Promised: a.used}
+	}
+	return nil
+}
+
+// left returns what is left now. mu is held.
+func (a *Account) left(spare uint64) (bytes uint64, name string) {
+	return a.bounds.Left(spare, a.used-min(a.used, resident()), idle())
+}
+
+// idle returns how many bytes Go's heap has mapped and does not use. Half of them are
+// taken for scattered.
+func idle() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return (s[0].Value.Uint64() + s[1].Value.Uint64()) / 2
+}
+
+// A Shortage says why memory cannot be had.
+type Shortage struct {
+	Want, Left uint64 // bytes
+	Bound      string // what is used up
+	Promised   uint64 // to all guests of the process, in bytes
+}
+
+// Error implements error.
+func (s *Shortage) Error() string {
+	return fmt.Sprintf("%s more cannot be had: %s can, by %s, and guests hold %s", Size(s.Want), Size(s.Left), s.Bound, Size(s.Promised))
+}

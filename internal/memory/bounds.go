@@ -1,0 +1,82 @@
+package memory
+
+import (
+	"fmt"
+	"math"
+	"os"
+)
+
+// A bound is one of the things that bound the process.
+type bound struct {
+	name  string
+	total uint64                        // bytes
+	left  func() (left uint64, ok bool) // bytes, at this moment
+	space bool                          // it counts what is mapped, whether or not it is used
+}
+
+// Bounds are all that bound a process.
+type Bounds []bound
+
+// Of returns what bounds this process. It reads some files, which takes some 100 µs.
+func Of() Bounds { return find(os.DirFS("/")) }
+
+// Total returns the least of the bounds, in bytes, and its name: what the process
+// may have if it is alone. Where nothing is known it is [math.MaxUint64].
+func (b Bounds) Total() (bytes uint64, name string) {
+	bytes = math.MaxUint64
+	for _, one := range b {
+		if one.total < bytes {
+			bytes, name = one.total, one.name
+		}
+	}
+	return bytes, name
+}
+
+// Left returns what is left below the bound that is nearest when so many bytes are
+// spared, and its name. Of the bounds on memory in use it takes off untouched bytes,
+// those that were promised and may be used at any time. Of those on what is mapped,
+// idle bytes are spared already. It reads some files, which takes some 50 µs.
+func (b Bounds) Left(spare, untouched, idle uint64) (bytes uint64, name string) {
+	bytes = math.MaxUint64
+	for _, one := range b {
+		left, ok := one.left()
+		if !ok {
+			continue
+		}
+		off := spare + untouched
+		if one.space {
+			off = max(spare-min(spare, idle), min(spare, leastMapped))
+		}
+		left -= min(left, off)
+		if left < bytes {
+			bytes, name = left, one.name
+		}
+	}
+	return bytes, name
+}
+
+// leastMapped is what can still be mapped in any case, such as the stack of a thread.
+const leastMapped = 16 << 20
+
+// Moves reports whether address space is bounded, so that none should be reserved
+// which is not used.
+func (b Bounds) Moves() bool {
+	for _, one := range b {
+		if one.space {
+			return true
+		}
+	}
+	return false
+}
+
+// Size returns a number of bytes for people.
+func Size(n uint64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20))
+	default:
+		return fmt.Sprintf("%d bytes", n)
+	}
+}
