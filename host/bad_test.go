@@ -140,7 +140,7 @@ func badModules() []badModule {
 		{"two memories", cat(wasmHead, sec(5, 2, 0, 1, 0, 1)), "2 memories, the limit is 1"},
 		{"table of 4e9", cat(wasmHead, sec(4, 1, "\x70", 0, "\xff\xff\xff\xff\x0f")), "table entries, the limit is"},
 		{"100 tables", cat(wasmHead, sec(4, 100, repeat("\x70\x00\x01", 100))), "100 tables, the limit is"},
-		{"many types", cat(wasmHead, sec(1, mostTypes+1, repeat("\x60\x00\x00", mostTypes+1))), "types, the limit is"},
+		{"many types", cat(wasmHead, sec(1, 100_001, repeat("\x60\x00\x00", 100_001))), "types, the limit is"},
 		{"many functions", cat(wasmHead, oneType, sec(3, mostFunctions+1, repeat("\x00", mostFunctions+1)),
 			sec(10, mostFunctions+1, repeat("\x04\x00\x41\x00\x0b", mostFunctions+1))), "functions, the limit is"},
 		{"many globals", cat(wasmHead, sec(6, mostGlobals+1, repeat("\x7f\x00\x41\x00\x0b", mostGlobals+1))), "globals, the limit is"},
@@ -372,4 +372,18 @@ func compiles(t *testing.T, wasm []byte) bool {
 		t.Error(err)
 	}
 	return true
+}
+
+// However long the names of a module are, and however many, what is said of them is not.
+func TestProblemsAreShort(t *testing.T) {
+	t.Parallel()
+	var list [][]byte
+	for range 100 {
+		list = append(list, imported(strings.Repeat("m", 50_000), strings.Repeat("n", 50_000), 0, 0))
+	}
+	for _, wasm := range [][]byte{importing(list...), cat(wasmHead, oneType, oneFunc, sec(7, 1, str(strings.Repeat("e", 90_000)), 0, 9))} {
+		if _, err := gate(wasm, maxMemory); err == nil || len(err.Error()) > 10_000 {
+			t.Errorf("an error of %d bytes: %.100v", len(fmt.Sprint(err)), err)
+		}
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"sync"
 
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -173,7 +174,7 @@ func beCompiler(in io.Reader, out io.Writer) int {
 	defer remove()
 	for answer := (compilerReply{CacheDir: cfg.CacheDir}); reply(answer) == nil; {
 		var r compilerRequest
-		if err := readLine(requests, &r); err != nil || r.Size < 0 || r.Size > mostModule {
+		if err := readLine(requests, &r); err != nil || r.Size < 0 || r.Size > wasmbin.MaxSize {
 			break
 		}
 		wasm := make([]byte, r.Size)

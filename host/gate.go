@@ -23,9 +23,6 @@ import (
 // wrong, but for the code, which rewrite reads. limit is the memory an instance
 // may have.
 func gate(wasm []byte, limit uint64) (*wasmbin.Module, error) {
-	if len(wasm) > mostModule {
-		return nil, errorf(KindBadModule, "it has %d bytes, the limit is %d", len(wasm), mostModule)
-	}
 	m, err := wasmbin.Parse(wasm)
 	if err != nil {
 		return nil, errorf(KindBadModule, "%w", err)
@@ -56,15 +53,21 @@ func gateCode(wasm []byte, m *wasmbin.Module) (*meter.Code, error) {
 	if err != nil {
 		return nil, errorf(KindBadModule, "%w", err)
 	}
-	if problems := checkBounds(m, wasm, &code.Shape); len(problems) > 0 {
+	if problems := checkBounds(m, &code.Shape); len(problems) > 0 {
 		return nil, errorf(KindBadModule, "%s", list(problems))
 	}
 	return code, nil
 }
 
+// mostProblem is how many bytes of a problem are told: it holds names of the module.
+const mostProblem = 300
+
 func add(problems []string, p string) []string {
 	if p == "" {
 		return problems
+	}
+	if len(p) > mostProblem {
+		p = strings.ToValidUTF8(p[:mostProblem], "") + "…"
 	}
 	return append(problems, p)
 }

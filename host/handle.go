@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
 	"github.com/wasmpool/wasmpool/internal/wire"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -100,6 +101,9 @@ func (s *server) handleModule(body []byte) error {
 	}
 	if offer.Size < 0 || s.modules[offer.Index] != nil {
 		return fmt.Errorf("module %s is offered twice or has a bad size", offer.Name)
+	}
+	if err := wasmbin.CheckSize(offer.Size); err != nil {
+		return fmt.Errorf("module %s: %w", offer.Name, err)
 	}
 	m := &servedModule{name: offer.Name, ready: make(chan struct{})}
 	s.modules[offer.Index] = m

@@ -204,7 +204,7 @@ func (h *Host) program(m *wasmtasks.Module, c *code) (*Module, error) {
 	}
 	p := &program{code: c, grants: open}
 	mod := newModule(m, p)
-	p.initializer = mod.tasks[strings.TrimPrefix(h.cfg.Initializer, m.Name()+".")]
+	p.initializer, _ = mod.Task(strings.TrimPrefix(h.cfg.Initializer, m.Name()+".")) // most have none
 	h.loaded[key] = mod
 	return mod, nil
 }

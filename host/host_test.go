@@ -66,7 +66,7 @@ func TestLoadOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			codes[i] = mod.tasks["echo"].code.code
+			codes[i] = mod.code.code
 		})
 	}
 	wg.Wait()

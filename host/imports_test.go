@@ -158,7 +158,7 @@ func TestGreedyImports(t *testing.T) {
 	mod := load(t, h, compileWAT(t, "greedy", greedyWAT(t)))
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	for _, name := range mod.names {
+	for _, name := range namesOf(mod) {
 		c := &Call{Number: 1, Arg: make([]byte, partSize), Log: func(int, string) {}}
 		before := threadTime(t)
 		_, err := newSlot(t, h).Run(t.Context(), taskOf(t, mod, name), c)
@@ -188,7 +188,7 @@ func TestLines(t *testing.T) {
 	  (func (export "newline") (result i32)
 	    (memory.fill (i32.const 16) (i32.const 10) (i32.const 1))
 	    (loop (drop (call $write (i32.const 2) (i32.const 8) (i32.const 1) (i32.const 8))) (br 0)) (i32.const 0)))`))
-	for _, name := range mod.names {
+	for _, name := range namesOf(mod) {
 		lines := 0
 		_, err := newSlot(t, h).Run(t.Context(), taskOf(t, mod, name), &Call{Number: 1, Log: func(int, string) { lines++ }})
 		e := errorOf(t, err)

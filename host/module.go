@@ -1,18 +1,20 @@
 package host
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
-// A Module is a module that is ready to run. It is immutable and safe for
-// concurrent use, and stays good until its Host is closed.
+// A Module is a module that is ready to run. It is safe for concurrent use, and stays good until its Host is closed.
 type Module struct {
-	name  string
-	code  *program
-	tasks map[string]*Task
-	names []string
+	source *wasmtasks.Module
+	code   *program
+
+	mu    sync.Mutex
+	tasks map[string]*Task // those that were asked for
 }
 
 // A Task is one task of a Module. It is immutable and safe for concurrent use.
@@ -20,7 +22,7 @@ type Task struct {
 	code   *program
 	export string
 	kind   wasmtasks.Kind
-	index  int // in the list of the module's tasks
+	index  int // among the module's tasks
 	params []numeric
 	result []numeric
 }
@@ -33,25 +35,41 @@ type program struct {
 }
 
 func newModule(m *wasmtasks.Module, c *program) *Module {
-	mod := &Module{name: m.Name(), code: c, tasks: make(map[string]*Task)}
-	for i, t := range m.Tasks() {
-		mod.names = append(mod.names, t.Name)
-		mod.tasks[t.Name] = &Task{
-			code: c, export: t.Name, kind: t.Kind, index: i,
-			params: numerics(t.Params), result: numerics(t.Results),
-		}
-	}
-	return mod
+	return &Module{source: m, code: c, tasks: make(map[string]*Task)}
 }
 
 // Task returns the module's task with this name. The error, of kind
 // [KindUnknownTask], lists those there are.
 func (m *Module) Task(export string) (*Task, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if t := m.tasks[export]; t != nil {
 		return t, nil
 	}
-	if len(m.names) == 0 {
-		return nil, errorf(KindUnknownTask, "module %s has no tasks, so no %q", m.name, export)
+	found, ok := m.source.Task(export)
+	if !ok {
+		return nil, m.noTask(export)
 	}
-	return nil, errorf(KindUnknownTask, "module %s has no task %q, it has %s", m.name, export, strings.Join(m.names, ", "))
+	t := &Task{
+		code: m.code, export: found.Name, kind: found.Kind, index: len(m.tasks),
+		params: numerics(found.Params), result: numerics(found.Results),
+	}
+	m.tasks[export] = t
+	return t, nil
+}
+
+// noTask says which tasks there are instead, or the first of many.
+func (m *Module) noTask(export string) error {
+	const most = 20
+	var names []string
+	for _, t := range m.source.Tasks() {
+		names = append(names, t.Name)
+	}
+	if len(names) == 0 {
+		return errorf(KindUnknownTask, "module %s has no tasks, so no %q", m.source.Name(), export)
+	}
+	if n := len(names) - most; n > 0 {
+		names = append(names[:most], fmt.Sprintf("and %d more", n))
+	}
+	return errorf(KindUnknownTask, "module %s has no task %q, it has %s", m.source.Name(), export, strings.Join(names, ", "))
 }

@@ -87,6 +87,13 @@ func taskOf(t testing.TB, m *Module, name string) *Task {
 	return task
 }
 
+func namesOf(m *Module) (names []string) {
+	for _, t := range m.source.Tasks() {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
 // run runs a task that should succeed.
 func run(t testing.TB, s *Slot, task *Task, arg string) string {
 	t.Helper()

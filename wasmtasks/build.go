@@ -190,7 +190,11 @@ func compile(ctx context.Context, dir string, flags []string) ([]byte, error) {
 	if _, err := runGo(ctx, dir, args...); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(out)
+	f, err := os.Open(out)
+	if err != nil {
+		return nil, err
+	}
+	return readModule(f)
 }
 
 // runGo runs the go command for wasip1 and returns what it prints.

@@ -73,7 +73,11 @@ func (c buildCache) read(key string) ([]byte, bool) {
 	if c.dir == "" {
 		return nil, false
 	}
-	wasm, err := os.ReadFile(c.file(key))
+	f, err := os.Open(c.file(key))
+	if err != nil {
+		return nil, false
+	}
+	wasm, err := readModule(f)
 	if err != nil {
 		return nil, false
 	}

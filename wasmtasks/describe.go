@@ -39,21 +39,42 @@ func (m *Module) Describe() Description {
 		Name:    m.name,
 		Digest:  m.digest.String(),
 		Size:    len(m.wasm),
-		Tasks:   append([]Task{}, m.tasks...),
+		Tasks:   m.Tasks(),
 		Memory:  m.memory(),
 		Imports: []Import{},
-		Other:   append([]Export{}, m.other...),
+		Other:   m.other(),
 	}
+	s, funcs := m.signer(), uint32(0)
 	for _, i := range m.parsed.Imports {
-		d.Imports = append(d.Imports, Import{Module: i.Module, Name: i.Name, Signature: m.importSignature(i)})
+		d.Imports = append(d.Imports, Import{Module: i.Module, Name: i.Name, Signature: s.imported(i, funcs)})
+		if i.Kind == wasmbin.KindFunc {
+			funcs++
+		}
 	}
 	return d
 }
 
-func (m *Module) importSignature(i wasmbin.Import) string {
+// other returns the exports that are not tasks, sorted by name.
+func (m *Module) other() []Export {
+	list := []Export{}
+	for _, at := range m.parsed.SortedExports() {
+		e := m.parsed.Exports[at]
+		why := m.whyNot(e)
+		if why == "" && m.command {
+			why = "the module is a WASI command: build a reactor to call it"
+		}
+		if why != "" {
+			list = append(list, Export{Name: e.Name, Kind: e.Kind.String(), Why: why})
+		}
+	}
+	return list
+}
+
+// imported says what an import is; function is its index if it is a function.
+func (s signer) imported(i wasmbin.Import, function uint32) string {
 	switch i.Kind {
 	case wasmbin.KindFunc:
-		return m.parsed.Types[i.Type].String()
+		return s.typed(function).Signature
 	case wasmbin.KindGlobal:
 		return "global " + i.Global.String()
 	default:

@@ -1,9 +1,12 @@
 package wasmtasks
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -11,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wasmpool/wasmpool/internal/abi"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -28,8 +32,11 @@ type Module struct {
 	wasm   []byte
 	digest Digest
 	parsed *wasmbin.Module
-	tasks  []Task   // sorted by name
-	other  []Export // exports that are not tasks, sorted by name
+
+	tasks   []uint32 // which of the exports have the form of a task, sorted by name
+	command bool     // it is a program, and they are none
+	usesABI bool
+	docs    map[string]abi.TaskDoc // by name
 }
 
 // Load makes a module of a wasm binary. The name is what callers write before
@@ -40,7 +47,7 @@ type Module struct {
 // worker compiles it.
 func Load(name string, wasm []byte) (*Module, error) {
 	if why := badName(name); why != "" {
-		return nil, fmt.Errorf("wasmtasks: %q cannot be a module's name: it %s", name, why)
+		return nil, fmt.Errorf("wasmtasks: %q cannot be a module's name: it%s", name, strings.TrimPrefix(why, "the name"))
 	}
 	parsed, err := wasmbin.Parse(wasm)
 	if err != nil {
@@ -54,22 +61,47 @@ func Load(name string, wasm []byte) (*Module, error) {
 }
 
 // LoadFile loads a wasm file. The module is named after the file, without
-// ".wasm".
+// ".wasm". A module has at most 256 MiB: no more than that is read.
 func LoadFile(file string) (*Module, error) {
-	wasm, err := os.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("wasmtasks: %w", err)
 	}
-	return Load(fileName(filepath.ToSlash(file)), wasm)
+	return loadFrom(f, filepath.ToSlash(file))
 }
 
 // LoadFS is [LoadFile] for a file system, such as an embed.FS.
 func LoadFS(fsys fs.FS, file string) (*Module, error) {
-	wasm, err := fs.ReadFile(fsys, file)
+	f, err := fsys.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("wasmtasks: %w", err)
 	}
-	return Load(fileName(file), wasm)
+	return loadFrom(f, file)
+}
+
+// loadFrom loads a module from a file, which it closes.
+func loadFrom(f fs.File, name string) (*Module, error) {
+	wasm, err := readModule(f)
+	if err != nil {
+		return nil, fmt.Errorf("wasmtasks: module %s: %w", name, err)
+	}
+	return Load(fileName(name), wasm)
+}
+
+// readModule reads a file, which it closes, unless it is too large for a module.
+func readModule(f fs.File) ([]byte, error) {
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil {
+		err = wasmbin.CheckSize(info.Size())
+	}
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.Grow(int(info.Size()) + bytes.MinRead) // a pipe says 0
+	n, err := b.ReadFrom(io.LimitReader(f, wasmbin.MaxSize+1))
+	return b.Bytes(), cmp.Or(err, wasmbin.CheckSize(n))
 }
 
 func fileName(file string) string { return strings.TrimSuffix(path.Base(file), ".wasm") }
@@ -87,25 +119,59 @@ func (m *Module) Digest() Digest { return m.digest }
 func (m *Module) WithName(name string) *Module {
 	renamed := *m
 	renamed.name = name
-	if m.isCommand() {
-		renamed.tasks = slices.Clone(m.tasks)
-		renamed.tasks[0].Name = name
-	}
 	return &renamed
 }
 
 // Tasks returns what can be called, sorted by name.
-func (m *Module) Tasks() []Task { return slices.Clone(m.tasks) }
+func (m *Module) Tasks() []Task {
+	if m.command {
+		return []Task{m.program()}
+	}
+	list, s := make([]Task, len(m.tasks)), m.signer()
+	for i, export := range m.tasks {
+		list[i] = s.task(export)
+	}
+	return list
+}
 
 // Task returns the task with this name, without the module's.
 func (m *Module) Task(name string) (Task, bool) {
-	i, ok := m.search(name)
-	if !ok {
+	if !m.has(name) {
 		return Task{}, false
 	}
-	return m.tasks[i], true
+	if m.command {
+		return m.program(), true
+	}
+	i, _ := m.search(name)
+	return m.signer().task(m.tasks[i]), true
 }
 
+func (m *Module) signer() signer { return signer{m, make(map[uint32]Task)} }
+
+// has reports whether there is a task with this name.
+func (m *Module) has(name string) bool {
+	if m.command {
+		return name == m.name
+	}
+	_, ok := m.search(name)
+	return ok
+}
+
+// names returns the names of the tasks, sorted.
+func (m *Module) names() []string {
+	if m.command {
+		return []string{m.name}
+	}
+	list := make([]string, len(m.tasks))
+	for i, export := range m.tasks {
+		list[i] = m.parsed.Exports[export].Name
+	}
+	return list
+}
+
+// search finds an export that has the form of a task.
 func (m *Module) search(name string) (int, bool) {
-	return slices.BinarySearchFunc(m.tasks, name, func(t Task, name string) int { return strings.Compare(t.Name, name) })
+	return slices.BinarySearchFunc(m.tasks, name, func(export uint32, name string) int {
+		return strings.Compare(m.parsed.Exports[export].Name, name)
+	})
 }

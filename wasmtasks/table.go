@@ -3,7 +3,6 @@ package wasmtasks
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -11,50 +10,43 @@ import (
 // A Table finds tasks by name in several modules. The zero value is empty.
 // Lookup is safe for concurrent use as long as nobody calls Add.
 type Table struct {
-	modules map[string]*Module
-	tasks   map[string][]entry // by full and by short name
+	modules []*Module // sorted by name
 }
 
+// An entry is a task that was found.
 type entry struct {
 	module *Module
-	task   Task
+	task   string
 }
+
+func (e entry) fullName() string { return e.module.name + "." + e.task }
 
 // Add adds a module's tasks. Adding the same module again is fine; other bytes
 // under the same name are an error. The same bytes under another name are another
 // module: what it is granted goes by its name, so a task of both is ambiguous.
 func (t *Table) Add(m *Module) error {
-	if old, ok := t.modules[m.name]; ok {
-		if old.digest == m.digest {
-			return nil
-		}
-		return fmt.Errorf("wasmtasks: there are two modules named %s: give one another name", m.name)
+	at, ok := slices.BinarySearchFunc(t.modules, m.name, func(m *Module, name string) int { return strings.Compare(m.name, name) })
+	if !ok {
+		t.modules = slices.Insert(t.modules, at, m)
+		return nil
 	}
-	if t.modules == nil {
-		t.modules, t.tasks = make(map[string]*Module), make(map[string][]entry)
+	if t.modules[at].digest == m.digest {
+		return nil
 	}
-	t.modules[m.name] = m
-	for _, task := range m.tasks {
-		e := entry{m, task}
-		for _, name := range []string{e.fullName(), task.Name} {
-			t.tasks[name] = append(t.tasks[name], e)
-		}
-	}
-	return nil
+	return fmt.Errorf("wasmtasks: there are two modules named %s: give one another name", m.name)
 }
-
-func (e entry) fullName() string { return e.module.name + "." + e.task.Name }
 
 // Lookup finds a task by its full name, "module.task", or by the task's name
 // alone where only one module has it. Otherwise the error is an
 // [*UnknownTaskError] or an [*AmbiguousTaskError].
 func (t *Table) Lookup(name string) (*Module, Task, error) {
-	found := t.tasks[name]
+	found := t.find(name)
 	switch len(found) {
 	case 0:
 		return nil, Task{}, &UnknownTaskError{Name: name, Known: t.known()}
 	case 1:
-		return found[0].module, found[0].task, nil
+		task, _ := found[0].module.Task(found[0].task)
+		return found[0].module, task, nil
 	}
 	names := make([]string, len(found))
 	for i, e := range found {
@@ -64,19 +56,32 @@ func (t *Table) Lookup(name string) (*Module, Task, error) {
 	return nil, Task{}, &AmbiguousTaskError{Name: name, Candidates: names}
 }
 
-// known returns the shortest name of each task, sorted.
-func (t *Table) known() []string {
-	known := make(map[string]bool)
+// find returns the tasks that a name may mean.
+func (t *Table) find(name string) (found []entry) {
 	for _, m := range t.modules {
-		for _, task := range m.tasks {
-			name := task.Name
-			if len(t.tasks[name]) > 1 {
-				name = entry{m, task}.fullName()
-			}
-			known[name] = true
+		if m.has(name) {
+			found = append(found, entry{m, name})
+		}
+		if rest, ok := strings.CutPrefix(name, m.name); ok && strings.HasPrefix(rest, ".") && m.has(rest[1:]) {
+			found = append(found, entry{m, rest[1:]})
 		}
 	}
-	return slices.Sorted(maps.Keys(known))
+	return found
+}
+
+// known returns the shortest name of each task, sorted.
+func (t *Table) known() []string {
+	var names []string
+	for _, m := range t.modules {
+		for _, name := range m.names() {
+			if len(t.modules) > 1 && len(t.find(name)) > 1 {
+				name = entry{m, name}.fullName()
+			}
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // An UnknownTaskError says that no module has a task of this name.

@@ -1,6 +1,7 @@
 package wasmtasks
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -65,106 +66,142 @@ type Export struct {
 	Why  string `json:"why"`  // it is not a task
 }
 
-// findTasks fills tasks and other from the exports.
+// findTasks fills tasks and docs.
 func (m *Module) findTasks() error {
-	usesABI := slices.ContainsFunc(m.parsed.Imports, func(i wasmbin.Import) bool { return i.Module == abi.Module })
-	for _, e := range m.parsed.Exports {
-		t, why := m.classify(e, usesABI)
-		if why != "" {
-			m.other = append(m.other, Export{Name: e.Name, Kind: e.Kind.String(), Why: why})
-			continue
+	m.usesABI = slices.ContainsFunc(m.parsed.Imports, func(i wasmbin.Import) bool { return i.Module == abi.Module })
+	m.tasks = make([]uint32, 0, len(m.parsed.Exports))
+	for _, i := range m.parsed.SortedExports() {
+		if m.whyNot(m.parsed.Exports[i]) == "" {
+			m.tasks = append(m.tasks, i)
 		}
-		m.tasks = append(m.tasks, t)
 	}
-	slices.SortFunc(m.tasks, func(a, b Task) int { return strings.Compare(a.Name, b.Name) })
 	if err := m.checkTasks(); err != nil {
 		return err
 	}
-	if m.isCommand() {
-		m.becomeCommand()
-	}
-	m.addDocs()
-	slices.SortFunc(m.other, func(a, b Export) int { return strings.Compare(a.Name, b.Name) })
+	m.command = m.exports(abi.Start, wasmbin.KindFunc)
+	m.docs = m.readDocs()
 	return nil
 }
 
-// classify makes a task of an export, or says why it is none.
-func (m *Module) classify(e wasmbin.Export, usesABI bool) (t Task, why string) {
+// whyNot says why an export is no task, or nothing.
+func (m *Module) whyNot(e wasmbin.Export) string {
 	if e.Kind != wasmbin.KindFunc {
-		return t, "not a function"
+		return "not a function"
 	}
 	if e.Name == abi.Start {
-		return t, "the program of a WASI command"
+		return "the program of a WASI command"
 	}
 	if strings.HasPrefix(e.Name, "_") || strings.HasPrefix(e.Name, abi.ReservedPrefix) {
-		return t, "the name is reserved"
+		return "the name is reserved"
 	}
 	if why := badName(e.Name); why != "" {
-		return t, "the name " + why
+		return why
 	}
 	typ, _ := m.parsed.FuncType(e.Index)
-	for _, v := range slices.Concat(typ.Params, typ.Results) {
-		if !v.Numeric() {
-			return t, fmt.Sprintf("%v is no number", v)
+	for _, values := range [][]wasmbin.ValType{typ.Params, typ.Results} {
+		for _, v := range values {
+			if !v.Numeric() {
+				return v.String() + " is no number"
+			}
 		}
 	}
-	t = Task{Name: e.Name, Kind: KindRaw, Signature: typ.String(), Params: names(typ.Params), Results: names(typ.Results)}
-	if usesABI && t.Signature == "() -> i32" {
-		t.Kind = KindTask
+	return ""
+}
+
+// kindOf returns the kind of a task of this type.
+func (m *Module) kindOf(t wasmbin.FuncType) Kind {
+	if m.usesABI && len(t.Params) == 0 && len(t.Results) == 1 && t.Results[0] == wasmbin.I32 {
+		return KindTask
 	}
-	return t, ""
+	return KindRaw
 }
 
 // checkTasks finds modules that were built in a way that cannot work.
 func (m *Module) checkTasks() error {
-	i := slices.IndexFunc(m.tasks, func(t Task) bool { return t.Kind == KindTask })
+	i := slices.IndexFunc(m.tasks, func(at uint32) bool {
+		typ, _ := m.parsed.FuncType(m.parsed.Exports[at].Index)
+		return m.kindOf(typ) == KindTask
+	})
 	if i < 0 {
 		return nil
 	}
+	name := m.parsed.Exports[m.tasks[i]].Name
 	if m.exports(abi.Start, wasmbin.KindFunc) {
-		return fmt.Errorf("it is a program (it exports %s) that also has tasks, such as %s: build with -buildmode=c-shared (Go) or -mexec-model=reactor (clang)", abi.Start, m.tasks[i].Name)
+		return fmt.Errorf("it is a program (it exports %s) that also has tasks, such as %s: build with -buildmode=c-shared (Go) or -mexec-model=reactor (clang)", abi.Start, name)
 	}
 	if !m.exports(abi.Memory, wasmbin.KindMemory) {
-		return fmt.Errorf("it has tasks, such as %s, but exports no memory named %q", m.tasks[i].Name, abi.Memory)
+		return fmt.Errorf("it has tasks, such as %s, but exports no memory named %q", name, abi.Memory)
 	}
 	return nil
 }
 
-// isCommand reports whether the module is a WASI program. Such a module has
-// no byte tasks, by checkTasks.
-func (m *Module) isCommand() bool { return m.exports(abi.Start, wasmbin.KindFunc) }
-
-// becomeCommand replaces the tasks, which a program cannot offer: its set-up
-// is part of running it.
-func (m *Module) becomeCommand() {
-	for _, t := range m.tasks {
-		m.other = append(m.other, Export{Name: t.Name, Kind: wasmbin.KindFunc.String(), Why: "the module is a WASI command: build a reactor to call it"})
-	}
-	m.tasks = []Task{{Name: m.name, Kind: KindCommand, Signature: "() -> ()", Params: []string{}, Results: []string{}}}
+// A signer makes tasks. Those of one type share what is said about it, since a small
+// module may have a very long type and very many functions of it.
+type signer struct {
+	m     *Module
+	known map[uint32]Task // by type, without a name
 }
 
-// addDocs adds what the custom section says about tasks. It is only
-// documentation, so one that does not decode is as good as none.
-func (m *Module) addDocs() {
+// task makes a task of an export.
+func (s signer) task(export uint32) Task {
+	e := s.m.parsed.Exports[export]
+	t := s.typed(e.Index)
+	t.Name = e.Name
+	d := s.m.docs[e.Name]
+	t.Doc, t.In, t.Out = d.Doc, d.In, d.Out
+	return t
+}
+
+func (s signer) typed(function uint32) Task {
+	at, _ := s.m.parsed.TypeOf(function)
+	t, ok := s.known[at]
+	if !ok {
+		typ := s.m.parsed.Types[at]
+		t = Task{Kind: s.m.kindOf(typ), Signature: typ.String(), Params: names(typ.Params), Results: names(typ.Results)}
+		s.known[at] = t
+	}
+	return t
+}
+
+// program is the task of a command. It has no others, since its set-up is part of
+// running it.
+func (m *Module) program() Task {
+	return Task{Name: m.name, Kind: KindCommand, Signature: "() -> ()", Params: []string{}, Results: []string{}, Doc: m.docs[abi.Start].Doc}
+}
+
+// mostDocs is how many bytes of documentation are read: those of ten thousand tasks.
+const mostDocs = 1 << 20
+
+// readDocs returns what the custom section says about tasks, and the program, by
+// name. It is only documentation, so one that does not decode is as good as none.
+func (m *Module) readDocs() map[string]abi.TaskDoc {
 	i := slices.IndexFunc(m.parsed.Custom, func(c wasmbin.Custom) bool { return c.Name == abi.SectionTasks })
-	if i < 0 {
-		return
+	if i < 0 || len(m.parsed.Custom[i].Data) > mostDocs {
+		return nil
 	}
-	var docs []abi.TaskDoc
-	if json.Unmarshal(m.parsed.Custom[i].Data, &docs) != nil {
-		return
+	docs := make(map[string]abi.TaskDoc)
+	d := json.NewDecoder(bytes.NewReader(m.parsed.Custom[i].Data))
+	if start, err := d.Token(); err != nil || start != json.Delim('[') {
+		return nil
 	}
-	for _, d := range docs {
-		if i, ok := m.search(d.Name); ok {
-			m.tasks[i].Doc, m.tasks[i].In, m.tasks[i].Out = d.Doc, d.In, d.Out
-		} else if d.Name == abi.Start && m.isCommand() {
-			m.tasks[0].Doc = d.Doc
+	for doc := new(abi.TaskDoc); d.More(); {
+		*doc = abi.TaskDoc{}
+		if d.Decode(doc) != nil {
+			return nil
+		}
+		if _, ok := m.search(doc.Name); ok || doc.Name == abi.Start {
+			docs[doc.Name] = *doc
 		}
 	}
+	if _, err := d.Token(); err != nil || d.More() {
+		return nil
+	}
+	return docs
 }
 
 func (m *Module) exports(name string, kind wasmbin.Kind) bool {
-	return slices.ContainsFunc(m.parsed.Exports, func(e wasmbin.Export) bool { return e.Name == name && e.Kind == kind })
+	e, ok := m.parsed.Export(name)
+	return ok && e.Kind == kind
 }
 
 func names(types []wasmbin.ValType) []string {
@@ -179,17 +216,19 @@ func names(types []wasmbin.ValType) []string {
 // log lines.
 const maxName = 128
 
+var longName = fmt.Sprintf("the name has more than %d bytes", maxName)
+
 // badName says why a name cannot be that of a module or task, or nothing.
 func badName(name string) (why string) {
 	switch {
 	case name == "":
-		return "is empty"
+		return "the name is empty"
 	case len(name) > maxName:
-		return fmt.Sprintf("has more than %d bytes", maxName)
+		return longName
 	case !utf8.ValidString(name):
-		return "is not UTF-8"
+		return "the name is not UTF-8"
 	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return "holds characters that do not print"
+		return "the name holds characters that do not print"
 	}
 	return ""
 }

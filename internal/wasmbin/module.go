@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 const (
@@ -26,24 +28,30 @@ type Module struct {
 	Sections []Section // in the order of the binary
 
 	importedFuncs []uint32 // the types of imported functions
+	byName        []uint32 // Exports, sorted
 }
 
 // FuncType returns the signature of a function. Imported functions come
 // first, then those the module defines.
 func (m *Module) FuncType(index uint32) (FuncType, bool) {
-	var typ uint32
+	typ, ok := m.TypeOf(index)
+	if !ok {
+		return FuncType{}, false
+	}
+	return m.Types[typ], true
+}
+
+// TypeOf returns the index in Types of a function's signature.
+func (m *Module) TypeOf(index uint32) (typ uint32, ok bool) {
 	switch imported := uint32(len(m.importedFuncs)); {
 	case index < imported:
 		typ = m.importedFuncs[index]
 	case index-imported < uint32(len(m.Funcs)):
 		typ = m.Funcs[index-imported]
 	default:
-		return FuncType{}, false
+		return 0, false
 	}
-	if typ >= uint32(len(m.Types)) {
-		return FuncType{}, false
-	}
-	return m.Types[typ], true
+	return typ, typ < uint32(len(m.Types))
 }
 
 // Section returns the content of the section with this id, a view of binary,
@@ -71,6 +79,9 @@ func (m *Module) find(id SectionID) (Section, bool) {
 // Parse reads a core wasm module of version 1. The module keeps views of b.
 // An error says what is wrong with the bytes, for a person to act on.
 func Parse(b []byte) (*Module, error) {
+	if err := CheckSize(int64(len(b))); err != nil {
+		return nil, err
+	}
 	if err := checkHeader(b); err != nil {
 		return nil, err
 	}
@@ -129,18 +140,22 @@ func (m *Module) section(r *Reader) error {
 func (m *Module) content(id SectionID, r *Reader) {
 	switch id {
 	case SectionCustom:
+		if len(m.Custom) == maxCustom {
+			r.Failf("more than %d custom sections: leave them out, for example with wasm-strip", maxCustom)
+			return
+		}
 		m.Custom = append(m.Custom, Custom{Name: r.Name(), Data: r.Bytes(uint32(r.Len()))})
 		return
 	case SectionType:
-		m.Types = vector(r, 3, (*Reader).funcType)
+		m.Types = vector(r, maxTypes, 3, (*Reader).funcType)
 	case SectionImport:
-		m.Imports = vector(r, 4, (*Reader).imported)
+		m.Imports = vector(r, maxImports, 4, (*Reader).imported)
 	case SectionFunction:
-		m.Funcs = vector(r, 1, (*Reader).U32)
+		m.Funcs = vector(r, maxFuncs, 1, (*Reader).U32)
 	case SectionMemory:
-		m.Memories = vector(r, 2, (*Reader).limits)
+		m.Memories = vector(r, maxMemories, 2, (*Reader).limits)
 	case SectionExport:
-		m.Exports = vector(r, 3, (*Reader).export)
+		m.Exports = vector(r, maxExports, 3, (*Reader).export)
 	default:
 		if id > SectionTag {
 			r.Failf("an unknown section")
@@ -165,22 +180,44 @@ func (m *Module) check() error {
 			return fmt.Errorf("function %d has a type that does not exist", i)
 		}
 	}
-	seen := make(map[string]bool, len(m.Exports))
 	for _, e := range m.Exports {
-		if seen[e.Name] {
-			return fmt.Errorf("export %q appears twice", e.Name)
-		}
-		seen[e.Name] = true
 		if e.Kind == KindFunc && e.Index >= funcs {
-			return fmt.Errorf("export %q is function %d of %d", e.Name, e.Index, funcs)
+			return fmt.Errorf("export %.100q is function %d of %d", e.Name, e.Index, funcs)
+		}
+	}
+	m.byName = make([]uint32, len(m.Exports))
+	for i := range m.byName {
+		m.byName[i] = uint32(i)
+	}
+	slices.SortFunc(m.byName, func(a, b uint32) int { return strings.Compare(m.Exports[a].Name, m.Exports[b].Name) })
+	for i, at := range m.byName[min(1, len(m.byName)):] {
+		if name := m.Exports[at].Name; name == m.Exports[m.byName[i]].Name {
+			return fmt.Errorf("export %.100q appears twice", name)
 		}
 	}
 	return nil
 }
 
+// SortedExports returns the indices of the exports, in the order of their names. The
+// list must not be changed.
+func (m *Module) SortedExports() []uint32 { return m.byName }
+
+// Export returns the export of that name.
+func (m *Module) Export(name string) (Export, bool) {
+	i, ok := slices.BinarySearchFunc(m.byName, name, func(at uint32, name string) int { return strings.Compare(m.Exports[at].Name, name) })
+	if !ok {
+		return Export{}, false
+	}
+	return m.Exports[m.byName[i]], true
+}
+
 // vector reads a list whose entries take at least size bytes each.
-func vector[T any](r *Reader, size int, read func(*Reader) T) []T {
+func vector[T any](r *Reader, limit bound, size int, read func(*Reader) T) []T {
 	n := r.Count(size)
+	if n > limit.most {
+		r.Failf("%d %s, the limit is %d%s", n, limit.what, limit.most, limit.hint)
+		return nil
+	}
 	list := make([]T, 0, n)
 	for i := 0; i < n && r.Err() == nil; i++ {
 		list = append(list, read(r))
@@ -193,7 +230,7 @@ func (r *Reader) funcType() FuncType {
 		r.Failf("type form 0x%02x (a garbage-collected type?) does not run here, only functions do", form)
 		return FuncType{}
 	}
-	return FuncType{Params: vector(r, 1, (*Reader).valType), Results: vector(r, 1, (*Reader).valType)}
+	return FuncType{Params: vector(r, maxParams, 1, (*Reader).valType), Results: vector(r, maxResults, 1, (*Reader).valType)}
 }
 
 func (r *Reader) valType() ValType {
@@ -223,7 +260,7 @@ func (r *Reader) imported() Import {
 		r.Byte() // always an exception
 		r.U32()
 	default:
-		r.Failf("import %s.%s is of unknown %v", i.Module, i.Name, i.Kind)
+		r.Failf("import %.100s.%.100s is of unknown %v", i.Module, i.Name, i.Kind)
 	}
 	return i
 }
@@ -251,7 +288,7 @@ func (r *Reader) size(wide bool) uint64 {
 func (r *Reader) export() Export {
 	e := Export{Name: r.Name(), Kind: Kind(r.Byte()), Index: r.U32()}
 	if e.Kind > KindTag {
-		r.Failf("export %q is of unknown %v", e.Name, e.Kind)
+		r.Failf("export %.100q is of unknown %v", e.Name, e.Kind)
 	}
 	return e
 }

@@ -112,7 +112,11 @@ func (r *Reader) S33() int64 {
 
 // Name reads a name: a length and that many bytes of UTF-8.
 func (r *Reader) Name() string {
-	b := r.Bytes(r.U32())
+	n := r.U32()
+	if n > maxName && r.Err() == nil {
+		r.Failf("a name has %d bytes, the limit is %d", n, maxName)
+	}
+	b := r.Bytes(n)
 	if !utf8.Valid(b) {
 		r.Failf("a name is not UTF-8")
 		return ""
