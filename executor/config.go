@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
+	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -160,6 +162,9 @@ func (c Config) validate() error {
 	if c.QueueCalls < 0 || c.QueueBytes < 0 {
 		return fmt.Errorf("executor: Config.QueueCalls (%d) and QueueBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes)
 	}
+	if err := c.host().Validate(); err != nil {
+		return fmt.Errorf("executor: %w", err)
+	}
 	for i, r := range c.Ranks {
 		if r < 0 || slices.Contains(c.Ranks[:i], r) {
 			return fmt.Errorf("executor: Config.Ranks has rank %d twice, or it is negative", r)
@@ -171,6 +176,34 @@ func (c Config) validate() error {
 		}
 	}
 	return nil
+}
+
+// checkGrants finds folders that are not there. It is the root's to check: an error of one
+// worker, before the ranks have met, would leave the others waiting.
+func (c Config) checkGrants() error {
+	for _, module := range slices.Sorted(maps.Keys(c.Grants)) {
+		folders := c.Grants[module].Folders
+		for _, path := range slices.Sorted(maps.Keys(folders)) {
+			switch info, err := os.Stat(folders[path]); {
+			case err != nil:
+				return fmt.Errorf("executor: Config.Grants of module %s: the folder for %s: %w", module, path, err)
+			case !info.IsDir():
+				return fmt.Errorf("executor: Config.Grants of module %s: what is granted as %s, %s, is no folder", module, path, folders[path])
+			}
+		}
+	}
+	return nil
+}
+
+// ungranted returns the modules that Config.Grants names and that were never loaded.
+func (c Config) ungranted(loaded func(module string) bool) []string {
+	var names []string
+	for _, module := range slices.Sorted(maps.Keys(c.Grants)) {
+		if module != host.EveryModule && !loaded(module) {
+			names = append(names, module)
+		}
+	}
+	return names
 }
 
 // works reports whether the launcher's rank will be a worker.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"strings"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -56,6 +59,7 @@ const (
 // mind breaks the pool over an error that every further call would meet.
 func (l *loop) mind(e *TaskError) {
 	if e.Kind == host.KindInitializer {
+		l.log.Error("the initializer failed, so that no call can run", "rank", e.Rank, "host", e.Host, "error", e)
 		l.fail(e)
 	}
 }
@@ -90,6 +94,36 @@ func (e *TaskError) Error() string {
 		kind = fmt.Sprintf("%s, code %d", kind, e.Code)
 	}
 	return fmt.Sprintf("executor: task %q failed on rank %d (%s): %s", e.Task, e.Rank, kind, msg)
+}
+
+// Format implements [fmt.Formatter]: %+v adds the guest's stack, its log and what it
+// printed to what Error says.
+func (e *TaskError) Format(s fmt.State, verb rune) {
+	switch {
+	case verb == 'q':
+		fmt.Fprintf(s, "%q", e.Error())
+	case verb != 'v' && verb != 's':
+		fmt.Fprintf(s, "%%!%c(*executor.TaskError=%s)", verb, e.Error())
+	default:
+		io.WriteString(s, e.Error()) //nolint:errcheck // fmt has no errors
+		if verb == 'v' && s.Flag('+') {
+			e.formatMore(s)
+		}
+	}
+}
+
+// LogValue implements [slog.LogValuer]: a log line has what Error says.
+func (e *TaskError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+
+func (e *TaskError) formatMore(s io.Writer) {
+	fmt.Fprintf(s, "\nhost %s, attempt %d", e.Host, e.Attempt)
+	for _, part := range []struct{ name, text string }{
+		{"stack", e.Stack}, {"log", strings.Join(e.Log, "\n")}, {"printed", e.Stderr},
+	} {
+		if part.text != "" {
+			fmt.Fprintf(s, "\n%s:\n%s", part.name, strings.TrimSuffix(part.text, "\n"))
+		}
+	}
 }
 
 // Is matches the error's [Kind] and the sentinel of that kind, and the context

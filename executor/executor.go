@@ -70,6 +70,9 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 	ex.loop.quiet = max(cfg.ReportAfter, 0)
 	ex.loop.progress(nanotime())
 	ex.in.wake = ex.loop.wake
+	if err := cfg.checkGrants(); err != nil {
+		return nil, err
+	}
 	for _, m := range cfg.Modules {
 		if err := ex.Load(m); err != nil {
 			return nil, err
@@ -137,6 +140,9 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 func (ex *Executor) run() {
 	defer close(ex.done)
 	ex.err = ex.loop.run()
+	for _, module := range ex.cfg.ungranted(ex.tasks.loaded) {
+		ex.cfg.Logger.Warn("Config.Grants names a module that was never loaded: is it called otherwise?", "module", module)
+	}
 	if ex.own != nil {
 		ex.err = join(ex.err, ex.own.close())
 	}
@@ -188,8 +194,9 @@ func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.add(m) }
 // MPI may still read it: until [Executor.Ended] of the executor that was opened first.
 //
 // Submit blocks while too many calls wait (Config.QueueCalls, QueueBytes),
-// until ctx ends; ctx does not bound the call itself. It never returns nil: what
-// goes wrong, such as an unknown task, comes from the future.
+// until ctx ends; ctx does not bound the call itself, but with one that has ended nothing
+// is submitted. It never returns nil: what goes wrong, such as an unknown task, comes
+// from the future.
 func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ...CallOption) *Future {
 	f := ex.submit(ctx, task, arg, false, opts)
 	ex.loop.serve()
@@ -199,6 +206,9 @@ func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ..
 // submit is Submit, but for telling the loop. The argument of a call that others
 // may wait for is copied with clone: then it may outlast what it is submitted by.
 func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone bool, opts []CallOption) *Future {
+	if err := ctx.Err(); err != nil {
+		return failed(ex, err)
+	}
 	t, err := ex.tasks.lookup(task)
 	if err != nil {
 		return failed(ex, err)

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 )
@@ -35,6 +36,9 @@ func (ex *Executor) feedAll(ctx context.Context, t *task, args iter.Seq[[]byte],
 	if failure != nil {
 		return failure
 	}
+	if args == nil {
+		return errNoInput
+	}
 	if err := to.waitRoom(ctx, set.buffer); err != nil {
 		return err
 	}
@@ -56,6 +60,9 @@ func (ex *Executor) feedAll(ctx context.Context, t *task, args iter.Seq[[]byte],
 	}
 	return nil
 }
+
+// errNoInput is the error of an input that is nil.
+var errNoInput = errors.New("executor: the arguments are a nil iterator")
 
 // inputPanic is the error of an input that panicked.
 func inputPanic(v any) error {

@@ -207,13 +207,26 @@ func (f *Future) State() State {
 	return Pending
 }
 
+// taskName is the name of its task, as far as there is one.
+func (f *Future) taskName() string {
+	if f.task == nil {
+		return "?"
+	}
+	return f.task.name
+}
+
+// words are how the caller knows the call, for logs.
+func (f *Future) words() []any {
+	words := []any{"task", f.taskName()}
+	if f.options != nil && len(f.options.tags) > 0 {
+		words = append(words, "tags", f.options.tags)
+	}
+	return words
+}
+
 // String describes the future for logs.
 func (f *Future) String() string {
-	name := "?"
-	if f.task != nil {
-		name = f.task.name
-	}
-	return "Future(" + name + ", " + f.State().String() + ")"
+	return "Future(" + f.taskName() + ", " + f.State().String() + ")"
 }
 
 // resolved reports whether the outcome may be read. Once it is true nobody else

@@ -219,7 +219,7 @@ func (in *interleaving) shutdown() {
 			in.t.Error(err)
 		}
 	}
-	if f := in.forks[i].Submit(ctx, "echo", nil); !errors.Is(f.Err(in.t.Context()), ErrClosed) {
+	if f := in.forks[i].Submit(in.t.Context(), "echo", nil); !errors.Is(f.Err(in.t.Context()), ErrClosed) {
 		in.t.Error("a fork that was shut down takes calls")
 	}
 	in.ended = append(in.ended, in.forks[i])

@@ -1,7 +1,6 @@
 package executor
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -515,7 +514,7 @@ func (f *fabric) drop(rank int, cause error) {
 	}
 	l.reported(w)
 	if l.sched.alive == 0 && l.awaited == 0 {
-		l.fail(errors.Join(ErrNoWorkers, cause))
+		l.fail(fmt.Errorf("%w; the last: %w", ErrNoWorkers, cause))
 	}
 }
 

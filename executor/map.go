@@ -23,7 +23,8 @@ const (
 // may be endless. Range over the results, or end ctx: otherwise that goroutine
 // stays until the executor ends. Map groups small calls by itself.
 //
-// When ctx ends, or the task is unknown, the last thing yielded is that error.
+// When ctx ends, the last thing yielded is that error; when the task is unknown, or an
+// option is wrong, it is the only one.
 // Stopping early, and the end of ctx, whether or not somebody ranges then, cancel
 // the calls that were not sent yet; the arguments of the
 // others may be read until those have ended. A panic of the arguments' iterator
@@ -46,6 +47,9 @@ func (ex *Executor) MapFrom(ctx context.Context, task string, args iter.Seq2[[]b
 
 // sure makes an input that does not fail one that might.
 func sure(args iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
+	if args == nil {
+		return nil
+	}
 	return func(yield func([]byte, error) bool) {
 		args(func(arg []byte) bool { return yield(arg, nil) })
 	}
@@ -80,6 +84,9 @@ func (ex *Executor) mapping(ctx context.Context, task string, args iter.Seq2[[]b
 func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq2[[]byte, error], opts []MapOption, r *reuser) (*mapping, error) {
 	set, err := mapSettingsOf(opts)
 	t, lookupErr := ex.tasks.lookup(task)
+	if args == nil {
+		err = errors.Join(err, errNoInput)
+	}
 	if err = errors.Join(err, lookupErr); err != nil {
 		return nil, err
 	}

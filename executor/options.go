@@ -142,7 +142,9 @@ func Priority(n int) CallOption {
 }
 
 // Timeout bounds how long one run of the call may take on its worker. A call that
-// is stopped so fails with kind timeout. It is short for [WithLimits] with Time, but
+// is stopped so fails with kind timeout: errors.Is matches it with [ErrTimeout], which no
+// error of the caller's own context does, and with [context.DeadlineExceeded], which
+// both do. It is short for [WithLimits] with Time, but
 // that a d of 0 or less, such as the time left until a deadline that has passed, is
 // an error of the call. WithLimits spells no limit: a negative Time.
 func Timeout(d time.Duration) CallOption {

@@ -297,6 +297,10 @@ func (f *fabric) handleLog(w *worker, body []byte) error {
 	if err := wire.Decode(wire.KindLog, body, &line); err != nil {
 		return err
 	}
-	f.loop.log.Log(context.Background(), slog.Level(line.Level), line.Text, "rank", w.rank, "call", line.Number)
+	words := []any{"rank", w.rank}
+	if c := f.loop.sched.lookup(w, line.Ticket, uint32(line.Number)); c != nil {
+		words = append(words, c.words()...)
+	}
+	f.loop.log.Log(context.Background(), slog.Level(line.Level), line.Text, append(words, "call", line.Number)...)
 	return nil
 }

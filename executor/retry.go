@@ -123,7 +123,7 @@ func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
 	if !p.allows(err.Kind, runs) {
 		return f.finish(nil, err)
 	}
-	l.log.Warn("a call failed and runs again", "task", f.task.name, "call", f.number, "tags", f.options.tags, "attempt", f.attempt, "error", err)
+	l.log.Debug("a call failed and runs again", append(f.words(), "call", f.number, "attempt", f.attempt, "error", err)...)
 	f.options = f.options.more(err.Kind)
 	f.attempt++
 	f.state.Store(uint32(Pending))
@@ -181,12 +181,20 @@ func (l *loop) retry(w *worker, f *Future) {
 	if int(f.lost) >= most {
 		f.finish(nil, &TaskError{
 			Task: f.task.name, Kind: host.KindLost, Rank: w.rank, Host: w.host, Attempt: int(f.attempt),
-			Message: fmt.Sprintf("%d workers died while they held the call", most),
+			Message: diedWith(int(f.lost), w),
 		})
 		return
 	}
 	f.attempt++
 	l.requeue(f)
+}
+
+// diedWith says that a call was given up after the loss of n workers, w the last.
+func diedWith(n int, w *worker) string {
+	if n == 1 {
+		return fmt.Sprintf("its worker, rank %d on %s, died while it held the call", w.rank, w.host)
+	}
+	return fmt.Sprintf("%d workers died while they held the call, the last of them rank %d on %s", n, w.rank, w.host)
 }
 
 // requeue puts a call that was in flight back at the head of the queue.

@@ -40,6 +40,9 @@ import (
 //
 // A launcher that does not fit the program is an error that says what to do.
 func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Executor) error) error {
+	if root == nil {
+		return errors.New("executor: Run was given no root function")
+	}
 	if err := cfg.validate(); err != nil {
 		return err
 	}

@@ -56,6 +56,13 @@ func (t *taskTable) add(m *wasmtasks.Module) error {
 	return nil
 }
 
+// loaded reports whether there is a module of that name.
+func (t *taskTable) loaded(module string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.modules[module] != nil
+}
+
 // has returns an error unless a module has a task of that name. Several may.
 func (t *taskTable) has(name string) error {
 	t.mu.Lock()

@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 )
@@ -47,10 +48,20 @@ func NewTyped[In, Out any](ex *Executor, task string, opts ...CallOption) Typed[
 	return WithCodecs(ex, task, JSON[In](), JSON[Out](), opts...)
 }
 
-// WithCodecs is [NewTyped] with other codecs.
+// WithCodecs is [NewTyped] with other codecs: in needs Encode, out Decode. Without one
+// each call fails.
 func WithCodecs[In, Out any](ex *Executor, task string, in Codec[In], out Codec[Out], opts ...CallOption) Typed[In, Out] {
+	if in.Encode == nil {
+		in.Encode = func(In) ([]byte, error) { return nil, errNoCodec }
+	}
+	if out.Decode == nil {
+		out.Decode = func([]byte) (none Out, err error) { return none, errNoCodec }
+	}
 	return Typed[In, Out]{ex, task, in, out, opts}
 }
+
+// errNoCodec is the error of each call of a task whose codec is incomplete.
+var errNoCodec = errors.New("the codec of the argument has no Encode, or that of the result no Decode")
 
 // Call submits a call and waits for its result. See [Executor.Call].
 func (t Typed[In, Out]) Call(ctx context.Context, arg In) (Out, error) {
@@ -98,7 +109,7 @@ func (t Typed[In, Out]) Map(ctx context.Context, args iter.Seq[In], opts ...MapO
 	results := t.ex.MapFrom(ctx, t.task, encoded, append(all, opts...)...)
 	return func(yield func(Out, error) bool) {
 		for b, err := range results {
-			if !yield(decode(t.out, b, err)) {
+			if !yield(decode(t.task, t.out, b, err)) {
 				return
 			}
 		}
@@ -114,17 +125,17 @@ type TypedFuture[Out any] struct {
 // Result waits for the call and returns its result. See [Future.Result].
 func (f *TypedFuture[Out]) Result(ctx context.Context) (Out, error) {
 	b, err := f.Future.Result(ctx)
-	return decode(f.out, b, err)
+	return decode(f.taskName(), f.out, b, err)
 }
 
-func decode[Out any](c Codec[Out], b []byte, err error) (Out, error) {
+func decode[Out any](task string, c Codec[Out], b []byte, err error) (Out, error) {
 	if err != nil {
 		var none Out
 		return none, err
 	}
 	out, err := c.Decode(b)
 	if err != nil {
-		err = fmt.Errorf("executor: decoding a result: %w", err)
+		err = fmt.Errorf("executor: decoding a result of task %q: %w", task, err)
 	}
 	return out, err
 }

@@ -82,6 +82,19 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// Validate returns an error for settings that make no sense, which names the field.
+func (c Config) Validate() error {
+	switch {
+	case c.MaxCallsPerInstance < 0:
+		return fmt.Errorf("host: Config.MaxCallsPerInstance is %d, must be at least 1, or 0 for never", c.MaxCallsPerInstance)
+	case c.Isolation > IsolationFresh:
+		return fmt.Errorf("host: Config.Isolation is %d, must be IsolationReuse, IsolationReset or IsolationFresh", c.Isolation)
+	case len(c.InitArg) > 0 && c.Initializer == "":
+		return fmt.Errorf("host: Config.InitArg has %d bytes, but Config.Initializer names no task", len(c.InitArg))
+	}
+	return nil
+}
+
 func (c Config) withDefaults() Config {
 	c.MemoryLimit = min(cmp.Or(c.MemoryLimit, maxMemory), maxMemory)
 	c.Limits = c.Limits.withDefaults(c.MemoryLimit)
@@ -153,6 +166,9 @@ type loading struct {
 // New returns a Host. It does next to nothing: the work begins with
 // [Host.Load].
 func New(cfg Config) (*Host, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
 	cfg = cfg.withDefaults()
 	if cfg.MemoryLimit < pageSize {
 		return nil, fmt.Errorf("host: a memory limit of %d bytes is too small: it takes at least %d", cfg.MemoryLimit, pageSize)

@@ -3,10 +3,12 @@ package host
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -246,7 +248,7 @@ func (r *runner) log(level int, text string) {
 
 // sendLine sends a line of the log as the current call's. io is held.
 func (r *runner) sendLine(level int, text string) {
-	r.s.send(wire.KindLog, wire.LogLine{Number: r.current.number, Task: r.current.task.number, Level: level, Text: text})
+	r.s.send(wire.KindLog, wire.LogLine{Number: r.current.number, Ticket: r.current.ticket, Task: r.current.task.number, Level: level, Text: text})
 }
 
 // encodeFailure returns the body of a failed result, short enough for a frame.
@@ -262,7 +264,7 @@ func encodeFailure(err error) []byte {
 	}
 	for most := 12 << 10; ; most /= 2 {
 		text := min(most, 4<<10)
-		failure.Message, failure.Stack, failure.Stderr = head(e.Message, text), head(e.Stack, text), tail(e.Stderr, most)
+		failure.Message, failure.Stack, failure.Stderr = shortened(e.Message, text), shortened(e.Stack, text), tail(e.Stderr, most)
 		if most < 1<<10 {
 			failure.Log = nil
 		}
@@ -273,7 +275,17 @@ func encodeFailure(err error) []byte {
 	}
 }
 
-func head(s string, most int) string { return s[:min(len(s), most)] }
+// shortened returns the first characters of s, most bytes of them, and how much is
+// missing.
+func shortened(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return fmt.Sprintf("%s… (%d bytes more)", s[:most], len(s)-most)
+}
 
 // tail returns the end of s, from the beginning of a line where it has several.
 func tail(s string, most int) string {
@@ -281,6 +293,9 @@ func tail(s string, most int) string {
 		return s
 	}
 	s = s[len(s)-most:]
+	for len(s) > 0 && !utf8.RuneStart(s[0]) {
+		s = s[1:]
+	}
 	if _, after, ok := strings.Cut(s, "\n"); ok && after != "" {
 		return after
 	}

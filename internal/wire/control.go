@@ -57,6 +57,7 @@ const (
 // LogLine is one log line of a guest.
 type LogLine struct {
 	Number uint64 `json:"number"` // the call's
+	Ticket uint32 `json:"ticket"` // of the call
 	Task   uint32 `json:"task"`
 	Level  int    `json:"level"` // as log/slog counts
 	Text   string `json:"text"`

@@ -1,0 +1,120 @@
+package executor_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
+)
+
+// Settings that make no sense are an error at once, which names the field.
+func TestConfigRefused(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	granting := func(folder string) map[string]executor.Grants {
+		return map[string]executor.Grants{"tasks": {Folders: map[string]string{"/data": folder}}}
+	}
+	for want, cfg := range map[string]executor.Config{
+		"Config.MaxCallsPerInstance is -1":   {MaxCallsPerInstance: -1},
+		"Config.Isolation is 9":              {Isolation: 9},
+		"Config.InitArg has 1 bytes":         {InitArg: []byte("x")},
+		"module tasks: the folder for /data": {Grants: granting(file + "/none")},
+		"is no folder":                       {Grants: granting(file)},
+	} {
+		ex, err := executor.Local(cfg)
+		if err == nil {
+			ex.Shutdown(t.Context()) //nolint:errcheck // it should not be there
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+	if err := executor.Run(t.Context(), executor.Config{}, nil); err == nil || !strings.Contains(err.Error(), "no root function") {
+		t.Errorf("Run without a root: %v", err)
+	}
+}
+
+// Grants for a module that is never loaded are told of at the end: until then it might
+// have been.
+func TestGrantsOfNobody(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	ex := open(t, executor.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Grants: map[string]executor.Grants{"task": {Clock: true}, "tasks": {}, host.EveryModule: {}}})
+	if err := ex.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if text := log.String(); strings.Count(text, "never loaded") != 1 || !strings.Contains(text, "module=task\n") {
+		t.Errorf("the log says %q", text)
+	}
+}
+
+// A nil iterator and an incomplete codec are errors of the call that was given them.
+func TestNilInput(t *testing.T) {
+	t.Parallel()
+	ex := shape(t)
+	const want = "nil iterator"
+	said := map[string]error{}
+	for _, err := range ex.Map(t.Context(), "echo", nil) {
+		said["Map"] = err
+	}
+	for _, err := range ex.MapFrom(t.Context(), "echo", nil) {
+		said["MapFrom"] = err
+	}
+	for _, err := range ex.MapUnordered(t.Context(), "echo", nil) {
+		said["MapUnordered"] = err
+	}
+	_, said["Stream"] = ex.Stream(t.Context(), "echo", nil).Next(t.Context())
+	_, said["SubmitBatch"] = ex.SubmitBatch(t.Context(), "echo", nil).Results(t.Context())
+	for _, name := range []string{"Map", "MapFrom", "MapUnordered", "Stream", "SubmitBatch"} {
+		if err := said[name]; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want an error with %q", name, err, want)
+		}
+	}
+	half := executor.WithCodecs(ex, "echo", executor.Codec[int]{}, executor.JSON[int]())
+	if _, err := half.Call(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "has no Encode") {
+		t.Errorf("a codec without Encode: %v", err)
+	}
+}
+
+// A context that has ended submits nothing, however the calls are made.
+func TestEndedContextSubmitsNothing(t *testing.T) {
+	t.Parallel()
+	ex := shape(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	f := ex.Submit(ctx, "echo", number(1))
+	if err := f.Err(t.Context()); !errors.Is(err, context.Canceled) {
+		t.Errorf("Submit: %v, want %v", err, context.Canceled)
+	}
+	if b := ex.SubmitBatch(ctx, "echo", numbers(3)); b.Submitted() > 0 {
+		t.Errorf("SubmitBatch submitted %d calls", b.Submitted())
+	}
+	if _, err := ex.Stream(ctx, "echo", numbers(3)).Next(t.Context()); !errors.Is(err, context.Canceled) {
+		t.Errorf("Stream: %v, want %v", err, context.Canceled)
+	}
+}
+
+// errors.Is tells a task's time limit from the end of the caller's context.
+func TestWhoseDeadline(t *testing.T) {
+	t.Parallel()
+	ex := shape(t)
+	_, err := ex.Call(t.Context(), "forever", nil, executor.Timeout(1))
+	if !errors.Is(err, executor.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a task's time limit: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 1)
+	defer cancel()
+	_, err = ex.Call(ctx, "forever", nil)
+	if errors.Is(err, executor.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the caller's context: %v", err)
+	}
+}
