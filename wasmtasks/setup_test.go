@@ -23,6 +23,10 @@ func TestMain(m *testing.M) {
 	}
 	os.Setenv("WASMPOOL_CACHE", dir)
 	code := m.Run()
+	if left, err := filepath.Glob(filepath.Join(dir, "build", "*.tmp")); err != nil || len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "left behind: %q, %v\n", left, err)
+		code = 1
+	}
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
