@@ -45,7 +45,8 @@ type Config struct {
 	// control group or an rlimit does not give is not had in any case: the call that
 	// wants it fails with kind memory. See docs/limits.md.
 	//
-	// Defaults to what 32-bit wasm can address, 4 GiB; more is an error.
+	// Defaults to the most that a module can use here, 2 GiB; more is an error.
+	// See docs/engine.md.
 	MemoryLimit uint64
 
 	// Limits are those of a call that does not set its own, and may go up to
@@ -134,8 +135,8 @@ type Config struct {
 // MostSlots is how many slots a process may have. Each that computes takes a thread.
 const MostSlots = 1024
 
-// mostMemory is what 32-bit wasm can address.
-const mostMemory = 4 << 30
+// mostMemory is what a module can use, as package host has it.
+const mostMemory = 2 << 30
 
 func (c Config) withDefaults() Config {
 	c.QueueCalls = cmp.Or(c.QueueCalls, 4<<20)
@@ -157,7 +158,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("executor: Config.RootSlots is %d, must be at most %d", c.RootSlots, MostSlots)
 	}
 	if c.MemoryLimit > mostMemory {
-		return fmt.Errorf("executor: Config.MemoryLimit is %d, but a module can address no more than %d bytes", c.MemoryLimit, uint64(mostMemory))
+		return fmt.Errorf("executor: Config.MemoryLimit is %d, but a module can use no more than %d bytes", c.MemoryLimit, uint64(mostMemory))
 	}
 	if c.QueueCalls < 0 || c.QueueBytes < 0 {
 		return fmt.Errorf("executor: Config.QueueCalls (%d) and QueueBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes)

@@ -396,7 +396,7 @@ func TestConfigBounds(t *testing.T) {
 	for field, cfg := range map[string]executor.Config{
 		"Slots":       {Slots: executor.MostSlots + 1},
 		"RootSlots":   {RootSlots: 20_000},
-		"MemoryLimit": {MemoryLimit: 4<<30 + 1},
+		"MemoryLimit": {MemoryLimit: 2<<30 + 1},
 	} {
 		if ex, err := executor.Local(cfg); err == nil || !strings.Contains(err.Error(), "Config."+field+" is ") {
 			t.Errorf("%s: %v, %v", field, ex, err)

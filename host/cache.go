@@ -154,6 +154,9 @@ func sumOf(data []byte) string {
 	return fmt.Sprintf(sumFormat, len(data), crc32.Checksum(data, castagnoli))
 }
 
-const sumFormat = "%d %08x\n"
+// sumFormat is that of a checksum. Its end is the version of all that is kept: what was
+// kept under another is not used, since it was not validated as it came, say, or
+// compiled with another table of the engine.
+const sumFormat = "%d %08x v2\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -23,8 +23,9 @@ import (
 // takes the code from the cache or refuses the module. See RATIONALE.md, "Why is
 // a module compiled in a child process?".
 
-// childEnv holds, for the child, the cache folder of the module, which it reads
-// from its standard input, and its limits.
+// childEnv holds, for the child, its limits, the length of the module as it came, which
+// it reads from its standard input with what it is to compile behind it, and the cache
+// folder. Without a folder it only validates the module.
 const childEnv = "WASMPOOL_COMPILE_CHILD"
 
 // A childLimit bounds what a child may use. The time is that of the CPU, which
@@ -65,22 +66,23 @@ const (
 // errNoChild says that no child could be started: the module is compiled here.
 var errNoChild = errors.New("host: no child process for compiling")
 
-// compileInChild fills the cache folder dir with the module's native code. The
-// error is of [KindBadModule] when the compiler refuses the module or cannot cope
-// with it, and matches errNoChild when there was no child. How the child ended is
-// nil when it did not start.
-func compileInChild(ctx context.Context, dir string, wasm []byte) (*os.ProcessState, error) {
+// compileInChild validates the module, and fills the cache folder dir with its native
+// code, unless dir is empty. The error is of [KindBadModule] when the engine refuses the
+// module or cannot cope with it, and matches errNoChild when there was no child. How the
+// child ended is nil when it did not start.
+func compileInChild(ctx context.Context, dir string, src source) (*os.ProcessState, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoChild, err)
 	}
-	limit := childLimitFor(wasm)
+	limit := childLimitFor(src.wasm)
 	patience := max(childLeast, childPatience*time.Duration(limit.cpu)*time.Second)
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took more than %v", patience))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %s", childEnv, limit.memory, limit.cpu, dir), "GOMAXPROCS="+strconv.Itoa(min(childProcs, runtime.GOMAXPROCS(0))))
-	cmd.Stdin = bytes.NewReader(wasm)
+	order := fmt.Sprintf("%s=%d %d %d %s", childEnv, limit.memory, limit.cpu, len(src.original), dir)
+	cmd.Env = append(os.Environ(), order, "GOMAXPROCS="+strconv.Itoa(min(childProcs, runtime.GOMAXPROCS(0))))
+	cmd.Stdin = io.MultiReader(bytes.NewReader(src.original), bytes.NewReader(src.wasm))
 	var out, errText bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errText
 	dieWithParent(cmd)
@@ -132,35 +134,59 @@ func init() {
 	}
 }
 
-// beChild compiles the module from in, as order says, and returns the process's
-// exit code.
+// beChild does what order says with the module from in, and returns the process's exit
+// code.
 func beChild(order string, in io.Reader, out io.Writer) int {
-	var limit childLimit
-	fields := strings.SplitN(order, " ", 3)
-	memory, memErr := strconv.ParseUint(fields[0], 10, 64)
-	if len(fields) != 3 || memErr != nil {
-		fmt.Fprintf(out, "the order %q makes no sense", order)
-		return childFails
+	limit, length, dir, err := readOrder(order)
+	if err == nil {
+		err = limit.apply()
 	}
-	cpu, err := strconv.ParseUint(fields[1], 10, 64)
-	wasm, readErr := io.ReadAll(in)
-	limit = childLimit{memory, cpu}
-	if err := errors.Join(err, readErr, limit.apply()); err != nil {
+	if err != nil {
 		fmt.Fprint(out, err)
 		return childFails
 	}
-	c, err := newCode(context.Background(), wasm, fields[2], &wasmbin.Module{})
+	all, err := io.ReadAll(in)
+	if err == nil && len(all) < length {
+		err = io.ErrUnexpectedEOF
+	}
+	if err == nil {
+		err = childWork(dir, all[:length], all[length:])
+	}
 	switch {
-	case isCacheError(err):
+	case err == nil:
+		return 0
+	case isCacheError(err), errors.Is(err, KindHost):
 		fmt.Fprint(out, err)
 		return childFails
-	case err != nil:
+	default:
 		fmt.Fprint(out, err)
 		return childRefuses
 	}
-	if err := c.close(); err != nil {
-		fmt.Fprint(out, err)
-		return childFails
+}
+
+// readOrder returns the parts of an order, as [compileInChild] writes it.
+func readOrder(order string) (limit childLimit, length int, dir string, err error) {
+	fields := strings.SplitN(order, " ", 4)
+	if len(fields) != 4 {
+		return limit, 0, "", fmt.Errorf("the order %q makes no sense", order)
 	}
-	return 0
+	var errs [3]error
+	limit.memory, errs[0] = strconv.ParseUint(fields[0], 10, 64)
+	limit.cpu, errs[1] = strconv.ParseUint(fields[1], 10, 64)
+	length, errs[2] = strconv.Atoi(fields[2])
+	return limit, length, fields[3], errors.Join(errs[:]...)
+}
+
+// childWork validates a module as it came, and compiles what the rewriter made of it
+// into a folder, unless there is none.
+func childWork(dir string, original, wasm []byte) error {
+	ctx := context.Background()
+	if err := validate(ctx, original); err != nil || dir == "" {
+		return err
+	}
+	c, err := newCode(ctx, wasm, dir, &wasmbin.Module{})
+	if err != nil {
+		return err
+	}
+	return c.close()
 }

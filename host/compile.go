@@ -7,22 +7,30 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/wasmpool/wasmpool/internal/enginefix"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
-// features are what compilers of today may emit, as far as wazero has it.
-const features = api.CoreFeaturesV2 |
-	experimental.CoreFeaturesThreads | // its atomics: a shared memory does not pass the gate
-	experimental.CoreFeaturesTailCall |
-	experimental.CoreFeaturesExtendedConst |
-	experimental.CoreFeaturesExceptionHandling |
-	experimental.CoreFeaturesTypedFunctionReferences
+// features are those of WebAssembly 2.0. What came later is experimental in wazero, and
+// off: docs/engine.md says why of each.
+const features = api.CoreFeaturesV2
+
+// bounded adds what holds for every module, however it is run.
+func bounded(cfg wazero.RuntimeConfig) wazero.RuntimeConfig {
+	return cfg.WithCoreFeatures(features).WithMemoryLimitPages(maxMemory / pageSize)
+}
+
+// A source is what is compiled of a module.
+type source struct {
+	original []byte // as it came: the engine must find it valid
+	wasm     []byte // what the rewriter made of it
+	facts    *wasmbin.Module
+}
 
 // code is a compiled module. It has a wazero runtime of its own, because
 // wazero ties a cache folder to a runtime, and each module has its own folder:
@@ -37,22 +45,19 @@ type code struct {
 	fixed     bool     // IsolationReset cannot put all that the module may change back
 }
 
-// readVersion makes wazero find out its own version, which it keeps in a variable
-// that no lock guards.
-var readVersion = sync.OnceFunc(func() {
-	ctx := context.Background()
-	_ = wazero.NewRuntime(ctx).Close(ctx) // nothing is in it
-})
-
 // newCode compiles wasm, or loads it from dir when it is there. An empty dir
-// stands for none.
+// stands for none. What it is made from was validated.
 func newCode(ctx context.Context, wasm []byte, dir string, facts *wasmbin.Module) (*code, error) {
-	readVersion()
+	// Which besides makes wazero find out its own version: it keeps that in a variable
+	// that no lock guards.
+	if err := enginefix.Check(); err != nil {
+		return nil, errorf(KindHost, "%w", err)
+	}
 	c := &code{}
 	for _, l := range facts.Memories { // there is at most one
 		c.hasMemory, c.start = true, l.Min*pageSize
 	}
-	cfg := wazero.NewRuntimeConfig().WithCoreFeatures(features)
+	cfg := bounded(wazero.NewRuntimeConfig())
 	if dir != "" {
 		var err error
 		if c.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
@@ -84,16 +89,15 @@ func (c *code) close() error {
 // compile is the third step of the pipeline: it turns bytes into native code,
 // by way of the cache folder. Of the processes of a node that want the same
 // module, one compiles while the others wait.
-func (h *Host) compile(key string, wasm []byte, facts *wasmbin.Module) (*code, error) {
+func (h *Host) compile(key string, src source) (*code, error) {
 	if h.cfg.Compiler != nil {
-		return h.loadCompiled(entry{h.cfg.CacheDir, key, h.cfg.Logger}, wasm, facts)
+		return h.loadCompiled(entry{h.cfg.CacheDir, key, h.cfg.Logger}, src)
 	}
 	log := h.cfg.Logger
-	c, err := h.compileCached(entry{h.cfg.CacheDir, key, log}, wasm, facts)
+	c, err := h.compileCached(entry{h.cfg.CacheDir, key, log}, src)
 	if isCacheError(err) {
 		log.Warn("host: a module is compiled without the cache folder", "dir", h.cfg.CacheDir, "error", err)
-		h.compiled.Add(1)
-		c, err = newCode(h.ctx, wasm, "", facts)
+		c, err = h.compileHere(src)
 	}
 	switch {
 	case err == nil:
@@ -108,8 +112,8 @@ func (h *Host) compile(key string, wasm []byte, facts *wasmbin.Module) (*code, e
 }
 
 // loadCompiled loads what Config.Compiler compiled.
-func (h *Host) loadCompiled(e entry, wasm []byte, facts *wasmbin.Module) (*code, error) {
-	c, err := h.loadShared(e, func() (*code, error) { return newCode(h.ctx, wasm, e.path(), facts) })
+func (h *Host) loadCompiled(e entry, src source) (*code, error) {
+	c, err := h.loadShared(e, func() (*code, error) { return newCode(h.ctx, src.wasm, e.path(), src.facts) })
 	if err == nil && c == nil {
 		err = errors.New("what was compiled is not in the cache folder any more")
 	}
@@ -119,13 +123,23 @@ func (h *Host) loadCompiled(e entry, wasm []byte, facts *wasmbin.Module) (*code,
 	return c, nil
 }
 
+// compileHere compiles where there is no cache folder: a child process could not hand
+// the code over, and only validates the module.
+func (h *Host) compileHere(src source) (*code, error) {
+	h.compiled.Add(1)
+	if err := h.inChild("", src); err != nil {
+		return nil, err
+	}
+	return newCode(h.ctx, src.wasm, "", src.facts)
+}
+
 // compileCached compiles by way of a cache entry. Errors of the cache are told
 // apart by isCacheError.
-func (h *Host) compileCached(e entry, wasm []byte, facts *wasmbin.Module) (*code, error) {
+func (h *Host) compileCached(e entry, src source) (*code, error) {
 	if e.dir == "" {
 		return nil, &fs.PathError{Op: "open", Path: "the user's cache folder", Err: fs.ErrNotExist}
 	}
-	load := func() (*code, error) { return newCode(h.ctx, wasm, e.path(), facts) }
+	load := func() (*code, error) { return newCode(h.ctx, src.wasm, e.path(), src.facts) }
 	c, err := h.loadShared(e, load)
 	if c != nil || err != nil && !isCacheError(err) {
 		return c, err
@@ -144,7 +158,10 @@ func (h *Host) compileCached(e entry, wasm []byte, facts *wasmbin.Module) (*code
 		return nil, err
 	}
 	h.compiled.Add(1)
-	if err := h.fill(e, wasm); err != nil {
+	if err := os.MkdirAll(e.path(), 0o700); err != nil {
+		return nil, err
+	}
+	if err := h.inChild(e.path(), src); err != nil {
 		return nil, err
 	}
 	if c, err = load(); err == nil {
@@ -154,19 +171,17 @@ func (h *Host) compileCached(e entry, wasm []byte, facts *wasmbin.Module) (*code
 	return c, err
 }
 
-// fill compiles into an entry that is empty. Where no child process can be had it
-// leaves that to whoever loads the entry: the gate's bounds hold in any case.
-func (h *Host) fill(e entry, wasm []byte) error {
-	if err := os.MkdirAll(e.path(), 0o700); err != nil {
-		return err
-	}
-	end, err := compileInChild(h.ctx, e.path(), wasm)
+// inChild validates a module, and compiles it into dir, which is empty. Where no child
+// process can be had it validates it here, and leaves the rest to whoever loads the
+// entry: the gate's bounds hold in any case.
+func (h *Host) inChild(dir string, src source) error {
+	end, err := compileInChild(h.ctx, dir, src)
 	if h.childEnded != nil && end != nil {
 		h.childEnded(end)
 	}
 	if errors.Is(err, errNoChild) {
 		h.cfg.Logger.Warn("host: a module is compiled in this process", "error", err)
-		return nil
+		return validate(h.ctx, src.original)
 	}
 	return err
 }

@@ -36,7 +36,7 @@ type Config struct {
 
 	// MemoryLimit bounds, in bytes, the linear memory of each instance, all of which is
 	// only had where the process may have it: see docs/limits.md. Defaults
-	// to 4 GiB, the most a guest can use.
+	// to 2 GiB, the most a guest can use: see docs/engine.md.
 	MemoryLimit uint64
 
 	// Limits are those of a call that does not set its own. See their defaults
@@ -270,7 +270,7 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 	if h.cfg.Isolation == IsolationReset {
 		wasm, globals, resets = exportAll(wasm)
 	}
-	c, err := h.compile(h.keyOf(m, wasm), wasm, facts)
+	c, err := h.compile(h.keyOf(m, wasm), source{m.Bytes(), wasm, facts})
 	if err == nil {
 		c.globals, c.fixed = globals, !resets
 	}

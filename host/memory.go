@@ -1,7 +1,6 @@
 package host
 
 import (
-	"math"
 	"unsafe"
 
 	"github.com/tetratelabs/wazero/experimental"
@@ -10,9 +9,10 @@ import (
 // pageSize is the unit in which linear memory grows.
 const pageSize = 64 << 10
 
-// maxMemory is the most a 32-bit guest can have. The very last page is left
-// out so that every size fits into 32 bits.
-const maxMemory = math.MaxUint32 + 1 - pageSize
+// maxMemory is the most a guest can have. In a larger memory the engine on amd64 reads
+// and writes before its beginning: it checks a constant address of 2 GiB and more as it
+// is, and may then use it as a negative number. In this one the check refuses it.
+const maxMemory = 2 << 30
 
 // A linear is the linear memory of one instance. Where address space is not bounded,
 // the whole limit is reserved at the start and made usable as the guest grows, so

@@ -40,8 +40,8 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.start, "timeout-start", time.Minute, "with --ranks, end the job if they have not found each other after `D`")
 	flags.IntVar(&f.workers, "workers", 0, "run `N` calls at once in this process (default: the CPUs; under MPI none, as the other ranks work)")
 	flags.IntVar(&f.slots, "slots", 0, "under MPI, run `N` calls at once on each worker rank (default: the CPUs it may use)")
-	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `size` such as 512MiB (default: 4GiB)")
-	flags.Var(&f.output, "output", "the longest result that a task may give, a `size` such as 2GiB (default: 256MiB)")
+	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `size` such as 512MiB (default, and at most: 2GiB)")
+	flags.Var(&f.output, "output", "the longest result that a task may give, a `size` such as 1GiB (default: 256MiB)")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
 	f.grants.add(flags)
 	flags.Var(&f.isolate, "isolation", "what a call finds of those before it: a `word` of reuse (all that a task keeps), reset (nothing), fresh (nothing, and slowly)")
@@ -55,10 +55,10 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	})
 }
 
-// leastMemory is a page of wasm, and mostMemory what 32-bit wasm can address.
+// leastMemory is a page of wasm, and mostMemory what a module can use.
 const (
 	leastMemory = 64 << 10
-	mostMemory  = 4 << 30
+	mostMemory  = 2 << 30
 )
 
 // check finds values that make no sense. It knows nothing but the flags, so
@@ -87,7 +87,7 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 		return fmt.Errorf("--memory is %s, must be at least %s: is the unit missing, as in 512MiB?", &f.memory, formatBytes(leastMemory))
 	}
 	if f.memory > mostMemory {
-		return fmt.Errorf("--memory is %s, but a module can address no more than %s", &f.memory, formatBytes(mostMemory))
+		return fmt.Errorf("--memory is %s, but a module can use no more than %s", &f.memory, formatBytes(mostMemory))
 	}
 	_, err := f.grants.grants()
 	return err

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
@@ -13,7 +14,6 @@ type body struct {
 	total uint64 // instructions
 	leaf  bool   // it calls nothing and has no loop
 	loops int
-	tries bool // it may catch exceptions
 
 	locals uint64 // declared
 
@@ -39,8 +39,8 @@ type call struct {
 func (b *body) short() bool { return b.leaf && b.total <= shortLeaf && b.helpers == 0 }
 
 // holds reports whether the function holds the fuel in a local while it runs: that
-// is what makes loops fast. An exception that is caught could bring the two apart.
-func (b *body) holds() bool { return b.loops > 0 && b.loops <= mostLoops && !b.tries }
+// is what makes loops fast.
+func (b *body) holds() bool { return b.loops > 0 && b.loops <= mostLoops }
 
 // join lets short pieces of code behind blocks be paid with what leads to them, as
 // long as that is short, too. So whatever way is taken through the function, it pays
@@ -70,12 +70,14 @@ func (b *body) payer(i int) int {
 
 // measure fills bodies.
 func (c *Code) measure() error {
-	section, ok := c.module.Section(c.wasm, wasmbin.SectionCode)
-	if !ok {
-		return nil
+	r := c.decoder(wasmbin.NewReader([]byte{0}, 0)) // without the section there is no function
+	if section, ok := c.module.Section(c.wasm, wasmbin.SectionCode); ok {
+		r = c.decoder(section)
 	}
-	r := c.decoder(section)
 	n := r.Count(2)
+	if declared := len(c.module.Funcs); n != declared && r.Err() == nil {
+		return fmt.Errorf("it declares %d functions, and has the code of %d", declared, n)
+	}
 	c.bodies = make([]body, n)
 	for i := 0; i < n && r.Err() == nil; i++ {
 		c.bodies[i].measure(r, &c.Shape)
@@ -127,7 +129,6 @@ func (b *body) measure(r decoder, s *Shape) {
 			open = append(open, scope{in.op, len(b.sites)})
 			b.sites = append(b.sites, site{before: -1})
 		case in.opens():
-			b.tries = b.tries || in.op == opTryTable
 			open = append(open, scope{in.op, inner.site})
 		case in.op == opElse && len(open) > 1: // it goes on where the if began
 			inner.site = open[len(open)-2].site
@@ -140,7 +141,7 @@ func (b *body) measure(r decoder, s *Shape) {
 			}
 		case in.calls():
 			b.leaf = false
-			if in.op == opCall || in.op == opReturnCall {
+			if in.op == opCall {
 				b.calls = append(b.calls, call{inner.site, in.index})
 			}
 		}
@@ -225,8 +226,11 @@ func (e *editor) body(i uint32) {
 // expression copies a constant expression.
 func (e *editor) expression() {
 	for e.Err() == nil {
-		if e.instruction(0).op == opEnd {
+		switch in := e.instruction(0); {
+		case in.op == opEnd:
 			return
+		case in.op >= opI32Add && in.op <= opI32Mul, in.op >= opI64Add && in.op <= opI64Mul:
+			e.Failf("instruction 0x%02x is of %s", in.op, constants)
 		}
 	}
 }

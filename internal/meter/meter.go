@@ -150,6 +150,9 @@ func (c *Code) moved(f uint32) uint32 {
 
 // survey reads what must be known before anything is written.
 func (c *Code) survey() error {
+	if err := c.checkDeclared(); err != nil {
+		return err
+	}
 	for id, n := range map[wasmbin.SectionID]*uint32{
 		wasmbin.SectionGlobal: &c.Shape.Globals, wasmbin.SectionElement: &c.Shape.Elements, wasmbin.SectionData: &c.Shape.Data,
 	} {
@@ -174,9 +177,8 @@ func (c *Code) survey() error {
 // they are.
 var order = map[wasmbin.SectionID]int{
 	wasmbin.SectionType: 1, wasmbin.SectionImport: 2, wasmbin.SectionFunction: 3, wasmbin.SectionTable: 4,
-	wasmbin.SectionMemory: 5, wasmbin.SectionTag: 6, wasmbin.SectionGlobal: 7, wasmbin.SectionExport: 8,
-	wasmbin.SectionStart: 9, wasmbin.SectionElement: 10, wasmbin.SectionDataCount: 11, wasmbin.SectionCode: 12,
-	wasmbin.SectionData: 13,
+	wasmbin.SectionMemory: 5, wasmbin.SectionGlobal: 6, wasmbin.SectionExport: 7, wasmbin.SectionStart: 8,
+	wasmbin.SectionElement: 9, wasmbin.SectionDataCount: 10, wasmbin.SectionCode: 11, wasmbin.SectionData: 12,
 }
 
 // added are the sections that every rewritten module has.

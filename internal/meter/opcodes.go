@@ -8,18 +8,14 @@ const (
 	opLoop       = 0x03
 	opIf         = 0x04
 	opElse       = 0x05
-	opThrow      = 0x08
-	opThrowRef   = 0x0a
 	opEnd        = 0x0b
 	opBr         = 0x0c
 	opBrIf       = 0x0d
 	opBrTable    = 0x0e
 	opReturn     = 0x0f
 	opCall       = 0x10
-	opReturnCall = 0x12
-	opLastCall   = 0x15 // from opCall on: direct, indirect, by reference; and as a return
+	opIndirect   = 0x11
 	opSelect     = 0x1b
-	opTryTable   = 0x1f
 	opLocalGet   = 0x20
 	opLocalSet   = 0x21
 	opLocalTee   = 0x22
@@ -34,18 +30,18 @@ const (
 	opI64GtU     = 0x56
 	opI32Add     = 0x6a
 	opI32Sub     = 0x6b
+	opI32Mul     = 0x6c
 	opI32ShrU    = 0x76
 	opI64Add     = 0x7c
 	opI64Sub     = 0x7d
+	opI64Mul     = 0x7e
 	opI64Shl     = 0x86
 	opRefFunc    = 0xd2
-	opBrOnNull   = 0xd5 // and the next, br_on_non_null
 
 	opI64ExtendI32U = 0xad
 
-	opBulk    = 0xfc // first bytes of longer ones
-	opVector  = 0xfd
-	opThreads = 0xfe
+	opBulk   = 0xfc // first bytes of longer ones
+	opVector = 0xfd
 
 	emptyBlock = 0x40
 
@@ -64,19 +60,19 @@ type instruction struct {
 }
 
 // opens reports whether the instruction starts a block other than a loop.
-func (i instruction) opens() bool { return i.op == opBlock || i.op == opIf || i.op == opTryTable }
+func (i instruction) opens() bool { return i.op == opBlock || i.op == opIf }
 
 // bracket reports whether the instruction only opens or closes a piece of code, and
 // does nothing itself.
 func (i instruction) bracket() bool { return i.op == opBlock || i.op == opLoop || i.op == opEnd }
 
-func (i instruction) calls() bool { return i.op >= opCall && i.op <= opLastCall }
+func (i instruction) calls() bool { return i.op == opCall || i.op == opIndirect }
 
 // leaves reports whether the instruction may leave the function, given how many
 // blocks are open, the function itself included.
 func (i instruction) leaves(open int) bool {
 	switch i.op {
-	case opReturn, opReturnCall, opReturnCall + 1, opLastCall, opThrow, opThrowRef:
+	case opReturn:
 		return true
 	case opEnd:
 		return open == 1
@@ -84,14 +80,10 @@ func (i instruction) leaves(open int) bool {
 	return i.label > 0 && int(i.label) >= open-1 || i.branches() && open == 1
 }
 
-func (i instruction) branches() bool {
-	return i.op >= opBr && i.op <= opBrTable || i.op == opBrOnNull || i.op == opBrOnNull+1
-}
+func (i instruction) branches() bool { return i.op >= opBr && i.op <= opBrTable }
 
 // named reports whether the instruction has the index of a function.
-func (i instruction) named() bool {
-	return i.op == opCall || i.op == opReturnCall || i.op == opRefFunc
-}
+func (i instruction) named() bool { return i.op == opCall || i.op == opRefFunc }
 
 // global reports whether the instruction has the index of a global.
 func (i instruction) global() bool { return i.op == opGlobalGet || i.op == opGlobalSet }
@@ -119,35 +111,34 @@ func (r decoder) typeIndex() {
 	}
 }
 
-// heapType reads what a reference refers to: an index when it is not negative.
-func (r decoder) heapType() int64 {
-	n := r.S33()
-	if n >= int64(r.types) {
-		r.Failf("type %d does not exist", n)
-	}
-	return n
-}
-
-// blockType reads the type of a block: an index, nothing, or a value type, which
-// goes on when it is a reference's.
+// blockType reads the type of a block: an index, nothing, or a value type.
 func (r decoder) blockType() {
-	const ref, refNull = int64(wasmbin.Ref) - 0x80, int64(wasmbin.RefNull) - 0x80
-	if n := r.heapType(); n == ref || n == refNull {
-		r.heapType()
+	const negative, nothing = 0x80, emptyBlock - 0x80 // one byte holds a number from -64
+	switch n := r.S33(); {
+	case n >= int64(r.types):
+		r.Failf("type %d does not exist", n)
+	case n < nothing:
+		r.Failf("a block of type %d", n)
+	case n < 0 && n != nothing:
+		r.checkType(byte(n + negative))
 	}
 }
 
-func (r decoder) valType() { r.restOfType(r.Byte()) }
+func (r decoder) valType() { r.checkType(r.Byte()) }
 
-// restOfType reads the rest of a value type that starts with a byte.
-func (r decoder) restOfType(first byte) {
-	if t := wasmbin.ValType(first); t == wasmbin.Ref || t == wasmbin.RefNull {
-		r.heapType()
+// heapType reads what a null reference refers to.
+func (r decoder) heapType() {
+	switch t := wasmbin.ValType(r.Byte()); t {
+	case wasmbin.FuncRef, wasmbin.ExternRef:
+	case wasmbin.ExnRef:
+		r.checkType(byte(t))
+	default:
+		r.Failf("a null of type 0x%02x is of %s", byte(t), typedRefs)
 	}
 }
 
 // read reads one instruction, by the binary format of the WebAssembly
-// specification 3.0, chapter 5.4, as far as the engine has it.
+// specification 2.0, chapter 5.4.
 func (r decoder) read() instruction {
 	in := instruction{op: r.Byte()}
 	switch op := in.op; {
@@ -157,20 +148,14 @@ func (r decoder) read() instruction {
 		if in.index = r.U32(); in.index >= r.globals {
 			r.Failf("global %d does not exist", in.index)
 		}
-	case op == opTryTable:
-		r.blockType()
-		r.catches()
 	case op == opBlock, op == opLoop, op == opIf:
 		r.blockType()
 	case op == 0xd0: // ref.null
 		r.heapType()
-	case op == 0x14, op == 0x15: // call_ref and as a return
-		r.typeIndex()
-	case op == opThrow,
-		op >= 0x20 && op <= 0x26, // locals, globals, tables
-		op == 0x3f, op == 0x40:   // memory.size, memory.grow
+	case op >= 0x20 && op <= 0x26, // locals, globals, tables
+		op == 0x3f, op == 0x40: // memory.size, memory.grow
 		r.U32()
-	case op == 0x11, op == 0x13: // call_indirect and as a return
+	case op == opIndirect:
 		r.typeIndex()
 		r.U32()
 	case op == opBrTable:
@@ -194,34 +179,20 @@ func (r decoder) read() instruction {
 		in.bulk, in.index = r.bulk()
 	case op == opVector:
 		r.vector()
-	case op == opThreads:
-		r.threads()
-	case op <= 0x01, op == 0x05, op == opThrowRef, op == opEnd, op == opReturn, // control without operands
+	case op <= 0x01, op == 0x05, op == opEnd, op == opReturn, // control without operands
 		op == 0x1a, op == 0x1b, // drop, select
 		op >= 0x45 && op <= 0xc4, // numbers
-		op == 0xd1, op == 0xd4:   // ref.is_null, ref.as_non_null
+		op == 0xd1:               // ref.is_null
 	default:
-		r.Failf("unknown instruction 0x%02x", op)
+		r.refuse(op)
 	}
 	return in
 }
 
-// selected reads the types of a select. The engine checks one that takes several
-// bytes, and then compiles its last ones as instructions, which nobody has checked.
+// selected reads the types of a select.
 func (r decoder) selected() {
 	for n := r.Count(1); n > 0 && r.Err() == nil; n-- {
-		if t := wasmbin.ValType(r.Byte()); t == wasmbin.Ref || t == wasmbin.RefNull {
-			r.Failf("a select of typed references does not run here")
-		}
-	}
-}
-
-func (r decoder) catches() {
-	for n := r.Count(2); n > 0 && r.Err() == nil; n-- {
-		if kind := r.Byte(); kind < 2 {
-			r.U32() // the tag
-		}
-		r.U32() // the label
+		r.valType()
 	}
 }
 
@@ -281,16 +252,5 @@ func (r decoder) vector() {
 	case op >= 84 && op <= 91: // loads and stores of lanes
 		r.address()
 		r.Byte()
-	}
-}
-
-func (r decoder) threads() {
-	switch op := r.second(); {
-	case op == 3: // atomic.fence
-		r.Byte()
-	case op <= 2, op >= 0x10 && op <= 0x4e:
-		r.address()
-	default:
-		r.Failf("unknown instruction 0xfe %d", op)
 	}
 }

@@ -60,20 +60,12 @@ func (e *editor) appendEntries(entries ...[]byte) {
 func (e *editor) tables() {
 	e.w.Shape.Tables = e.number()
 	for n := e.w.Shape.Tables; n > 0 && e.Err() == nil; n-- {
-		const withInit = 0x40 // and a zero: the entries have a first value
-		var first byte
-		e.copied(func() {
-			if first = e.Byte(); first == withInit {
-				e.Byte()
-				e.valType()
-			} else {
-				e.restOfType(first)
-			}
-		})
-		e.tableLimits()
-		if first == withInit {
-			e.expression()
+		const withInit = 0x40
+		if first := e.Rest(); len(first) > 0 && first[0] == withInit {
+			e.Failf("a table whose entries have a first value is of %s", typedRefs)
 		}
+		e.copied(e.valType)
+		e.tableLimits()
 	}
 }
 
