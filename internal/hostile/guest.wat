@@ -39,6 +39,8 @@
     (loop (call $output_write (i32.const 0) (i32.const 65536)) (br 0)) (i32.const 0))
   (func (export "log") (result i32)
     (loop (call $log (i32.const 0) (i32.const 0) (i32.const 500)) (br 0)) (i32.const 0))
+  (func (export "lines") (result i32)
+    (loop (call $log (i32.const -4) (i32.const 0) (i32.const 0)) (br 0)) (i32.const 0))
   (func (export "exit") (result i32) (call $proc_exit (i32.const 0)) (i32.const 0))
   (func (export "sleep") (result i32)
     (i32.store (i32.const 1016) (i32.const 1))

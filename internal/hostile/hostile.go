@@ -14,6 +14,7 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
@@ -26,38 +27,57 @@ import (
 //go:embed guest.wasm
 var guestWASM []byte
 
-// Limits are those that a pool should have that is attacked.
+// Limits are those that a pool should have that is attacked. There is none on time: what
+// another limit ends must come to it on the slowest machine.
 var Limits = executor.Limits{
-	Time:   10 * time.Second,
-	Memory: 64 << 20,
-	Output: 4 << 20,
-	Log:    256 << 10,
+	Memory:       64 << 20,
+	Output:       4 << 20,
+	Log:          256 << 10,
+	Instructions: 20_000_000_000,
 }
+
+const (
+	// mostWork is how many instructions a hostile call may execute that does not come to
+	// a limit on time.
+	mostWork = 150_000_000
+
+	// endless is the limit on time of those that do.
+	endless = 200 * time.Millisecond
+
+	// patience is for how long a call may go on, on the slowest machine, before it counts
+	// as one that will not end.
+	patience = 5 * time.Minute
+)
 
 // An attack is a hostile call.
 type attack struct {
 	task, arg string
-	kinds     []host.Kind   // one of which it must fail with
-	slow      bool          // it takes long
-	limit     time.Duration // its own, if it takes all the time it may
-	work      time.Duration // what it computes, at most, until it comes to another limit
+	kinds     []host.Kind     // one of which it must fail with
+	want      []string        // or the results, one of which it must have
+	slow      bool            // it takes long
+	limits    executor.Limits // its own
+	work      uint64          // instructions it may execute; mostWork if 0
+
+	// Of an attack by a module of its own, which may be refused already when it is
+	// loaded.
+	module string
+	wasm   []byte
+	alone  bool // it takes too much of the root to be made often
 }
 
-func (a *attack) String() string { return fmt.Sprintf("%s(%s)", a.task, a.arg) }
+func (a *attack) String() string { return fmt.Sprintf("%s(%.40s)", a.task, a.arg) }
 
 func attacks() []attack {
 	kinds := func(k ...host.Kind) []host.Kind { return k }
-	const endless = 200 * time.Millisecond
-	list := []attack{
-		{"golang.attack", "loop", kinds(host.KindTimeout), true, endless, 0},
-		{"golang.attack", "sleep", kinds(host.KindTimeout), true, endless, 0},
-		{"plain.spin", "", kinds(host.KindTimeout), true, endless, 0},
-		{"plain.fill", "", kinds(host.KindTimeout), true, endless, 0},
-		{"plain.tree", "", kinds(host.KindTimeout), true, endless, 0},
-		{"plain.sleep", "", kinds(host.KindTimeout), true, endless, 0},
-		{"golang.attack", "recursion", kinds(host.KindMemory), true, 0, 3 * time.Second}, // its stack of a million frames is moved each time it doubles
-		{"golang.attack", "memory", kinds(host.KindMemory), true, 0, 0},
+	var list []attack
+	for _, task := range []string{"golang.attack loop", "golang.attack sleep", "plain.spin", "plain.fill", "plain.tree", "plain.sleep"} {
+		task, arg, _ := strings.Cut(task, " ")
+		list = append(list, attack{task: task, arg: arg, kinds: kinds(host.KindTimeout), slow: true, limits: executor.Limits{Time: endless}})
 	}
+	list = append(list,
+		attack{task: "golang.attack", arg: "recursion", kinds: kinds(host.KindMemory), slow: true, work: 2_000_000_000}, // its stack of a million frames is moved each time it doubles
+		attack{task: "golang.attack", arg: "memory", kinds: kinds(host.KindMemory), slow: true},
+	)
 	add := func(kind host.Kind, task string, args ...string) {
 		for _, arg := range args {
 			list = append(list, attack{task: task, arg: arg, kinds: kinds(kind)})
@@ -70,7 +90,7 @@ func attacks() []attack {
 	add(host.KindOutput, "golang.huge", "")
 	add(host.KindMemory, "plain.grow", "")
 	add(host.KindExit, "plain.exit", "")
-	for _, task := range []string{"output", "log"} {
+	for _, task := range []string{"output", "log", "lines"} {
 		add(host.KindOutput, "plain."+task, "")
 	}
 	for _, task := range []string{"stack", "unreachable", "divide", "load", "indirect", "bad_read", "bad_output", "bad_error", "bad_log", "bad_door", "small_door"} {
@@ -89,41 +109,23 @@ const rarity = 5
 type Plan struct {
 	Good    int
 	Hostile int
-	Guest   string // the folder of the guest in Go
-
-	// Slack is how long a hostile call may run beyond its own time limit, or
-	// from its start when another limit ends it or it ends by itself. All but
-	// milliseconds of it are for machines with more ranks than cores.
-	//
-	// Defaults to 2 seconds.
-	Slack time.Duration
 }
-
-const defaultSlack = 2 * time.Second
 
 // A Report says what came of a plan.
 type Report struct {
 	Good, Hostile int
 	Wrong         []string             // what should not have been; at most mostWrong lines
 	Failures      int                  // how many such there were
-	Kinds         map[host.Kind]*Times // of the hostile calls' errors
+	Kinds         map[host.Kind]*Worst // of the hostile calls' errors
 }
 
-// Times are those of the hostile calls that failed with one kind: how long each
-// ran on its worker, without what it waited before.
-type Times struct {
+// Worst is the most that hostile calls used that failed with one kind.
+type Worst struct {
 	Calls  int
-	Most   time.Duration // the one that took the largest part of its bound ran so long
-	Bound  time.Duration // of that call
-	Attack string        // and this is what it did
-}
-
-// add takes note of a call that ran so long.
-func (t *Times) add(a *attack, ran, bound time.Duration) {
-	t.Calls++
-	if t.Calls == 1 || ran.Seconds()/bound.Seconds() > t.Most.Seconds()/t.Bound.Seconds() {
-		t.Most, t.Bound, t.Attack = ran, bound, a.String()
-	}
+	Work   uint64        // instructions
+	Worker string        // the call that executed them
+	CPU    time.Duration // of all ranks, beyond its limit on time; of calls that ran alone
+	Taker  string        // the call that took it
 }
 
 const mostWrong = 20
@@ -135,22 +137,98 @@ func (r *Report) wrong(format string, args ...any) {
 	}
 }
 
-// Load adds the guests to a pool.
-func Load(ctx context.Context, ex *executor.Executor, guest string) error {
+// Add adds what came of another plan.
+func (r *Report) Add(other *Report) {
+	r.Good += other.Good
+	r.Hostile += other.Hostile
+	r.Failures += other.Failures
+	r.Wrong = append(r.Wrong, other.Wrong...)
+	for kind, w := range other.Kinds {
+		mine := r.worst(kind)
+		mine.Calls += w.Calls
+		mine.worked(w.Work, w.Worker)
+		mine.took(w.CPU, w.Taker)
+	}
+}
+
+func newReport() *Report { return &Report{Kinds: map[host.Kind]*Worst{}} }
+
+func (r *Report) worst(kind host.Kind) *Worst {
+	if r.Kinds[kind] == nil {
+		r.Kinds[kind] = &Worst{}
+	}
+	return r.Kinds[kind]
+}
+
+func (w *Worst) worked(work uint64, who string) {
+	if work >= w.Work {
+		w.Work, w.Worker = work, who
+	}
+}
+
+func (w *Worst) took(cpu time.Duration, who string) {
+	if cpu >= w.CPU {
+		w.CPU, w.Taker = cpu, who
+	}
+}
+
+// An Attack is a pool and the guests that attack it.
+type Attack struct {
+	ex      *executor.Executor
+	attacks []attack
+}
+
+// New adds the guests to a pool with the settings of [Config]: those that attack with what
+// modules may do, those that attack with what they may not, and good ones. guest is the
+// folder of the one in Go.
+func New(ctx context.Context, ex *executor.Executor, guest string) (*Attack, error) {
 	plain, err := wasmtasks.Load("plain", guestWASM)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	golang, err := wasmtasks.Build(ctx, guest)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(ex.Load(plain), ex.Load(golang.WithName("golang")))
+	if err := errors.Join(ex.Load(plain), ex.Load(golang.WithName("golang"))); err != nil {
+		return nil, err
+	}
+	holes, err := holes(ctx)
+	return &Attack{ex, append(attacks(), holes...)}, err
 }
 
-// Run makes the calls of a plan, whose guests are loaded, and checks each
-// outcome. The order is the same each time.
-func Run(ctx context.Context, ex *executor.Executor, p Plan) (*Report, error) {
+// A goodCall is one that must be right whatever goes on beside it.
+type goodCall struct {
+	number int
+	arg    []byte
+	future *executor.Future
+}
+
+func submitGood(ctx context.Context, ex *executor.Executor, i int, random *rand.Rand) goodCall {
+	arg := fmt.Appendf(nil, "good call %d, %x", i, random.Uint64())
+	return goodCall{i, arg, ex.Submit(ctx, []string{"golang.mix", "plain.copy"}[i%2], arg)}
+}
+
+// await checks the outcome. The error is that the call has none.
+func (c *goodCall) await(ctx context.Context, r *Report) error {
+	got, err := result(ctx, c.future)
+	if errors.Is(err, errEndless) || ctx.Err() != nil {
+		return fmt.Errorf("good call %d: %w", c.number, err)
+	}
+	want := c.arg
+	if c.number%2 == 0 {
+		want = append(binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(c.arg)), bytes.ToUpper(c.arg)...)
+	}
+	r.Good++
+	if err != nil || !bytes.Equal(got, want) {
+		r.wrong("good call %d returned %q, %v, want %q", c.number, got, err, want)
+	}
+	return nil
+}
+
+// Run makes the calls of a plan at once and checks each outcome. The order is the same
+// each time.
+func (at *Attack) Run(ctx context.Context, p Plan) (*Report, error) {
 	random := rand.New(rand.NewPCG(1, 2))
 	hostile := make([]bool, p.Good+p.Hostile)
 	for i := range p.Hostile {
@@ -158,79 +236,110 @@ func Run(ctx context.Context, ex *executor.Executor, p Plan) (*Report, error) {
 	}
 	random.Shuffle(len(hostile), func(i, j int) { hostile[i], hostile[j] = hostile[j], hostile[i] })
 	var quick, slow []attack
-	for _, a := range attacks() {
-		if a.slow {
+	for _, a := range at.attacks {
+		switch {
+		case a.alone:
+		case a.slow:
 			slow = append(slow, a)
-		} else {
+		default:
 			quick = append(quick, a)
 		}
 	}
-	type call struct {
-		attack *attack
-		arg    []byte
-		future *executor.Future
-	}
-	calls := make([]call, len(hostile))
-	n := 0
-	for i := range calls {
-		c := &calls[i]
-		if hostile[i] {
-			c.attack = &quick[n%len(quick)]
-			if n%(rarity+1) == rarity {
-				c.attack = &slow[n/(rarity+1)%len(slow)]
-			}
-			n++
-			c.future = ex.Submit(ctx, c.attack.task, []byte(c.attack.arg), executor.WithLimits(executor.Limits{Time: c.attack.limit}))
+	var good []goodCall
+	var bad []hostileCall
+	for i := range hostile {
+		if !hostile[i] {
+			good = append(good, submitGood(ctx, at.ex, i, random))
 			continue
 		}
-		c.arg = fmt.Appendf(nil, "good call %d, %x", i, random.Uint64())
-		c.future = ex.Submit(ctx, []string{"golang.mix", "plain.copy"}[i%2], c.arg)
+		n := len(bad)
+		a := &quick[n%len(quick)]
+		if n%(rarity+1) == rarity {
+			a = &slow[n/(rarity+1)%len(slow)]
+		}
+		bad = append(bad, a.submit(ctx, at.ex))
 	}
-	r := &Report{Kinds: map[host.Kind]*Times{}}
-	for i := range calls {
-		c := &calls[i]
-		got, err := c.future.Result(ctx)
-		if ctx.Err() != nil {
-			return r, ctx.Err()
+	r := newReport()
+	for i := range good {
+		if err := good[i].await(ctx, r); err != nil {
+			return r, err
 		}
-		if c.attack == nil {
-			r.Good++
-			r.good(i, c.arg, got, err)
-			continue
+	}
+	for i := range bad {
+		if _, err := bad[i].await(ctx, r); err != nil {
+			return r, err
 		}
-		r.Hostile++
-		info, _ := c.future.Info()
-		r.hostile(c.attack, err, info.Ran, c.attack.limit+c.attack.work+cmp.Or(p.Slack, defaultSlack))
 	}
 	return r, nil
 }
 
-func (r *Report) good(i int, arg, got []byte, err error) {
-	want := arg
-	if i%2 == 0 {
-		want = append(binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(arg)), bytes.ToUpper(arg)...)
-	}
-	if err != nil || !bytes.Equal(got, want) {
-		r.wrong("good call %d returned %q, %v, want %q", i, got, err, want)
-	}
+// A hostileCall is an attack under way.
+type hostileCall struct {
+	attack  *attack
+	future  *executor.Future
+	refused error // its module was, by the root
 }
 
-func (r *Report) hostile(a *attack, err error, ran, bound time.Duration) {
+func (a *attack) submit(ctx context.Context, ex *executor.Executor) hostileCall {
+	if a.wasm != nil {
+		m, err := wasmtasks.Load(a.module, a.wasm)
+		if err == nil {
+			err = ex.Load(m)
+		}
+		if err != nil {
+			return hostileCall{attack: a, refused: err}
+		}
+	}
+	return hostileCall{attack: a, future: ex.Submit(ctx, a.task, []byte(a.arg), executor.WithLimits(a.limits))}
+}
+
+// await checks the outcome and returns its kind; 0 for a result. The error is that the
+// call has none.
+func (c *hostileCall) await(ctx context.Context, r *Report) (host.Kind, error) {
+	a := c.attack
+	if c.refused != nil {
+		r.Hostile++
+		if !slices.Contains(a.kinds, host.KindBadModule) {
+			r.wrong("%v: its module is refused: %v", a, c.refused)
+		}
+		return host.KindBadModule, nil
+	}
+	got, err := result(ctx, c.future)
+	if errors.Is(err, errEndless) || ctx.Err() != nil {
+		return 0, fmt.Errorf("%v: %w", a, err)
+	}
+	r.Hostile++
+	if err == nil && slices.Contains(a.want, string(got)) {
+		return 0, nil
+	}
 	var e *executor.TaskError
 	if !errors.As(err, &e) {
-		r.wrong("%v: got %v, want a task's error", a, err)
-		return
-	}
-	if r.Kinds[e.Kind] == nil {
-		r.Kinds[e.Kind] = &Times{}
-	}
-	if r.Kinds[e.Kind].add(a, ran, bound); ran <= 0 || ran > bound {
-		r.wrong("%v: it ran for %v, its bound is %v", a, ran, bound)
+		r.wrong("%v: got %.40q, %v, want one of %q or an error of %v", a, got, err, a.want, a.kinds)
+		return 0, nil
 	}
 	if !slices.Contains(a.kinds, e.Kind) || !errors.Is(err, e.Kind) {
 		r.wrong("%v: got %v, want one of %v", a, err, a.kinds)
 	}
-	if e.Usage.Memory > Limits.Memory {
+	if most := cmp.Or(a.limits.Memory, Limits.Memory); e.Usage.Memory > most {
 		r.wrong("%v: it had %d bytes of memory", a, e.Usage.Memory)
 	}
+	w := r.worst(e.Kind)
+	w.Calls++
+	if w.worked(e.Usage.Instructions, a.String()); a.limits.Time == 0 && e.Usage.Instructions > cmp.Or(a.work, mostWork) {
+		r.wrong("%v: it executed %d instructions, more than %d", a, e.Usage.Instructions, cmp.Or(a.work, mostWork))
+	}
+	return e.Kind, nil
+}
+
+var errEndless = fmt.Errorf("it has not ended after %v", patience)
+
+// result waits for a call's outcome, but not for ever.
+func result(ctx context.Context, f *executor.Future) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errEndless)
+	defer cancel()
+	got, err := f.Result(ctx)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return got, err
 }

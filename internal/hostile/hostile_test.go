@@ -2,8 +2,6 @@ package hostile_test
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -11,12 +9,15 @@ import (
 	"github.com/wasmpool/wasmpool/internal/hostile"
 )
 
-// Two slots survive attacks among good calls.
+// Two slots survive each attack alone, and then attacks among good calls.
 func TestHostile(t *testing.T) {
-	t.Parallel()
-	ex, err := executor.Local(executor.Config{
-		RootSlots: 2, Limits: hostile.Limits, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+	cfg, remove, err := hostile.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove() //nolint:errcheck // a temporary folder
+	cfg.RootSlots = 2
+	ex, err := executor.Local(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,18 +28,32 @@ func TestHostile(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := hostile.Load(t.Context(), ex, "guest"); err != nil {
-		t.Fatal(err)
-	}
-	const slack = 5 * time.Second // the race detector follows every stack that is made
-	r, err := hostile.Run(t.Context(), ex, hostile.Plan{Good: 2000, Hostile: 60, Slack: slack})
+	attack, err := hostile.New(t.Context(), ex, "guest")
 	if err != nil {
 		t.Fatal(err)
 	}
+	each := 1000
+	if testing.Short() {
+		each = 50
+	}
+	alone, err := attack.Alone(t.Context(), each)
+	report(t, alone, err)
+	mixed, err := attack.Run(t.Context(), hostile.Plan{Good: 2000, Hostile: 100})
+	report(t, mixed, err)
+	if mixed.Good != 2000 || mixed.Hostile != 100 || alone.Hostile == 0 || alone.Good != each*alone.Hostile {
+		t.Errorf("%d and %d good calls and %d and %d hostile ones came back", alone.Good, mixed.Good, alone.Hostile, mixed.Hostile)
+	}
+}
+
+func report(t *testing.T, r *hostile.Report, err error) {
+	t.Helper()
 	for _, line := range r.Wrong {
 		t.Error(line)
 	}
-	if r.Good != 2000 || r.Hostile != 60 {
-		t.Errorf("%d good calls and %d hostile ones came back", r.Good, r.Hostile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, w := range r.Kinds {
+		t.Logf("%-12s %4d, at most %d instructions: %s; at most %v of CPU time: %s", kind, w.Calls, w.Work, w.Worker, w.CPU, w.Taker)
 	}
 }
