@@ -120,7 +120,7 @@ fuzz: ## Fuzz each target for FUZZTIME=10s
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: hostile
-hostile: deps ## Attack a pool: 1,000 hostile calls among 100,000 good ones, alone and on 4 ranks
+hostile: deps ## Attack a pool, in one process and on 4 ranks: each kind alone, then 1,000 calls among 100,000 good ones
 	$(GO) build -o bin/hostile ./bench/hostile
 	bin/hostile
 	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/hostile-mpi ./bench/hostile

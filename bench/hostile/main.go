@@ -1,8 +1,9 @@
-// Command hostile attacks a pool with 1,000 hostile calls among 100,000 good ones
-// and says what came of it. It ends with code 0 when every good result was
-// right, every hostile call failed with the right kind and within its time, and
-// every rank's memory came back near where it was; with 1 when not. Run it with make hostile, which
-// does so on two slots of one process and on four ranks.
+// Command hostile attacks a pool and says what came of it: each kind of hostile call alone,
+// followed by 1,000 good calls, then 1,000 hostile calls among 100,000 good ones. It ends with code 0
+// when every good result was right, every hostile call failed with the right kind and
+// within its bounds, and every rank's memory came back near where it was; with 1 when not.
+// The bounds are instructions and CPU time, so that they are the same on a slow machine, or a busy one.
+// Run it with make hostile, which does so on two slots of one process and on four ranks.
 package main
 
 import (
@@ -10,8 +11,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -33,45 +32,58 @@ func main() {
 // before them.
 const mostGrowth = 128 << 20
 
+// settings are the flags.
+type settings struct {
+	plan  hostile.Plan
+	each  int
+	guest string
+}
+
 func run(ctx context.Context) error {
-	plan := hostile.Plan{}
-	flag.IntVar(&plan.Good, "good", 100_000, "good `calls`")
-	flag.IntVar(&plan.Hostile, "hostile", 1000, "hostile `calls`")
-	flag.StringVar(&plan.Guest, "guest", "internal/hostile/guest", "the `folder` of the guest in Go")
+	var set settings
+	flag.IntVar(&set.plan.Good, "good", 100_000, "good `calls`")
+	flag.IntVar(&set.plan.Hostile, "hostile", 1000, "hostile `calls` among them")
+	flag.IntVar(&set.each, "each", 1000, "good `calls` after each hostile one that is made alone")
+	flag.StringVar(&set.guest, "guest", "internal/hostile/guest", "the `folder` of the guest in Go")
 	slots := flag.Int("slots", 2, "calls at once, in one process")
 	flag.Parse()
-	cfg := executor.Config{Limits: hostile.Limits, Slots: 1, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	cfg, remove, err := hostile.Config()
+	if err != nil {
+		return err
+	}
+	cfg.Slots = 1
 	if os.Getenv("OMPI_COMM_WORLD_SIZE") == "" {
 		cfg.RootSlots = *slots
 	}
-	return executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error { return attack(ctx, ex, plan) })
+	return executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {
+		return errors.Join(attack(ctx, ex, set), remove())
+	})
 }
 
-func attack(ctx context.Context, ex *executor.Executor, plan hostile.Plan) error {
-	if err := hostile.Load(ctx, ex, plan.Guest); err != nil {
+func attack(ctx context.Context, ex *executor.Executor, set settings) error {
+	guests, err := hostile.New(ctx, ex, set.guest)
+	if err != nil {
 		return err
 	}
-	if r, err := hostile.Run(ctx, ex, hostile.Plan{Good: 20_000}); err != nil {
+	if r, err := guests.Run(ctx, hostile.Plan{Good: set.plan.Good / 5}); err != nil {
 		return err
 	} else if r.Failures > 0 {
 		return fmt.Errorf("before the attacks: %v", r.Wrong)
 	}
-	before, err := memory(ctx, ex)
+	before, err := hostile.Resident(ctx, ex)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	r, err := hostile.Run(ctx, ex, plan)
+	r, err := guests.Alone(ctx, set.each)
+	if err == nil {
+		var mixed *hostile.Report
+		mixed, err = guests.Run(ctx, set.plan)
+		r.Add(mixed)
+	}
+	show(r, time.Since(began))
 	if err != nil {
 		return err
-	}
-	fmt.Printf("%d good calls and %d hostile ones in %v\n", r.Good, r.Hostile, time.Since(began).Round(time.Millisecond))
-	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
-		t := r.Kinds[kind]
-		fmt.Printf("  %-12s %4d, the longest %8v of at most %v: %s\n", kind, t.Calls, t.Most.Round(time.Microsecond), t.Bound, t.Attack)
-	}
-	for _, line := range r.Wrong {
-		fmt.Println("wrong:", line)
 	}
 	if r.Failures > 0 {
 		return fmt.Errorf("%d outcomes were wrong", r.Failures)
@@ -79,12 +91,26 @@ func attack(ctx context.Context, ex *executor.Executor, plan hostile.Plan) error
 	return settle(ctx, ex, before)
 }
 
+func show(r *hostile.Report, took time.Duration) {
+	fmt.Printf("%d good calls and %d hostile ones in %v\n", r.Good, r.Hostile, took.Round(time.Millisecond))
+	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
+		w := r.Kinds[kind]
+		fmt.Printf("  %-12s %4d, at most %d instructions: %s\n", kind, w.Calls, w.Work, w.Worker)
+		if w.Taker != "" {
+			fmt.Printf("  %-12s       at most %v of CPU time beyond its limit: %s\n", "", w.CPU, w.Taker)
+		}
+	}
+	for _, line := range r.Wrong {
+		fmt.Println("wrong:", line)
+	}
+}
+
 // settle waits until every rank's memory is back.
 func settle(ctx context.Context, ex *executor.Executor, before map[int]int64) error {
 	const patience = 30 * time.Second
 	deadline := time.Now().Add(patience)
 	for {
-		after, err := memory(ctx, ex)
+		after, err := hostile.Resident(ctx, ex)
 		if err != nil {
 			return err
 		}
@@ -102,32 +128,4 @@ func settle(ctx context.Context, ex *executor.Executor, before map[int]int64) er
 		}
 		time.Sleep(time.Second)
 	}
-}
-
-// memory returns the bytes that each rank has in RAM.
-func memory(ctx context.Context, ex *executor.Executor) (map[int]int64, error) {
-	s, err := ex.Stats(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ranks := map[int]int64{}
-	pids := map[int]int{0: os.Getpid()}
-	for _, w := range s.Workers {
-		pids[w.Rank] = w.PID
-		if w.Lost {
-			return nil, fmt.Errorf("rank %d is lost", w.Rank)
-		}
-	}
-	for rank, pid := range pids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-		if err != nil {
-			return nil, err
-		}
-		var size, resident int64
-		if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
-			return nil, err
-		}
-		ranks[rank] = resident * int64(os.Getpagesize())
-	}
-	return ranks, nil
 }

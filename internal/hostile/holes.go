@@ -156,6 +156,7 @@ func allHoles() []hole {
 			{task: "newlines", kinds: kinds(host.KindOutput)},
 			{task: "newlines", kinds: kinds(host.KindTimeout), slow: true, limits: executor.Limits{Time: endless, Log: host.Unlimited}},
 			{task: "descriptor", kinds: kinds(host.KindTrap)},
+			{task: "fifo", kinds: kinds(host.KindApplication)},
 		}},
 
 		// Modules that make parsers hold much more than they are long.

@@ -75,7 +75,7 @@ func attacks() []attack {
 		list = append(list, attack{task: task, arg: arg, kinds: kinds(host.KindTimeout), slow: true, limits: executor.Limits{Time: endless}})
 	}
 	list = append(list,
-		attack{task: "golang.attack", arg: "recursion", kinds: kinds(host.KindMemory), slow: true, work: 2_000_000_000}, // its stack of a million frames is moved each time it doubles
+		attack{task: "golang.attack", arg: "recursion", kinds: kinds(host.KindMemory), slow: true, work: 15_000_000_000}, // its stack of a million frames is moved each time it doubles
 		attack{task: "golang.attack", arg: "memory", kinds: kinds(host.KindMemory), slow: true},
 	)
 	add := func(kind host.Kind, task string, args ...string) {
@@ -167,7 +167,7 @@ func (w *Worst) worked(work uint64, who string) {
 }
 
 func (w *Worst) took(cpu time.Duration, who string) {
-	if cpu >= w.CPU {
+	if who != "" && cpu >= w.CPU {
 		w.CPU, w.Taker = cpu, who
 	}
 }

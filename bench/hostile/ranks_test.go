@@ -1,0 +1,25 @@
+//go:build mpi
+
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/mpitest"
+)
+
+// Four ranks survive what two slots do.
+func TestHostileRanks(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	each := "1000"
+	if testing.Short() {
+		each = "50"
+	}
+	cmd := mpitest.Command(ctx, t, 4, mpitest.Build(t, "."), "-guest=../../internal/hostile/guest", "-good=2000", "-hostile=100", "-each="+each)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
