@@ -130,6 +130,8 @@ type Host struct {
 	cancel     context.CancelFunc
 	loads      sync.WaitGroup
 	compiled   atomic.Int32 // modules that the cache did not have
+	files      atomic.Int64 // that guests have open
+	mostFiles  int64        // that they may; fewer in tests
 	mostCached int64        // bytes in the cache folder; less in tests
 	memory     *memory.Account
 	moves      bool          // linear memory may move when it grows, so that no space is reserved
@@ -173,7 +175,7 @@ func New(cfg Config) (*Host, error) {
 	if cfg.MemoryLimit < pageSize {
 		return nil, fmt.Errorf("host: a memory limit of %d bytes is too small: it takes at least %d", cfg.MemoryLimit, pageSize)
 	}
-	h := &Host{cfg: cfg, mostCached: mostCached, codes: make(map[wasmtasks.Digest]*loading), loaded: make(map[programKey]*Module)}
+	h := &Host{cfg: cfg, mostCached: mostCached, mostFiles: mostDescriptors() / 2, codes: make(map[wasmtasks.Digest]*loading), loaded: make(map[programKey]*Module)}
 	h.memory = memory.Process()
 	h.moves = h.memory.Bounds().Moves()
 	h.ctx, h.cancel = context.WithCancel(context.Background())

@@ -39,6 +39,7 @@ func (l *lent) Close() error {
 	err := l.File.Close()
 	if err == nil {
 		l.in.files--
+		l.in.slot.host.files.Add(-1)
 	}
 	return err
 }

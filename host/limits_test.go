@@ -489,6 +489,10 @@ func TestGrantedFolder(t *testing.T) {
 			t.Errorf("%s files were open at once, want %d", got, mostFiles-1)
 		}
 	}
+	h.mostFiles = h.files.Load() + 10
+	if got := run(t, slot, taskOf(t, mod, "open_files"), "/data/open"); got != "10" {
+		t.Errorf("%s files were open at once, want 10 as the process can spare no more", got)
+	}
 	if e := runFailing(t, slot, taskOf(t, mod, "write_file"), "/data/new"); e.Kind != KindApplication {
 		t.Errorf("writing: %v", e)
 	}

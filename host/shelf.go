@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// mostFiles is how many files a guest may have open: the process has other uses for
-// the rest.
+// mostFiles is how many files a guest may have open. All guests of a process may have
+// half as many as the process may, which has other uses for the rest.
 const mostFiles = 256
 
-var errManyFiles = fmt.Errorf("the guest has %d files open", mostFiles)
+var errManyFiles = fmt.Errorf("the guest has %d files open, or all guests half of what the process may have", mostFiles)
 
 // A shelf is a granted folder, as one instance sees it: regular files and folders, to
 // be read.
@@ -27,7 +27,7 @@ func (s shelf) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	if s.in.files >= mostFiles {
+	if h := s.in.slot.host; s.in.files >= mostFiles || h.files.Load() >= h.mostFiles {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errManyFiles}
 	}
 	info, err := s.root.Stat(name)
@@ -46,6 +46,7 @@ func (s shelf) Open(name string) (fs.File, error) {
 		return nil, errNotPlain(name)
 	}
 	s.in.files++
+	s.in.slot.host.files.Add(1)
 	return &lent{File: file, in: s.in, waits: file.SetReadDeadline(time.Time{}) == nil}, nil
 }
 
