@@ -162,6 +162,7 @@ func allHoles() []hole {
 		// Modules that make parsers hold much more than they are long.
 		{name: "sections", wasm: binaryModule(bytes.Repeat([]byte{0, 1, 0}, 16<<20/3)), calls: bombs()},
 		{name: "exports", wasm: exportBomb(8 << 20), calls: bombs()},
+		{name: "documented", wasm: documented(12 << 20), calls: []attack{{task: "f", want: []string{"0"}, alone: true}}},
 
 		// The same bytes under two names are not granted the same, nor do they share
 		// anything.
@@ -294,6 +295,14 @@ func exceptions(tags, code []byte) []byte {
 	return binaryModule(
 		section(1, vector(signature(0), signature(1, i32, i32), signature(2, v128, v128))),
 		section(3, vector([]byte{0})), section(13, tags), exported, section(10, vector(code)))
+}
+
+// documented is a module of one task with documentation of so many bytes of others.
+func documented(size int) []byte {
+	const name, one = "wasmpool.tasks", `{"name":""},`
+	docs := append(append([]byte{byte(len(name))}, name...), '[')
+	docs = append(append(docs, bytes.Repeat([]byte(one), size/len(one))...), `{}]`...)
+	return binaryModule(section(1, vector(signature(0, i32))), section(3, vector([]byte{0})), exported, section(10, vector(body(0x41, 0))), section(0, docs))
 }
 
 // exportBomb exports one function under as many names as fit into so many bytes.

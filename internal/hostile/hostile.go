@@ -54,6 +54,7 @@ type attack struct {
 	task, arg string
 	kinds     []host.Kind     // one of which it must fail with
 	want      []string        // or the results, one of which it must have
+	same      bool            // or it must have the result that others of its kind have
 	slow      bool            // it takes long
 	limits    executor.Limits // its own
 	work      uint64          // instructions it may execute; mostWork if 0
@@ -99,6 +100,9 @@ func attacks() []attack {
 	for _, task := range []string{"bad_wasi_write", "bad_wasi_random", "bad_wasi_poll"} {
 		add(host.KindApplication, "plain."+task, "")
 	}
+	for range 4 {
+		list = append(list, attack{task: "plain.random", same: true})
+	}
 	return list
 }
 
@@ -117,6 +121,8 @@ type Report struct {
 	Wrong         []string             // what should not have been; at most mostWrong lines
 	Failures      int                  // how many such there were
 	Kinds         map[host.Kind]*Worst // of the hostile calls' errors
+
+	same map[string]string // results of calls that must all have the same
 }
 
 // Worst is the most that hostile calls used that failed with one kind.
@@ -151,7 +157,7 @@ func (r *Report) Add(other *Report) {
 	}
 }
 
-func newReport() *Report { return &Report{Kinds: map[host.Kind]*Worst{}} }
+func newReport() *Report { return &Report{Kinds: map[host.Kind]*Worst{}, same: map[string]string{}} }
 
 func (r *Report) worst(kind host.Kind) *Worst {
 	if r.Kinds[kind] == nil {
@@ -309,7 +315,7 @@ func (c *hostileCall) await(ctx context.Context, r *Report) (host.Kind, error) {
 		return 0, fmt.Errorf("%v: %w", a, err)
 	}
 	r.Hostile++
-	if err == nil && slices.Contains(a.want, string(got)) {
+	if err == nil && (slices.Contains(a.want, string(got)) || a.same && r.sameAsBefore(a, string(got))) {
 		return 0, nil
 	}
 	var e *executor.TaskError
@@ -329,6 +335,15 @@ func (c *hostileCall) await(ctx context.Context, r *Report) (host.Kind, error) {
 		r.wrong("%v: it executed %d instructions, more than %d", a, e.Usage.Instructions, cmp.Or(a.work, mostWork))
 	}
 	return e.Kind, nil
+}
+
+// sameAsBefore reports whether a call has the result of those before it.
+func (r *Report) sameAsBefore(a *attack, got string) bool {
+	first, ok := r.same[a.String()]
+	if !ok {
+		r.same[a.String()] = got
+	}
+	return !ok || got == first
 }
 
 var errEndless = fmt.Errorf("it has not ended after %v", patience)
