@@ -40,6 +40,9 @@ type runner struct {
 	call    Call
 	result  wire.Result
 
+	lines lineGate // of the log of the call lined
+	lined uint64
+
 	begin     int64 // when the clock was last read
 	unclocked int64 // calls since
 
@@ -230,20 +233,31 @@ func (r *runner) clock(b *boundTask) {
 	r.s.standby.beat()
 }
 
-// log sends a guest's log line to the root, if the rank has not sent too many.
+// log sends a guest's log line to the root, if its call and the rank have not sent too
+// many.
 func (r *runner) log(level int, text string) {
 	s := r.s
+	if r.lined != r.current.number {
+		r.lined, r.lines = r.current.number, lineGate{}
+	}
+	now := nanotime()
 	s.io.Lock()
 	defer s.io.Unlock()
-	pass, note := s.lines.next(nanotime(), s.ep.Size())
+	defer s.stir()
+	pass, note := r.lines.next(now, "the call", callLines)
 	if note != "" {
+		r.sendLine(int(slog.LevelWarn), note)
+	}
+	if !pass {
+		return
+	}
+	if pass, note = s.lines.next(now, "this rank's tasks", rankLines(s.ep.Size())); note != "" {
 		r.sendLine(int(slog.LevelWarn), note)
 	}
 	if pass {
 		const most = 8 << 10
 		r.sendLine(level, text[:min(len(text), most)])
 	}
-	s.stir()
 }
 
 // sendLine sends a line of the log as the current call's. io is held.
