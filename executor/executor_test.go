@@ -592,6 +592,12 @@ func TestGuestLog(t *testing.T) {
 	if got := out.String(); !strings.Contains(got, "hello from a guest") || !strings.Contains(got, "call=1") {
 		t.Errorf("the log is %q", got)
 	}
+	if _, err := ex.Call(t.Context(), "chatter", []byte("again")); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); strings.Count(got, "msg=again") != 1000 || strings.Count(got, "left out") != 1 || strings.Count(got, "\n") != 1002 {
+		t.Errorf("%d lines, of which %d of 3000 and %d about what was left out", strings.Count(got, "\n"), strings.Count(got, "msg=again"), strings.Count(got, "left out"))
+	}
 }
 
 type lockedBuffer struct {

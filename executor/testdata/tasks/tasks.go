@@ -102,6 +102,16 @@ func say() int32 {
 	})
 }
 
+//go:wasmexport chatter
+func chatter() int32 {
+	return sdk.Bytes(func(arg []byte) ([]byte, error) {
+		for range 3000 {
+			sdk.Log("%s", arg)
+		}
+		return nil, nil
+	})
+}
+
 var sink uint64
 
 // Burn computes for about as many thousands of steps as its argument says.
