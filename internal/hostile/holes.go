@@ -77,7 +77,7 @@ func assemble(ctx context.Context, wat string) ([]byte, error) {
 
 // refused are calls of a module that must be refused, one of its task f.
 func refused(arg string) []attack {
-	return []attack{{task: "f", arg: arg, kinds: []host.Kind{host.KindBadModule}, limits: executor.Limits{Time: endless}}}
+	return []attack{{task: "f", arg: arg, kinds: []host.Kind{host.KindBadModule}, limits: endlessly}}
 }
 
 func allHoles() []hole {
@@ -154,7 +154,7 @@ func allHoles() []hole {
 		// Newlines in one write, and a file that never opens.
 		{name: "granted", wat: grantedWAT, calls: []attack{
 			{task: "newlines", kinds: kinds(host.KindOutput)},
-			{task: "newlines", kinds: kinds(host.KindTimeout), slow: true, limits: executor.Limits{Time: endless, Log: host.Unlimited}},
+			{task: "newlines", kinds: kinds(host.KindTimeout), slow: true, limits: executor.Limits{Time: endless, Log: host.Unlimited, Instructions: host.Unlimited}},
 			{task: "descriptor", kinds: kinds(host.KindTrap)},
 			{task: "fifo", kinds: kinds(host.KindApplication)},
 		}},

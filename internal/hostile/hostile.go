@@ -49,6 +49,9 @@ const (
 	patience = 5 * time.Minute
 )
 
+// endlessly are the limits of calls that come to one on time.
+var endlessly = executor.Limits{Time: endless, Instructions: host.Unlimited}
+
 // An attack is a hostile call.
 type attack struct {
 	task, arg string
@@ -73,7 +76,7 @@ func attacks() []attack {
 	var list []attack
 	for _, task := range []string{"golang.attack loop", "golang.attack sleep", "plain.spin", "plain.fill", "plain.tree", "plain.sleep"} {
 		task, arg, _ := strings.Cut(task, " ")
-		list = append(list, attack{task: task, arg: arg, kinds: kinds(host.KindTimeout), slow: true, limits: executor.Limits{Time: endless}})
+		list = append(list, attack{task: task, arg: arg, kinds: kinds(host.KindTimeout), slow: true, limits: endlessly})
 	}
 	list = append(list,
 		attack{task: "golang.attack", arg: "recursion", kinds: kinds(host.KindMemory), slow: true, work: 15_000_000_000}, // its stack of a million frames is moved each time it doubles
@@ -305,6 +308,7 @@ func (c *hostileCall) await(ctx context.Context, r *Report) (host.Kind, error) {
 	a := c.attack
 	if c.refused != nil {
 		r.Hostile++
+		r.worst(host.KindBadModule).Calls++
 		if !slices.Contains(a.kinds, host.KindBadModule) {
 			r.wrong("%v: its module is refused: %v", a, c.refused)
 		}
