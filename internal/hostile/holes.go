@@ -92,11 +92,13 @@ func allHoles() []hole {
 			{task: "merge", arg: "[-2147483632, 1]", want: []string{"7007"}, kinds: badMemory, limits: all},
 			{task: "merge", arg: "[-2147483632, 0]", want: []string{"7"}, kinds: badMemory, limits: all},
 		}},
-		{name: "address2", wat: `(module (memory 32768) (func $g)
+		{
+			name: "address2", wat: `(module (memory 32768) (func $g)
 			(func (export "call") (result i32) (local $a i32) (local $s i32)
 			  (local.set $a (i32.const 0x80000000)) (local.set $s (i32.load8_u (local.get $a))) (call $g)
 			  (i32.add (local.get $s) (i32.load8_u (local.get $a)))))`,
-			calls: []attack{{task: "call", kinds: append(badMemory, host.KindTrap), limits: all}}},
+			calls: []attack{{task: "call", kinds: append(badMemory, host.KindTrap), limits: all}},
+		},
 
 		// The operand of a select of floats was in a register that another value had.
 		{name: "choice", wat: choiceWAT, calls: []attack{
