@@ -66,6 +66,9 @@ func (l *loop) mind(e *TaskError) {
 
 // A TaskError says that a task failed; the job itself is healthy. Any other
 // error of a call comes from this rank: the transport, or the caller.
+//
+// Its texts are the guest's, as it wrote them. Quote them, as %q and log/slog do, before
+// a terminal shows them: they may hold what it obeys.
 type TaskError struct {
 	Task    string // as the caller named it
 	Kind    Kind

@@ -2,6 +2,8 @@ package wasmtasks
 
 import (
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
@@ -14,6 +16,7 @@ type Description struct {
 	Size    int        `json:"size"`   // in bytes
 	Tasks   []Task     `json:"tasks"`  // sorted by name
 	Memory  MemoryInfo `json:"memory"`
+	Asks    []string   `json:"asks"`    // of the world outside, sorted: see [Import.Asks]
 	Imports []Import   `json:"imports"` // in the module's order
 	Other   []Export   `json:"other"`   // exports that are not tasks, sorted by name
 }
@@ -33,6 +36,26 @@ type Import struct {
 	Signature string `json:"signature"` // of a function; else what it is, such as "memory"
 }
 
+// asks are the functions of WASI by which a module may see the world outside.
+var asks = map[string]string{
+	"clock_res_get": "clock", "clock_time_get": "clock", "poll_oneoff": "clock",
+	"random_get":  "random",
+	"environ_get": "env",
+	"path_open":   "files", "path_filestat_get": "files", "path_readlink": "files",
+	"sock_accept": "network", "sock_recv": "network", "sock_send": "network",
+}
+
+// Asks returns what a module asks of the world outside by this import: "clock" for the
+// time or to sleep, "random" for random numbers, "env" for its environment, "files",
+// "network", or "" for nothing. What it was not granted, no call gets: the clock stands
+// still then, and random numbers are the same each time.
+func (i Import) Asks() string {
+	if !strings.HasPrefix(i.Module, "wasi_") {
+		return ""
+	}
+	return asks[i.Name]
+}
+
 // Describe returns all that the module says about itself.
 func (m *Module) Describe() Description {
 	d := Description{
@@ -41,16 +64,22 @@ func (m *Module) Describe() Description {
 		Size:    len(m.wasm),
 		Tasks:   m.Tasks(),
 		Memory:  m.memory(),
+		Asks:    []string{},
 		Imports: []Import{},
 		Other:   m.other(),
 	}
 	s, funcs := m.signer(), uint32(0)
 	for _, i := range m.parsed.Imports {
-		d.Imports = append(d.Imports, Import{Module: i.Module, Name: i.Name, Signature: s.imported(i, funcs)})
+		one := Import{Module: i.Module, Name: i.Name, Signature: s.imported(i, funcs)}
+		d.Imports = append(d.Imports, one)
+		if word := one.Asks(); word != "" && !slices.Contains(d.Asks, word) {
+			d.Asks = append(d.Asks, word)
+		}
 		if i.Kind == wasmbin.KindFunc {
 			funcs++
 		}
 	}
+	slices.Sort(d.Asks)
 	return d
 }
 

@@ -44,6 +44,7 @@ func TestDescribe(t *testing.T) {
 			{Name: "run", Kind: KindRaw, Signature: "() -> ()", Params: []string{}, Results: []string{}},
 			{Name: "task", Kind: KindTask, Signature: "() -> i32", Params: []string{}, Results: []string{"i32"}},
 		},
+		Asks:   []string{},
 		Memory: MemoryInfo{MinPages: 2, MaxPages: 9, HasMax: true, Exported: true},
 		Imports: []Import{
 			{Module: "wasmpool", Name: "output_write", Signature: "(i32, i32) -> ()"},
@@ -73,8 +74,22 @@ func TestDescribeJSON(t *testing.T) {
 	}
 	want := `{"name":"bare","digest":"` + m.Digest().String() + `","size":31,` +
 		`"tasks":[{"name":"f","kind":"raw","signature":"() -\u003e ()","params":[],"results":[]}],` +
-		`"memory":{"min_pages":0,"has_max":false,"exported":false},"imports":[],"other":[]}`
+		`"memory":{"min_pages":0,"has_max":false,"exported":false},"asks":[],"imports":[],"other":[]}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A module says by its imports what it asks of the world.
+func TestDescribeAsks(t *testing.T) {
+	t.Parallel()
+	m := load(t, "asks", `(module
+		(import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))
+		(import "wasi_snapshot_preview1" "poll_oneoff" (func (param i32 i32 i32 i32) (result i32)))
+		(import "wasi_snapshot_preview1" "clock_time_get" (func (param i32 i64 i32) (result i32)))
+		(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+		(import "env" "sock_send" (func)))`)
+	if diff := cmp.Diff([]string{"clock", "random"}, m.Describe().Asks); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/internal/plain"
 )
 
 // An app is one run of the command.
@@ -25,9 +26,9 @@ type app struct {
 	args     []string // of the command line
 	in       io.Reader
 	out      io.Writer
-	err      io.Writer
-	launched bool // by an MPI launcher, or something like it
-	rank     int  // 0 when not launched
+	err      io.Writer // of all that is said; execute makes what is foreign in it plain
+	launched bool      // by an MPI launcher, or something like it
+	rank     int       // 0 when not launched
 
 	// patience is for how long another rank than 0 leaves the floor to rank 0
 	// before it exits with the same error: launchers kill all ranks as soon as
@@ -38,6 +39,7 @@ type app struct {
 // execute runs the command and returns its exit code.
 func (a *app) execute(ctx context.Context, args []string) int {
 	a.args = args
+	a.err = plain.NewWriter(a.err)
 	cmd := a.command()
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
@@ -117,8 +119,20 @@ func (a *app) onRoot(run func(ctx context.Context, args []string) error) func(*c
 	}
 }
 
-// isTerminal reports whether stream, one of the app's, is a terminal.
+// raw returns the stream of the app that is behind a writer, for what is not text, or
+// not the command's own.
+func raw(w io.Writer) io.Writer {
+	if p, ok := w.(*plain.Writer); ok {
+		return p.Unwrap()
+	}
+	return w
+}
+
+// isTerminal reports whether a stream of the app is a terminal.
 func isTerminal(stream any) bool {
+	if w, ok := stream.(io.Writer); ok {
+		stream = raw(w)
+	}
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

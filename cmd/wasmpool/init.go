@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wasmpool/wasmpool"
+	"github.com/wasmpool/wasmpool/internal/plain"
 )
 
 //go:embed scaffold
@@ -56,7 +57,7 @@ func (a *app) init(dir string) error {
 	if err := writeScaffold(full, names, own); err != nil {
 		return fmt.Errorf("writing %s: %w", dir, err)
 	}
-	_, err = fmt.Fprintf(a.out, "wrote a task package to %s; try:\n  go test -C %s ./...\n  wasmpool run %s upper --arg hello\n", dir, dir, dir)
+	_, err = fmt.Fprintf(plain.NewWriter(a.out), "wrote a task package to %s; try:\n  go test -C %s ./...\n  wasmpool run %s upper --arg hello\n", dir, dir, dir)
 	return err
 }
 

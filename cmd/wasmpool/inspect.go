@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wasmpool/wasmpool/internal/plain"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -17,7 +20,10 @@ func (a *app) inspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect MODULE [--json]",
 		Short: "Show a module's tasks, memory and imports",
-		Long: `Inspect shows what a module offers and what it needs. The kinds of tasks:
+		Long: `Inspect shows what a module offers, what it needs, and what it asks of the world
+outside: clock (or to sleep), random, env, files, network. It gets what --clock,
+--random, --env and --dir grant, and never the network. Without a grant the clock
+stands still and random numbers are the same each time. The kinds of tasks:
 
   task     takes and gives bytes (package sdk, or any guest of wasmpool's ABI)
   raw      takes and gives numbers
@@ -42,36 +48,65 @@ func (a *app) inspectCommand() *cobra.Command {
 }
 
 func printJSON(w io.Writer, d wasmtasks.Description) error {
-	enc := json.NewEncoder(w)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(d)
+	if err := enc.Encode(d); err != nil {
+		return err
+	}
+	_, err := w.Write(plain.AppendJSON(nil, text.Bytes()))
+	return err
 }
 
 func printDescription(out io.Writer, d wasmtasks.Description) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "module\t%s\nsize\t%s\nsha256\t%s\nmemory\t%s\n", d.Name, formatBytes(uint64(d.Size)), d.Digest, memoryText(d.Memory))
-	section(w, "TASK\tKIND\tSIGNATURE\tTYPES\tDOC", len(d.Tasks), func(i int) string {
+	row(w, "module", d.Name)
+	row(w, "size", formatBytes(uint64(d.Size)))
+	row(w, "sha256", d.Digest)
+	row(w, "memory", memoryText(d.Memory))
+	row(w, "asks for", asksText(d.Asks))
+	section(w, []string{"TASK", "KIND", "SIGNATURE", "TYPES", "DOC"}, len(d.Tasks), func(i int) []string {
 		t := d.Tasks[i]
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", t.Name, t.Kind, t.Signature, typesText(t), t.Doc)
+		return []string{t.Name, t.Kind.String(), t.Signature, typesText(t), t.Doc}
 	})
-	section(w, "IMPORT\tSIGNATURE", len(d.Imports), func(i int) string {
-		return fmt.Sprintf("%s.%s\t%s", d.Imports[i].Module, d.Imports[i].Name, d.Imports[i].Signature)
+	section(w, []string{"IMPORT", "SIGNATURE"}, len(d.Imports), func(i int) []string {
+		return []string{d.Imports[i].Module + "." + d.Imports[i].Name, d.Imports[i].Signature}
 	})
-	section(w, "OTHER EXPORT\tKIND\tNO TASK BECAUSE", len(d.Other), func(i int) string {
-		return fmt.Sprintf("%s\t%s\t%s", d.Other[i].Name, d.Other[i].Kind, d.Other[i].Why)
+	section(w, []string{"OTHER EXPORT", "KIND", "NO TASK BECAUSE"}, len(d.Other), func(i int) []string {
+		return []string{d.Other[i].Name, d.Other[i].Kind, d.Other[i].Why}
 	})
 	return w.Flush()
 }
 
+// row prints the cells of a table's row, which are the module's words.
+func row(w io.Writer, cells ...string) {
+	for i, text := range cells {
+		if len(text) > mostCell {
+			text = strings.ToValidUTF8(text[:mostCell], "") + "…"
+		}
+		cells[i] = plain.Line(text)
+	}
+	fmt.Fprintln(w, strings.Join(cells, "\t"))
+}
+
+const (
+	mostCell = 300 // bytes that are shown of a cell
+	mostRows = 200 // that are shown of a table
+)
+
 // section prints a table with a head, or nothing when it has no rows.
-func section(w *tabwriter.Writer, head string, rows int, row func(i int) string) {
+func section(w io.Writer, head []string, rows int, cells func(i int) []string) {
 	if rows == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%s\n", head)
-	for i := range rows {
-		fmt.Fprintln(w, row(i))
+	fmt.Fprintln(w)
+	row(w, head...)
+	for i := range min(rows, mostRows) {
+		row(w, cells(i)...)
+	}
+	if more := rows - mostRows; more > 0 {
+		fmt.Fprintf(w, "… and %d more: --json shows them\n", more)
 	}
 }
 
@@ -83,6 +118,13 @@ func typesText(t wasmtasks.Task) string {
 }
 
 const pageSize = 64 << 10
+
+func asksText(words []string) string {
+	if len(words) == 0 {
+		return "nothing"
+	}
+	return strings.Join(words, ", ")
+}
 
 func memoryText(m wasmtasks.MemoryInfo) string {
 	if m == (wasmtasks.MemoryInfo{}) {

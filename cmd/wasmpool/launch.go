@@ -78,7 +78,7 @@ func (a *app) launch(ctx context.Context, job *launch.Job) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, launch.Signals()...)
 	defer signal.Stop(signals)
-	job.Signals, job.Stdout, job.Stderr, job.Stdin = signals, a.out, a.err, a.jobInput()
+	job.Signals, job.Stdout, job.Stderr, job.Stdin = signals, a.out, raw(a.err), a.jobInput() // the program's own
 	code, err := job.Run(ctx)
 	if err == nil && code == 0 {
 		return nil

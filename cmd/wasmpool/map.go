@@ -43,7 +43,8 @@ in the order of the input, or, with --unordered, as they come:
   {"i":1,"ok":false,"error":{"kind":"application","code":70,"message":"…"}}
 
 A result that is JSON stands there as it is, other text as a string; any other
-result is given in base64 as "out_b64". With --files the line names the "file"
+result is given in base64 as "out_b64". Characters that a terminal would obey stand
+as \u escapes, which mean the same. With --files the line names the "file"
 after "i"; a "code" stands there if the task gave one of its own. With -v errors also
 have the "rank" and, where there is one, the "stack", and the end of what the task
 printed, "stderr", and logged, "log". A summary follows on standard error.

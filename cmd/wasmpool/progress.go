@@ -24,7 +24,7 @@ func (a *app) newProgress(out io.Writer, in input) *progress {
 		return nil
 	}
 	return &progress{progressbar.NewOptions64(in.count(),
-		progressbar.OptionSetWriter(a.err),
+		progressbar.OptionSetWriter(raw(a.err)),
 		progressbar.OptionSetWidth(30),
 		progressbar.OptionShowCount(),
 		progressbar.OptionShowIts(),

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/plain"
 )
 
 // A record says to which input a line of map's output belongs.
@@ -31,8 +33,7 @@ type recordWriter struct {
 func (w *recordWriter) success(r record, out []byte) []byte {
 	w.begin(r, true)
 	w.value(out)
-	w.buf.WriteString("}\n")
-	return w.buf.Bytes()
+	return w.end("}\n")
 }
 
 // failure returns the line of a call that failed. It is valid until the next
@@ -50,8 +51,7 @@ func (w *recordWriter) failure(r record, e *executor.TaskError) []byte {
 	if w.verbose {
 		w.where(e)
 	}
-	w.buf.WriteString("}}\n")
-	return w.buf.Bytes()
+	return w.end("}}\n")
 }
 
 // where adds on which rank a call failed, and what the guest left behind.
@@ -99,6 +99,17 @@ func (w *recordWriter) begin(r record, ok bool) {
 	}
 	w.buf.WriteString(`,"ok":`)
 	w.buf.Write(strconv.AppendBool(w.buf.AvailableBuffer(), ok))
+}
+
+// end closes the line. It may be shown on a terminal, so what a terminal would obey
+// stands in it as an escape, which means the same.
+func (w *recordWriter) end(text string) []byte {
+	w.buf.WriteString(text)
+	line := w.buf.Bytes()
+	if !slices.ContainsFunc(line, func(c byte) bool { return c >= 0x7f }) {
+		return line
+	}
+	return plain.AppendJSON(nil, line)
 }
 
 // value adds a result: as JSON if it is that, else as text, else in base64.

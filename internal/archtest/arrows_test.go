@@ -32,7 +32,7 @@ var arrows = []struct {
 	pkg string
 	may []string
 }{
-	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/launch", "internal/transport/mpi", cobra, pflag, progressbar, xterm}},
+	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/launch", "internal/plain", "internal/transport/mpi", cobra, pflag, progressbar, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
 	{"bench", []string{"bench", "internal/bench", "internal/hostile", "executor", "pool", "sdk", "wasmtasks"}},
 	{"bench/limits", []string{"executor", "host", "wasmtasks", "sdk"}},
@@ -60,6 +60,7 @@ var arrows = []struct {
 	{"internal/abi", nil},
 	{"internal/archtest", nil},
 	{"internal/launch", nil},
+	{"internal/plain", nil},
 	{"internal/doctest", nil},
 	{"internal/mpitest", nil},
 	{".", nil},
