@@ -117,7 +117,7 @@ func ExampleAsCompleted() {
 	}
 	// Output:
 	// Future(square, finished) <nil>
-	// Future(square, finished) <nil>
+	// Future(square, failed: bad_input) <nil>
 }
 
 func ExampleCollect() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
@@ -22,7 +23,9 @@ import (
 // not copied. Nothing is kept of a call once its future is dropped.
 type Executor struct {
 	*engine
-	share *share // nil for the one that was opened; see Fork
+	share *share      // nil for the one that was opened; see Fork
+	final atomic.Bool // it was shut down for good: no call runs again
+	keys  keyTable
 }
 
 // An engine is what an executor and its forks have in common.
@@ -33,8 +36,8 @@ type engine struct {
 	loop  *loop
 	world transport.Endpoint // nil without MPI
 	own   *ownWorker         // nil without root slots
-	keys  keyTable
 	calls callbacks
+	forks forks
 
 	closing sync.Once
 	done    chan struct{} // closed when everything has ended
@@ -139,6 +142,7 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 // run runs the loop and ends everything after it.
 func (ex *Executor) run() {
 	defer close(ex.done)
+	defer ex.forks.end()
 	ex.err = ex.loop.run()
 	for _, module := range ex.cfg.ungranted(ex.tasks.loaded) {
 		ex.cfg.Logger.Warn("Config.Grants names a module that was never loaded: is it called otherwise?", "module", module)
@@ -238,13 +242,13 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 		}
 	}
 	if err := ex.in.add(ctx, f); err != nil {
-		f.withdraw(Pending, err)
+		f.withdraw(always(err))
 	}
 	return f
 }
 
 // Call submits a call and waits for its result. When ctx ends first, the call
-// is cancelled if it is still pending and killed if it runs, unless it has a key,
+// is cancelled if it has not begun and killed if it runs, unless it has a key,
 // by which others may wait for it; Call returns ctx's error. Then the argument may
 // be read until the killed call has ended, milliseconds as a rule; not so with a key.
 func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...CallOption) ([]byte, error) {
@@ -255,7 +259,7 @@ func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...C
 		ex.loop.wake()
 	}
 	if err := f.wait(ctx); err != nil {
-		if !f.Cancel() && (f.options == nil || f.options.key == "") {
+		if keyed := f.options != nil && f.options.key != ""; !keyed && !f.Cancel() {
 			f.Kill("the context of its Call has ended")
 		}
 		return nil, err

@@ -2,10 +2,13 @@ package executor
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wasmpool/wasmpool/host"
 )
 
 // State is where a call is in its life.
@@ -13,10 +16,22 @@ type State uint32
 
 // The states of a call.
 const (
-	Pending   State = iota // it waits for a worker
-	Running                // it was sent to a worker
+	Pending   State = iota // it waits on the root
+	Sent                   // a worker has it, where it waits for a slot, or has begun a moment ago
+	Running                // it runs; one of less than a millisecond is not told to
 	Finished               // it has a result or an error
 	Cancelled              // Cancel came in time
+	Killed                 // it was ended by Kill, or as Kill does it
+)
+
+// Further states that others need not know of.
+const (
+	// settling is held while a call gets its outcome, or its argument.
+	settling State = iota + Killed + 1
+
+	// recalled is a call that was cancelled while a worker had it. Its outcome comes
+	// when the worker has let it go.
+	recalled
 )
 
 // String returns the state's name.
@@ -24,12 +39,16 @@ func (s State) String() string {
 	switch s {
 	case Pending:
 		return "pending"
+	case Sent:
+		return "sent"
 	case Running:
 		return "running"
 	case Finished:
 		return "finished"
 	case Cancelled:
 		return "cancelled"
+	case Killed:
+		return "killed"
 	default:
 		return "unknown"
 	}
@@ -158,7 +177,7 @@ func (f *Future) Info() (Info, bool) {
 	if f.options != nil {
 		i.Tags, i.Usage = slices.Clone(f.options.tags), f.options.usage
 	}
-	if f.State() == Finished && f.worker != nil {
+	if s := f.State(); (s == Finished || s == Killed) && f.worker != nil {
 		i.Rank, i.Host = f.worker.rank, f.worker.host
 		i.Queued, i.Ran = time.Duration(max(f.queued, 0)), time.Duration(f.ran)
 	}
@@ -199,12 +218,16 @@ func (f *Future) outcome() ([]byte, error) {
 	return f.data, nil
 }
 
-// State tells where the call is.
+// State tells where the call is. It does not block.
 func (f *Future) State() State {
-	if s := State(f.state.Load()); s != stateSettling {
+	switch s := State(f.state.Load()); s {
+	case settling:
+		return Pending
+	case recalled:
+		return Cancelled
+	default:
 		return s
 	}
-	return Pending
 }
 
 // taskName is the name of its task, as far as there is one.
@@ -224,64 +247,118 @@ func (f *Future) words() []any {
 	return words
 }
 
-// String describes the future for logs.
+// String describes the future for logs: with its task and its state, and one that has
+// failed with the kind of its failure.
 func (f *Future) String() string {
-	return "Future(" + f.taskName() + ", " + f.State().String() + ")"
+	state := f.State().String()
+	if f.resolved() && f.State() == Finished && f.err != nil {
+		state = "failed"
+		if e, ok := f.err.(*TaskError); ok { //nolint:errorlint // no other error wraps one here
+			state += ": " + e.Kind.String()
+		}
+	}
+	return "Future(" + f.taskName() + ", " + state + ")"
 }
 
 // resolved reports whether the outcome may be read. Once it is true nobody else
 // touches the future, so that Map can use it again.
 func (f *Future) resolved() bool { return f.waiters.Load() == resolved }
 
-// Cancel withdraws a call that is still pending: the future is then resolved
-// with [ErrCancelled]. It reports false for a call that was already sent or is
-// done. It does not block.
-func (f *Future) Cancel() bool { return f.withdraw(Pending, ErrCancelled) }
+// Cancel withdraws a call that has not begun: the future is then resolved with
+// [ErrCancelled], at once while the call waits on the root, else as soon as the worker
+// that has it has let it go, a millisecond as a rule. A call that began a moment ago, of which
+// the root does not know yet, is ended. It reports whether the call is
+// cancelled, also by another Cancel: false for one that runs or is done. It does not
+// block.
+func (f *Future) Cancel() bool {
+	for ; ; runtime.Gosched() {
+		switch s := State(f.state.Load()); s {
+		case Pending:
+			if f.giveUp(always(ErrCancelled)) {
+				return true
+			}
+		case Sent:
+			if f.state.CompareAndSwap(uint32(Sent), uint32(recalled)) {
+				f.ex.in.recall(f)
+				return true
+			}
+		case settling: // for some instructions
+		default:
+			return s == Cancelled || s == recalled
+		}
+	}
+}
 
-// withdraw resolves the future with err, without a worker, if it is still in
-// state from.
-func (f *Future) withdraw(from State, err error) bool {
-	// The loop reads data only of calls that it moved to Running itself, so
-	// whoever moves a pending call elsewhere owns err.
-	if !f.state.CompareAndSwap(uint32(from), uint32(stateSettling)) {
+// giveUp resolves a call that waits on the root with an error.
+func (f *Future) giveUp(err func(*Future) error) bool {
+	if !f.withdraw(err) {
 		return false
 	}
-	f.data, f.err = nil, err
-	if from == Pending {
-		f.attempt-- // the one that did not come
-	}
-	if err == ErrCancelled { //nolint:errorlint // it is the very value
-		f.settle(Cancelled)
-	} else {
-		f.settle(Finished)
+	if f.attempt > 0 && f.ex != nil { // it has run before, so it may have rested
+		f.ex.in.request(func() { f.ex.loop.unrest(f) })
 	}
 	return true
 }
 
-// stateSettling is held while a pending call is withdrawn. To others the call
-// is still pending.
-const stateSettling = Cancelled + 1
-
-// claim moves a pending call to Running. It reports false for a call that was
-// cancelled.
-func (f *Future) claim() bool {
-	return f.state.CompareAndSwap(uint32(Pending), uint32(Running))
+// withdraw resolves a pending call with an error, without a worker. It reports false
+// for any other.
+func (f *Future) withdraw(err func(*Future) error) bool {
+	// The loop reads data only of calls that it has claimed, so whoever moves a pending
+	// call elsewhere owns it.
+	if !f.state.CompareAndSwap(uint32(Pending), uint32(settling)) {
+		return false
+	}
+	f.data, f.err = nil, err(f)
+	f.attempt-- // the one that did not come
+	f.settle()
+	return true
 }
 
-// finish resolves a running call and reports whether somebody waited for it.
-func (f *Future) finish(data []byte, err error) bool {
+// claim moves a pending call to Sent. It reports false for a call that was
+// cancelled.
+func (f *Future) claim() bool { return f.state.CompareAndSwap(uint32(Pending), uint32(Sent)) }
+
+// begun notes that a call which a worker has runs.
+func (f *Future) begun() { f.state.CompareAndSwap(uint32(Sent), uint32(Running)) }
+
+// leave moves a call that a worker had to another state. It reports false for one
+// that was cancelled meanwhile.
+func (f *Future) leave(to State) bool {
+	return f.state.CompareAndSwap(uint32(Sent), uint32(to)) || f.state.CompareAndSwap(uint32(Running), uint32(to))
+}
+
+// finish resolves a call that a worker had, as cancelled if it was, and reports
+// whether somebody waited for it.
+func (f *Future) finish(data []byte, err error) (woken bool) {
+	if !f.leave(settling) {
+		data, err = nil, ErrCancelled
+	}
 	f.data, f.err = data, err
-	return f.settle(Finished)
+	return f.settle()
+}
+
+// end is the state of a call that has an outcome.
+func (f *Future) end() State {
+	if f.err == nil {
+		return Finished
+	}
+	if f.err == ErrCancelled { //nolint:errorlint // it is the very value
+		return Cancelled
+	}
+	if e, ok := f.err.(*TaskError); ok && e.Kind == host.KindKilled { //nolint:errorlint // no other error wraps one here
+		return Killed
+	}
+	return Finished
 }
 
 // settle makes the outcome visible and wakes who waits. After the swap somebody
 // else may use the future again, unless a waiter was told of it.
-func (f *Future) settle(s State) (woken bool) {
+func (f *Future) settle() (woken bool) {
 	if f.options != nil && f.options.key != "" {
 		f.ex.keys.forget(f)
 	}
 	ex := f.ex
-	f.state.Store(uint32(s))
+	f.state.Store(uint32(f.end()))
 	woken = f.waiters.Swap(resolved).wake(f)
 	if ex != nil && ex.share != nil {
 		ex.leave() // last: who waits for the share finds every call done

@@ -19,8 +19,11 @@ type intake struct {
 	calls    int    // taken in and not yet sent to a worker
 	bytes    int64  // their arguments
 	requests []func()
-	room     chan struct{} // closed when there is room again; nil when nobody waits
-	closed   error         // why nothing is taken in any more
+	recalls  []*Future            // that were cancelled while a worker had them
+	promised map[*Future]struct{} // calls that others must end before; see promise
+	room     chan struct{}        // closed when there is room again; nil when nobody waits
+	closed   error                // why nothing is taken in any more but what was promised
+	over     error                // why not even that
 }
 
 // add takes a call in, of which the loop must then be told. While too much waits it blocks, until ctx ends.
@@ -41,7 +44,7 @@ func (q *intake) add(ctx context.Context, f *Future) error {
 // tryAdd takes a call in, or returns a channel that says when to try again.
 func (q *intake) tryAdd(f *Future, bounded bool) (room <-chan struct{}, err error) {
 	size := f.size
-	q.mu.Lock()
+	q.mu.Lock() // no defer: each call comes here
 	if q.closed != nil {
 		err = q.closed
 		q.mu.Unlock()
@@ -55,18 +58,78 @@ func (q *intake) tryAdd(f *Future, bounded bool) (room <-chan struct{}, err erro
 		q.mu.Unlock()
 		return room, nil
 	}
+	q.append(f)
+	q.mu.Unlock()
+	return nil, nil
+}
+
+// append adds a call to those that were taken in. mu is held.
+func (q *intake) append(f *Future) {
 	q.number++
 	f.number = q.number
 	q.calls++
-	q.bytes += size
+	q.bytes += f.size
 	if q.last == nil {
 		q.first = f
 	} else {
 		q.last.next = f
 	}
 	q.last = f
+}
+
+// promise announces a call that will come when another has ended. It counts as
+// submitted: the loop does not end before keep or release.
+func (q *intake) promise(f *Future) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed != nil {
+		return q.closed
+	}
+	if q.promised == nil {
+		q.promised = map[*Future]struct{}{}
+	}
+	q.promised[f] = struct{}{}
+	return nil
+}
+
+// keep takes in a call that was promised, of which the loop must then be told.
+func (q *intake) keep(f *Future) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.promised, f)
+	if q.over == nil {
+		q.append(f)
+	}
+	return q.over
+}
+
+// release takes back a promise.
+func (q *intake) release(f *Future) {
+	q.mu.Lock()
+	delete(q.promised, f)
 	q.mu.Unlock()
-	return nil, nil
+	q.wake()
+}
+
+// promises returns the promised calls that match.
+func (q *intake) promises(match func(*Future) bool) []*Future {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var calls []*Future
+	for f := range q.promised {
+		if match(f) {
+			calls = append(calls, f)
+		}
+	}
+	return calls
+}
+
+// recall tells the loop that a call which a worker has is not wanted any more.
+func (q *intake) recall(f *Future) {
+	q.mu.Lock()
+	q.recalls = append(q.recalls, f)
+	q.mu.Unlock()
+	q.wake()
 }
 
 // request runs fn on the loop, soon; never when the loop has ended.
@@ -78,20 +141,27 @@ func (q *intake) request(fn func()) {
 }
 
 // drain returns all that was taken in: a list of calls linked by next, oldest
-// first, and requests.
-func (q *intake) drain() (first *Future, requests []func()) {
+// first, requests, and calls that are not wanted any more.
+func (q *intake) drain() (first *Future, requests []func(), recalls []*Future) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	first, requests = q.first, q.requests
-	q.first, q.last, q.requests = nil, nil, nil
-	return first, requests
+	first, requests, recalls = q.first, q.requests, q.recalls
+	q.first, q.last, q.requests, q.recalls = nil, nil, nil, nil
+	return first, requests, recalls
 }
 
 // empty reports whether drain would return nothing.
 func (q *intake) empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.first == nil && len(q.requests) == 0
+	return q.first == nil && len(q.requests) == 0 && len(q.recalls) == 0
+}
+
+// through reports whether nothing is there and nothing is promised.
+func (q *intake) through() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.first == nil && len(q.requests) == 0 && len(q.recalls) == 0 && len(q.promised) == 0
 }
 
 // sent makes room: calls with so many bytes of arguments no longer wait.
@@ -117,4 +187,12 @@ func (q *intake) close(err error) {
 		close(q.room)
 		q.room = nil
 	}
+}
+
+// end refuses even what was promised.
+func (q *intake) end(err error) {
+	q.close(err)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.over = err
 }

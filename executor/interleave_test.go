@@ -28,6 +28,7 @@ type interleaving struct {
 	pending []*tally
 	open    int // futures that are not resolved
 
+	before                                                   [Killed + 1]int // how often a call was cancelled in each state
 	submitted, finished, cancelled, killed, refused, dropped int
 }
 
@@ -36,14 +37,16 @@ type hand struct {
 	t     *testing.T
 	ep    transport.Endpoint
 	calls []wire.Call
+	begun map[uint64]bool // of those, the numbers of which it said so
 	lost  bool
 }
 
 // A tally counts how often a future is resolved.
 type tally struct {
-	in *interleaving
-	f  *Future
-	n  int
+	in        *interleaving
+	f         *Future
+	n         int
+	cancelled bool // Cancel said so
 }
 
 func (c *tally) resolved(f *Future) {
@@ -87,6 +90,9 @@ func (h *hand) giveBack(body []byte) {
 	w.Reset(wire.KindReturned)
 	for ; back.Max > 0 && len(h.calls) > 1; back.Max-- {
 		c := h.calls[len(h.calls)-1]
+		if h.begun[c.Number] {
+			break
+		}
 		h.calls = h.calls[:len(h.calls)-1]
 		w.AddTicket(c.Ticket, uint32(c.Number))
 	}
@@ -109,8 +115,20 @@ func (h *hand) kill(body []byte) {
 // answer ends the i-th call.
 func (h *hand) answer(i int, res wire.Result) {
 	c := h.calls[i]
+	delete(h.begun, c.Number)
 	h.calls = slices.Delete(h.calls, i, i+1)
 	send(h.t, h.ep, results(c, res))
+}
+
+// begin says of a call that it has begun.
+func (h *hand) begin(rnd *rand.Rand) {
+	if len(h.calls) == 0 {
+		return
+	}
+	if c := h.calls[rnd.IntN(len(h.calls))]; !h.begun[c.Number] {
+		h.begun[c.Number] = true
+		send(h.t, h.ep, results(c, wire.Result{Begun: true}))
+	}
 }
 
 // finish ends some calls with their argument as the result, or with an error.
@@ -142,7 +160,7 @@ func newInterleaving(t *testing.T, rnd *rand.Rand, workers int) *interleaving {
 	}
 	in := &interleaving{t: t, rnd: rnd, ex: ex}
 	for rank := 1; rank <= workers; rank++ {
-		h := &hand{t: t, ep: world.Endpoint(rank)}
+		h := &hand{t: t, ep: world.Endpoint(rank), begun: map[uint64]bool{}}
 		in.hands = append(in.hands, h)
 		send(t, h.ep, hello(t))
 	}
@@ -161,6 +179,9 @@ func (in *interleaving) step() {
 	case n < 900:
 		h := in.hands[rnd.IntN(len(in.hands))]
 		in.poll(h)
+		for range 4 {
+			h.begin(rnd)
+		}
 		h.finish(rnd)
 	case n < 990:
 		in.cancel()
@@ -195,12 +216,19 @@ func (in *interleaving) cancel() {
 	if len(in.pending) == 0 {
 		return
 	}
-	f := in.pending[in.rnd.IntN(len(in.pending))].f
+	c := in.pending[in.rnd.IntN(len(in.pending))]
+	f := c.f
 	if in.rnd.IntN(4) == 0 {
 		f.Kill("the test wants it so")
-	} else if before := f.State(); f.Cancel() != (before == Pending) {
-		in.t.Errorf("Cancel of a call that was %v", before)
+		return
 	}
+	before := f.State()
+	cancelled := f.Cancel()
+	if cancelled != (before == Pending || before == Sent || before == Cancelled) || cancelled && f.State() != Cancelled {
+		in.t.Errorf("Cancel of a call that was %v says %t, then it is %v", before, cancelled, f.State())
+	}
+	c.cancelled = c.cancelled || cancelled
+	in.before[before]++
 }
 
 // shutdown ends a fork in one of the ways there are, and opens another.
@@ -264,7 +292,9 @@ func (in *interleaving) sweep() {
 		if c.n != 1 {
 			in.t.Fatalf("call %d was resolved %d times", c.f.number, c.n)
 		}
-		in.classify(c.f)
+		if in.classify(c.f); c.cancelled && !errors.Is(c.f.err, ErrCancelled) {
+			in.t.Fatalf("call %d: Cancel said true, the outcome is %v", c.f.number, c.f.err)
+		}
 	}
 	clear(in.pending[len(kept):])
 	in.pending = kept
@@ -340,10 +370,16 @@ func TestInterleaving(t *testing.T) {
 		t.Errorf("%d futures and %d forks are left", in.open, len(in.ended))
 	}
 	in.ex.run() // it has only to end
+	t.Logf("Cancel came to calls that were, by state, %v", in.before)
 	t.Logf("of %d calls %d finished, %d failed, %d were cancelled, %d killed, %d dropped", in.submitted, in.finished, in.refused, in.cancelled, in.killed, in.dropped)
 	for what, n := range map[string]int{"finished": in.finished, "failed": in.refused, "cancelled": in.cancelled, "killed": in.killed, "dropped": in.dropped} {
 		if n == 0 {
 			t.Errorf("no call was %s: the test tests too little", what)
+		}
+	}
+	for s, n := range in.before {
+		if n == 0 {
+			t.Errorf("no call that was %v was cancelled: the test tests too little", State(s))
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 // message is reason. Kill returns false for a call that is done. It does not
 // block; a call that ends at the same time may still give its result.
 func (f *Future) Kill(reason string) bool {
-	if f.withdraw(Pending, killedError(f, reason)) {
+	if f.giveUp(killed(reason)) {
 		return true
 	}
 	if f.ex == nil || f.resolved() {
@@ -68,6 +68,11 @@ func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, rea
 	}
 }
 
+// killed makes the error of a call that is killed where it waits.
+func killed(reason string) func(*Future) error {
+	return func(f *Future) error { return killedError(f, reason) }
+}
+
 func killedError(f *Future, reason string) *TaskError {
 	e := &TaskError{Kind: host.KindKilled, Message: reason, Attempt: int(f.attempt)}
 	if f.task != nil {
@@ -85,30 +90,60 @@ func (l *loop) killWhere(match func(*Future) bool, reason string) int {
 		}
 	}
 	l.kill(running, reason)
-	return len(running) + l.dropPending(match, func(f *Future) error { return killedError(f, reason) })
+	return len(running) + l.dropPending(match, killed(reason))
 }
 
 // kill asks the workers to end calls. Those that are done, or that were given
 // back meanwhile, take care of themselves.
 func (l *loop) kill(calls []*Future, reason string) {
-	byWorker := make(map[*worker][]uint64)
+	flying := calls[:0]
 	for _, f := range calls {
-		if int(f.ticket) < len(l.sched.tickets) && l.sched.tickets[f.ticket] == f {
+		if l.flies(f) {
 			f.lost = doomed
-			w := f.worker
-			byWorker[w] = append(byWorker[w], f.number)
+			flying = append(flying, f)
 		} else {
-			f.withdraw(Pending, killedError(f, reason))
+			f.giveUp(killed(reason))
 		}
 	}
-	l.flush() // a kill must not be faster than the call
+	l.order(flying, host.KindKilled, reason)
+}
+
+// recall asks the workers to let go of calls that were cancelled. Those that have come
+// back meanwhile are resolved.
+func (l *loop) recall(calls []*Future) {
+	calls = slices.DeleteFunc(calls, func(f *Future) bool { return !l.flies(f) })
+	l.order(calls, host.KindCancelled, "it was cancelled")
+}
+
+// recallWhere recalls the calls that match and that have not begun, as far as is known.
+func (l *loop) recallWhere(match func(*Future) bool) {
+	var calls []*Future
+	for _, f := range l.sched.tickets {
+		if f != nil && match(f) && f.state.CompareAndSwap(uint32(Sent), uint32(recalled)) {
+			calls = append(calls, f)
+		}
+	}
+	l.order(calls, host.KindCancelled, "it was cancelled")
+}
+
+// flies reports whether a worker has a call.
+func (l *loop) flies(f *Future) bool {
+	return int(f.ticket) < len(l.sched.tickets) && l.sched.tickets[f.ticket] == f
+}
+
+// order makes workers end calls that they have.
+func (l *loop) order(calls []*Future, kind host.Kind, reason string) {
+	if len(calls) == 0 {
+		return
+	}
+	byWorker := make(map[*worker][]uint64)
+	for _, f := range calls {
+		byWorker[f.worker] = append(byWorker[f.worker], f.number)
+	}
+	l.flush() // it must not be faster than the call
 	for w, numbers := range byWorker {
-		for len(numbers) > 0 {
-			n := min(len(numbers), wire.MaxKill)
-			l.control(w, wire.KindKill, wire.Kill{
-				Calls: numbers[:n], Kind: uint8(host.KindKilled), Reason: reason[:min(len(reason), wire.MaxReason)],
-			})
-			numbers = numbers[n:]
+		for part := range slices.Chunk(numbers, wire.MaxKill) {
+			l.control(w, wire.KindKill, wire.Kill{Calls: part, Kind: uint8(kind), Reason: reason[:min(len(reason), wire.MaxReason)]})
 		}
 	}
 }
@@ -118,10 +153,14 @@ func (l *loop) kill(calls []*Future, reason string) {
 const doomed = math.MaxUint8
 
 // ended resolves a call that came back without an answer, if it was to be
-// killed, and reports whether it did.
+// killed or let go, and reports whether it did.
 func (f *Future) ended(w *worker) bool {
 	if f.lost != doomed {
-		return false
+		if State(f.state.Load()) != recalled {
+			return false
+		}
+		f.finish(nil, ErrCancelled)
+		return true
 	}
 	e := killedError(f, fmt.Sprintf("it was killed on rank %d, which did not answer for it", w.rank))
 	e.Rank, e.Host = w.rank, w.host

@@ -62,6 +62,7 @@ type loop struct {
 	stopping  bool          // shut down when nothing is left to do
 	broken    error         // why the pool cannot go on
 	refusing  error         // why no call is begun any more
+	final     bool          // no call runs again, as those that wait were cancelled for good
 	abandon   func()        // ends what runs on the root's own slots; nil without any
 	drained   chan struct{} // where not nil, to be closed when no call runs
 	polled    int64         // see moment
@@ -132,11 +133,7 @@ func (l *loop) step() (silent time.Duration) {
 
 // over reports whether the loop was asked to stop and nothing is left.
 func (l *loop) over() bool {
-	if !l.stopping || l.sched.busy() || !l.in.empty() {
-		return false
-	}
-	l.dropDelayed((*Future).resolved, always(ErrCancelled)) // those that were withdrawn
-	return len(l.delayed) == 0
+	return l.stopping && !l.sched.busy() && len(l.delayed) == 0 && l.in.through()
 }
 
 // turn takes in what has come, from callers and workers, and hands out calls. It
@@ -160,22 +157,27 @@ func (l *loop) turn() int {
 
 // takeIn drains the intake.
 func (l *loop) takeIn() int {
-	first, requests := l.in.drain()
-	n := len(requests)
+	first, requests, recalls := l.in.drain()
+	n := len(requests) + len(recalls)
 	if first != nil {
 		l.now = nanotime()
 		l.fresh = l.fresh || l.now-l.last > int64(spin) && !l.sched.busy()
 	}
 	for f := first; f != nil; {
 		next := f.next
-		f.queued = -l.now
-		l.sched.queue.push(f)
+		if l.refusing != nil || l.final {
+			l.refuse(f)
+		} else {
+			f.queued = -l.now
+			l.sched.queue.push(f)
+		}
 		f = next
 		n++
 	}
 	for _, fn := range requests {
 		fn()
 	}
+	l.recall(recalls)
 	return n
 }
 
@@ -399,8 +401,8 @@ func (l *loop) idle(silent time.Duration) {
 		return
 	}
 	var nap time.Duration // until it is rung
-	if l.stopping || l.awaited > 0 || l.report != nil {
-		nap = safety // a call that rests may be withdrawn; a hello, or an answer, may be late
+	if l.awaited > 0 || l.report != nil {
+		nap = safety // a hello, or an answer, may be late
 	}
 	l.doze(nap)
 }
@@ -437,7 +439,7 @@ func (l *loop) end() {
 	} else if l.abandon != nil {
 		l.abandon()
 	}
-	l.in.close(err)
+	l.in.end(err)
 	l.takeIn()
 	l.dropQueued(err)
 	l.dropDelayed(anyCall, always(err))
@@ -455,7 +457,7 @@ func (l *loop) end() {
 func (l *loop) dropQueued(err error) {
 	n := l.sched.queue.n
 	for f := l.sched.queue.pop(); f != nil; f = l.sched.queue.pop() {
-		f.withdraw(Pending, err)
+		f.withdraw(always(err))
 	}
 	l.in.sent(n, 0)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -30,6 +29,11 @@ type cluster struct {
 
 func newCluster(t *testing.T, ranks int) *cluster {
 	t.Helper()
+	return newClusterWith(t, ranks, Config{Logger: slog.New(slog.DiscardHandler)})
+}
+
+func newClusterWith(t *testing.T, ranks int, cfg Config) *cluster {
+	t.Helper()
 	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
 	if err != nil {
 		t.Fatal(err)
@@ -47,8 +51,8 @@ func newCluster(t *testing.T, ranks int) *cluster {
 		})
 	}
 	root := c.world.Endpoint(0)
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	c.ex, err = open(Config{Modules: []*wasmtasks.Module{tasks}, Logger: log}.withDefaults(), root, root.Bell())
+	cfg.RootSlots, cfg.Modules = 0, []*wasmtasks.Module{tasks}
+	c.ex, err = open(cfg.withDefaults(), root, root.Bell())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,7 +160,7 @@ func (m *mapping) owns(f *Future) bool { return f.options != nil && f.options.of
 // safe for concurrent use.
 func (m *mapping) drop() {
 	m.dropped.Store(true) // first: what is fed after the request was seen to finds it
-	m.ex.in.request(func() { m.ex.loop.dropPending(m.owns, always(ErrCancelled)) })
+	m.ex.in.request(func() { m.ex.loop.cancel(m.owns) })
 }
 
 // errNotWanted ends feeding when nobody wants further results.

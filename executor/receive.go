@@ -67,7 +67,6 @@ func (f *fabric) handleHello(from int, body []byte) error {
 func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 	s := f.loop.sched
 	w.heard, w.barren = f.loop.moment(), false
-	f.loop.progress(w.heard)
 	r := wire.NewReader(count, body)
 	slab := make([]byte, 0, wire.DataLen(count, body))
 	var res wire.Result
@@ -77,6 +76,11 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		if c == nil {
 			return fmt.Errorf("a result for call %d, which it does not hold", res.Gen)
 		}
+		if res.Begun {
+			c.begun()
+			continue
+		}
+		f.loop.progress(w.heard)
 		if res.Nanos > 0 { // it ran
 			learned.add(c.task, res.Nanos)
 		}

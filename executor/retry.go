@@ -116,17 +116,21 @@ func (o *callOptions) more(kind Kind) *callOptions {
 // resolved, or waits to run again.
 func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
 	l.mind(err)
-	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.broken != nil || l.refusing != nil {
+	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.broken != nil || l.unwanted(f) != nil {
 		return f.finish(nil, err)
 	}
 	p, runs := f.options.retry, int(f.attempt)-int(f.lost)
 	if !p.allows(err.Kind, runs) {
 		return f.finish(nil, err)
 	}
-	l.log.Debug("a call failed and runs again", append(f.words(), "call", f.number, "attempt", f.attempt, "error", err)...)
+	before := f.options
 	f.options = f.options.more(err.Kind)
-	f.attempt++
-	f.state.Store(uint32(Pending))
+	f.attempt++ // before others may resolve it
+	if !f.leave(Pending) {
+		f.options, f.attempt = before, f.attempt-1
+		return f.finish(nil, err)
+	}
+	l.log.Debug("a call failed and runs again", append(f.words(), "call", f.number, "attempt", f.attempt, "error", err)...)
 	l.later(f, p.pause(runs))
 	return false
 }
@@ -160,11 +164,19 @@ func (l *loop) dropDelayed(match func(*Future) bool, err func(*Future) error) in
 		}
 		timer.Stop()
 		delete(l.delayed, f)
-		if f.withdraw(Pending, err(f)) {
+		if f.withdraw(err) {
 			n++
 		}
 	}
 	return n
+}
+
+// unrest forgets a call that was resolved while it rested.
+func (l *loop) unrest(f *Future) {
+	if timer := l.delayed[f]; timer != nil {
+		timer.Stop()
+		delete(l.delayed, f)
+	}
 }
 
 // retry queues a call again that was in flight at a lost worker, unless it has
@@ -199,17 +211,38 @@ func diedWith(n int, w *worker) string {
 
 // requeue puts a call that was in flight back at the head of the queue.
 func (l *loop) requeue(f *Future) {
-	f.state.Store(uint32(Pending))
+	if !f.leave(Pending) {
+		f.finish(nil, ErrCancelled)
+		return
+	}
 	l.push(f)
 }
 
 // push puts a pending call at the head of the queue.
 func (l *loop) push(f *Future) {
-	if l.refusing != nil {
-		f.withdraw(Pending, l.refusing)
+	if err := l.unwanted(f); err != nil {
+		f.withdraw(always(err))
 		return
 	}
 	l.in.sent(-1, -f.size)
 	f.queued -= l.now
 	l.sched.queue.pushFront(f)
+}
+
+// unwanted returns why a call is not to run again, or nil.
+func (l *loop) unwanted(f *Future) error {
+	switch {
+	case l.refusing != nil:
+		return l.refusing
+	case l.final || f.ex.final.Load() || f.options != nil && f.options.of != nil && f.options.of.dropped.Load():
+		return ErrCancelled
+	default:
+		return nil
+	}
+}
+
+// refuse resolves a call that was just taken in: it was promised.
+func (l *loop) refuse(f *Future) {
+	l.in.sent(1, f.size)
+	f.withdraw(l.unwanted)
 }

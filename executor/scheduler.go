@@ -194,12 +194,6 @@ func (s *scheduler) release(w *worker, f *Future) {
 	w.detach(f)
 }
 
-// requeue puts a call back at the head of the queue.
-func (s *scheduler) requeue(f *Future) {
-	f.state.Store(uint32(Pending))
-	s.queue.pushFront(f)
-}
-
 // victim returns an overloaded worker from which an idle one could take calls,
 // and how many, or nil. now is in nanoseconds.
 func (s *scheduler) victim(now int64) (*worker, int) {

@@ -59,6 +59,13 @@ func (sim *simulation) finish(w *worker, i int, nanos int64) {
 	sim.done[f]++
 }
 
+func (sim *simulation) requeue(f *Future) {
+	if !f.leave(Pending) {
+		sim.t.Fatalf("call %d is %v after it was in flight", f.number, f.State())
+	}
+	sim.s.queue.pushFront(f)
+}
+
 // check holds what must always be true after assign.
 func (sim *simulation) check() {
 	t := sim.t
@@ -120,7 +127,7 @@ func TestSchedulerRandom(t *testing.T) {
 				f := sim.held[w][last]
 				sim.held[w] = sim.held[w][:last]
 				sim.s.release(w, f)
-				sim.s.requeue(f)
+				sim.requeue(f)
 			}
 			sim.s.place(w)
 		}
@@ -132,7 +139,7 @@ func TestSchedulerRandom(t *testing.T) {
 		if step == steps/2 { // one worker dies with its calls
 			w := sim.s.workers[3]
 			for _, f := range sim.s.lose(w) {
-				sim.s.requeue(f)
+				sim.requeue(f)
 			}
 			sim.held[w] = nil
 		}

@@ -13,11 +13,13 @@ import (
 // A fork costs no goroutine and no message. It is Go's answer to several Python
 // executors in one program, at once or one after the other.
 func (ex *Executor) Fork() *Executor {
-	return &Executor{engine: ex.engine, share: &share{shut: make(chan struct{}), idle: make(chan struct{})}}
+	return &Executor{engine: ex.engine, share: &share{forks: &ex.forks, shut: make(chan struct{}), idle: make(chan struct{})}}
 }
 
 // A share counts what a fork has open.
 type share struct {
+	forks *forks
+
 	mu     sync.Mutex
 	open   int // calls without an outcome
 	closed bool
@@ -49,7 +51,7 @@ func (ex *Executor) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open--; s.open == 0 && s.closed {
-		close(s.idle)
+		s.end()
 	}
 }
 
@@ -62,7 +64,49 @@ func (s *share) close() {
 	s.closed = true
 	close(s.shut)
 	if s.open == 0 {
-		close(s.idle)
+		s.end()
+	}
+}
+
+// end says that nothing is open any more. mu is held.
+func (s *share) end() {
+	close(s.idle)
+	s.forks.forget(s)
+}
+
+// forks are the shares whose end somebody asked for: they end with the executor that
+// was opened first, too. The others need not be known.
+type forks struct {
+	mu    sync.Mutex
+	asked map[*share]struct{}
+	ended bool
+}
+
+// ask makes the end of all end s, too. It reports false when that has been.
+func (k *forks) ask(s *share) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.asked == nil {
+		k.asked = map[*share]struct{}{}
+	}
+	k.asked[s] = struct{}{}
+	return !k.ended
+}
+
+func (k *forks) forget(s *share) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.asked, s)
+}
+
+// end ends every share, when all calls are resolved.
+func (k *forks) end() {
+	k.mu.Lock()
+	asked := k.asked
+	k.asked, k.ended = nil, true
+	k.mu.Unlock()
+	for s := range asked {
+		s.close()
 	}
 }
 
@@ -75,12 +119,23 @@ func (ex *Executor) gone() <-chan struct{} {
 }
 
 // Ended returns a channel that is closed when the executor was shut down and all
-// its calls are resolved.
+// its calls are resolved; that of a fork also when the executor that was opened
+// first has ended.
 func (ex *Executor) Ended() <-chan struct{} {
-	if ex.share != nil {
-		return ex.share.idle
+	if s := ex.share; s != nil {
+		return s.ended()
 	}
 	return ex.done
+}
+
+func (s *share) ended() <-chan struct{} {
+	s.mu.Lock()
+	asked := s.closed && s.open == 0 || s.forks.ask(s)
+	s.mu.Unlock()
+	if !asked {
+		s.close()
+	}
+	return s.idle
 }
 
 // tryAdmit hands a prepared call to the loop however much waits.
@@ -102,8 +157,9 @@ type ShutdownFlag uint8
 
 // The flags of Shutdown.
 const (
-	// CancelPending resolves the calls that no worker has with [ErrCancelled]
-	// instead of running them.
+	// CancelPending resolves the calls that have not begun with [ErrCancelled]
+	// instead of running them, those too that rest before another run; and none runs
+	// again.
 	CancelPending ShutdownFlag = 1 << iota
 
 	// NoWait makes Shutdown return at once. What was submitted still runs,
@@ -128,10 +184,14 @@ func (ex *Executor) Shutdown(ctx context.Context, flags ...ShutdownFlag) error {
 		ex.closing.Do(func() { ex.in.close(ErrClosed) })
 	}
 	if all&CancelPending != 0 {
+		ex.final.Store(true)
 		ex.CancelPending()
 	}
 	if ex.share == nil {
-		ex.in.request(func() { ex.loop.stop() })
+		ex.in.request(func() {
+			ex.loop.final = ex.loop.final || all&CancelPending != 0
+			ex.loop.stop()
+		})
 	}
 	if all&NoWait != 0 {
 		return nil
@@ -163,14 +223,21 @@ func (ex *Executor) awaitShare(ctx context.Context) error {
 	}
 }
 
-// CancelPending resolves every call of this executor that no worker has with
-// [ErrCancelled]. It does not block: they are resolved soon after.
+// CancelPending resolves every call of this executor that has not begun with
+// [ErrCancelled]; with the one that was opened first, those of its forks too. It does
+// not block: they are resolved soon after, as with [Future.Cancel].
 func (ex *Executor) CancelPending() {
 	match := ex.owns
 	if ex.share == nil {
 		match = anyCall
 	}
-	ex.in.request(func() { ex.loop.dropPending(match, always(ErrCancelled)) })
+	ex.in.request(func() { ex.loop.cancel(match) })
+}
+
+// cancel resolves the calls that match and have not begun.
+func (l *loop) cancel(match func(*Future) bool) {
+	l.dropPending(match, always(ErrCancelled))
+	l.recallWhere(match)
 }
 
 func (ex *Executor) owns(f *Future) bool { return f.ex == ex }
@@ -178,7 +245,8 @@ func anyCall(*Future) bool               { return true }
 
 func always(err error) func(*Future) error { return func(*Future) error { return err } }
 
-// dropPending resolves the calls that match and that no worker has. It returns how
+// dropPending resolves the calls that match and that no worker has, those that rest or
+// were promised, too. It returns how
 // many there were. They leave the queue first: a future of a map that is resolved may
 // be another call's at once.
 func (l *loop) dropPending(match func(*Future) bool, err func(*Future) error) int {
@@ -189,9 +257,15 @@ func (l *loop) dropPending(match func(*Future) bool, err func(*Future) error) in
 	}
 	l.in.sent(len(waiting), bytes)
 	for _, f := range waiting {
-		f.withdraw(Pending, err(f))
+		f.withdraw(err)
 	}
-	return len(waiting) + l.dropDelayed(match, err)
+	n := len(waiting) + l.dropDelayed(match, err)
+	for _, f := range l.in.promises(match) {
+		if f.withdraw(err) {
+			n++
+		}
+	}
+	return n
 }
 
 // Idling reports whether the pool has nothing to do: no call waits, rests or

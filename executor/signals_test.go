@@ -95,7 +95,7 @@ func TestSignals(t *testing.T) {
 		},
 		{
 			name: "what runs too long is killed", program: "100000000 200ms", signals: []syscall.Signal{syscall.SIGUSR1}, code: 138,
-			says: []string{"first finished false true true true"},
+			says: []string{"first killed false true true true"},
 		},
 		{name: "a second signal ends all", program: "100000000 1h", signals: []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, code: 130},
 		{

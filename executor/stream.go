@@ -104,6 +104,8 @@ func (s *Stream) waitRoom(ctx context.Context, buffer int) error {
 		case <-ctx.Done():
 		case <-s.ex.gone():
 			return ErrClosed
+		case <-s.ex.done:
+			return ErrClosed
 		}
 	}
 }

@@ -65,12 +65,11 @@ var errNoCodec = errors.New("the codec of the argument has no Encode, or that of
 
 // Call submits a call and waits for its result. See [Executor.Call].
 func (t Typed[In, Out]) Call(ctx context.Context, arg In) (Out, error) {
-	f := t.Submit(ctx, arg)
-	out, err := f.Result(ctx)
-	if err != nil && ctx.Err() != nil {
-		f.Cancel()
+	b, err := t.encode(arg)
+	if err == nil {
+		b, err = t.ex.Call(ctx, t.task, b, t.opts...)
 	}
-	return out, err
+	return decode(t.task, t.out, b, err)
 }
 
 // Submit hands a call to the pool. See [Executor.Submit]. An argument that cannot

@@ -105,8 +105,9 @@ func Collect(ctx context.Context, futures []*Future) ([][]byte, error) {
 	return results, nil
 }
 
-// Then returns the future of a call of task whose argument is f's result. It is
-// submitted when f succeeds, however much waits; when f fails, it ends with f's
+// Then returns the future of a call of task whose argument is f's result. It counts as
+// submitted at once, so that a Shutdown waits for it, and waits until f
+// succeeds, however much waits beside it; when f fails, it ends with f's
 // error. It may be cancelled on its own before that.
 func (f *Future) Then(task string, opts ...CallOption) *Future {
 	ex := f.ex
@@ -123,6 +124,10 @@ func (f *Future) Then(task string, opts ...CallOption) *Future {
 	}
 	next := &Future{}
 	next.prepare(ex, t, nil, set)
+	if err := ex.in.promise(next); err != nil {
+		ex.leave()
+		return failed(ex, err)
+	}
 	f.tell(sequel{next})
 	return next
 }
@@ -133,17 +138,23 @@ type sequel struct{ next *Future }
 // resolved implements listener.
 func (s sequel) resolved(f *Future) {
 	next := s.next
+	in := next.ex.in
 	if f.err != nil {
-		next.withdraw(Pending, f.err)
+		next.withdraw(always(f.err))
+		in.release(next)
 		return
 	}
-	if !next.state.CompareAndSwap(uint32(Pending), uint32(stateSettling)) {
+	if !next.state.CompareAndSwap(uint32(Pending), uint32(settling)) {
+		in.release(next)
 		return // cancelled
 	}
 	next.data, next.size = f.data, int64(len(f.data))
 	next.state.Store(uint32(Pending))
-	if _, err := next.ex.in.tryAdd(next, false); err != nil {
-		next.withdraw(Pending, err)
+	if err := in.keep(next); err != nil {
+		next.withdraw(always(err))
+	}
+	if next.ex.final.Load() {
+		next.Cancel() // it was promised when the others were cancelled
 	}
 	next.ex.loop.wake()
 }

@@ -74,7 +74,7 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 		return nil, errorf(KindMemory, "%s", startsAbove(c.start, s.limits.Memory))
 	}
 	if s.late != nil {
-		s.late()
+		s.late(true)
 	}
 	in = &instance{slot: s, code: c}
 	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, most: s.limits.Memory}

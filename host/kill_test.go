@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
@@ -15,6 +16,7 @@ type root struct {
 	t       *testing.T
 	world   *mem.World
 	results []wire.Result
+	begun   []uint32
 	pulls   []wire.Pull
 	served  chan error
 }
@@ -77,7 +79,10 @@ func (r *root) kill(calls ...uint64) {
 // until takes in frames until enough have come.
 func (r *root) until(enough func() bool) {
 	r.t.Helper()
-	for !enough() {
+	for end := time.Now().Add(2 * time.Minute); !enough(); {
+		if time.Now().After(end) {
+			r.t.Fatalf("waited for two minutes, with %d results", len(r.results))
+		}
 		if _, err := r.world.Endpoint(0).Poll(r); err != nil {
 			r.t.Fatal(err)
 		}
@@ -94,6 +99,10 @@ func (r *root) Frame(_ int, frame []byte) {
 		rd := wire.NewReader(count, body)
 		var res wire.Result
 		for rd.NextResult(&res) {
+			if res.Begun {
+				r.begun = append(r.begun, res.Gen)
+				continue
+			}
 			res.Data = append([]byte(nil), res.Data...)
 			r.results = append(r.results, res)
 		}

@@ -24,8 +24,11 @@ const (
 	longCall = 30 * time.Microsecond
 
 	// drainCall is the run time from which a call first lets the results before
-	// it leave.
+	// it leave, and says with them that it has begun.
 	drainCall = 500 * time.Microsecond
+
+	// lateCall is after which run time a call says so that was expected to be shorter.
+	lateCall = time.Millisecond
 )
 
 // A runner is the goroutine of one slot.
@@ -43,6 +46,7 @@ type runner struct {
 	lines lineGate // of the log of the call lined
 	lined uint64
 
+	told      bool  // the root knows that the current call has begun
 	begin     int64 // when the clock was last read
 	unclocked int64 // calls since
 
@@ -59,10 +63,10 @@ type boundTask struct {
 }
 
 func newRunner(s *server) *runner {
-	r := &runner{s: s, slot: s.host.NewSlot(), wake: make(chan struct{}, 1)}
+	r := &runner{s: s, slot: s.host.NewSlot(), wake: make(chan struct{}, 1), told: true}
 	r.call.Rank = s.cfg.Rank
 	r.call.Log = r.log
-	r.slot.late = s.standby.heed
+	r.slot.late = r.late
 	return r
 }
 
@@ -96,6 +100,7 @@ func (r *runner) serve() {
 	s := r.s
 	s.standby.begin()
 	r.begin, r.unclocked = nanotime(), 0
+	unsent := false // a result that should leave at once
 	for {
 		b := r.bind()
 		if b.nanos == 0 || b.nanos > int64(longCall) {
@@ -107,19 +112,49 @@ func (r *runner) serve() {
 		if b.nanos > int64(stall) {
 			s.standby.hurry()
 		}
+		r.told = false
+		if b.nanos == 0 || b.nanos > int64(drainCall) {
+			r.tell()
+			unsent = true
+		}
+		if unsent {
+			s.step()
+		}
 		if r.unclocked > 0 && r.timedAlone(b) {
 			r.begin, r.unclocked = nanotime(), 0
 		}
 		r.runCall(b)
-		if b.nanos > int64(longCall) {
-			s.step()
-		}
+		unsent = b.nanos > int64(longCall)
 		if !s.desk.next(&r.current) {
 			break
 		}
 	}
+	r.told = true // there is no call
 	s.standby.finish()
 	s.step()
+}
+
+// tell puts on the desk that the current call has begun: from here on it is not
+// recalled any more.
+func (r *runner) tell() {
+	r.told = true
+	r.s.desk.put(&wire.Result{Ticket: r.current.ticket, Gen: uint32(r.current.number), Begun: true})
+}
+
+// late is told by the slot that the current call takes its time.
+func (r *runner) late(blocks bool) {
+	s := r.s
+	s.standby.heed()
+	if r.told || !blocks && nanotime()-r.begin < int64(lateCall) {
+		return
+	}
+	r.tell()
+	s.io.Lock()
+	defer s.io.Unlock()
+	if err := s.flush(); err != nil {
+		s.fail(fmt.Errorf("host: %w", err))
+	}
+	s.stir()
 }
 
 // handOverWatch wakes a slot to watch for frames if none does.
@@ -138,6 +173,7 @@ func (r *runner) bind() *boundTask {
 	}
 	b := &r.bound[n]
 	if b.task == nil && b.err == nil {
+		r.s.step() // what is done need not wait
 		r.s.standby.hurry()
 		r.show() // until runCall does
 		var stopped *abort

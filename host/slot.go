@@ -74,9 +74,9 @@ type Slot struct {
 
 	renews bool // an instance may have to be replaced after any call
 
-	// late is called again and again while a call takes long: at its ticks, and before
-	// an instance is made. It may be nil.
-	late func()
+	// late is called again and again while a call takes long: at its ticks, and, with
+	// blocks, before it sleeps or an instance is made. It may be nil.
+	late func(blocks bool)
 
 	// Of the call that runs, or ran last.
 	ctx     context.Context //nolint:containedctx // Run's: it ends the guest

@@ -80,6 +80,9 @@ func (s *Slot) ended() *abort {
 // sleep blocks the guest for d, or until its call is to end.
 func (in *instance) sleep(d time.Duration) {
 	s := in.slot
+	if s.late != nil {
+		s.late(true)
+	}
 	timer := time.NewTimer(min(d, in.gauge.remaining()))
 	defer timer.Stop()
 	for {

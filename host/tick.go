@@ -89,7 +89,7 @@ func (in *instance) fuel(mod api.Module) api.MutableGlobal {
 // budget.
 func (in *instance) check() {
 	if in.slot.late != nil {
-		in.slot.late()
+		in.slot.late(false)
 	}
 	if a := in.slot.ended(); a != nil {
 		raise(a)

@@ -62,6 +62,7 @@ const (
 	flagFailed = 1 << 1 // the body is a Failure; of a result
 	flagLimits = 1 << 1 // Limits precede the body; of a call
 	flagUsage  = 1 << 2 // a Usage precedes the body; of a result
+	flagBegun  = 1 << 3 // there is no result yet
 )
 
 // Size returns the bytes that the entry takes in a frame.
@@ -153,11 +154,13 @@ func readLimits(b []byte) *Limits {
 // DataLen returns how many bytes of data a results frame holds at most.
 func DataLen(count int, body []byte) int { return max(0, len(body)-count*resultLen) }
 
-// Result is one entry of a results frame.
+// Result is one entry of a results frame. A call has one, after one that says that it
+// has begun if it takes longer than a moment.
 type Result struct {
 	Ticket uint32
 	Gen    uint32 // the low half of the call's number
 	Nanos  int64  // how long the call ran
+	Begun  bool   // the call has begun, and its result follows later; nothing else is said
 	Failed bool   // Data is a [Failure] in JSON
 	Long   bool   // the result is the payload with id Payload and length Len
 	Usage  *Usage // of a call that had limits of its own; else nil
@@ -170,6 +173,9 @@ type Result struct {
 // AddResult appends a result to a results frame.
 func (w *Writer) AddResult(r *Result) {
 	flags, n := uint32(0), len(r.Data)
+	if r.Begun {
+		flags |= flagBegun
+	}
 	if r.Failed {
 		flags |= flagFailed
 	}
@@ -316,7 +322,8 @@ func (r *Reader) NextResult(res *Result) bool {
 	n := int(binary.LittleEndian.Uint32(b[8:]))
 	flags := binary.LittleEndian.Uint32(b[12:])
 	res.Nanos = int64(binary.LittleEndian.Uint64(b[16:]))
-	if flags&^flagUsage > flagFailed || res.Nanos < 0 {
+	begun := flags == flagBegun && n == 0 && res.Nanos == 0
+	if flags&^flagUsage > flagFailed && !begun || res.Nanos < 0 {
 		r.err = fmt.Errorf("wire: a result with flags %#x and %d ns", flags, res.Nanos)
 		return false
 	}
@@ -333,7 +340,7 @@ func (r *Reader) NextResult(res *Result) bool {
 		res.Usage = &Usage{binary.LittleEndian.Uint64(data), binary.LittleEndian.Uint64(data[8:])}
 		data = data[usageLen:]
 	}
-	res.Failed, res.Long = flags&flagFailed != 0, flags&flagLong != 0
+	res.Begun, res.Failed, res.Long = begun, flags&flagFailed != 0, flags&flagLong != 0
 	if !res.Long {
 		res.Data, res.Len, res.Payload = data, int64(len(data)), 0
 		return true

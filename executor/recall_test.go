@@ -1,0 +1,351 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// until waits until a condition holds, and says what it waited for when it does not.
+func until(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited for a minute: %s", what)
+		}
+	}
+}
+
+// pools calls fn with a local pool of one slot and with two ranks of one slot each, with
+// a function that occupies all slots until what it returns is called, and with how many
+// calls of the task say have run.
+func pools(t *testing.T, fn func(t *testing.T, ex *Executor, hold func() (release func()), ran *atomic.Int64)) {
+	t.Helper()
+	for name, open := range map[string]func(*testing.T, Config) *Executor{
+		"local": openTasks,
+		"ranks": func(t *testing.T, cfg Config) *Executor { return newClusterWith(t, 3, cfg).ex },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var ran atomic.Int64
+			ex := open(t, Config{RootSlots: 1, Logger: slog.New(spoken{slog.DiscardHandler, &ran})})
+			if err := ex.Bootup(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			fn(t, ex, func() func() {
+				var long []*Future
+				for range ex.NumWorkers() {
+					f := ex.Submit(t.Context(), "forever", nil)
+					until(t, "the long call runs", func() bool { return f.State() == Running })
+					if f.Cancel() {
+						t.Error("a call that runs was cancelled")
+					}
+					long = append(long, f)
+				}
+				return func() {
+					for _, f := range long {
+						f.Kill("the slot is needed")
+					}
+				}
+			}, &ran)
+		})
+	}
+}
+
+// openTasks opens a local pool with the module in testdata/tasks.
+func openTasks(t *testing.T, cfg Config) *Executor {
+	t.Helper()
+	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Modules = []*wasmtasks.Module{tasks}
+	ex, err := Local(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := ex.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+	return ex
+}
+
+// spoken counts the lines that guests log.
+type spoken struct {
+	slog.Handler
+	lines *atomic.Int64
+}
+
+func (s spoken) Handle(ctx context.Context, line slog.Record) error {
+	if line.Message == "it ran" {
+		s.lines.Add(1)
+	}
+	return s.Handler.Handle(ctx, line)
+}
+
+// TestCancelSent cancels calls that were sent ahead of busy slots, in each way there
+// is: they end at once, and no worker runs them.
+func TestCancelSent(t *testing.T) {
+	t.Parallel()
+	pools(t, func(t *testing.T, ex *Executor, hold func() func(), ran *atomic.Int64) {
+		for name, cancel := range map[string]func(ex *Executor, futures []*Future){
+			"Cancel": func(_ *Executor, futures []*Future) {
+				for range 2 { // also for the second time
+					for i, f := range futures {
+						if !f.Cancel() || f.State() != Cancelled {
+							t.Errorf("call %d is %v after Cancel", i, f.State())
+						}
+					}
+				}
+			},
+			"CancelPending": func(ex *Executor, _ []*Future) { ex.CancelPending() },
+			"Shutdown": func(ex *Executor, _ []*Future) {
+				if err := ex.Shutdown(t.Context(), CancelPending); err != nil {
+					t.Error(err)
+				}
+			},
+		} {
+			release := hold()
+			fork := ex.Fork()
+			var futures []*Future
+			for i := range 20 {
+				task, arg := "say", []byte("it ran")
+				if i%3 == 0 {
+					task, arg = "echo", bytes.Repeat(arg, 10<<10) // a payload
+				}
+				futures = append(futures, fork.Submit(t.Context(), task, arg))
+			}
+			until(t, "calls are sent ahead", func() bool {
+				sent := 0
+				for _, f := range futures {
+					if f.State() == Sent {
+						sent++
+					}
+				}
+				return sent >= ex.NumWorkers()
+			})
+			cancel(fork, futures)
+			for i, f := range futures {
+				ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+				if err := f.Err(ctx); !errors.Is(err, ErrCancelled) || f.State() != Cancelled || !f.Cancel() {
+					t.Errorf("%s: call %d ended with %v, as %v", name, i, err, f)
+				}
+				stop()
+			}
+			release()
+			if _, err := ex.Call(t.Context(), "echo", nil); err != nil { // behind all of them
+				t.Error(err)
+			}
+			if n := ran.Load(); n != 0 {
+				t.Errorf("%s: %d calls ran that were cancelled", name, n)
+			}
+		}
+	})
+}
+
+// TestStates checks what State and String say of calls in each state.
+func TestStates(t *testing.T) {
+	t.Parallel()
+	pools(t, func(t *testing.T, ex *Executor, hold func() func(), _ *atomic.Int64) {
+		release := hold()
+		var futures []*Future
+		for range 20 {
+			futures = append(futures, ex.Submit(t.Context(), "echo", nil))
+		}
+		sent, pending := futures[0], futures[len(futures)-1]
+		until(t, "the first is sent", func() bool { return sent.State() == Sent })
+		if s := pending.State(); s != Pending {
+			t.Errorf("the last call is %v", s)
+		}
+		cancelled := futures[5]
+		cancelled.Cancel()
+		release()
+		failed := ex.Submit(t.Context(), "fail", nil)
+		running := ex.Submit(t.Context(), "forever", nil)
+		until(t, "it runs", func() bool { return running.State() == Running })
+		running.Kill("enough")
+		Wait(t.Context(), append(futures, failed, running), AllDone) //nolint:errcheck // what they are is looked at
+		for f, want := range map[*Future]string{
+			sent: "Future(echo, finished)", cancelled: "Future(echo, cancelled)",
+			failed: "Future(fail, failed: application)", running: "Future(forever, killed)",
+		} {
+			if got := f.String(); got != want {
+				t.Errorf("it is %q, want %q", got, want)
+			}
+		}
+		if running.State() != Killed || failed.State() != Finished || running.Cancel() || failed.Cancel() || sent.Cancel() {
+			t.Errorf("%v, %v and %v", running, failed, sent)
+		}
+	})
+}
+
+// TestThenAtTheEnd checks that calls which were promised to follow others run, though
+// the executor was shut down before those had ended.
+func TestThenAtTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(ex *Executor) error{
+		"Shutdown": func(ex *Executor) error { return ex.Shutdown(t.Context()) },
+		"NoWait": func(ex *Executor) error {
+			defer func() { <-ex.Ended() }()
+			return ex.Shutdown(t.Context(), NoWait)
+		},
+	} {
+		for _, fork := range []bool{false, true} {
+			ex := openTasks(t, Config{RootSlots: 1})
+			if fork {
+				ex = ex.Fork()
+			}
+			first := ex.Submit(t.Context(), "burn", number(20_000))
+			f := first.Then("echo").Then("echo")
+			bad := ex.Submit(t.Context(), "fail", []byte("no")).Then("echo").Then("echo")
+			given := first.Then("echo")
+			if !given.Cancel() {
+				t.Error("a promised call cannot be cancelled")
+			}
+			if err := end(ex); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if got, err := f.Result(t.Context()); err != nil || !bytes.Equal(got, number(20_000)) {
+				t.Errorf("%s, fork %t: % x, %v", name, fork, got, err)
+			}
+			if err := bad.Err(t.Context()); !errors.Is(err, ErrApplication) {
+				t.Errorf("%s, fork %t: after a failure: %v", name, fork, err)
+			}
+			if err := first.Then("echo").Err(t.Context()); !errors.Is(err, ErrClosed) {
+				t.Errorf("%s, fork %t: promised after the end: %v", name, fork, err)
+			}
+		}
+	}
+	var f *Future
+	cfg := Config{RootSlots: 1, Modules: openTasks(t, Config{RootSlots: 1}).cfg.Modules}
+	err := Run(t.Context(), cfg, func(ctx context.Context, ex *Executor) error {
+		f = ex.Submit(ctx, "burn", number(20_000)).Then("echo")
+		return nil
+	})
+	if got, callErr := f.Result(t.Context()); err != nil || callErr != nil || !bytes.Equal(got, number(20_000)) {
+		t.Errorf("after Run, which returned %v: % x, %v", err, got, callErr)
+	}
+}
+
+// TestShutdownEndsRetries checks that a shutdown that cancels what waits ends what
+// rests, runs nothing again, and does not wait for a pause; a call that was cancelled
+// does not rest.
+func TestShutdownEndsRetries(t *testing.T) {
+	t.Parallel()
+	policy := Retries(RetryPolicy{Attempts: 3, Backoff: time.Hour, MaxBackoff: time.Hour})
+	for _, fork := range []bool{false, true} {
+		ex := openTasks(t, Config{RootSlots: 1})
+		if fork {
+			ex = ex.Fork()
+		}
+		resting, given := ex.Submit(t.Context(), "fail", nil, policy), ex.Submit(t.Context(), "fail", nil, policy)
+		until(t, "calls rest", func() bool {
+			st, err := ex.Stats(t.Context())
+			return err == nil && st.Resting == 2
+		})
+		if !given.Cancel() {
+			t.Error("a resting call cannot be cancelled")
+		}
+		if st, err := ex.Stats(t.Context()); err != nil || st.Resting != 1 {
+			t.Errorf("%d calls rest, of which one was cancelled; %v", st.Resting, err)
+		}
+		running := ex.Submit(t.Context(), "burn", number(1<<40), Timeout(200*time.Millisecond), policy)
+		until(t, "it runs", func() bool { return running.State() == Running })
+		follows := running.Then("echo")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		if err := ex.Shutdown(ctx, CancelPending); err != nil {
+			t.Errorf("fork %t: Shutdown: %v", fork, err)
+		}
+		cancel()
+		if err := resting.Err(t.Context()); !errors.Is(err, ErrCancelled) {
+			t.Errorf("fork %t: what rested ended with %v", fork, err)
+		}
+		if err := follows.Err(t.Context()); !errors.Is(err, ErrCancelled) {
+			t.Errorf("fork %t: what was promised ended with %v", fork, err)
+		}
+		if err := running.Err(t.Context()); !errors.Is(err, ErrTimeout) {
+			t.Errorf("fork %t: what ran ended with %v", fork, err)
+		}
+		if info, _ := running.Info(); info.Attempt != 1 {
+			t.Errorf("fork %t: it ran %d times", fork, info.Attempt)
+		}
+	}
+}
+
+// TestForksEnd checks that a fork ends with the executor that was opened first,
+// whenever its end is asked for.
+func TestForksEnd(t *testing.T) {
+	t.Parallel()
+	ex := openTasks(t, Config{RootSlots: 1})
+	early, late, shut, never := ex.Fork(), ex.Fork(), ex.Fork(), ex.Fork()
+	ends := []<-chan struct{}{early.Ended(), shut.Ended()}
+	f := early.Submit(t.Context(), "burn", number(20_000))
+	if err := shut.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	unasked := never.Map(t.Context(), "echo", func(yield func([]byte) bool) {
+		for yield(nil) {
+			continue
+		}
+	}, Buffer(3))
+	if err := ex.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for i, end := range append(ends, late.Ended(), late.Ended()) {
+		select {
+		case <-end:
+		case <-time.After(time.Minute):
+			t.Fatalf("fork %d does not end", i)
+		}
+	}
+	if err := f.Err(t.Context()); err != nil || early.Open() {
+		t.Errorf("its call ended with %v", err)
+	}
+	var end error // its input is not read any more, and its goroutine gone
+	for _, end = range unasked {
+		continue
+	}
+	if !errors.Is(end, ErrClosed) {
+		t.Errorf("the map that nobody went through ends with %v", end)
+	}
+	if err := early.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown of a fork that has ended: %v", err)
+	}
+	if len(ex.forks.asked) != 0 {
+		t.Errorf("%d forks are kept", len(ex.forks.asked))
+	}
+}
+
+// TestKeysOfForks checks that forks have keys of their own.
+func TestKeysOfForks(t *testing.T) {
+	t.Parallel()
+	pools(t, func(t *testing.T, ex *Executor, hold func() func(), _ *atomic.Int64) {
+		release := hold()
+		a, b := ex.Fork(), ex.Fork()
+		of := func(ex *Executor) *Future { return ex.Submit(t.Context(), "echo", []byte("x"), Key("k")) }
+		mine, theirs := of(a), of(b)
+		if mine == theirs || mine != of(a) || theirs != of(b) || of(ex) == mine {
+			t.Error("keys cross forks")
+		}
+		if _, err := a.KillAll(t.Context(), "only mine"); err != nil {
+			t.Error(err)
+		}
+		release()
+		if err := mine.Err(t.Context()); !errors.Is(err, ErrKilled) {
+			t.Errorf("the call that was killed: %v", err)
+		}
+		if err := theirs.Err(t.Context()); err != nil {
+			t.Errorf("the call of the other fork: %v", err)
+		}
+	})
+}
