@@ -116,7 +116,7 @@ test-examples: deps ## Run the examples, alone and under mpirun
 	scripts/mpi-test $(TEST) -tags mpi -count 1 -p 1 $(filter ./examples/%,$(MPI_PACKAGES))
 
 .PHONY: fuzz
-fuzz: ## Fuzz each target for FUZZTIME=10s
+fuzz: ## Fuzz each target, and compare engines, for FUZZTIME=10s each
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: hostile

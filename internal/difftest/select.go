@@ -1,0 +1,24 @@
+package difftest
+
+import (
+	_ "unsafe" // for go:linkname
+
+	_ "github.com/tetratelabs/wazero" // its tables are set first
+)
+
+// useKinds is the engine's table that package enginefix corrects.
+//
+//go:linkname useKinds github.com/tetratelabs/wazero/internal/engine/wazevo/backend/isa/amd64.useKinds
+var useKinds [59]byte
+
+// setSelect puts the entry for the conditional move of floats right, or wrong as it is
+// in wazero v1.12.0.
+func setSelect(right bool) {
+	const integerMove, floatMove, wrong = 20, 51, 2
+	switch {
+	case right:
+		useKinds[floatMove] = useKinds[integerMove]
+	default:
+		useKinds[floatMove] = wrong
+	}
+}
