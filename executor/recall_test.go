@@ -226,6 +226,9 @@ func TestThenAtTheEnd(t *testing.T) {
 			}
 		}
 	}
+	if _, launched := LaunchRank(); launched {
+		return // there Run is called once
+	}
 	var f *Future
 	cfg := Config{RootSlots: 1, Modules: openTasks(t, Config{RootSlots: 1}).cfg.Modules}
 	err := Run(t.Context(), cfg, func(ctx context.Context, ex *Executor) error {
