@@ -264,11 +264,11 @@ func (in *instance) leave() (result []byte, bad *abort) {
 		return in.slot.out, nil
 	}
 	at := binary.LittleEndian.Uint32(in.door[abi.DoorResPtr:])
-	if uint64(at)+uint64(n) > uint64(len(in.view)) {
-		return nil, &abort{kind: KindBadResult, message: "the task's result lies outside its memory"}
-	}
 	if uint64(n) > in.slot.limits.Output {
 		return nil, in.tooLong()
+	}
+	if uint64(at)+uint64(n) > uint64(len(in.view)) {
+		return nil, &abort{kind: KindBadResult, message: "the task's result lies outside its memory"}
 	}
 	return in.view[at:][:n:n], nil
 }

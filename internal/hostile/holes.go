@@ -151,6 +151,8 @@ func allHoles() []hole {
 			{task: "door", kinds: kinds(host.KindOutput)},
 			{task: "flood", kinds: kinds(host.KindOutput)},
 			{task: "touch", kinds: kinds(host.KindMemory)},
+			{task: "ask", kinds: kinds(host.KindMemory), limits: all},
+			{task: "claim", kinds: kinds(host.KindOutput)},
 		}},
 
 		// Newlines in one write, and a file that never opens.
@@ -224,6 +226,11 @@ const hugeWAT = `(module
     (call $door_open (i32.const 0) (i32.const 4096))
     (i32.store (i32.const 8) (call $all))
     (i32.store (i32.const 4) (i32.const 8192)) (i32.const 0))
+  (func (export "claim") (result i32)
+    (call $door_open (i32.const 0) (i32.const 4096))
+    (i32.store (i32.const 8) (i32.const 4000000000)) (i32.const 0))
+  (func (export "ask") (result i32)
+    (if (i32.eq (memory.grow (i32.const 49152)) (i32.const -1)) (then (return (i32.const 100)))) (i32.const 0))
   (func (export "flood") (result i32)
     (loop (call $output_write (i32.const 0) (i32.const 0x100000)) (br 0)) (i32.const 0))
   (func (export "touch") (result i32) (local $at i32) (local $end i32)
