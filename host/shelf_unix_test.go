@@ -22,7 +22,7 @@ func newShelf(t *testing.T, dir string, limit time.Duration) shelf {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	in := &instance{slot: &Slot{ctx: t.Context(), call: &Call{}}}
+	in := &instance{slot: &Slot{host: newHost(t, Config{}), ctx: t.Context(), call: &Call{}}}
 	in.gauge.limit = limit
 	return shelf{root, in}
 }
