@@ -106,6 +106,15 @@ type Config struct {
 	QueueCalls int
 	QueueBytes int64
 
+	// ResultBytes bounds the bytes of results of more than 16 KiB that are on their way to
+	// the root at once, and of those that one Map holds before they are taken. A longer
+	// result comes alone. Workers wait for room with their result, and begin no other
+	// call on that slot meanwhile. What the root's process cannot have, by its node's
+	// memory, control group or rlimits, fails the call with kind memory.
+	//
+	// Defaults to a quarter of what the process may have, at most 1 GiB.
+	ResultBytes int64
+
 	// LostAfter is for how long a rank may be silent, though its connection stands,
 	// before it is taken for lost: its process was stopped, its node hangs or the
 	// network is cut. A computing guest does not silence its rank. A rank whose
@@ -160,8 +169,8 @@ func (c Config) validate() error {
 	if c.MemoryLimit > mostMemory {
 		return fmt.Errorf("executor: Config.MemoryLimit is %d, but a module can use no more than %d bytes", c.MemoryLimit, uint64(mostMemory))
 	}
-	if c.QueueCalls < 0 || c.QueueBytes < 0 {
-		return fmt.Errorf("executor: Config.QueueCalls (%d) and QueueBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes)
+	if c.QueueCalls < 0 || c.QueueBytes < 0 || c.ResultBytes < 0 {
+		return fmt.Errorf("executor: Config.QueueCalls (%d), QueueBytes (%d) and ResultBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes, c.ResultBytes)
 	}
 	if err := c.host().Validate(); err != nil {
 		return fmt.Errorf("executor: %w", err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/memory"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/wasmtasks"
@@ -70,6 +71,7 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 	ex.calls.log = cfg.Logger
 	ex.in = &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes}
 	ex.loop = newLoop(ex.in, bell, cfg.Logger)
+	ex.loop.room.most = resultBytes(cfg, memory.Process())
 	ex.loop.quiet = max(cfg.ReportAfter, 0)
 	ex.loop.progress(nanotime())
 	ex.in.wake = ex.loop.wake

@@ -100,7 +100,9 @@ func (l *loop) kill(calls []*Future, reason string) {
 	for _, f := range calls {
 		if l.flies(f) {
 			f.lost = doomed
-			flying = append(flying, f)
+			if !l.room.drop(f, reason) {
+				flying = append(flying, f)
+			}
 		} else {
 			f.giveUp(killed(reason))
 		}

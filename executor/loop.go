@@ -42,6 +42,7 @@ type loop struct {
 
 	in      *intake
 	sched   *scheduler
+	room    room
 	fabrics []*fabric
 	bell    *transport.Bell
 	log     *slog.Logger

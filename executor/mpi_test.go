@@ -24,7 +24,7 @@ func init() {
 	case os.Getenv("WASMPOOL_TEST_SOME") != "":
 		instead, inner.Ranks, inner.Grants = sayWhoIsThere, []int{2, 0}, grantsByName
 	case os.Getenv(movesVar) != "":
-		instead, inner.Slots = movePayloads, 4
+		instead, inner.Slots, inner.ResultBytes = movePayloads, 4, 24<<20
 	case os.Getenv(pausesVar) != "":
 		instead, inner.Slots = pauseBetweenCalls, 2
 	}

@@ -167,24 +167,7 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 		return err
 	}
 	w.await(res.Ticket)
-	data := uninitialized(int(res.Len))
-	preferHuge(data)
-	f.ep.RecvPayload(w.peer, res.Payload, data, func(err error) {
-		if w.lost {
-			return // its calls are elsewhere
-		}
-		if err != nil {
-			f.ep.Fence(w.peer, fmt.Errorf("executor: a long result of rank %d: %w", w.rank, err))
-			return
-		}
-		delete(w.receiving, res.Ticket)
-		if w.departs(res.Ticket) {
-			f.concludeLater(w, c, res, data)
-			return
-		}
-		f.conclude(w, c, &res, data)
-		f.loop.sched.place(w)
-	})
+	f.loop.room.admit(&arrival{fabric: f, worker: w, call: c, result: res})
 	return nil
 }
 

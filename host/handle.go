@@ -81,6 +81,8 @@ func (s *server) handle(frame []byte) error {
 		return s.handleTakeBack(body)
 	case wire.KindKill:
 		return s.handleKill(body)
+	case wire.KindTake:
+		return s.handleTake(body)
 	case wire.KindAsk:
 		s.send(wire.KindStatus, s.status())
 		return nil

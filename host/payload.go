@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -214,6 +215,8 @@ func (s *server) sendLong(slot *Slot, res *wire.Result, data []byte) {
 	switch {
 	case buffered:
 		s.post(id, data)
+	case ok && len(data) >= wire.AskFirst:
+		s.offer(&t, id, data)
 	case ok:
 		s.ep.SendPayload(0, id, data, s.finish(&t, id))
 	default:
@@ -272,7 +275,7 @@ func (s *server) post(id uint32, data []byte) {
 // drainPosts waits until the results in buffers have left. A slot calls it before
 // it runs a call so long that they would wait for it.
 func (s *server) drainPosts() {
-	var spinner transport.Spinner
+	var wait patience
 	for {
 		s.io.Lock()
 		posted := s.posted
@@ -280,16 +283,71 @@ func (s *server) drainPosts() {
 		if posted == 0 || s.done() {
 			return
 		}
-		if !s.step() {
-			spinner.Turn()
-		}
+		wait.turn(s.step())
 	}
 }
+
+// offer remembers a result that the root was told of and has to take. io is held.
+func (s *server) offer(t *transfer, id uint32, data []byte) {
+	if s.offers == nil {
+		s.offers = map[uint32]func(refused bool){}
+	}
+	s.offers[id] = func(refused bool) {
+		finish := s.finish(t, id)
+		if refused {
+			finish(nil)
+			return
+		}
+		s.ep.SendPayload(0, id, data, finish)
+	}
+}
+
+// handleTake sends a result that was offered, or forgets it. io is held.
+func (s *server) handleTake(body []byte) error {
+	var take wire.Take
+	if err := wire.Decode(wire.KindTake, body, &take); err != nil {
+		return err
+	}
+	answered := s.offers[take.Payload]
+	if answered == nil {
+		return fmt.Errorf("payload %d was not offered", take.Payload)
+	}
+	delete(s.offers, take.Payload)
+	answered(take.Refused)
+	return nil
+}
+
+// A patience says how a slot waits for what only moves while somebody polls, and may
+// have to wait for the root.
+type patience struct {
+	spinner transport.Spinner
+	since   time.Time // when something last moved
+}
+
+// turn ends a poll that moved something or not.
+func (p *patience) turn(moved bool) {
+	switch {
+	case moved || p.since.IsZero():
+		p.since = time.Now()
+	case time.Since(p.since) > longWait:
+		transport.Nap(longNap)
+	case time.Since(p.since) > sendSpin:
+		transport.Nap(sendNap)
+	default:
+		p.spinner.Turn()
+	}
+}
+
+const (
+	sendSpin = 2 * time.Millisecond  // for so long a slot polls without a pause
+	longWait = 50 * time.Millisecond // from then on its pauses are long
+	longNap  = time.Millisecond
+)
 
 // drive moves the transfer of a result until it is done. When the server ends before,
 // or the root is lost, the transport may go on reading the memory, so that stays.
 func (s *server) drive(t *transfer, slot *Slot, data []byte) error {
-	var spinner transport.Spinner
+	var wait patience
 	for {
 		moved := s.step()
 		ended := s.done()
@@ -303,9 +361,7 @@ func (s *server) drive(t *transfer, slot *Slot, data []byte) error {
 		if done {
 			return err
 		}
-		if !moved {
-			spinner.Turn()
-		}
+		wait.turn(moved)
 	}
 }
 

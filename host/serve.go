@@ -103,15 +103,16 @@ type server struct {
 	ep       transport.Endpoint
 	modules  map[uint32]*servedModule
 	tasks    []*servedTask
-	asleep   bool        // who watches is at the bell, or soon will be
-	payloads []uint32    // free payload ids
-	lines    lineGate    // of the log
-	pulls    wire.Writer // of arguments to be asked for
-	buffers  [][]byte    // for payloads, free
-	fetches  []*fetch    // free
-	posts    []*post     // free
-	fetched  int64       // bytes of arguments in buffers
-	posted   int64       // bytes of results in buffers
+	asleep   bool                          // who watches is at the bell, or soon will be
+	payloads []uint32                      // free payload ids
+	lines    lineGate                      // of the log
+	pulls    wire.Writer                   // of arguments to be asked for
+	buffers  [][]byte                      // for payloads, free
+	fetches  []*fetch                      // free
+	posts    []*post                       // free
+	offers   map[uint32]func(refused bool) // results that the root has to take, by payload; nil before the first
+	fetched  int64                         // bytes of arguments in buffers
+	posted   int64                         // bytes of results in buffers
 }
 
 // run serves until the end and waits for every goroutine it started.

@@ -19,6 +19,11 @@ const (
 	// work there, when it takes more than its share.
 	sharedSpare = 4
 
+	// largeAllocation is from where Go's heap may have to grow for one allocation: by
+	// arenas.
+	largeAllocation = 4 << 20
+	arena           = 64 << 20
+
 	// creditShare is which part of what is left is promised without another look.
 	creditShare = 8
 
@@ -90,7 +95,7 @@ func (a *Account) Take(n, held uint64) error {
 	if most := a.total - spare; n > most || a.used > most-n {
 		return &Shortage{Want: n, Left: most - min(a.used, most), Bound: a.name, Promised: a.used}
 	}
-	if err := a.look(n, spare); err != nil {
+	if err := a.look(n, spare, 0); err != nil {
 		return err
 	}
 	a.used += n
@@ -98,16 +103,21 @@ func (a *Account) Take(n, held uint64) error {
 	return nil
 }
 
-// Check is Take for memory that is filled at once, and in no account after that. It
-// looks at the bounds each time.
-func (a *Account) Check(n uint64) error {
+// Allocate calls allocate, which takes n bytes from Go's heap to fill them at once, if
+// they can be had. They are in no account after that. Large ones are looked for each time.
+func (a *Account) Allocate(n uint64, allocate func()) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.credit = 0
-	if err := a.look(n, a.spare(n)); err != nil {
+	want := n
+	if n >= largeAllocation {
+		a.credit = 0
+		want += arena
+	}
+	if err := a.look(want, a.spare(n), n); err != nil {
 		return err
 	}
-	a.ahead += n
+	a.ahead += want
+	allocate()
 	return nil
 }
 
@@ -119,19 +129,20 @@ func (a *Account) Give(n uint64) {
 	a.ahead -= min(a.ahead, n)
 }
 
-// look checks that n more bytes can be had, and so many be left. mu is held.
-func (a *Account) look(n, spare uint64) error {
+// look checks that n more bytes can be had, of which heap are to come from Go's, and so
+// many be left. mu is held.
+func (a *Account) look(n, spare, heap uint64) error {
 	if a.ahead+n <= a.credit && time.Since(a.looked) < lookAfter {
 		return nil
 	}
 	if a.used+n > a.share {
 		spare = max(spare, a.total/sharedSpare)
 	}
-	left, name := a.left(spare)
+	left, name := a.left(spare, heap)
 	if n > left && time.Since(a.swept) > lookAfter {
 		debug.FreeOSMemory()
 		a.swept = time.Now()
-		left, name = a.left(spare)
+		left, name = a.left(spare, heap)
 	}
 	a.looked, a.ahead, a.credit = time.Now(), 0, left/creditShare
 	if n > left {
@@ -141,8 +152,8 @@ func (a *Account) look(n, spare uint64) error {
 }
 
 // left returns what is left now. mu is held.
-func (a *Account) left(spare uint64) (bytes uint64, name string) {
-	return a.bounds.Left(spare, a.used-min(a.used, resident()), idle())
+func (a *Account) left(spare, heap uint64) (bytes uint64, name string) {
+	return a.bounds.Left(Need{Spare: spare, Untouched: a.used - min(a.used, resident()), Idle: idle(), Heap: heap})
 }
 
 // idle returns how many bytes Go's heap has mapped and does not use. Half of them are

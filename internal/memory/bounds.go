@@ -32,20 +32,29 @@ func (b Bounds) Total() (bytes uint64, name string) {
 	return bytes, name
 }
 
-// Left returns what is left below the bound that is nearest when so many bytes are
-// spared, and its name. Of the bounds on memory in use it takes off untouched bytes,
-// those that were promised and may be used at any time. Of those on what is mapped,
-// idle bytes are spared already. It reads some files, which takes some 50 µs.
-func (b Bounds) Left(spare, untouched, idle uint64) (bytes uint64, name string) {
+// A Need says what is wanted of the memory that is left, in bytes.
+type Need struct {
+	Spare     uint64 // not to be used
+	Untouched uint64 // promised, and not in use yet
+	Idle      uint64 // mapped by Go's heap, and not in use
+	Heap      uint64 // wanted from Go's heap
+}
+
+// Left returns what is left for that need below the bound that is nearest, in bytes,
+// and its name. It reads some files, which takes some 50 µs.
+func (b Bounds) Left(need Need) (bytes uint64, name string) {
 	bytes = math.MaxUint64
 	for _, one := range b {
 		left, ok := one.left()
 		if !ok {
 			continue
 		}
-		off := spare + untouched
+		off := need.Spare + need.Untouched
 		if one.space {
-			off = max(spare-min(spare, idle), min(spare, leastMapped))
+			if need.Heap > 0 && need.Heap <= need.Idle {
+				continue // nothing will be mapped
+			}
+			off = max(need.Spare-min(need.Spare, need.Idle), min(need.Spare, leastMapped))
 		}
 		left -= min(left, off)
 		if left < bytes {

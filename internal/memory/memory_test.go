@@ -83,7 +83,7 @@ func TestGroups(t *testing.T) {
 			if total, name := b.Total(); total != tt.total {
 				t.Errorf("Total = %d (%s), want %d", total, name, tt.total)
 			}
-			if left, name := b.Left(0, 0, 0); left != tt.left || !strings.HasSuffix(name, tt.bound) {
+			if left, name := b.Left(Need{}); left != tt.left || !strings.HasSuffix(name, tt.bound) {
 				t.Errorf("Left = %d (%s), want %d (%s)", left, name, tt.left, tt.bound)
 			}
 		})
@@ -148,10 +148,11 @@ func TestAccount(t *testing.T) {
 	}
 
 	th.used = 7 * gib // by others
-	if err := a.Check(gib); err == nil {
-		t.Error("the others' memory was promised")
+	allocated := 0
+	if err := a.Allocate(gib, func() { allocated++ }); err == nil || allocated > 0 {
+		t.Error("the others' memory was allocated")
 	}
-	if err := a.Check(gib / 2); err != nil {
+	if err := a.Allocate(gib/4, func() { allocated++ }); err != nil || allocated != 1 {
 		t.Error(err)
 	}
 	th.used = 0

@@ -75,6 +75,13 @@ type Failure struct {
 	Usage *Usage   `json:"usage,omitempty"`
 }
 
+// Take says what becomes of a result of [AskFirst] bytes or more: the root takes the
+// payload, or refuses it.
+type Take struct {
+	Payload uint32 `json:"payload"`
+	Refused bool   `json:"refused,omitempty"`
+}
+
 // Status says what a worker does.
 type Status struct {
 	Running []Running `json:"running"` // one for each slot that has run a call for longer than a moment

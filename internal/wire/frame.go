@@ -17,6 +17,10 @@ const HeaderLen = 8
 // frame; a longer one goes as a payload.
 const Inline = 16 << 10
 
+// AskFirst is the length in bytes from which a result's payload begins only when the
+// root has said that it takes it.
+const AskFirst = 4 << 20
+
 // Kind says what a frame carries.
 type Kind uint8
 
@@ -37,12 +41,13 @@ const (
 	KindKill          // root: a [Kill], it wants calls ended
 	KindAsk           // root: it wants a [Status]
 	KindStatus        // worker: a [Status], asked for by an ask
+	KindTake          // root: a [Take], what becomes of a result that it was asked about
 	kindEnd
 )
 
 var kindNames = [...]string{
 	"invalid", "hello", "module", "need", "tasks", "calls",
-	"results", "pull", "take-back", "returned", "log", "stop", "kill", "ask", "status",
+	"results", "pull", "take-back", "returned", "log", "stop", "kill", "ask", "status", "take",
 }
 
 // String returns the kind's name.

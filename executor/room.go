@@ -1,0 +1,153 @@
+package executor
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/memory"
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// A room bounds the bytes of long results that are on their way to the root. Those
+// that find none wait, in the order in which they were announced; so does the slot of
+// each with its guest. What is under way always arrives, whatever the root's program
+// does, so that those who wait get on. It belongs to the loop.
+type room struct {
+	most    int64 // bytes
+	taken   int64
+	waiting []*arrival
+}
+
+// mostResultBytes bounds the default of Config.ResultBytes.
+const mostResultBytes = 1 << 30
+
+// resultBytes returns how many bytes of results may be on their way at once.
+func resultBytes(cfg Config, account *memory.Account) int64 {
+	return cmp.Or(cfg.ResultBytes, int64(min(account.Total()/4, mostResultBytes)))
+}
+
+// An arrival is a long result that was announced.
+type arrival struct {
+	fabric *fabric
+	worker *worker
+	call   *Future
+	result wire.Result
+}
+
+// asks reports whether the worker waits for an answer before it sends.
+func (a *arrival) asks() bool { return a.result.Len >= wire.AskFirst }
+
+// admit lets a result come when there is room.
+func (r *room) admit(a *arrival) {
+	r.waiting = append(r.waiting, a)
+	r.next()
+}
+
+// next lets come what there is room for. One that is larger than the room comes alone.
+func (r *room) next() {
+	for len(r.waiting) > 0 {
+		a := r.waiting[0]
+		n := a.result.Len
+		if !a.worker.lost && r.taken > 0 && r.taken+n > r.most {
+			return
+		}
+		r.waiting = slices.Delete(r.waiting, 0, 1)
+		if !a.worker.lost { // else its call is elsewhere
+			r.begin(a)
+		}
+	}
+}
+
+// begin receives a result, straight into the memory that the caller gets, if that can
+// be had. A short one comes in any case, as its worker has begun to send it.
+func (r *room) begin(a *arrival) {
+	n := a.result.Len
+	var data []byte
+	allocate := func() { data = uninitialized(int(n)) }
+	shortage := memory.Process().Allocate(uint64(n), allocate)
+	switch {
+	case shortage == nil:
+		preferHuge(data)
+	case a.asks():
+		a.refuse(shortage)
+		return
+	default:
+		allocate()
+	}
+	r.taken += n
+	if a.asks() {
+		a.answer(false)
+	}
+	a.fabric.ep.RecvPayload(a.worker.peer, a.result.Payload, data, func(err error) {
+		r.taken -= n
+		switch {
+		case a.worker.lost: // its call is elsewhere
+		case err != nil:
+			a.fabric.ep.Fence(a.worker.peer, fmt.Errorf("executor: a long result of rank %d: %w", a.worker.rank, err))
+		case shortage != nil:
+			a.fail(host.KindMemory, noRoom(n, shortage))
+		default:
+			a.end(data)
+		}
+		r.next()
+	})
+}
+
+func noRoom(n int64, shortage error) string {
+	return fmt.Sprintf("the root has no memory for the result of %s: %v", memory.Size(uint64(n)), shortage)
+}
+
+// answer tells the worker whether its result is taken.
+func (a *arrival) answer(refused bool) {
+	a.fabric.loop.control(a.worker, wire.KindTake, wire.Take{Payload: a.result.Payload, Refused: refused})
+}
+
+// refuse fails the call, whose result there is no memory for.
+func (a *arrival) refuse(shortage error) {
+	a.answer(true)
+	a.fail(host.KindMemory, noRoom(a.result.Len, shortage))
+}
+
+// fail ends the run of the call with a failure in place of its result.
+func (a *arrival) fail(kind host.Kind, message string) {
+	body, err := json.Marshal(wire.Failure{Kind: uint8(kind), Message: message})
+	if err != nil {
+		a.fabric.loop.fail(err) // two fields of plain types
+		return
+	}
+	a.result.Failed = true
+	a.end(body)
+}
+
+// end ends the run of the call with its result, or failure.
+func (a *arrival) end(data []byte) {
+	f, w := a.fabric, a.worker
+	delete(w.receiving, a.result.Ticket)
+	if w.departs(a.result.Ticket) {
+		f.concludeLater(w, a.call, a.result, data)
+		return
+	}
+	f.conclude(w, a.call, &a.result, data)
+	f.loop.sched.place(w)
+}
+
+// drop ends a call whose result waits for room, and reports whether that is so. A short
+// result comes now, room or not, as its worker waits with it.
+func (r *room) drop(c *Future, reason string) bool {
+	at := slices.IndexFunc(r.waiting, func(a *arrival) bool { return a.call == c && !a.worker.lost })
+	if at < 0 {
+		return false
+	}
+	a := r.waiting[at]
+	r.waiting = slices.Delete(r.waiting, at, at+1)
+	if !a.asks() {
+		r.begin(a)
+		return true
+	}
+	a.answer(true)
+	a.fail(host.KindKilled, reason)
+	return true
+}

@@ -1,0 +1,209 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// A dawdler is a worker that does what its test says.
+type dawdler struct {
+	t     *testing.T
+	ep    transport.Endpoint
+	calls []wire.Call
+	takes []wire.Take
+}
+
+func (d *dawdler) Frame(_ int, frame []byte) {
+	kind, count, body, err := wire.Header(frame)
+	if err != nil {
+		d.t.Error(err)
+	}
+	switch kind {
+	case wire.KindCalls:
+		r := wire.NewReader(count, body)
+		for c := (wire.Call{}); r.NextCall(&c); {
+			d.calls = append(d.calls, c)
+		}
+	case wire.KindTake:
+		var take wire.Take
+		if err := wire.Decode(kind, body, &take); err != nil {
+			d.t.Error(err)
+		}
+		d.takes = append(d.takes, take)
+	}
+}
+
+func (d *dawdler) Lost(int, error) {}
+
+// until polls until something is so, or a minute has passed.
+func (d *dawdler) until(what string, so func() bool) {
+	d.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(100 * time.Microsecond) {
+		if _, err := d.ep.Poll(d); err != nil || time.Now().After(deadline) {
+			d.t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+// announce says that the last call has a result of n bytes.
+func (d *dawdler) announce(payload uint32, n int64) {
+	d.t.Helper()
+	send(d.t, d.ep, results(d.calls[len(d.calls)-1], wire.Result{Long: true, Len: n, Payload: payload}))
+}
+
+// TestRoom has results wait for room that another takes, and checks that a killed call
+// does not wait, and that a lost worker's room is free again.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	world := mem.New(3)
+	root := world.Endpoint(0)
+	cfg := Config{Modules: []*wasmtasks.Module{tasks}, ResultBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)}
+	ex, err := open(cfg.withDefaults(), root, root.Bell())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	first, second := &dawdler{t: t, ep: world.Endpoint(1)}, &dawdler{t: t, ep: world.Endpoint(2)}
+	send(t, first.ep, hello(t))
+	a := ex.Submit(ctx, "echo", []byte("a"))
+	first.until("a call for the first worker", func() bool { return len(first.calls) == 1 })
+	send(t, second.ep, hello(t))
+	var b *Future
+	for b == nil { // what the first does not get
+		f := ex.Submit(ctx, "echo", []byte("b"))
+		second.until("a call for one of the two", func() bool {
+			_, err := first.ep.Poll(first)
+			return err != nil || len(first.calls)+len(second.calls) > 1
+		})
+		if len(second.calls) > 0 {
+			b = f
+		}
+	}
+
+	first.announce(1, 6<<20) // longer than the room: it comes alone
+	first.until("the first result to be taken", func() bool { return len(first.takes) == 1 })
+	if first.takes[0] != (wire.Take{Payload: 1}) {
+		t.Fatalf("the root says %+v of the first result", first.takes[0])
+	}
+	second.announce(7, 5<<20)
+	if st, err := ex.Stats(ctx); err != nil || st.InFlight == 0 { // the loop has seen it after some turns
+		t.Fatal(st, err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	if _, err := second.ep.Poll(second); err != nil || len(second.takes) > 0 {
+		t.Errorf("the second result does not wait for the first: %+v, %v", second.takes, err)
+	}
+
+	b.Kill("enough")
+	if _, err := b.Result(ctx); !errors.Is(err, ErrKilled) {
+		t.Errorf("the call whose result waits: %v, want that it was killed", err)
+	}
+	second.until("the second result to be refused", func() bool { return len(second.takes) == 1 })
+	if second.takes[0] != (wire.Take{Payload: 7, Refused: true}) {
+		t.Errorf("the root says %+v of the second result", second.takes[0])
+	}
+
+	n := len(second.calls)
+	c := ex.Submit(ctx, "echo", []byte("c"))
+	second.until("another call", func() bool { return len(second.calls) > n })
+	second.announce(8, 5<<20)
+	ex.in.request(func() { root.Fence(1, errors.New("it dawdles")) })
+	second.until("the room of the lost worker", func() bool { return len(second.takes) == 2 })
+	sent := false
+	second.ep.SendPayload(0, 8, bytes.Repeat([]byte("c"), 5<<20), func(err error) { sent = err == nil })
+	second.until("the third result to leave", func() bool { return sent })
+	if out, err := c.Result(ctx); err != nil || len(out) != 5<<20 || out[0] != 'c' {
+		t.Errorf("the third call gave %d bytes, %v", len(out), err)
+	}
+	second.until("the first call again", func() bool { return second.calls[len(second.calls)-1].Attempt == 2 })
+	for _, call := range second.calls[n+1:] {
+		send(t, second.ep, results(call, wire.Result{Data: []byte("again")}))
+	}
+	if out, err := a.Result(ctx); err != nil || string(out) != "again" {
+		t.Errorf("the call of the lost worker gave %q, %v", out, err)
+	}
+	ex.abandon()
+	if err := ex.Shutdown(ctx); err != nil {
+		t.Log(err)
+	}
+}
+
+// TestResultsMeet has more long results at once than there is room for.
+func TestResultsMeet(t *testing.T) {
+	t.Parallel()
+	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ex, err := Local(Config{Modules: []*wasmtasks.Module{tasks}, RootSlots: 4, ResultBytes: 6 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer stop()
+	sizes := []int{20_000, 300_000, 5 << 20, 7 << 20, 1 << 20}
+	arg := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i%26)}, sizes[i%len(sizes)]) }
+	args := func(yield func([]byte) bool) {
+		for i := range 60 {
+			if !yield(arg(i)) {
+				return
+			}
+		}
+	}
+	right := func(i int, out []byte, err error) error {
+		if err != nil || !bytes.Equal(out, arg(i)) {
+			return fmt.Errorf("result %d has %d bytes: %w", i, len(out), err)
+		}
+		return nil
+	}
+	i := 0
+	for out, err := range ex.Map(ctx, "echo", args) {
+		if err := right(i, out, err); err != nil {
+			t.Error(err)
+		}
+		i++
+	}
+	for i, o := range ex.MapIndexed(ctx, "echo", args) {
+		if err := right(int(i), o.Result, o.Err); err != nil {
+			t.Error(err)
+		}
+	}
+	futures := slices.Collect(func(yield func(*Future) bool) {
+		for a := range args {
+			yield(ex.Submit(ctx, "echo", a))
+		}
+	})
+	for range 20 { // some are killed, wherever they are
+		futures[rand.IntN(len(futures))].Kill("by chance")
+	}
+	for i, f := range futures {
+		if out, err := f.Result(ctx); !errors.Is(err, ErrKilled) {
+			if err := right(i, out, err); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := ex.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if r := &ex.loop.room; r.taken != 0 || len(r.waiting) > 0 {
+		t.Errorf("%d bytes of the room are taken and %d results wait, after all has ended", r.taken, len(r.waiting))
+	}
+}
