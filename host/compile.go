@@ -59,7 +59,7 @@ func newCode(ctx context.Context, wasm []byte, dir string, facts *wasmbin.Module
 	for _, l := range facts.Memories { // there is at most one
 		c.hasMemory, c.start = true, l.Min*pageSize
 	}
-	cfg := bounded(wazero.NewRuntimeConfig())
+	cfg := bounded(wazero.NewRuntimeConfig()).WithMemoryLimitPages(1 << 16) // linear refuses more, and remembers it
 	if dir != "" {
 		var err error
 		if c.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
