@@ -126,6 +126,9 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	pair := mem.Pair(bell)
 	own.pair = pair
 	own.root, own.worker = pair.Endpoint(0), pair.Endpoint(1)
+	if ex.world != nil {
+		ex.world.Vouch(pair.Suspect)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	own.cancel = cancel
 	ex.own = own

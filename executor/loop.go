@@ -509,7 +509,7 @@ func (f *fabric) drop(rank int, cause error) {
 	case w.lost:
 		return
 	default:
-		l.log.Error("a worker is lost", "rank", w.rank, "host", w.host, "calls", w.inflight, "error", cause)
+		l.log.Error("a worker is lost", "rank", w.rank, "host", w.host, "calls", w.inflight, "running", w.suspects(cause), "error", cause)
 		reap(w, l.log)
 		for _, c := range l.sched.lose(w) {
 			l.retry(w, c)

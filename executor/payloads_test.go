@@ -70,12 +70,18 @@ func TestMessages(t *testing.T) {
 // assembleMoves returns the file of a module.
 func assembleMoves(t *testing.T) string {
 	t.Helper()
+	return assemble(t, "moves", movesWAT)
+}
+
+// assemble returns the file of a module that is written as text.
+func assemble(t *testing.T, name, text string) string {
+	t.Helper()
 	dir := t.TempDir()
-	text, module := filepath.Join(dir, "moves.wat"), filepath.Join(dir, "moves.wasm")
-	if err := os.WriteFile(text, []byte(movesWAT), 0o600); err != nil {
+	source, module := filepath.Join(dir, name+".wat"), filepath.Join(dir, name+".wasm")
+	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("wat2wasm", "--enable-all", text, "-o", module).CombinedOutput(); err != nil {
+	if out, err := exec.Command("wat2wasm", "--enable-all", source, "-o", module).CombinedOutput(); err != nil {
 		t.Fatalf("wat2wasm: %v\n%s", err, out)
 	}
 	return module

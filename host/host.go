@@ -263,7 +263,7 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 	if err != nil {
 		return nil, err
 	}
-	wasm, err := h.rewrite(m.Digest().String(), m.Bytes(), facts)
+	wasm, err := h.rewrite(m.Name(), m.Digest().String(), m.Bytes(), facts)
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,12 @@ type runner struct {
 	// What others may know of a call that may take a while.
 	running atomic.Uint64 // its number, 0 for none
 	since   atomic.Int64
+
+	busy atomic.Bool // it runs calls
+
+	// Only used by suspect.
+	seen   uint64 // the slot's signs when it last looked
+	silent int    // how often these have not changed
 }
 
 // A boundTask is a task that this slot has run before.
@@ -99,6 +105,8 @@ func (r *runner) close() {
 func (r *runner) serve() {
 	s := r.s
 	s.standby.begin()
+	r.slot.signs.Add(1)
+	r.busy.Store(true)
 	r.begin, r.unclocked = nanotime(), 0
 	unsent := false // a result that should leave at once
 	for {
@@ -130,6 +138,7 @@ func (r *runner) serve() {
 		}
 	}
 	r.told = true // there is no call
+	r.busy.Store(false)
 	s.standby.finish()
 	s.step()
 }
@@ -266,6 +275,7 @@ func (r *runner) clock(b *boundTask) {
 	now := nanotime()
 	b.nanos = max((now-r.begin)/r.unclocked, 1)
 	r.begin, r.unclocked = now, 0
+	r.slot.signs.Add(1)
 	r.s.standby.beat()
 }
 

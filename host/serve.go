@@ -134,6 +134,10 @@ func (s *server) run(ctx context.Context) error {
 	stopWatch := context.AfterFunc(s.ctx, s.ep.Bell().Ring)
 	defer stopWatch()
 
+	if !s.host.cfg.NoMeter { // else a guest may rightly take long without a tick
+		s.ep.Vouch(s.suspect)
+		defer s.ep.Vouch(nil)
+	}
 	var slots sync.WaitGroup
 	for _, r := range s.runners {
 		slots.Go(r.run)

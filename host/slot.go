@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -71,6 +72,8 @@ type Slot struct {
 	task     *Task
 	instance *instance
 	export   api.Function
+
+	signs atomic.Uint64 // grows with each tick of a guest, and when calls end
 
 	renews bool // an instance may have to be replaced after any call
 

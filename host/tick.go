@@ -63,6 +63,7 @@ func (g *gauge) count() uint64 {
 // Go stop the world, or run something else in its place.
 func tick(ctx context.Context, mod api.Module, stack []uint64) {
 	in := ctx.(*instance)
+	in.slot.signs.Add(1)
 	g := &in.gauge
 	in.fuel(mod)
 	g.used, g.granted = g.count(), int64(g.fuel.Get())

@@ -114,6 +114,9 @@ func (w *instantWorld) Doze()         {}
 // Fence implements [transport.Endpoint]; nobody is lost here.
 func (w *instantWorld) Fence(int, error) {}
 
+// Vouch implements [transport.Endpoint].
+func (w *instantWorld) Vouch(func() (uint64, bool)) {}
+
 // Rouse implements [transport.Endpoint].
 func (w *instantWorld) Rouse(int) {}
 

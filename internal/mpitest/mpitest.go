@@ -24,11 +24,12 @@ func Build(t testing.TB, pkg string) string {
 }
 
 // BuildTest compiles the tests of the package in the working folder with the
-// build tag mpi and returns the program's path.
-func BuildTest(t testing.TB) string {
+// build tag mpi, and further flags, and returns the program's path.
+func BuildTest(t testing.TB, flags ...string) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "tests")
-	run(t, "go", "test", "-c", "-tags", "mpi", "-o", bin, ".")
+	words := append([]string{"test", "-c", "-tags", "mpi", "-o", bin}, flags...)
+	run(t, "go", append(words, ".")...)
 	return bin
 }
 

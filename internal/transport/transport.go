@@ -7,6 +7,17 @@ package transport
 
 import "errors"
 
+// A StandstillError is why a rank is lost that said itself that it stands still: one of
+// its guests neither ends nor lets Go stop it.
+type StandstillError struct {
+	Call uint64 // the number of the guest's call; 0 when it is not known
+}
+
+// Error says so.
+func (*StandstillError) Error() string {
+	return "it stands still: a guest does not let it go on"
+}
+
 // ErrClosed is returned by an endpoint that was closed.
 var ErrClosed = errors.New("transport: endpoint closed")
 
@@ -38,7 +49,7 @@ type Handler interface {
 // between the root (rank 0) and the others only; two workers never talk.
 //
 // One goroutine at a time owns an endpoint: it alone calls the methods. Only Borrow,
-// Beside and Bell's Ring may be called from elsewhere. No method waits for a peer.
+// Beside, Vouch and Bell's Ring may be called from elsewhere. No method waits for a peer.
 type Endpoint interface {
 	// Rank is this endpoint's place in the world, 0 <= Rank < Size.
 	Rank() int
@@ -106,6 +117,16 @@ type Endpoint interface {
 	// on, so that one of the two runs only when the other waits. It is only a hint: a
 	// rank is seen when it dozes, and the root when it rings.
 	Beside(rank int) bool
+
+	// Vouch makes this rank's signs of life depend on its guests: before each, suspect is
+	// called by a goroutine of the endpoint's, and says which call, if any, has not been
+	// heard of since the time before; 0 is one of an unknown number. Then the rank gives
+	// a sign only if Go can still stop that guest. A rank without signs is lost to the
+	// others, and its process ends. suspect must not block; nil ends it.
+	//
+	// Where ranks are goroutines of one process nobody could be fenced: there it is not
+	// called.
+	Vouch(suspect func() (call uint64, found bool))
 
 	// Bell is what the endpoint rings. It is the one given at construction.
 	Bell() *Bell

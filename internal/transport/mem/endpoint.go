@@ -91,6 +91,11 @@ func (e *endpoint) Rouse(int) {}
 // Beside reports false: Go finds a thread for each goroutine.
 func (e *endpoint) Beside(int) bool { return false }
 
+// Vouch keeps suspect for [World.Suspect].
+func (e *endpoint) Vouch(suspect func() (call uint64, found bool)) {
+	e.world.suspect.Store(&suspect)
+}
+
 // arrived tells the owner that its inbox has something.
 func (e *endpoint) arrived() {
 	e.inbox.filled.Store(true)

@@ -3,12 +3,14 @@
 package mpi
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"runtime"
@@ -37,6 +39,8 @@ type lifeline struct {
 	readers   sync.WaitGroup
 	closed    chan struct{} // by close
 	bells     *bells        // where all ranks share a node: they are rung in place of the connections
+
+	suspect atomic.Pointer[func() (call uint64, found bool)] // see goOn
 
 	ended atomic.Bool // ends is not empty
 	mu    sync.Mutex
@@ -254,9 +258,9 @@ func (l *lifeline) begin(rank int) {
 
 // read takes in what a peer sends, until the connection ends.
 func (l *lifeline) read(rank int, conn net.Conn) {
-	var b [64]byte
+	r := bufio.NewReaderSize(conn, 64)
 	for {
-		n, err := conn.Read(b[:])
+		c, err := r.ReadByte()
 		if err != nil {
 			l.end(rank, errLineEnded)
 			return
@@ -264,8 +268,15 @@ func (l *lifeline) read(rank int, conn net.Conn) {
 		if heard := l.heard[rank].Load(); heard != 0 {
 			l.heard[rank].CompareAndSwap(heard, nanotime())
 		}
-		if bytes.Contains(b[:n], ringByte) {
+		switch c {
+		case ringByte[0]:
 			l.bell.Ring()
+		case stillByte:
+			var call [8]byte
+			if _, err := io.ReadFull(r, call[:]); err == nil {
+				l.end(rank, &transport.StandstillError{Call: binary.LittleEndian.Uint64(call[:])})
+				return
+			}
 		}
 	}
 }

@@ -404,6 +404,17 @@ func (e *endpoint) Rouse(to int) {
 // Beside implements [transport.Endpoint].
 func (e *endpoint) Beside(rank int) bool { return e.lifeline.sees(rank) }
 
+// Vouch implements [transport.Endpoint].
+func (e *endpoint) Vouch(suspect func() (call uint64, found bool)) {
+	switch {
+	case e.lifeline == nil:
+	case suspect == nil:
+		e.lifeline.suspect.Store(nil)
+	default:
+		e.lifeline.suspect.Store(&suspect)
+	}
+}
+
 // Doze tells the root, with the number of frames and loans that came, that this worker
 // will sleep: so the root knows whether one is still on its way. The root itself
 // shows that it does not look; on another node a worker goes by ringAfter.

@@ -8,16 +8,24 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
+
+// stillByte is what a rank sends that stands still, before the number of a call.
+const stillByte = C.STILL
 
 const (
 	// leaveAfter is for how long a worker may clean up after the root is gone,
 	// before its pulse ends the process.
 	leaveAfter = 4 * time.Second
 
-	// beats is how many pulses fit into the silence after which a peer is lost.
+	// beats is how many pulses fit into the silence after which a peer is lost. A guest
+	// that keeps Go from going on is found out within two, after which the pulse gives
+	// Go four, so that all is over within the eight.
 	beats = 8
 
 	// longestBeat bounds the time between two pulses.
@@ -49,7 +57,7 @@ func (l *lifeline) startPulse(rank int, silence time.Duration) error {
 			l.heard[0].CompareAndSwap(heard, heard+int64(startTimeout))
 		}
 	}
-	code := C.wp_pulse_start(&sockets[0], C.int(len(sockets)), C.int(max(beat.Milliseconds(), 1)), root, C.int(leaveAfter.Milliseconds()))
+	code := C.wp_pulse_start(&sockets[0], C.int(len(sockets)), C.int(max(beat.Milliseconds(), 1)), C.int(silence.Milliseconds()), root, C.int(leaveAfter.Milliseconds()))
 	if code != 0 {
 		return fmt.Errorf("mpi: starting the pulse: %w", syscall.Errno(code))
 	}
@@ -57,6 +65,32 @@ func (l *lifeline) startPulse(rank int, silence time.Duration) error {
 		l.readers.Go(func() { l.listenForPulses(beat, silence) })
 	}
 	return nil
+}
+
+// signs and suspected are what Go shows to the thread.
+func signs() *atomic.Uint64     { return (*atomic.Uint64)(unsafe.Pointer(&C.wp_signs)) }
+func suspected() *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&C.wp_suspect)) }
+
+// goOn shows that this rank goes on: that this goroutine runs, and, where a guest has
+// not been heard of since the last time, that the guest lets Go stop it. One that does
+// not would do no harm until the next garbage collection, which may be far; so it is
+// found out now, and everything that follows in this process is over anyway.
+func (l *lifeline) goOn() {
+	if suspect := l.suspect.Load(); suspect != nil {
+		if call, found := (*suspect)(); found {
+			suspected().Store(call)
+			stopTheWorld()
+			suspected().Store(0)
+		}
+	}
+	signs().Add(1)
+}
+
+// stopTheWorld returns when every goroutine has stopped once: some 50 µs, where none keeps
+// it from that. Reading the statistics does it.
+func stopTheWorld() {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
 }
 
 // stopPulse ends what startPulse started, but for the listening, which ends with
@@ -76,6 +110,7 @@ func (l *lifeline) listenForPulses(beat, silence time.Duration) {
 			return
 		case <-ticker.C:
 		}
+		l.goOn()
 		now := time.Now()
 		asleep := now.Sub(last) > 2*beat
 		last = now
