@@ -117,8 +117,9 @@ type Config struct {
 
 	// LostAfter is for how long a rank may be silent, though its connection stands,
 	// before it is taken for lost: its process was stopped, its node hangs or the
-	// network is cut. A computing guest does not silence its rank. A rank whose
-	// process died is lost at once. It counts under MPI only.
+	// network is cut. Within that time, too, a rank is lost of which a guest neither
+	// ends nor can be stopped; a guest that computes, or waits, does not silence its rank.
+	// A rank whose process died is lost at once. It counts under MPI only.
 	//
 	// Defaults to 10 s; a negative duration is never.
 	LostAfter time.Duration

@@ -283,11 +283,11 @@ func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
 // where it has no ticks, or its globals are exported.
 func (h *Host) keyOf(m *wasmtasks.Module, wasm []byte) string {
 	reset := h.cfg.Isolation == IsolationReset
-	if !h.cfg.NoMeter && !reset {
+	if h.metered(m.Name()) && !reset {
 		return m.Digest().String()
 	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%t %t ", h.cfg.NoMeter, reset)
+	fmt.Fprintf(sum, "%t %t ", !h.metered(m.Name()), reset)
 	sum.Write(wasm)
 	return hex.EncodeToString(sum.Sum(nil))
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
 )
 
 // Isolation says what a call finds of the calls that ran before it in the same
@@ -64,7 +66,7 @@ func (in *instance) save() {
 		if img.memory.grow(n, n) != nil {
 			return // each call has a new instance, then
 		}
-		copy(img.memory.space, in.view)
+		transport.Copy(img.memory.space, in.view)
 	}
 	in.image = img
 	for _, name := range in.code.globals {
@@ -84,7 +86,7 @@ func (in *instance) restore() bool {
 		if len(in.view) != len(in.image.memory.space) {
 			return false // linear memory cannot shrink
 		}
-		copy(in.view, in.image.memory.space)
+		transport.Copy(in.view, in.image.memory.space)
 	}
 	for _, g := range in.image.globals {
 		g.global.Set(g.value)

@@ -165,9 +165,9 @@ func (e *endpoint) transfer(key transferKey, peer int, mine half) {
 	case len(mine.data) != len(other.data):
 		err = fmt.Errorf("mem: payload %d from rank %d to %d: one side has %d bytes, the other %d", key.id, key.from, key.to, len(mine.data), len(other.data))
 	case e.rank == key.to:
-		copy(mine.data, other.data)
+		transport.Copy(mine.data, other.data)
 	default:
-		copy(other.data, mine.data)
+		transport.Copy(other.data, mine.data)
 	}
 	other.end.complete(other.done, err)
 	e.complete(mine.done, err)

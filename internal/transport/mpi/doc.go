@@ -10,7 +10,7 @@
 // is no collective and no call that waits for a peer, since MPI reports nothing
 // when a peer dies: that is what the lifeline is for, one connection from
 // each worker to the root. Its end tells of a death; a byte on it is the
-// doorbell that wakes a rank that sleeps.
+// doorbell that wakes a rank that sleeps, or the pulse of one that goes on: see pulse.h.
 //
 // # Strangers
 //

@@ -97,7 +97,7 @@ static int look(long long now) {
 	pulse.still += waited < 2 * pulse.asleep ? waited : 2 * pulse.asleep;
 	if (!pulse.told && pulse.still >= pulse.silence_ms / 2 && used_ms() - pulse.cpu >= pulse.still / 8)
 		tell_still();
-	if (pulse.still >= 2LL * pulse.silence_ms)
+	if (pulse.still >= pulse.silence_ms + pulse.leave_ms)
 		leave("wasmpool: this rank stands still for too long; it is ended now\n");
 	return pulse.asleep = pulse.period_ms >= 8 ? pulse.period_ms / 8 : 1;
 }

@@ -14,8 +14,8 @@ extern uint64_t wp_signs, wp_suspect;
 
 // wp_pulse_start starts the thread: every period_ms in which wp_signs has grown it sends
 // PULSE to each of n sockets. Go stands still when that has not grown for half of silence_ms,
-// for which the thread itself was awake, and the process used CPU meanwhile; after twice
-// silence_ms the process is ended. With a silence_ms of 0 wp_signs does not matter.
+// for which the thread itself was awake, and the process used CPU meanwhile; after
+// silence_ms and leave_ms the process is ended. With a silence_ms of 0 wp_signs does not matter.
 // When root is not -1 it is the socket to the root: leave_ms after its peer has hung
 // up the process is ended, if it is still there. It returns 0, or an error number. There
 // is one pulse in a process.
