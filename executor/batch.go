@@ -72,6 +72,8 @@ func (b *Batch) waitRoom(ctx context.Context, buffer int) error {
 		case <-ctx.Done():
 		case <-b.ex.gone():
 			return ErrClosed
+		case <-b.ex.done:
+			return ErrClosed
 		}
 	}
 }

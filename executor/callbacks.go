@@ -12,6 +12,8 @@ import (
 type callbacks struct {
 	log *slog.Logger
 
+	taken []callback // what the goroutine has yet to run
+
 	mu      sync.Mutex
 	due     []callback
 	idle    chan struct{} // closed when the goroutine ends; nil while there is none
@@ -35,32 +37,43 @@ func (c *callbacks) add(of fmt.Stringer, fn func()) {
 }
 
 func (c *callbacks) run() {
+	through := false
+	defer func() {
+		if !through { // a callback ended this goroutine
+			go c.run()
+		}
+	}()
 	for {
+		for len(c.taken) > 0 {
+			next := c.taken[0]
+			c.taken[0] = callback{}
+			c.taken = c.taken[1:]
+			c.call(next)
+		}
 		c.mu.Lock()
-		due := c.due
-		c.due = nil
-		if len(due) == 0 {
+		c.taken, c.due = c.due, nil
+		if through = len(c.taken) == 0; through {
 			c.running = false
 			close(c.idle)
 			c.mu.Unlock()
 			return
 		}
 		c.mu.Unlock()
-		for i := range due {
-			c.call(due[i])
-			due[i] = callback{}
-		}
 	}
 }
 
-// call runs one callback. A panic of it is logged and stops nobody.
+// call runs one callback. What it does wrong is logged and stops nobody.
 func (c *callbacks) call(b callback) {
+	returned := false
 	defer func() {
 		if v := recover(); v != nil {
 			c.log.Error("a callback panicked", "of", b.of.String(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		} else if !returned {
+			c.log.Error("a callback ended its goroutine, by runtime.Goexit or a test's FailNow; those after it run", "of", b.of.String())
 		}
 	}()
 	b.fn()
+	returned = true
 }
 
 // wait blocks until nothing is due.

@@ -342,7 +342,7 @@ func TestWait(t *testing.T) {
 	if _, pending, err := executor.Wait(ctx, []*executor.Future{never}, executor.AllDone); len(pending) != 1 || !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that has ended: %v, %v", pending, err)
 	}
-	if done, pending, err := executor.Wait(t.Context(), nil, executor.AllDone); len(done)+len(pending) != 0 || err != nil {
+	if done, pending, err := executor.Wait(t.Context(), []*executor.Future(nil), executor.AllDone); len(done)+len(pending) != 0 || err != nil {
 		t.Errorf("nothing: %v, %v, %v", done, pending, err)
 	}
 	never.Kill("the test is over")

@@ -137,7 +137,8 @@ func (f *Future) tell(l listener) {
 // It is called exactly once. All callbacks of an executor run on one goroutine,
 // never the caller's, in the order in which they came due, those of one future
 // in the order in which they were added: a callback may submit calls but must
-// not wait for other callbacks. One that panics is logged and stops nobody.
+// not wait for other callbacks. One that panics, or ends its goroutine, is logged and
+// stops nobody.
 func (f *Future) OnDone(fn func(*Future)) { f.tell(onDone(fn)) }
 
 type onDone func(*Future)

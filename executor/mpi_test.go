@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +24,8 @@ func init() {
 		instead = mapAndKill
 	case os.Getenv("WASMPOOL_TEST_SOME") != "":
 		instead, inner.Ranks, inner.Grants = sayWhoIsThere, []int{2, 0}, grantsByName
+	case os.Getenv(rootVar) != "":
+		instead = endRoot
 	case os.Getenv(movesVar) != "":
 		instead, inner.Slots, inner.ResultBytes = movePayloads, 4, 24<<20
 	case os.Getenv(pausesVar) != "":
@@ -51,6 +54,43 @@ func TestWorkerKilled(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "20000 answered, worker lost: true") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// rootVar says how the root function of TestRootEndsOnRanks ends.
+const rootVar = "WASMPOOL_TEST_ROOT"
+
+// endRoot ends in a way that is not a return, with a call under way that never ends.
+func endRoot(ctx context.Context, ex *executor.Executor) error {
+	if err := ex.Load(tasks); err != nil {
+		return err
+	}
+	f := ex.Submit(ctx, "forever", nil)
+	for f.State() != executor.Running && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if os.Getenv(rootVar) == "exit" {
+		runtime.Goexit()
+	}
+	panic("a bad root")
+}
+
+// TestRootEndsOnRanks checks that a job ends when its root function panics or ends its
+// goroutine.
+func TestRootEndsOnRanks(t *testing.T) {
+	if world != nil {
+		return
+	}
+	bin := mpitest.BuildTest(t)
+	for end, want := range map[string]string{"panic": "panic: a bad root", "exit": "the root function ended its goroutine"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		cmd := mpitest.Command(ctx, t, 3, bin)
+		cmd.Env = append(cmd.Environ(), mpitest.InnerRun+"=1", rootVar+"="+end)
+		out, err := cmd.CombinedOutput()
+		if err == nil || ctx.Err() != nil || !strings.Contains(string(out), want) || strings.Contains(string(out), "the root is lost") {
+			t.Errorf("%s: %v\n%s", end, err, out)
+		}
+		cancel()
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
@@ -38,8 +40,20 @@ import (
 // A worker whose root is gone returns [host.ErrRootLost] within seconds; should it
 // still be there after four more, its process is ended.
 //
+// When root panics, the pool is shut down, as after an error, and Run panics with the
+// same value; the stack of root is in the log. A root that ends its goroutine, by
+// runtime.Goexit or a test's FailNow, is an error: root runs on a goroutine of its own.
+//
 // A launcher that does not fit the program is an error that says what to do.
 func Run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Executor) error) error {
+	err := run(ctx, cfg, root)
+	if p := (*rootPanic)(nil); errors.As(err, &p) {
+		panic(p.value) //nolint:forbidigo // it is the caller's own panic, after everything was shut down
+	}
+	return err
+}
+
+func run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Executor) error) error {
 	if root == nil {
 		return errors.New("executor: Run was given no root function")
 	}
@@ -171,7 +185,7 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 		return err
 	}
 	ctx, stopHeeding := ex.heed(ctx)
-	err = root(ctx, ex)
+	err = apart(ctx, cfg.Logger, ex, root)
 	ended := ctx.Err() != nil
 	if signalled := stopHeeding(); signalled != nil && !errors.Is(err, ErrInterrupted) {
 		if err == context.Canceled { //nolint:errorlint // just what the signal does; more than that is kept
@@ -188,6 +202,34 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 		shutdownErr = nil // it is what abandon asked for, or was said
 	}
 	return errors.Join(err, shutdownErr)
+}
+
+// errRootExited is what Run returns for a root function that ended its goroutine.
+var errRootExited = errors.New("executor: the root function ended its goroutine, by runtime.Goexit or a test's FailNow, and did not return")
+
+// A rootPanic is what the root function panicked with.
+type rootPanic struct{ value any }
+
+// Error implements error. Nobody sees it.
+func (p *rootPanic) Error() string {
+	return fmt.Sprintf("executor: the root function panicked: %v", p.value)
+}
+
+// apart calls root on a goroutine of its own, so that it comes back however root ends.
+func apart(ctx context.Context, log *slog.Logger, ex *Executor, root func(context.Context, *Executor) error) error {
+	ended := make(chan error, 1)
+	go func() {
+		err := errRootExited
+		defer func() {
+			if v := recover(); v != nil {
+				err = &rootPanic{v}
+				log.Error("the root function panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			}
+			ended <- err
+		}()
+		err = root(ctx, ex)
+	}()
+	return <-ended
 }
 
 // dismiss ends a world whose pool cannot begin. The workers are told, as MPI waits

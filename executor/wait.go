@@ -2,7 +2,9 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"sync/atomic"
 )
 
 // When says how long Wait waits.
@@ -15,28 +17,43 @@ const (
 	FirstError             // one that failed or was cancelled, or all
 )
 
+// AnyFuture is a [*Future] or a [*TypedFuture].
+type AnyFuture interface {
+	comparable
+	future() *Future
+}
+
+func (f *Future) future() *Future { return f }
+
+// FutureOf is an [AnyFuture] whose result is a T: bytes for a [*Future].
+type FutureOf[T any] interface {
+	AnyFuture
+	Result(ctx context.Context) (T, error)
+}
+
 // Wait blocks until as many of the futures are resolved as when says, and
 // returns those that are and those that are not, each in the order given. When
 // ctx ends first it returns them with ctx's error. A future that is given twice
 // counts once.
-func Wait(ctx context.Context, futures []*Future, when When) (done, pending []*Future, err error) {
+func Wait[F AnyFuture](ctx context.Context, futures []F, when When) (done, pending []F, err error) {
 	for f, e := range AsCompleted(ctx, futures) {
 		if e != nil {
 			err = e
 			break
 		}
-		if when == FirstDone || when == FirstError && f.err != nil {
+		if when == FirstDone || when == FirstError && f.future().err != nil {
 			break
 		}
 	}
 	seen := make(map[*Future]bool, len(futures))
-	for _, f := range futures {
+	for _, given := range futures {
+		f := given.future()
 		switch {
 		case seen[f]:
 		case f.resolved():
-			done = append(done, f)
+			done = append(done, given)
 		default:
-			pending = append(pending, f)
+			pending = append(pending, given)
 		}
 		seen[f] = true
 	}
@@ -46,31 +63,42 @@ func Wait(ctx context.Context, futures []*Future, when When) (done, pending []*F
 // AsCompleted yields the futures as they are resolved, those that already are at
 // first, each once however often it is given. When ctx ends before the last, it
 // yields nil with ctx's error and stops. Stopping early is fine. It keeps no
-// future that it has yielded.
-func AsCompleted(ctx context.Context, futures []*Future) iter.Seq2[*Future, error] {
-	return func(yield func(*Future, error) bool) {
+// future that it has yielded, so it can be ranged over once: after that it
+// yields an error.
+func AsCompleted[F AnyFuture](ctx context.Context, futures []F) iter.Seq2[F, error] {
+	var used atomic.Bool
+	return func(yield func(F, error) bool) {
+		var none F
+		if used.Swap(true) {
+			yield(none, errUsedFutures)
+			return
+		}
 		arrived := newArrivals()
-		open := make(map[*Future]bool, len(futures))
-		for _, f := range futures {
-			if !open[f] {
-				open[f] = true
+		open := make(map[*Future]F, len(futures))
+		for _, given := range futures {
+			f := given.future()
+			if _, known := open[f]; !known {
+				open[f] = given
 				f.tell(arrived)
 			}
 		}
+		futures = nil
 		var batch []*Future
 		for len(open) > 0 {
 			if batch = arrived.take(batch); len(batch) == 0 {
 				select {
 				case <-arrived.bell:
 				case <-ctx.Done():
-					yield(nil, ctx.Err())
+					yield(none, ctx.Err())
 					return
 				}
 				continue
 			}
-			for _, f := range batch {
+			for i, f := range batch {
+				given := open[f]
 				delete(open, f)
-				if !yield(f, nil) {
+				batch[i] = nil
+				if !yield(given, nil) {
 					return
 				}
 			}
@@ -78,14 +106,17 @@ func AsCompleted(ctx context.Context, futures []*Future) iter.Seq2[*Future, erro
 	}
 }
 
+// errUsedFutures is yielded when an iterator of AsCompleted is used a second time.
+var errUsedFutures = errors.New("executor: the futures of AsCompleted can be gone through once")
+
 // Collect waits for all the futures and returns their results in the order
-// given. At the first that fails, in time, it cancels those that are pending and
+// given. At the first that fails, in time, it cancels those that have not begun and
 // returns the error; so it does with ctx's when that ends first.
-func Collect(ctx context.Context, futures []*Future) ([][]byte, error) {
+func Collect[F FutureOf[T], T any](ctx context.Context, futures []F) ([]T, error) {
 	var failure error
 	for f, err := range AsCompleted(ctx, futures) {
 		if err == nil {
-			err = f.err
+			err = f.future().err
 		}
 		if err != nil {
 			failure = err
@@ -94,13 +125,16 @@ func Collect(ctx context.Context, futures []*Future) ([][]byte, error) {
 	}
 	if failure != nil {
 		for _, f := range futures {
-			f.Cancel()
+			f.future().Cancel()
 		}
 		return nil, failure
 	}
-	results := make([][]byte, len(futures))
+	results := make([]T, len(futures))
 	for i, f := range futures {
-		results[i] = f.data
+		var err error
+		if results[i], err = f.Result(ctx); err != nil { // it cannot be decoded
+			return nil, err
+		}
 	}
 	return results, nil
 }
