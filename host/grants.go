@@ -41,8 +41,8 @@ type Grants struct {
 	// ended as fast as one that computes.
 	Clock bool
 
-	// Random gives it random numbers of the system. Otherwise they are the
-	// same in each instance, and go on from call to call.
+	// Random gives it random numbers of the system. Otherwise they are made from
+	// the call: from the module, the task and the argument.
 	Random bool
 
 	// Output sends each line it prints to the call's log, at the level of
@@ -102,11 +102,9 @@ func (g *granted) configure(in *instance, cfg wazero.ModuleConfig) wazero.Module
 	for _, name := range slices.Sorted(maps.Keys(g.Env)) {
 		cfg = cfg.WithEnv(name, g.Env[name])
 	}
-	random := randomness{in, in.world.random}
 	if g.Random {
-		random.source = rand.Reader
+		cfg = cfg.WithRandSource(pieces{in, rand.Reader})
 	}
-	cfg = cfg.WithRandSource(random)
 	if g.Clock {
 		cfg = cfg.WithSysWalltime().WithNanotime(nanotime, sys.ClockResolution(time.Microsecond)).WithNanosleep(func(ns int64) {
 			in.sleep(time.Duration(max(ns, 0)))
@@ -115,18 +113,11 @@ func (g *granted) configure(in *instance, cfg wazero.ModuleConfig) wazero.Module
 	return cfg
 }
 
-// randomness gives a guest random numbers, a piece at a time.
-type randomness struct {
+// pieces gives a guest random numbers, a piece at a time.
+type pieces struct {
 	in     *instance
 	source io.Reader
 }
 
 // Read implements [io.Reader].
-func (r randomness) Read(p []byte) (int, error) {
-	r.in.slot.dirty = true
-	n, err := r.source.Read(p[:min(len(p), piece)])
-	if n == piece {
-		r.in.check()
-	}
-	return n, err
-}
+func (p pieces) Read(dst []byte) (int, error) { return p.in.inPieces(dst, p.source.Read) }

@@ -220,7 +220,7 @@ func (h *Host) program(m *wasmtasks.Module, c *code) (*Module, error) {
 	if err != nil {
 		return nil, named(m.Name(), err)
 	}
-	p := &program{code: c, grants: open}
+	p := &program{code: c, digest: m.Digest(), draws: draws(m.Bytes()), grants: open}
 	mod := newModule(m, p)
 	p.initializer, _ = mod.Task(strings.TrimPrefix(h.cfg.Initializer, m.Name()+".")) // most have none
 	h.loaded[key] = mod

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -40,6 +41,7 @@ var functions = []struct {
 	{abi.Log, []api.ValueType{i32, i32, i32}, nil, logWrite},
 	{abi.CallMeta, []api.ValueType{i32}, []api.ValueType{i64}, callMeta},
 	{abi.DoorOpen, []api.ValueType{i32, i32}, nil, doorOpen},
+	{abi.SeedOpen, []api.ValueType{i32, i32}, nil, seedOpen},
 	{meter.Tick, nil, []api.ValueType{i64}, tick},
 }
 
@@ -85,7 +87,7 @@ func inputRead(ctx context.Context, mod api.Module, stack []uint64) {
 	case in.call.ReadArg == nil:
 		in.copy(part, in.call.Arg[off:])
 	case uint64(n) == size && !in.fetched:
-		in.takeArg(part)
+		in.takeArg(part, dst)
 	default:
 		in.copy(part, in.fetchArg()[off:])
 	}
@@ -125,13 +127,17 @@ func callMeta(ctx context.Context, _ api.Module, stack []uint64) {
 		c = *in.call
 	}
 	value := int64(-1)
-	switch uint32(stack[0]) {
+	switch key := uint32(stack[0]); key {
 	case abi.MetaCall:
 		value = int64(c.Number)
 	case abi.MetaAttempt:
 		value = int64(c.Attempt)
 	case abi.MetaRank:
 		value = int64(c.Rank)
+	case abi.MetaRun:
+		value = int64(in.runs)
+	case abi.MetaSeed, abi.MetaSeed + 1, abi.MetaSeed + 2, abi.MetaSeed + 3:
+		value = in.seedWord(key - abi.MetaSeed)
 	}
 	stack[0] = uint64(value)
 }
@@ -144,4 +150,14 @@ func doorOpen(ctx context.Context, mod api.Module, stack []uint64) {
 		raise(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: a door of %d bytes is too small, it takes at least %d", abi.DoorOpen, n, abi.DoorMin)})
 	}
 	in.openDoor(at, n)
+}
+
+func seedOpen(ctx context.Context, mod api.Module, stack []uint64) {
+	in := ctx.(*instance)
+	at, n := uint32(stack[0]), uint32(stack[1])
+	block := in.memory(mod, abi.SeedOpen, at, n)
+	if n < abi.SeedSize || n > abi.SeedMost {
+		raise(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: a block of %d bytes, it takes %d to %d", abi.SeedOpen, n, abi.SeedSize, abi.SeedMost)})
+	}
+	in.block = seedBlock{at: at, kept: bytes.Clone(block)}
 }

@@ -36,15 +36,18 @@ type instance struct {
 	stack     [1]uint64      // parameters and results of a task's export
 
 	call    *Call  // nil while the instance is made
-	taken   bool   // ReadArg was called and its bytes went into guest memory
+	taken   bool   // ReadArg was called and its bytes went into guest memory,
+	takenAt uint32 // which is here
 	fetched bool   // ReadArg was called and its bytes are in arg
 	arg     []byte // a long argument read piecewise
 
 	linear linear
 	world  world
+	block  seedBlock
 	gauge  gauge
 	image  *image          // what IsolationReset goes back to
 	calls  int             // it has run
+	runs   uint64          // likewise, with its initializer
 	files  int             // it has open
 	parent context.Context //nolint:containedctx // what wazero may find while the instance is made
 }
@@ -217,11 +220,16 @@ func (in *instance) shutDoor() {
 	binary.LittleEndian.PutUint32(in.door[abi.DoorResLen:], abi.DoorNone)
 }
 
-// begin makes c the call that runs, under the slot's limits.
-func (in *instance) begin(c *Call) {
+// begin makes c the call that runs, under the slot's limits. arg is its argument, if
+// that is here.
+func (in *instance) begin(c *Call, arg []byte) {
 	in.call, in.taken, in.fetched = c, false, false
 	in.calls++
+	in.runs++
 	in.linear.most = in.slot.limits.Memory
+	if in.block.kept != nil {
+		in.sow(arg)
+	}
 	if in.gauge.fuel != nil {
 		in.gauge.begin(in.slot.limits)
 	}
@@ -230,13 +238,13 @@ func (in *instance) begin(c *Call) {
 // beginRead is begin for a task that does not ask for its argument, as a rule. Should
 // it do so all the same, the argument, which was read already, is there.
 func (in *instance) beginRead(c *Call, arg []byte) {
-	in.begin(c)
+	in.begin(c, arg)
 	in.arg, in.fetched = arg, c.ReadArg != nil
 }
 
 // enter hands a call to the guest, through the door when the argument fits.
 func (in *instance) enter(c *Call) {
-	in.begin(c)
+	in.begin(c, c.Arg)
 	door := in.door
 	if door == nil {
 		return
@@ -322,12 +330,12 @@ func (in *instance) growResult(n int) {
 	}
 }
 
-// takeArg reads a long argument straight into guest memory.
-func (in *instance) takeArg(dst []byte) {
+// takeArg reads a long argument straight into guest memory, which is dst and at at.
+func (in *instance) takeArg(dst []byte, at uint32) {
 	if in.taken {
 		raise(&abort{kind: KindTrap, message: "import " + abi.InputRead + ": a long argument can be read whole only once"})
 	}
-	in.taken = true
+	in.taken, in.takenAt = true, at
 	in.readArg(dst)
 }
 
@@ -354,5 +362,8 @@ func (in *instance) readArg(dst []byte) {
 			raise(ended)
 		}
 		raise(&abort{kind: endedKind(err), message: fmt.Sprintf("reading the argument: %v", err), err: err})
+	}
+	if in.block.kept != nil && in.code.draws {
+		in.sow(dst)
 	}
 }

@@ -46,6 +46,7 @@ func (i Isolation) String() string {
 
 // An image is the state of an instance that has started.
 type image struct {
+	clock   int64 // monotonic time
 	memory  block
 	globals []savedGlobal
 }
@@ -61,7 +62,8 @@ func (in *instance) save() {
 	if in.code.fixed {
 		return
 	}
-	img := &image{memory: block{account: in.slot.host.memory}}
+	in.world.renew()
+	img := &image{clock: in.world.begin, memory: block{account: in.slot.host.memory}}
 	if n := uint64(len(in.view)); n > 0 {
 		if img.memory.grow(n, n) != nil {
 			return // each call has a new instance, then
@@ -91,6 +93,7 @@ func (in *instance) restore() bool {
 	for _, g := range in.image.globals {
 		g.global.Set(g.value)
 	}
+	in.world.begin = in.image.clock
 	return true
 }
 

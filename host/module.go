@@ -25,11 +25,14 @@ type Task struct {
 	index  int // among the module's tasks
 	params []numeric
 	result []numeric
+	key    [16]byte // of module and task, for seed blocks
 }
 
 // A program is the code of a module together with what it is granted.
 type program struct {
 	*code
+	digest      wasmtasks.Digest
+	draws       bool // a seed block is of use
 	grants      *granted
 	initializer *Task // runs once in each instance; may be nil
 }
@@ -52,7 +55,7 @@ func (m *Module) Task(export string) (*Task, error) {
 	}
 	t := &Task{
 		code: m.code, export: found.Name, kind: found.Kind, index: len(m.tasks),
-		params: numerics(found.Params), result: numerics(found.Results),
+		params: numerics(found.Params), result: numerics(found.Results), key: taskKey(m.code.digest, found.Name),
 	}
 	m.tasks[export] = t
 	return t, nil

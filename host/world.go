@@ -2,7 +2,6 @@ package host
 
 import (
 	"math"
-	"math/rand/v2"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/sys"
@@ -28,39 +27,41 @@ const (
 // A guest that sleeps is woken at once with its clock put forward. Else the
 // clock stands still, unless it is read so often that the guest seems to wait
 // for it to move: a few readings more or less, by the guest's runtime, do not
-// show. The wall clock and the random numbers start anew with every call. The
-// monotonic clock never goes back, as the guest's runtime relies on it.
+// show. The wall clock starts anew with every call, and so do the random numbers,
+// which are made from the call. The monotonic clock never goes back in the life of
+// an instance: a guest's runtime may hold timers that a call left behind. Where an
+// instance is put back to its image, so is that clock.
 type world struct {
-	slot    *Slot
+	in      *instance
 	begin   int64 // monotonic time when the call began
 	slept   int64 // since
 	read    int64 // times, since
-	random  *rand.ChaCha8
+	seeds   seeds
 	printed printed // by the guest, to stdout and stderr
 }
 
 func (w *world) init(in *instance) {
-	w.slot = in.slot
+	w.in = in
 	w.begin = resolution // Go does not start at zero
 	w.printed.in = in
-	w.random = rand.NewChaCha8([32]byte{})
 }
 
 // renew makes the world as it is at the start of a call.
 func (w *world) renew() {
 	w.begin = min(w.begin+w.elapsed(), endOfTime)
 	w.slept, w.read = 0, 0
-	w.random.Seed([32]byte{})
+	w.seeds.renew()
 	w.printed.reset()
 }
 
-// config returns what an instance is made with, but for random numbers.
+// config returns what an instance is made with.
 func (w *world) config() wazero.ModuleConfig {
 	return wazero.NewModuleConfig().
 		WithName(""). // so that there can be many
 		WithStartFunctions(abi.Initialize).
 		WithStdout(&w.printed).
 		WithStderr(&w.printed).
+		WithRandSource(w).
 		WithWalltime(w.walltime, sys.ClockResolution(resolution)).
 		WithNanotime(w.nanotime, sys.ClockResolution(resolution)).
 		WithNanosleep(w.nanosleep)
@@ -71,7 +72,7 @@ func (w *world) elapsed() int64 { return w.slept + w.read/readings*resolution }
 
 // look reads the clock.
 func (w *world) look() int64 {
-	w.slot.dirty = true
+	w.in.slot.dirty = true
 	w.read++
 	return w.elapsed()
 }
@@ -84,7 +85,7 @@ func (w *world) walltime() (sec int64, nsec int32) {
 func (w *world) nanotime() int64 { return w.begin + w.look() }
 
 func (w *world) nanosleep(ns int64) {
-	w.slot.dirty = true
+	w.in.slot.dirty = true
 	w.slept += min(max(ns, 0), endOfTime-w.slept)
 }
 

@@ -3,7 +3,9 @@
 package sdk
 
 import (
+	"crypto/sha256"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -35,8 +37,9 @@ type Trial struct {
 func (t Trial) Run(export func() int32) ([]byte, error) {
 	trials.Lock()
 	defer trials.Unlock()
-	t.Arg = slices.Clone(t.Arg) // the task may change it
-	r := &run{trial: t}
+	arg := t.Arg
+	t.Arg = slices.Clone(arg) // the task may change it
+	r := &run{trial: t, random: sync.OnceValue(func() *rand.Rand { return randFor(arg) })}
 	current.Store(r)
 	defer current.Store(nil)
 	if status := export(); status != abi.StatusOK {
@@ -51,6 +54,7 @@ type run struct {
 	trial   Trial
 	result  []byte
 	message string
+	random  func() *rand.Rand
 }
 
 var (
@@ -75,6 +79,16 @@ func succeed(result []byte) int32 {
 	running().result = result
 	return abi.StatusOK
 }
+
+func random() *rand.Rand {
+	if r := current.Load(); r != nil {
+		return r.random()
+	}
+	return randFor(nil)
+}
+
+// randFor returns what a task draws from that has this argument.
+func randFor(arg []byte) *rand.Rand { return rand.New(rand.NewChaCha8(sha256.Sum256(arg))) }
 
 func writeError(msg string) { running().message += msg }
 

@@ -16,6 +16,7 @@ const (
 	Log         = "log"          // (level, src, n i32): one log line
 	CallMeta    = "call_meta"    // (key i32) -> i64: a number about the call, see Meta*
 	DoorOpen    = "door_open"    // (ptr, n i32): registers the door, see Door*
+	SeedOpen    = "seed_open"    // (ptr, n i32): registers the seed block, see Seed*
 )
 
 // Keys of call_meta. An unknown key answers -1.
@@ -23,6 +24,8 @@ const (
 	MetaCall    = 0 // the call's number, unique in the pool, from 1
 	MetaAttempt = 1 // 1 for the first run of the call
 	MetaRank    = 2 // the rank of the worker
+	MetaRun     = 3 // another number for each call of an instance
+	MetaSeed    = 4 // to 7: the SHA-256 of the argument, 8 bytes each, little-endian
 )
 
 // Status is what a task's export returns.
@@ -67,6 +70,18 @@ const (
 
 	// DoorMin is the smallest door a host accepts.
 	DoorMin = DoorHeader + 16
+)
+
+// The seed block is a block of guest memory, registered once per instance with
+// seed_open, that holds the state of a random number generator. Before each call the
+// host puts it back to what it held when it was registered, but for its first
+// SeedSize bytes: they become a seed that is made from the module, the task and the
+// argument. So a generator that its language's runtime seeds once, when the instance
+// starts, is seeded by each call. In a Go module without package math/rand the seed is
+// put back, too: there nothing shows it, but the order in which maps are walked.
+const (
+	SeedSize = 32
+	SeedMost = 4096 // bytes of the block
 )
 
 // SectionTasks is the custom section that describes tasks: a JSON array of
