@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 
@@ -159,5 +158,6 @@ func seedOpen(ctx context.Context, mod api.Module, stack []uint64) {
 	if n < abi.SeedSize || n > abi.SeedMost {
 		raise(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: a block of %d bytes, it takes %d to %d", abi.SeedOpen, n, abi.SeedSize, abi.SeedMost)})
 	}
-	in.block = seedBlock{at: at, kept: bytes.Clone(block)}
+	in.pay(mod, instructionsFor(uint64(n)))
+	in.block = seedBlock{at: at, kept: append(in.block.kept[:0], block...)}
 }

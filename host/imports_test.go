@@ -38,8 +38,9 @@ var greedy = map[string]map[string][]int64{
 		abi.OutputWrite: {atLines, 0},
 		abi.ErrorWrite:  {atLines, partSize},
 		abi.Log:         {0, 0, 0},
-		abi.CallMeta:    {1},
+		abi.CallMeta:    {abi.MetaSeed},
 		abi.DoorOpen:    {atLines, partSize},
+		abi.SeedOpen:    {atLines, abi.SeedMost},
 	},
 	"wasi_snapshot_preview1": {
 		"args_get": {atLines, 2 * atLines}, "args_sizes_get": {atSink, atSink},

@@ -228,7 +228,7 @@ func (in *instance) begin(c *Call, arg []byte) {
 	in.runs++
 	in.linear.most = in.slot.limits.Memory
 	if in.block.kept != nil {
-		in.sow(arg)
+		in.sow(in.code.sum(arg))
 	}
 	if in.gauge.fuel != nil {
 		in.gauge.begin(in.slot.limits)
@@ -364,6 +364,6 @@ func (in *instance) readArg(dst []byte) {
 		raise(&abort{kind: endedKind(err), message: fmt.Sprintf("reading the argument: %v", err), err: err})
 	}
 	if in.block.kept != nil && in.code.draws {
-		in.sow(dst)
+		in.sow(in.quickSum(dst))
 	}
 }

@@ -110,8 +110,8 @@ type seedBlock struct {
 	kept []byte // nil without a block
 }
 
-// sow puts the seed block in order for the call. arg is its argument, if it is here.
-func (in *instance) sow(arg []byte) {
+// sow puts the seed block in order for the call. sum is that of its argument.
+func (in *instance) sow(sum uint64) {
 	if in.grown() {
 		in.look()
 	}
@@ -119,19 +119,23 @@ func (in *instance) sow(arg []byte) {
 	block := in.view[b.at:][:len(b.kept)]
 	copy(block, b.kept)
 	if in.code.draws {
-		task := in.slot.task
-		binary.LittleEndian.PutUint64(block, in.quickSum(arg))
-		binary.LittleEndian.PutUint64(block[8:], uint64(len(arg)))
-		copy(block[16:abi.SeedSize], task.key[:])
+		binary.LittleEndian.PutUint64(block, sum)
+		binary.LittleEndian.PutUint64(block[8:], uint64(argLen(in.call)))
+		copy(block[16:abi.SeedSize], in.slot.task.key[:])
 	}
 }
 
-// quickSum returns a hash of an argument. It need only tell arguments apart: the
-// generator makes the rest of it.
-func (in *instance) quickSum(arg []byte) uint64 {
-	if len(arg) <= piece {
-		return xxhash.Sum64(arg)
+// sum returns what seed blocks have of an argument.
+func (p *program) sum(arg []byte) uint64 {
+	if !p.draws {
+		return 0
 	}
+	return xxhash.Sum64(arg)
+}
+
+// quickSum is what seed blocks have of an argument, looking now and then whether the
+// call is to end. It need only tell arguments apart: the generator makes the rest of it.
+func (in *instance) quickSum(arg []byte) uint64 {
 	h := xxhash.New()
 	for ; len(arg) > piece; arg = arg[piece:] {
 		_, _ = h.Write(arg[:piece]) // it cannot fail
