@@ -90,12 +90,16 @@ func (g *granted) close() error {
 	return errors.Join(errs...)
 }
 
+// opensWith reports whether an instance starts with this descriptor: those of what it
+// reads and prints, and its folders.
+func (g *granted) opensWith(descriptor uint32) bool { return descriptor < 3+uint32(len(g.folders)) }
+
 // configure adds what is granted to what an instance is made with.
 func (g *granted) configure(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
 	if len(g.folders) > 0 {
 		files := wazero.NewFSConfig()
 		for _, f := range g.folders {
-			files = files.WithFSMount(shelf{f.root, in}, f.path)
+			files = files.WithFSMount(&shelf{root: f.root, in: in}, f.path)
 		}
 		cfg = cfg.WithFSConfig(files)
 	}

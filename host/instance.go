@@ -41,15 +41,17 @@ type instance struct {
 	fetched bool   // ReadArg was called and its bytes are in arg
 	arg     []byte // a long argument read piecewise
 
-	linear linear
-	world  world
-	block  seedBlock
-	gauge  gauge
-	image  *image          // what IsolationReset goes back to
-	calls  int             // it has run
-	runs   uint64          // likewise, with its initializer
-	files  int             // it has open
-	parent context.Context //nolint:containedctx // what wazero may find while the instance is made
+	linear  linear
+	world   world
+	block   seedBlock
+	gauge   gauge
+	image   *image          // what IsolationReset goes back to
+	calls   int             // it has run
+	runs    uint64          // likewise, with its initializer
+	files   int             // it has open
+	roots   int             // of them the folders it was granted
+	altered bool            // it has changed a descriptor that it started with
+	parent  context.Context //nolint:containedctx // what wazero may find while the instance is made
 }
 
 // Deadline implements [context.Context]. There is none: wazero is not what
@@ -191,6 +193,13 @@ func (in *instance) look() {
 	}
 }
 
+// follow is look for memory that may have moved since the last call.
+func (in *instance) follow() {
+	if in.linear.space == nil && in.mem != nil && in.grown() {
+		in.look()
+	}
+}
+
 // grown reports whether look has work to do.
 func (in *instance) grown() bool { return in.mem.Size() != uint32(len(in.view)) }
 
@@ -245,6 +254,7 @@ func (in *instance) beginRead(c *Call, arg []byte) {
 // enter hands a call to the guest, through the door when the argument fits.
 func (in *instance) enter(c *Call) {
 	in.begin(c, c.Arg)
+	in.follow()
 	door := in.door
 	if door == nil {
 		return

@@ -21,9 +21,10 @@ const (
 
 	// IsolationReset puts the linear memory and the globals back to where they
 	// were when the instance had started: some 80 µs for a Go guest, a few for
-	// a small one. An instance that grew its memory is replaced, as is each of a
-	// module that keeps references or vectors in globals, or has instructions
-	// that change its tables or drop its segments.
+	// a small one. An instance that grew its memory, left files open or closed what
+	// it started with is replaced, as is each of a module that keeps references or
+	// vectors in globals, or has instructions that change its tables or drop its
+	// segments.
 	IsolationReset
 
 	// IsolationFresh makes an instance for each call: some 3 ms for a Go
@@ -47,6 +48,7 @@ func (i Isolation) String() string {
 // An image is the state of an instance that has started.
 type image struct {
 	clock   int64 // monotonic time
+	files   int   // open, but for the folders it was granted
 	memory  block
 	globals []savedGlobal
 }
@@ -63,7 +65,7 @@ func (in *instance) save() {
 		return
 	}
 	in.world.renew()
-	img := &image{clock: in.world.begin, memory: block{account: in.slot.host.memory}}
+	img := &image{clock: in.world.begin, files: in.files - in.roots, memory: block{account: in.slot.host.memory}}
 	if n := uint64(len(in.view)); n > 0 {
 		if img.memory.grow(n, n) != nil {
 			return // each call has a new instance, then
@@ -81,6 +83,9 @@ func (in *instance) save() {
 // restore puts the instance back to its image. It reports false where that
 // cannot be done.
 func (in *instance) restore() bool {
+	if in.files-in.roots != in.image.files || in.altered {
+		return false
+	}
 	if in.mem != nil {
 		if in.grown() {
 			in.look()

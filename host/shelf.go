@@ -19,11 +19,12 @@ var errManyFiles = fmt.Errorf("the guest has %d files open, or all guests half o
 type shelf struct {
 	root *os.Root
 	in   *instance
+	used bool // the folder itself is open, for good
 }
 
 // Open implements [fs.FS]. It does not wait: to open a pipe would, until somebody
 // writes to it.
-func (s shelf) Open(name string) (fs.File, error) {
+func (s *shelf) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
@@ -47,6 +48,10 @@ func (s shelf) Open(name string) (fs.File, error) {
 	}
 	s.in.files++
 	s.in.slot.host.files.Add(1)
+	if name == "." && !s.used { // wazero does this before the guest can
+		s.used = true
+		s.in.roots++
+	}
 	return &lent{File: file, in: s.in, waits: file.SetReadDeadline(time.Time{}) == nil}, nil
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // newShelf returns a folder as an instance sees it whose call may run for so long.
-func newShelf(t *testing.T, dir string, limit time.Duration) shelf {
+func newShelf(t *testing.T, dir string, limit time.Duration) *shelf {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -24,7 +24,7 @@ func newShelf(t *testing.T, dir string, limit time.Duration) shelf {
 	t.Cleanup(func() { root.Close() })
 	in := &instance{slot: &Slot{host: newHost(t, Config{}), ctx: t.Context(), call: &Call{}}}
 	in.gauge.limit = limit
-	return shelf{root, in}
+	return &shelf{root: root, in: in}
 }
 
 func writeFile(t testing.TB, path string, data []byte) {
@@ -281,4 +281,4 @@ func TestShelfReadWaits(t *testing.T) {
 	t.Errorf("read %d bytes, %v", n, err)
 }
 
-var _ fs.FS = shelf{}
+var _ fs.FS = (*shelf)(nil)

@@ -51,23 +51,24 @@ type wasiShape struct {
 	what                   string // that is
 	cost                   uint64 // beyond what its lengths cost
 	given                  bool   // it copies arguments or environment
+	alters                 bool   // it changes what the descriptor stands for that is its first parameter
 }
 
 var wasiShapes = map[string]wasiShape{
 	"args_get":                {given: true},
 	"environ_get":             {given: true},
 	"fd_allocate":             {cost: openCost},
-	"fd_close":                {cost: openCost},
+	"fd_close":                {cost: openCost, alters: true},
 	"fd_fdstat_get":           {cost: openCost},
-	"fd_fdstat_set_flags":     {cost: openCost},
+	"fd_fdstat_set_flags":     {cost: openCost, alters: true},
 	"fd_filestat_get":         {cost: openCost},
 	"fd_filestat_set_size":    {cost: openCost},
 	"fd_filestat_set_times":   {cost: openCost},
 	"fd_pread":                {vectors: 2, cost: openCost},
 	"fd_pwrite":               {vectors: 2, cost: openCost},
 	"fd_read":                 {vectors: 2, cost: openCost},
-	"fd_readdir":              {size: 2, cost: fileCost, bounded: 2, most: mostDirents, what: "buffer of %d bytes"},
-	"fd_renumber":             {cost: openCost, bounded: 1, most: mostDescriptor, what: "descriptor of %d"},
+	"fd_readdir":              {alters: true, size: 2, cost: fileCost, bounded: 2, most: mostDirents, what: "buffer of %d bytes"},
+	"fd_renumber":             {alters: true, cost: openCost, bounded: 1, most: mostDescriptor, what: "descriptor of %d"},
 	"fd_seek":                 {cost: openCost},
 	"fd_tell":                 {cost: openCost},
 	"fd_write":                {vectors: 2, cost: openCost},
@@ -101,6 +102,9 @@ func (wasiGuard) NewFunctionListener(f api.FunctionDefinition) experimental.Func
 		cost := shape.price(mod, f.Name(), params)
 		if shape.given {
 			cost += in.code.grants.given
+		}
+		if shape.alters && (in.code.grants.opensWith(uint32(params[0])) || f.Name() == "fd_renumber") {
+			in.altered = true
 		}
 		in.pay(mod, cost)
 	})

@@ -73,3 +73,30 @@ func ExampleTrial() {
 	}
 	// Output: call 12, attempt 1, on rank 3
 }
+
+func estimate() int32 { return sdk.JSON(Estimate) }
+
+// A Sample says how many points to draw. Samples with other seeds draw others.
+type Sample struct{ Seed, Points int }
+
+// Estimate estimates pi.
+func Estimate(s Sample) (float64, error) {
+	random, inside := sdk.Rand(), 0
+	for range s.Points {
+		if x, y := random.Float64(), random.Float64(); x*x+y*y < 1 {
+			inside++
+		}
+	}
+	return 4 * float64(inside) / float64(s.Points), nil
+}
+
+func ExampleRand() {
+	for _, arg := range []string{`{"Seed": 1, "Points": 1000}`, `{"Seed": 2, "Points": 1000}`, `{"Seed": 1, "Points": 1000}`} {
+		result, err := sdk.Trial{Arg: []byte(arg)}.Run(estimate)
+		fmt.Println(string(result), err)
+	}
+	// Output:
+	// 3.06 <nil>
+	// 3.168 <nil>
+	// 3.06 <nil>
+}

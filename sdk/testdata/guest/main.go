@@ -4,6 +4,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
+	v1 "math/rand"
+	v2 "math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
@@ -22,6 +25,22 @@ func double() int32 { return sdk.JSON(Double) }
 
 // Double doubles a number.
 func Double(f float64) (float64, error) { return 2 * f, nil }
+
+//go:wasmexport draw
+func draw() int32 { return sdk.Bytes(Draw) }
+
+// Draw returns numbers of the call's own generator.
+func Draw([]byte) ([]byte, error) {
+	return fmt.Appendf(nil, "%d %v %v", sdk.Rand().Uint64(), sdk.Rand().NormFloat64(), sdk.Rand().Perm(9)), nil
+}
+
+//go:wasmexport seeded
+func seeded() int32 { return sdk.Bytes(Seeded) }
+
+// Seeded returns numbers of generators that the runtime seeds.
+func Seeded([]byte) ([]byte, error) {
+	return fmt.Appendf(nil, "%d %d %d", v1.Uint64(), v2.Uint64(), maphash.String(maphash.MakeSeed(), "x")), nil
+}
 
 //go:wasmexport invert
 func invert() int32 { return sdk.JSON(Invert) }

@@ -1,0 +1,96 @@
+package host
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// movingWAT has a door and a seed block, and tasks that grow its memory.
+const movingWAT = `(module
+  (import "wasmpool" "door_open" (func $door_open (param i32 i32)))
+  (import "wasmpool" "seed_open" (func $seed_open (param i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "_initialize") (call $door_open (i32.const 1024) (i32.const 64)))
+  (func (export "register") (result i32) (call $seed_open (i32.const 2048) (i32.const 40)) (i32.const 0))
+  (func (export "raw") (param i32) (result i32) (memory.grow (local.get 0)))
+  (func (export "fails") (result i32) (drop (memory.grow (i32.const 9))) (i32.const 1))
+  (func (export "seeded") (result i32)
+    (if (i64.ne (i64.load (i32.const 2080)) (i64.const 0)) (then unreachable))
+    (memory.copy (i32.const 3000) (i32.const 2048) (i32.const 32))
+    (i64.store (i32.const 2048) (i64.const 9))
+    (i64.store (i32.const 2080) (i64.const 9))
+    (i32.store (i32.const 1028) (i32.const 3000)) (i32.store (i32.const 1032) (i32.const 32)) (i32.const 0))
+  (func (export "echo") (result i32)
+    (i32.store (i32.const 1028) (i32.const 1040))
+    (i32.store (i32.const 1032) (i32.load (i32.const 1024)))
+    (i32.const 0)))`
+
+// A call sees its argument and its seed in memory that has moved, also after a call that
+// left no result to look for.
+func TestMovedMemory(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{MemoryLimit: 16 << 20})
+	h.heap = true
+	mod := load(t, h, compileWAT(t, "moving", movingWAT))
+	slot := newSlot(t, h)
+	echo, seeded := taskOf(t, mod, "echo"), taskOf(t, mod, "seeded")
+	grown := map[string]func(){
+		"raw":   func() { run(t, slot, taskOf(t, mod, "raw"), "9") },
+		"fails": func() { runFailing(t, slot, taskOf(t, mod, "fails"), "") },
+	}
+	for name, grow := range grown {
+		grow()
+		if got := run(t, slot, echo, "hello"); got != "hello" {
+			t.Errorf("after %s: echo is %q", name, got)
+		}
+	}
+	run(t, slot, taskOf(t, mod, "register"), "")
+	want := run(t, slot, seeded, "seed")
+	for name, grow := range grown {
+		grow()
+		if got := run(t, slot, seeded, "seed"); got != want {
+			t.Errorf("after %s: the seed is %q, and was %q", name, got, want)
+		}
+	}
+}
+
+// What a call does to its files, and to where it prints, the next one does not find
+// where instances are reset.
+func TestResetFiles(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "file"), []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, Config{Isolation: IsolationReset, Grants: map[string]Grants{"files": {Folders: map[string]string{"/data": folder}}}})
+	mod := load(t, h, compileWAT(t, "files", `(module
+	  (import "wasi_snapshot_preview1" "path_open" (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "fd_renumber" (func $fd_renumber (param i32 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "file")
+	  (func $open (result i32)
+	    (drop (call $path_open (i32.const 3) (i32.const 1) (i32.const 0) (i32.const 4) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 16)))
+	    (i32.load (i32.const 16)))
+	  ;; what it prints to, and the number of a file it opens
+	  (func (export "look") (param i32) (result i32 i32 i32)
+	    (call $fd_write (i32.const 2) (i32.const 64) (i32.const 0) (i32.const 72)) (call $open) (call $fd_close (i32.load (i32.const 16))))
+	  (func (export "leave") (param i32) (result i32) (call $open))
+	  (func (export "close") (param i32) (result i32) (call $fd_close (local.get 0)))
+	  (func (export "move") (param i32) (result i32) (call $fd_renumber (call $open) (local.get 0))))`))
+	slot := newSlot(t, h)
+	look := taskOf(t, mod, "look")
+	const want = "[0,4,0]"
+	instance := func() *instance { run(t, slot, look, "0"); return slot.instance }
+	for _, tt := range []struct{ task, arg string }{{"leave", "0"}, {"close", "2"}, {"close", "3"}, {"move", "2"}, {"move", "9"}} {
+		run(t, slot, taskOf(t, mod, tt.task), tt.arg)
+		if got := run(t, slot, look, "0"); got != want {
+			t.Errorf("after %s(%s): %s, want %s", tt.task, tt.arg, got, want)
+		}
+	}
+	if instance() != instance() {
+		t.Error("an instance that closes its files is replaced")
+	}
+}
