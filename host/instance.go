@@ -195,7 +195,7 @@ func (in *instance) look() {
 
 // follow is look for memory that may have moved since the last call.
 func (in *instance) follow() {
-	if in.linear.space == nil && in.mem != nil && in.grown() {
+	if !in.linear.fixed && in.mem != nil && in.grown() {
 		in.look()
 	}
 }

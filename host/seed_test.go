@@ -31,13 +31,13 @@ const movingWAT = `(module
 func TestMovedMemory(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{MemoryLimit: 16 << 20})
-	h.heap = true
+	h.moves = true
 	mod := load(t, h, compileWAT(t, "moving", movingWAT))
 	slot := newSlot(t, h)
 	echo, seeded := taskOf(t, mod, "echo"), taskOf(t, mod, "seeded")
 	grown := map[string]func(){
 		"raw":   func() { run(t, slot, taskOf(t, mod, "raw"), "9") },
-		"fails": func() { runFailing(t, slot, taskOf(t, mod, "fails"), "") },
+		"fails": func() { _ = runFailing(t, slot, taskOf(t, mod, "fails"), "") },
 	}
 	for name, grow := range grown {
 		grow()
@@ -90,7 +90,7 @@ func TestResetFiles(t *testing.T) {
 			t.Errorf("after %s(%s): %s, want %s", tt.task, tt.arg, got, want)
 		}
 	}
-	if instance() != instance() {
+	if before := instance(); before != instance() {
 		t.Error("an instance that closes its files is replaced")
 	}
 }

@@ -16,6 +16,7 @@ const (
 	wazero      = "github.com/tetratelabs/wazero"
 	landlock    = "github.com/landlock-lsm/go-landlock"
 	psx         = "kernel.org/pub/linux/libs/security/libcap/psx"
+	xxhash      = "github.com/cespare/xxhash/v2"
 	seccomp     = "github.com/elastic/go-seccomp-bpf"
 	xnet        = "golang.org/x/net"
 	xsys        = "golang.org/x/sys"
@@ -43,7 +44,7 @@ var arrows = []struct {
 	{"pool", []string{"executor"}},
 	{"executor", []string{"host", "wasmtasks", "internal/confine", "internal/executorhook", "internal/memory", "internal/transport", "internal/wire", xsys}},
 	{"internal/difftest", []string{"internal/abi", "internal/hosthook", "internal/meter", "internal/wasmbin", wazero, xsys}},
-	{"host", []string{"wasmtasks", "internal/abi", "internal/enginefix", "internal/hosthook", "internal/memory", "internal/meter", "internal/transport", "internal/wasmbin", "internal/wire", flock, wazero, xsys}},
+	{"host", []string{"wasmtasks", "internal/abi", "internal/enginefix", "internal/hosthook", "internal/memory", "internal/meter", "internal/transport", "internal/wasmbin", "internal/wire", flock, wazero, xsys, xxhash}},
 	{"wasmtasks", []string{"internal/abi", "internal/wasmbin", flock}},
 	{"sdk", []string{"internal/abi"}},
 	{"internal/hosthook", []string{wazero}},
@@ -174,7 +175,7 @@ func TestNoTestCode(t *testing.T) {
 
 // libraryModules are all that a program gets with the public packages, beside
 // itself. Each has an entry in RATIONALE.md.
-var libraryModules = []string{wazero, flock, xsys, empi, landlock, psx, seccomp, xnet}
+var libraryModules = []string{wazero, flock, xsys, empi, landlock, psx, seccomp, xnet, xxhash}
 
 func TestLibraryDependencies(t *testing.T) {
 	t.Parallel()
