@@ -20,11 +20,9 @@ import (
 // off: docs/engine.md says why of each.
 const features = api.CoreFeaturesV2
 
-// bounded adds what holds for every module, however it is run. How much memory it may have
-// the gate says of its start, and linear of all that it asks for later: were it the engine
-// that refuses, nobody would know that a guest failed for lack of memory.
+// bounded adds what holds for every module, however it is run.
 func bounded(cfg wazero.RuntimeConfig) wazero.RuntimeConfig {
-	return cfg.WithCoreFeatures(features)
+	return cfg.WithCoreFeatures(features).WithMemoryLimitPages(maxMemory / pageSize)
 }
 
 // A source is what is compiled of a module.
