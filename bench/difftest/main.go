@@ -40,6 +40,7 @@ func run() int {
 	flag.StringVar(&until, "until", "", "go on until `15:04` of today instead")
 	flag.IntVar(&o.Processes, "processes", runtime.NumCPU(), "how many processes to use")
 	flag.IntVar(&o.Finds, "finds", 0, "end after so many finds (default: 10, or 1 with -without)")
+	flag.IntVar(&o.Shrink, "shrink", 1500, "how often to try to leave something out of a find")
 	flag.StringVar(&o.Dir, "dir", os.TempDir(), "where finds are written")
 	flag.DurationVar(&o.Every, "every", time.Minute, "how often to tell the numbers")
 	without := flag.String("without", "", "leave fences out: "+strings.Join(difftest.FenceNames, ", "))

@@ -24,6 +24,7 @@ type Options struct {
 	Without   Fences
 	LeaveOut  Parts
 	Finds     int    // after so many it ends; 0: it goes on
+	Shrink    int    // how often to try to leave something out of a find
 	Dir       string // where finds are written; empty: nowhere
 	Every     time.Duration
 	Log       io.Writer
@@ -50,8 +51,7 @@ type Result struct {
 
 const (
 	seedsOfChild = 200             // then it is replaced: its memory is not given back
-	shrinkTries  = 1500            // of a find
-	shrinkDeaths = 100             // of one that ends the process
+	tryForDeath  = 15              // of as many tries to shrink there is one for a find that ends its process
 	patience     = 5 * time.Minute // for one module: with longer it hangs
 )
 
@@ -103,7 +103,7 @@ func (r *runner) work(ctx context.Context, i int) {
 			count = min(count, (r.o.Seeds-at+n-1)/n)
 		}
 		first := r.o.Seed + at
-		last, err := r.child(ctx, i, order{First: first, Stride: n, Seeds: count, Without: r.o.Without, LeaveOut: r.o.LeaveOut, Tries: shrinkTries})
+		last, err := r.child(ctx, i, order{First: first, Stride: n, Seeds: count, Without: r.o.Without, LeaveOut: r.o.LeaveOut, Tries: r.o.Shrink})
 		if err != nil {
 			r.fail(err)
 			return
@@ -238,10 +238,10 @@ func (r *runner) died(ctx context.Context, at report, kind, text string) {
 		f.Wasm = s.wasm
 		f.Small = s.wasm
 		if kind == "crash" {
-			tries := shrinkDeaths
-			f.Small = s.shrunk(shrinkDeaths, func(wasm []byte) bool {
+			tries := r.o.Shrink / tryForDeath
+			f.Small = s.shrunk(tries, func(wasm []byte) bool {
 				tries--
-				return tries > 0 && r.dies(ctx, *s, at.Seed, wasm)
+				return tries >= 0 && r.dies(ctx, *s, at.Seed, wasm)
 			})
 		}
 	}

@@ -248,7 +248,7 @@ func (o *outcome) call(ctx context.Context, r *run, mod api.Module, f exported, 
 	} else {
 		line += show(results, f.ResultTypes())
 	}
-	o.lines = append(o.lines, line+state(mod, r.memory.all != nil))
+	o.lines = append(o.lines, line+stateMark+state(mod, r.memory.all != nil))
 	at := int(f.Index()) - r.imported
 	c := count{trapped: err != nil, short: at < len(r.short) && r.short[at]}
 	if fuel != nil {
@@ -328,8 +328,9 @@ func show(values []uint64, types []api.ValueType) string {
 		case f64:
 			v = canonical64(v)
 		case v128:
-			fmt.Fprintf(&b, "%x.", values[0])
+			fmt.Fprintf(&b, "%s%x.%x ", vectorMark, v, values[0])
 			values = values[1:]
+			continue
 		case i32:
 			v &= math.MaxUint32
 		case i64:
@@ -354,6 +355,11 @@ func canonical64(v uint64) uint64 {
 	}
 	return v
 }
+
+const (
+	stateMark  = "| " // between results and state
+	vectorMark = "v"  // before a vector
+)
 
 // state describes memory and globals.
 func state(mod api.Module, hasMemory bool) string {

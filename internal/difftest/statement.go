@@ -138,7 +138,7 @@ func (g *generator) structured(op byte, depth int) *node {
 		n.kids = append(n.kids, g.expr(t, depth+1))
 	}
 	if op == opIf {
-		n.kids = append(n.kids, g.expr(i32, depth+1))
+		n.kids = append(n.kids, g.condition(depth+1))
 		b.els = g.take(b.sig.params)
 	}
 	b.body = g.take(b.sig.params)
@@ -246,9 +246,28 @@ func (g *generator) branchIf(depth int) *node {
 	if g.counted(b) {
 		return g.again(b)
 	}
-	n := &node{kids: append(g.exprs(wants(b), depth), g.expr(i32, depth+1)), code: []byte{opBrIf}, to: []*block{b}}
+	n := &node{kids: append(g.exprs(wants(b), depth), g.condition(depth+1)), code: []byte{opBrIf}, to: []*block{b}}
 	n.after = g.receive(wants(b))
 	return n
+}
+
+// condition makes what a branch depends on: often bits of a number, which the engine
+// tests and branches upon at once.
+func (g *generator) condition(depth int) *node {
+	if !g.one(6) {
+		return g.expr(i32, depth)
+	}
+	t := pick(g, i32, i64)
+	and, first := byte(0x71), 0x46
+	if t == i64 {
+		and, first = 0x83, 0x51
+	}
+	bits := &node{typ: t, kids: []*node{g.expr(t, depth), g.expr(t, depth)}, code: []byte{and}}
+	kids := []*node{bits, constant(t, 0)}
+	if !g.ordered && g.one(2) {
+		kids = []*node{constant(t, 0), bits}
+	}
+	return &node{typ: i32, kids: kids, code: []byte{byte(first + g.r.IntN(10))}}
 }
 
 func (g *generator) branch(depth int) *node {

@@ -3,6 +3,8 @@ package difftest
 import (
 	"errors"
 	"slices"
+
+	"github.com/wasmpool/wasmpool/internal/meter"
 )
 
 // The truth is a module that counts each instruction before it executes it: slowly,
@@ -435,4 +437,26 @@ func (c *counter) allow(in instr, open []*frame, at int, scratch []byte) []byte 
 // skips reports whether a branch to the block from at leads past the end of another.
 func (f *frame) skips(at int) bool {
 	return f.op == opBlock && slices.ContainsFunc(f.ends, func(end int) bool { return end > at })
+}
+
+// boundTables returns the module with its tables bounded as the rewriting does, so that
+// one that grows far is refused that in both.
+func boundTables(wasm []byte) []byte {
+	c, err := read(wasm)
+	if err != nil || c.sections[4] == nil {
+		return wasm
+	}
+	s := c.sections[4]
+	var tables [][]byte
+	for range s.count() {
+		typ, flags, least, most := s.byte(), s.byte(), s.u(), uint64(meter.MostTable)
+		if flags&1 != 0 {
+			most = min(most, s.u())
+		}
+		tables = append(tables, slices.Concat([]byte{typ, flags | 1}, uleb(least), uleb(most)))
+	}
+	if s.bad || !s.done() {
+		return wasm
+	}
+	return (&mutator{id: 4, content: list(tables)}).write(wasm)
 }
