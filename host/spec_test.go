@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -25,11 +23,7 @@ import (
 // have the same outcome in both.
 func TestSpecification(t *testing.T) {
 	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
-	if err != nil {
-		t.Fatalf("finding wazero's module: %v", err)
-	}
-	root := filepath.Join(strings.TrimSpace(string(out)), "internal", "integration_test", "spectest")
+	root := specFolder(t)
 	hostModule, err := os.ReadFile(filepath.Join(root, "testdata", "spectest.wasm"))
 	if err != nil {
 		t.Fatal(err)

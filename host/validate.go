@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -18,8 +19,8 @@ func validate(ctx context.Context, wasm []byte) (err error) {
 	rt := wazero.NewRuntimeWithConfig(ctx, bounded(wazero.NewRuntimeConfigInterpreter()).WithDebugInfoEnabled(false))
 	defer rt.Close(ctx) //nolint:errcheck // nothing is open
 	defer func() {
-		if r := recover(); r != nil && r != any(isValid{}) {
-			panic(r) //nolint:forbidigo // as it came: the engine's own
+		if r := recover(); r != nil && r != any(isValid{}) { // over a module that is not valid
+			err = fmt.Errorf("the engine failed to validate it: %v", r)
 		}
 	}()
 	_, err = rt.CompileModule(experimental.WithFunctionListenerFactory(ctx, isValid{}), wasm)

@@ -60,6 +60,7 @@ var arrows = []struct {
 	{"internal/memory", []string{xsys}},
 	{"internal/enginefix", []string{wazero}},
 	{"internal/meter", []string{"internal/abi", "internal/wasmbin"}},
+	{"internal/mutant", []string{"internal/wasmbin"}},
 	{"internal/wasmbin", nil},
 	{"internal/abi", nil},
 	{"internal/archtest", nil},

@@ -42,7 +42,7 @@ const (
 
 // Version is that of what Rewrite writes, and of what Read refuses: rewritten modules
 // are kept under it, and not read again.
-const Version = "12"
+const Version = "13"
 
 const (
 	// shortLeaf is the most instructions of a function that need not take fuel
@@ -160,17 +160,36 @@ func (c *Code) survey() error {
 		if !ok {
 			continue
 		}
-		if *n = r.U32(); r.Err() != nil {
+		if *n = uint32(r.Count(2)); r.Err() != nil {
 			return fmt.Errorf("section %d: %w", id, r.Err())
 		}
 	}
-	if r, ok := c.module.Section(c.wasm, wasmbin.SectionTable); ok {
-		c.editor(r).tables()
-		if r.Err() != nil {
-			return fmt.Errorf("the tables: %w", r.Err())
-		}
+	if err := c.readThrough(); err != nil {
+		return err
 	}
 	return c.measure()
+}
+
+// readThrough reads the sections whose lists nobody has read yet: the engine takes memory
+// for as many entries, bytes and names as a list announces, before it looks whether they
+// are there.
+func (c *Code) readThrough() error {
+	lists := map[wasmbin.SectionID]func(*editor){
+		wasmbin.SectionTable: (*editor).tables, wasmbin.SectionGlobal: (*editor).globalList,
+		wasmbin.SectionElement: (*editor).elements, wasmbin.SectionData: (*editor).data,
+	}
+	for _, s := range c.module.Sections {
+		e := c.editor(wasmbin.NewReader(c.wasm[s.Offset:s.Offset+s.Size], s.Offset))
+		if read := lists[s.ID]; read != nil {
+			read(e)
+		} else if s.ID == wasmbin.SectionCustom && e.Name() == "name" {
+			e.names()
+		}
+		if e.Err() != nil {
+			return fmt.Errorf("section %d: %w", s.ID, e.Err())
+		}
+	}
+	return nil
 }
 
 // order is the order of the sections in a binary. Custom sections stay where

@@ -2,7 +2,6 @@ package meter
 
 import (
 	"encoding/binary"
-	"strings"
 
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
@@ -44,6 +43,14 @@ func (e *editor) number() uint32 {
 	return n
 }
 
+// count copies the length of a list whose entries take at least size bytes, and fails if
+// so many cannot follow.
+func (e *editor) count(size int) uint32 {
+	n := uint32(e.Count(size))
+	e.put(n)
+	return n
+}
+
 // function copies the index of a function.
 func (e *editor) function() { e.put(e.w.moved(e.decoder.function())) }
 
@@ -58,7 +65,7 @@ func (e *editor) appendEntries(entries ...[]byte) {
 
 // tables copies the tables, with a bound, and notes how large they are.
 func (e *editor) tables() {
-	e.w.Shape.Tables = e.number()
+	e.w.Shape.Tables = e.count(3)
 	for n := e.w.Shape.Tables; n > 0 && e.Err() == nil; n-- {
 		const withInit = 0x40
 		if first := e.Rest(); len(first) > 0 && first[0] == withInit {
@@ -124,7 +131,7 @@ func (e *editor) elements() {
 		explicit = 1 << 1 // the table of an active one; else declarative
 		exprs    = 1 << 2 // and not indices
 	)
-	for n := e.number(); n > 0 && e.Err() == nil; n-- {
+	for n := e.count(2); n > 0 && e.Err() == nil; n-- {
 		flags := e.number()
 		if flags > passive|explicit|exprs {
 			e.Failf("an element segment of form %d", flags)
@@ -143,7 +150,7 @@ func (e *editor) elements() {
 		default:
 			e.copied(func() { e.Byte() }) // that the elements are functions
 		}
-		for m := e.number(); m > 0 && e.Err() == nil; m-- {
+		for m := e.count(1); m > 0 && e.Err() == nil; m-- {
 			if flags&exprs != 0 {
 				e.expression()
 			} else {
@@ -153,53 +160,20 @@ func (e *editor) elements() {
 	}
 }
 
-// custom copies a custom section, or reports that it must be dropped.
-func (e *editor) custom() bool {
-	var name string
-	e.copied(func() { name = e.Name() })
-	switch {
-	case strings.HasPrefix(name, ".debug_"), strings.HasPrefix(name, "reloc."), name == "linking", name == "sourceMappingURL":
-		return false
-	case name == "name":
-		e.names()
-	default:
-		e.rest()
-	}
-	return true
-}
-
-// names copies the name section. Nobody else checks it, so one that is wrong is
-// cut off where it begins to be.
-func (e *editor) names() {
-	const functions, locals, labels = 1, 2, 3
-	for e.Len() > 0 {
-		id, content := e.Byte(), e.Bytes(e.U32())
-		if e.Err() != nil {
-			break
-		}
-		part := e.w.editor(wasmbin.NewReader(content, e.Offset()-len(content)))
-		switch id {
-		case functions, locals, labels:
-			for n := part.number(); n > 0 && part.Err() == nil; n-- {
-				part.function()
-				if id == functions {
-					part.copied(func() { part.Name() })
-					continue
-				}
-				for m := part.number(); m > 0 && part.Err() == nil; m-- {
-					part.number()
-					part.copied(func() { part.Name() })
-				}
-			}
+// data reads the data segments, of three forms.
+func (e *editor) data() {
+	const active, passive, withMemory = 0, 1, 2
+	for n := e.count(2); n > 0 && e.Err() == nil; n-- {
+		switch form := e.number(); form {
+		case active:
+			e.expression()
+		case passive:
+		case withMemory:
+			e.number()
+			e.expression()
 		default:
-			part.rest()
+			e.Failf("a data segment of form %d", form)
 		}
-		if part.Err() != nil {
-			break
-		}
-		e.out = append(e.out, id)
-		e.put(uint32(len(part.out)))
-		e.out = append(e.out, part.out...)
+		e.Bytes(e.U32())
 	}
-	e.Reader = wasmbin.NewReader(nil, 0)
 }
