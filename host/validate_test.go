@@ -99,7 +99,7 @@ func inParallel(n int, f func(int)) {
 func specModules(t *testing.T) [][]byte {
 	t.Helper()
 	var list [][]byte
-	err := filepath.WalkDir(specFolder(t), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(specFolder(t), func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".wasm" {
 			return err
 		}
