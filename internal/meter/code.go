@@ -230,7 +230,7 @@ func (e *editor) expression() {
 		case in.op == opEnd:
 			return
 		case in.op >= opI32Add && in.op <= opI32Mul, in.op >= opI64Add && in.op <= opI64Mul:
-			e.Failf("instruction 0x%02x is of %s", in.op, constants)
+			e.Failf("instruction 0x%02x belongs to %s", in.op, constants)
 		}
 	}
 }

@@ -180,13 +180,15 @@ func (c *Code) readThrough() error {
 	}
 	for _, s := range c.module.Sections {
 		e := c.editor(wasmbin.NewReader(c.wasm[s.Offset:s.Offset+s.Size], s.Offset))
+		what := fmt.Sprintf("section %d", s.ID)
 		if read := lists[s.ID]; read != nil {
 			read(e)
 		} else if s.ID == wasmbin.SectionCustom && e.Name() == "name" {
+			what = "the name section"
 			e.names()
 		}
 		if e.Err() != nil {
-			return fmt.Errorf("section %d: %w", s.ID, e.Err())
+			return fmt.Errorf("%s: %w", what, e.Err())
 		}
 	}
 	return nil

@@ -133,7 +133,7 @@ func (r decoder) heapType() {
 	case wasmbin.ExnRef:
 		r.checkType(byte(t))
 	default:
-		r.Failf("a null of type 0x%02x is of %s", byte(t), typedRefs)
+		r.Failf("a null of type 0x%02x belongs to %s", byte(t), typedRefs)
 	}
 }
 

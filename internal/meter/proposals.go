@@ -44,7 +44,7 @@ var newer = map[byte]proposal{
 // refuse fails over an instruction that the meter does not know.
 func (r decoder) refuse(op byte) {
 	if p, ok := newer[op]; ok {
-		r.Failf("instruction 0x%02x is of %s", op, p)
+		r.Failf("instruction 0x%02x belongs to %s", op, p)
 		return
 	}
 	r.Failf("unknown instruction 0x%02x", op)
@@ -54,7 +54,7 @@ func (r decoder) refuse(op byte) {
 func (r decoder) checkType(t byte) {
 	switch p := newerType(wasmbin.ValType(t)); {
 	case p != "":
-		r.Failf("%v is of %s", wasmbin.ValType(t), p)
+		r.Failf("%v belongs to %s", wasmbin.ValType(t), p)
 	case !known(wasmbin.ValType(t)):
 		r.Failf("unknown value type 0x%02x", t)
 	}
@@ -82,14 +82,14 @@ func known(t wasmbin.ValType) bool {
 func (c *Code) checkDeclared() error {
 	for _, s := range c.module.Sections {
 		if s.ID == wasmbin.SectionTag {
-			return fmt.Errorf("the tag section is of %s", exceptions)
+			return fmt.Errorf("the tag section belongs to %s", exceptions)
 		}
 	}
 	for i, t := range c.module.Types {
 		for _, list := range [][]wasmbin.ValType{t.Params, t.Results} {
 			for _, v := range list {
 				if p := newerType(v); p != "" {
-					return fmt.Errorf("type %d has %v, which is of %s", i, v, p)
+					return fmt.Errorf("type %d has %v, which belongs to %s", i, v, p)
 				}
 			}
 		}

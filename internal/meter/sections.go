@@ -69,7 +69,7 @@ func (e *editor) tables() {
 	for n := e.w.Shape.Tables; n > 0 && e.Err() == nil; n-- {
 		const withInit = 0x40
 		if first := e.Rest(); len(first) > 0 && first[0] == withInit {
-			e.Failf("a table whose entries have a first value is of %s", typedRefs)
+			e.Failf("a table whose entries have a first value belongs to %s", typedRefs)
 		}
 		e.copied(e.valType)
 		e.tableLimits()
