@@ -14,11 +14,7 @@ import (
 func TestHostileRanks(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	each := "1000"
-	if testing.Short() {
-		each = "50"
-	}
-	cmd := mpitest.Command(ctx, t, 4, mpitest.Build(t, "."), "-guest=../../internal/hostile/guest", "-good=2000", "-hostile=100", "-each="+each)
+	cmd := mpitest.Command(ctx, t, 4, mpitest.Build(t, "."), "-guest=../../internal/hostile/guest", "-good=2000", "-hostile=100", "-each=100")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

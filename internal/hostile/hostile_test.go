@@ -32,10 +32,7 @@ func TestHostile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	each := 1000
-	if testing.Short() {
-		each = 50
-	}
+	const each = 100
 	alone, err := attack.Alone(t.Context(), each)
 	report(t, alone, err)
 	mixed, err := attack.Run(t.Context(), hostile.Plan{Good: 2000, Hostile: 100})
