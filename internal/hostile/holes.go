@@ -168,6 +168,15 @@ func allHoles() []hole {
 		{name: "exports", wasm: exportBomb(8 << 20), calls: bombs()},
 		{name: "documented", wasm: documented(12 << 20), calls: []attack{{task: "f", want: []string{"0"}, alone: true}}},
 
+		// Text that is an order to a terminal.
+		{
+			name: "escape", wat: `(module
+			(import "wasmpool" "error_write" (func $error_write (param i32 i32)))
+			(memory (export "memory") 1) (data (i32.const 0) "\1b[2J\1b]0;title\07\0d\0a\c2\9b31m")
+			(func (export "f") (result i32) (call $error_write (i32.const 0) (i32.const 21)) (i32.const 64)))`,
+			calls: []attack{{task: "f", kinds: kinds(host.KindApplication)}},
+		},
+
 		// The same bytes under two names are not granted the same, nor do they share
 		// anything.
 		{name: "trusted", wat: environmentWAT, calls: []attack{{task: "count", want: []string{"1"}}}},

@@ -104,7 +104,7 @@ func attacks() []attack {
 		add(host.KindApplication, "plain."+task, "")
 	}
 	for range 4 {
-		list = append(list, attack{task: "plain.random", same: true})
+		list = append(list, attack{task: "plain.random", same: true}, attack{task: "golang.draw", arg: "numbers", same: true})
 	}
 	return list
 }

@@ -6,7 +6,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"maps"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,6 +90,19 @@ var (
 )
 
 func deep(n int) int { return deep(n+1) + n }
+
+// Draw returns random numbers and the time, none of which is seeded.
+//
+//go:wasmexport draw
+func draw() int32 {
+	return sdk.Bytes(func([]byte) ([]byte, error) {
+		keys := map[int]bool{}
+		for i := range 20 {
+			keys[i] = true
+		}
+		return fmt.Appendln(nil, rand.Uint64(), sdk.Rand().Uint64(), time.Now(), slices.Collect(maps.Keys(keys))), nil
+	})
+}
 
 // Huge returns a result that is longer than it may be.
 //
