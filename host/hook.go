@@ -12,7 +12,6 @@ func init() {
 		_, err := gate(wasm, limit)
 		return err
 	}
-	hosthook.Validate = func(wasm []byte) error { return validate(context.Background(), wasm) }
 	hosthook.Rewrite = func(wasm []byte) ([]byte, error) {
 		m, err := wasmbin.Parse(wasm)
 		if err != nil {
@@ -24,6 +23,7 @@ func init() {
 		}
 		return code.Rewrite()
 	}
+	hosthook.Validate = func(wasm []byte) error { return validate(context.Background(), wasm) }
 	hosthook.ExportAll = func(wasm []byte) ([]byte, bool) {
 		out, _, ok := exportAll(wasm)
 		return out, ok

@@ -85,12 +85,12 @@ func (f find) String() string { return f.kind + ": " + f.text }
 // pipeline, and returns what the pipeline made of it: nil if it is not to be run.
 func (b *bench) checkAcceptance(ctx context.Context, wasm []byte) (p *prepared, f *find) {
 	b.stats.Mutants++
-	valid := b.valid(ctx, wasm)
 	made := prepare(wasm, b.without, b.memory)
-	if made.refused {
+	if made.refused { // and may be too large for the engine
 		b.stats.Refused++
 		return nil, nil
 	}
+	valid := b.valid(ctx, wasm)
 	if valid != nil {
 		b.stats.Invalid++
 	}

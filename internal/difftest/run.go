@@ -406,14 +406,14 @@ func prepare(wasm []byte, without Fences, mostMemory uint64) (p prepared) {
 		p.refused = isPolicy(p.err)
 		return p
 	}
+	if p.wasm, p.err = hosthook.Rewrite(wasm); p.err != nil {
+		p.refused = isPolicy(p.err)
+		return p
+	}
 	if !without.Validation && !without.Memory { // it keeps the bound on memories, too
 		if p.err = hosthook.Validate(wasm); p.err != nil {
 			return p
 		}
-	}
-	if p.wasm, p.err = hosthook.Rewrite(wasm); p.err != nil {
-		p.refused = isPolicy(p.err)
-		return p
 	}
 	if without.Count {
 		p.wasm = undercount(p.wasm)

@@ -6,15 +6,15 @@ import "github.com/tetratelabs/wazero/api"
 
 // The steps, in their order. Package host sets them.
 var (
-	// Gate refuses what cannot run here with a memory of limit bytes at most, and
-	// what is too large for the compiler.
+	// Gate refuses what cannot run here with a memory of limit bytes at most.
 	Gate func(wasm []byte, limit uint64) error
 
-	// Validate refuses a module that is not valid.
-	Validate func(wasm []byte) error
-
-	// Rewrite adds the ticks and the counting.
+	// Rewrite refuses what is too large for the engine, and adds the ticks and the
+	// counting.
 	Rewrite func(wasm []byte) ([]byte, error)
+
+	// Validate refuses a module that is not valid, as it came.
+	Validate func(wasm []byte) error
 
 	// ExportAll makes the mutable globals of a rewritten module exports, for
 	// IsolationReset. It reports false where that isolation works another way.
