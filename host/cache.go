@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/wasmpool/wasmpool/internal/cachedir"
 )
 
 const (
@@ -75,9 +77,23 @@ func (e entry) files() []string {
 	return list
 }
 
+// own reports whether all that lies there is this user's own: the folder may have been
+// others' to write to.
+func (e entry) own() bool {
+	own := true
+	filepath.WalkDir(e.path(), func(path string, _ fs.DirEntry, err error) error { //nolint:errcheck // what cannot be read is not own
+		own = own && err == nil && cachedir.Own(path)
+		return err
+	})
+	return own
+}
+
 // sound reports whether there is native code, and all of it as it was sealed.
 func (e entry) sound() bool {
 	files := e.files()
+	if len(files) == 0 || !e.own() {
+		return false
+	}
 	for _, file := range files {
 		want, err := os.ReadFile(file + sumSuffix)
 		if err != nil {
@@ -87,7 +103,7 @@ func (e entry) sound() bool {
 			return false
 		}
 	}
-	return len(files) > 0
+	return true
 }
 
 // seal writes the checksums that are missing. Without them an entry is

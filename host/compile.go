@@ -96,7 +96,9 @@ func (h *Host) compile(key string, src source) (*code, error) {
 	log := h.cfg.Logger
 	c, err := h.compileCached(entry{h.cfg.CacheDir, key, log}, src)
 	if isCacheError(err) {
-		log.Warn("host: a module is compiled without the cache folder", "dir", h.cfg.CacheDir, "error", err)
+		if h.cfg.CacheDir != "" { // of that, New has told
+			log.Warn("host: a module is compiled without the cache folder", "dir", h.cfg.CacheDir, "error", err)
+		}
 		c, err = h.compileHere(src)
 	}
 	switch {

@@ -189,7 +189,7 @@ func beCompiler(in io.Reader, out io.Writer) int {
 // makeCacheDir makes the cache folder, since who is confined can only be allowed to read
 // what is there. What removes it afterwards does so only where there was to be none.
 func makeCacheDir(cfg *Config) (remove func(), err error) {
-	if cfg.CacheDir != "" {
+	if cfg.checkCacheDir(); cfg.CacheDir != "" {
 		return func() {}, os.MkdirAll(cfg.CacheDir, 0o700)
 	}
 	cfg.CacheDir, err = os.MkdirTemp("", "wasmpool-compiled-*")

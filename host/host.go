@@ -9,25 +9,27 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/cachedir"
 	"github.com/wasmpool/wasmpool/internal/memory"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // CacheEnv names the environment variable that overrides wasmpool's cache
 // folder.
-const CacheEnv = "WASMPOOL_CACHE"
+const CacheEnv = cachedir.Env
 
 // Config holds a Host's settings. The zero value is ready to use.
 type Config struct {
 	// CacheDir is the folder for compiled modules. Whoever may write to it may
-	// run native code as this user: it must be the user's own. Defaults to
+	// run native code as this user: it is made for this user alone, and one that
+	// others can write to, or which belongs to somebody else, is not used, nor one
+	// in such a folder. Defaults to
 	// "compiled" in the folder that WASMPOOL_CACHE names, or in "wasmpool" in
 	// [os.UserCacheDir]. Where there is none, nothing is kept. Beyond 2 GiB the
 	// modules that were not used for longest are removed; all of it may be, at
@@ -106,20 +108,25 @@ func (c Config) withDefaults() Config {
 	case c.Compiler != nil:
 		c.CacheDir = c.Compiler.dir
 	case c.CacheDir == "":
-		c.CacheDir = defaultCacheDir()
+		c.CacheDir = cachedir.Default("compiled")
 	}
 	return c
 }
 
-func defaultCacheDir() string {
-	if dir := os.Getenv(CacheEnv); dir != "" {
-		return filepath.Join(dir, "compiled")
+// checkCacheDir makes the cache folder, and does without one that others can write to.
+func (c *Config) checkCacheDir() {
+	if c.Compiler != nil {
+		return // it has
 	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return ""
+	if c.CacheDir == "" {
+		c.Logger.Warn("host: there is no cache folder, modules are compiled each time: name one with " + CacheEnv)
+		return
 	}
-	return filepath.Join(dir, "wasmpool", "compiled")
+	var unsafe *cachedir.UnsafeError
+	if err := cachedir.Make(c.CacheDir); errors.As(err, &unsafe) { // other errors come again when it is used
+		c.Logger.Warn("host: modules are compiled each time", "error", err)
+		c.CacheDir = ""
+	}
 }
 
 // A Host loads modules, each once, and offers slots to run their tasks in. It
@@ -175,6 +182,7 @@ func New(cfg Config) (*Host, error) {
 	if cfg.MemoryLimit < pageSize {
 		return nil, fmt.Errorf("host: a memory limit of %d bytes is too small: it takes at least %d", cfg.MemoryLimit, pageSize)
 	}
+	cfg.checkCacheDir()
 	h := &Host{cfg: cfg, mostCached: mostCached, mostFiles: mostDescriptors() / 2, codes: make(map[wasmtasks.Digest]*loading), loaded: make(map[programKey]*Module)}
 	h.memory = memory.Process()
 	h.moves = h.memory.Bounds().Moves()

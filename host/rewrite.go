@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/wasmpool/wasmpool/internal/cachedir"
 	"github.com/wasmpool/wasmpool/internal/meter"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
@@ -52,8 +53,11 @@ func (h *Host) rewrite(name, key string, wasm []byte, m *wasmbin.Module) ([]byte
 	return out, nil
 }
 
-// readSummed reads a file that is as its checksum says.
+// readSummed reads a file of this user that is as its checksum says.
 func readSummed(file string) ([]byte, bool) {
+	if !cachedir.Own(file) || !cachedir.Own(file+sumSuffix) {
+		return nil, false
+	}
 	want, err := os.ReadFile(file + sumSuffix)
 	if err != nil {
 		return nil, false

@@ -40,7 +40,7 @@ func Open(ctx context.Context, path string) (*Module, error) {
 //
 // The result is kept in wasmpool/build in the user's cache folder, or in build
 // in the folder that WASMPOOL_CACHE names, under a key made of all source
-// files. So building an unchanged package takes only the time of a go list,
+// files. A folder that others can write to is not used. So building an unchanged package takes only the time of a go list,
 // less than 0.1 s for a small one. When several processes build the same
 // package at once, one does and the others wait for it.
 //

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/wasmpool/wasmpool/internal/cachedir"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -20,22 +21,15 @@ const (
 )
 
 // A buildCache is a folder of built modules, shared by all processes of a
-// user. It only saves time: whatever fails in it, the module is built.
+// user. It only saves time: whatever fails in it, or when others can write to it, the
+// module is built.
 type buildCache struct {
 	dir string // empty when there is no place for one
 }
 
 func openBuildCache() buildCache {
-	dir := os.Getenv("WASMPOOL_CACHE")
-	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return buildCache{}
-		}
-		dir = filepath.Join(user, "wasmpool")
-	}
-	dir = filepath.Join(dir, "build")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	dir := cachedir.Default("build")
+	if dir == "" || cachedir.Make(dir) != nil {
 		return buildCache{}
 	}
 	return buildCache{dir}
@@ -70,7 +64,7 @@ func (c buildCache) file(key string) string { return filepath.Join(c.dir, key+".
 
 // read returns what is kept under key, unless it is damaged.
 func (c buildCache) read(key string) ([]byte, bool) {
-	if c.dir == "" {
+	if c.dir == "" || !cachedir.Own(c.file(key)) {
 		return nil, false
 	}
 	f, err := os.Open(c.file(key))

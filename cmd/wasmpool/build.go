@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/wasmpool/wasmpool/internal/cachedir"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -25,7 +27,17 @@ writes the module to F. The task modules that run and map compile are the same.`
 	return cmd
 }
 
+// noteBuildCache says when modules are built each time, as others can write to the
+// folder where they would be kept.
+func (a *app) noteBuildCache() {
+	var unsafe *cachedir.UnsafeError
+	if dir := cachedir.Default("build"); dir != "" && errors.As(cachedir.Make(dir), &unsafe) {
+		fmt.Fprintln(a.err, "wasmpool:", unsafe)
+	}
+}
+
 func (a *app) build(ctx context.Context, dir, out string) error {
+	a.noteBuildCache()
 	m, err := wasmtasks.Build(ctx, dir)
 	if err != nil {
 		return err

@@ -35,6 +35,9 @@ stands still and random numbers are the same each time. The kinds of tasks:
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = a.onRoot(func(ctx context.Context, args []string) error {
+		if isFolder(args[0]) {
+			a.noteBuildCache()
+		}
 		m, err := openModule(ctx, args[0])
 		if err != nil {
 			return err

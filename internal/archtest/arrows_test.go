@@ -33,7 +33,7 @@ var arrows = []struct {
 	pkg string
 	may []string
 }{
-	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/launch", "internal/plain", "internal/transport/mpi", cobra, pflag, progressbar, xterm}},
+	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/launch", "internal/plain", "internal/transport/mpi", cobra, pflag, progressbar, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
 	{"bench", []string{"bench", "internal/bench", "internal/hostile", "executor", "pool", "sdk", "wasmtasks"}},
 	{"bench/difftest", []string{"host", "internal/difftest"}},
@@ -44,8 +44,8 @@ var arrows = []struct {
 	{"pool", []string{"executor"}},
 	{"executor", []string{"host", "wasmtasks", "internal/confine", "internal/executorhook", "internal/memory", "internal/transport", "internal/wire", xsys}},
 	{"internal/difftest", []string{"internal/abi", "internal/hosthook", "internal/meter", "internal/wasmbin", wazero, xsys}},
-	{"host", []string{"wasmtasks", "internal/abi", "internal/enginefix", "internal/hosthook", "internal/memory", "internal/meter", "internal/transport", "internal/wasmbin", "internal/wire", flock, wazero, xsys, xxhash}},
-	{"wasmtasks", []string{"internal/abi", "internal/wasmbin", flock}},
+	{"host", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/enginefix", "internal/hosthook", "internal/memory", "internal/meter", "internal/transport", "internal/wasmbin", "internal/wire", flock, wazero, xsys, xxhash}},
+	{"wasmtasks", []string{"internal/abi", "internal/cachedir", "internal/wasmbin", flock}},
 	{"sdk", []string{"internal/abi"}},
 	{"internal/hosthook", []string{wazero}},
 	{"internal/executorhook", []string{"internal/transport"}},
@@ -66,6 +66,7 @@ var arrows = []struct {
 	{"internal/archtest", nil},
 	{"internal/launch", nil},
 	{"internal/plain", nil},
+	{"internal/cachedir", nil},
 	{"internal/doctest", nil},
 	{"internal/mpitest", nil},
 	{".", nil},
