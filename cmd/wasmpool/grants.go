@@ -54,8 +54,8 @@ func (f *grantFlags) grants() (host.Grants, error) {
 	return g, nil
 }
 
-// checkFolders finds folders that are not there. Only the root looks: the others say
-// so in their calls.
+// checkFolders finds folders that are not there, as the pool does, in the words of the
+// command.
 func checkFolders(g host.Grants) error {
 	for guest, here := range g.Folders {
 		if !isFolder(here) {

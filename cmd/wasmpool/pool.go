@@ -138,12 +138,12 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root fu
 		return errors.New("--confine is for worker ranks, and here calls run in this process: add --ranks N, or start it with wasmpool launch, mpirun or srun")
 	}
 	cfg.Modules = a.early(ctx, module)
-	err = executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {
+	if !a.launched { // else the pool finds it when all ranks have met
 		if err := checkFolders(cfg.Grants[host.EveryModule]); err != nil {
 			return err
 		}
-		return root(ctx, ex)
-	})
+	}
+	err = executor.Run(ctx, cfg, root)
 	if errors.Is(err, executor.ErrLaunch) && !mpi.Built {
 		err = fmt.Errorf("%w (wasmpool-mpi is this command with MPI: make mpi builds it)", err)
 	}
