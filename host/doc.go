@@ -9,8 +9,9 @@
 //
 // A guest sees nothing of the world outside: no files, no environment, no
 // network, no arguments but its own. Its clock and its random numbers are made
-// up and start the same in each instance, so that a task that keeps nothing between
-// calls gives the same bytes on every run and rank. [Grants] let it see more.
+// from the call, so that a task that keeps nothing between calls, and any task where
+// [Isolation] lets it keep nothing, gives the same bytes on every run and rank. [Grants]
+// let it see more.
 //
 //	h, err := host.New(host.Config{})
 //	mod, err := h.Load(ctx, m) // m comes from package wasmtasks

@@ -13,7 +13,8 @@ import (
 type Isolation uint8
 
 // The kinds of isolation. A trap, an exit, or a kill gives the next call a fresh
-// instance in any case.
+// instance in any case. Under IsolationReset and IsolationFresh a call's bytes, and its
+// count of instructions, depend on the call alone.
 const (
 	// IsolationReuse leaves an instance as the call left it: a guest's globals
 	// may, or may not, survive to the next call. It is the fastest.

@@ -42,10 +42,23 @@
 // One call runs at a time in an instance of the module. Package variables may
 // or may not survive from one call to the next, so they are good for caches
 // only. Goroutines run while their call does. There are no files, no network
-// and no environment; the clock and random numbers are the same in every run,
-// so a call that is run again, on another worker, gives the same result. To
-// make random numbers differ between calls, seed them from the argument; or with
-// [Call], which differs between calls but also between jobs.
+// and no environment.
+//
+// # Time and chance
+//
+// The clock and random numbers are made from the call, so that one that is run
+// again, on another worker or in another job, gives the same result. Draw from
+// [Rand], whose seed is the argument. The functions of math/rand, math/rand/v2 and
+// crypto/rand, seeds of hash/maphash and the order of maps are a call's own, too: they
+// are made from the module, the task and the argument. Calls with equal arguments
+// draw equal numbers: where they must differ, put an index or a seed into the
+// argument. Do not seed from [Call], which differs between jobs.
+//
+// Where instances are reused, which is the default, a call may find what earlier
+// ones left: package variables with maps and generators, goroutines, the heap. So
+// which goroutine runs first, which case a select takes, and the monotonic clock
+// (the m= of a printed time) may differ from run to run; differences of times do
+// not. Under host.IsolationReset and IsolationFresh nothing differs.
 //
 // # Failing
 //

@@ -48,7 +48,7 @@ var asks = map[string]string{
 // Asks returns what a module asks of the world outside by this import: "clock" for the
 // time or to sleep, "random" for random numbers, "env" for its environment, "files",
 // "network", or "" for nothing. What it was not granted, no call gets: the clock stands
-// still then, and random numbers are the same each time.
+// still then, and random numbers are made from the call.
 func (i Import) Asks() string {
 	if !strings.HasPrefix(i.Module, "wasi_") {
 		return ""

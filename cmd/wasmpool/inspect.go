@@ -23,7 +23,9 @@ func (a *app) inspectCommand() *cobra.Command {
 		Long: `Inspect shows what a module offers, what it needs, and what it asks of the world
 outside: clock (or to sleep), random, env, files, network. It gets what --clock,
 --random, --env and --dir grant, and never the network. Without a grant the clock
-stands still and random numbers are the same each time. The kinds of tasks:
+stands still and random numbers are made from the call: the same each time for equal
+arguments, unless a guest keeps a generator of its own (see --isolation of map); with
+it they are not. The kinds of tasks:
 
   task     takes and gives bytes (package sdk, or any guest of wasmpool's ABI)
   raw      takes and gives numbers
