@@ -173,6 +173,6 @@ func sumOf(data []byte) string {
 // sumFormat is that of a checksum. Its end is the version of all that is kept: what was
 // kept under another is not used, since it was not validated as it came, say, or
 // compiled with another table of the engine.
-const sumFormat = "%d %08x v2\n"
+const sumFormat = "%d %08x v3\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -112,3 +112,38 @@ func TestFloatSelect(t *testing.T) {
 		}
 	}
 }
+
+// A branch upon a comparison of zero with some bits of a number, whichever of them stands
+// on the left: with the zero there the engine turns the comparison round, unless its table
+// is corrected.
+func TestBranchUponBits(t *testing.T) {
+	t.Parallel()
+	var functions strings.Builder
+	comparisons := []string{"eq", "ne", "lt_s", "lt_u", "gt_s", "gt_u", "le_s", "le_u", "ge_s", "ge_u"}
+	for _, typ := range []string{"i32", "i64"} {
+		for _, c := range comparisons {
+			name, zero, bits := typ+"_"+c, "("+typ+".const 0)", "("+typ+".and (local.get 0) (local.get 1))"
+			for side, operands := range map[string]string{"left": zero + bits, "right": bits + zero} {
+				fmt.Fprintf(&functions, `
+	(func (export "%[1]s_%[2]s_branch") (param %[3]s %[3]s) (result i32) (if (%[3]s.%[4]s %[5]s) (then (return (i32.const 1)))) (i32.const 0))
+	(func (export "%[1]s_%[2]s_value") (param %[3]s %[3]s) (result i32) (%[3]s.%[4]s %[5]s))`, name, side, typ, c, operands)
+			}
+		}
+	}
+	h := newHost(t, Config{})
+	slot := newSlot(t, h)
+	mod := load(t, h, compileWAT(t, "bits", `(module `+functions.String()+`)`))
+	for _, typ := range []string{"i32", "i64"} {
+		for _, c := range comparisons {
+			for _, side := range []string{"left", "right"} {
+				for _, arg := range []string{"[5,4]", "[5,2]", "[-1,-8]"} {
+					name := typ + "_" + c + "_" + side
+					branch, value := run(t, slot, taskOf(t, mod, name+"_branch"), arg), run(t, slot, taskOf(t, mod, name+"_value"), arg)
+					if branch != value {
+						t.Errorf("%s(%s): the branch is taken by %s, the comparison gives %s", name, arg, branch, value)
+					}
+				}
+			}
+		}
+	}
+}

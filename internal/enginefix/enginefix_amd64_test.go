@@ -5,29 +5,40 @@ import (
 	"testing"
 )
 
-// The table differs from the original by the one entry, and without that the probe
-// finds the engine wrong: so it can find it.
-func TestTable(t *testing.T) { // alone, as it changes the table
-	want := original
-	want[floatMove] = want[integerMove]
-	if useKinds != want || original[floatMove] == original[integerMove] {
-		t.Fatalf("the table is\n%v, want\n%v", useKinds, want)
+// The tables differ from the original ones by one entry each, and without either the
+// probe finds the engine wrong: so it can find it.
+func TestTables(t *testing.T) { // alone, as it changes the tables
+	kinds, effects := originalUseKinds, originalSideEffects
+	kinds[floatMove], effects[and] = kinds[integerMove], hasEffect
+	if useKinds != kinds || kinds == originalUseKinds {
+		t.Fatalf("the kinds of use are\n%v, want\n%v", useKinds, kinds)
 	}
-	useKinds = original
+	if sideEffects != effects || effects == originalSideEffects {
+		t.Fatalf("the side effects are\n%v, want\n%v", sideEffects, effects)
+	}
 	defer correct()
-	if err := check(); err == nil || !strings.Contains(err.Error(), "2 of 4") {
-		t.Errorf("with the table as it was: %v, want 2 of 4 selects wrong", err)
+	useKinds = originalUseKinds
+	if err := check(); err == nil || !strings.Contains(err.Error(), "2 of 8") {
+		t.Errorf("with the kinds of use as they were: %v, want 2 selects wrong", err)
+	}
+	correct()
+	sideEffects = originalSideEffects
+	if err := check(); err == nil || !strings.Contains(err.Error(), "3 of 8") {
+		t.Errorf("with the side effects as they were: %v, want 3 branches wrong", err)
 	}
 }
 
-// A table that is not as it was in v1.12.0 is left alone.
-func TestOtherTable(t *testing.T) { // alone, as it changes the table
-	defer func(kept [len(original)]byte) { useKinds = kept }(useKinds)
-	useKinds = original
+// Tables that are not as they were in v1.12.0 are left alone.
+func TestOtherTables(t *testing.T) { // alone, as it changes the tables
+	defer func(kinds [len(originalUseKinds)]byte, effects [len(originalSideEffects)]byte) {
+		useKinds, sideEffects = kinds, effects
+	}(useKinds, sideEffects)
+	useKinds, sideEffects = originalUseKinds, originalSideEffects
 	useKinds[0]++
-	other := useKinds
+	sideEffects[0]++
+	kinds, effects := useKinds, sideEffects
 	correct()
-	if useKinds != other {
-		t.Errorf("it became\n%v", useKinds)
+	if useKinds != kinds || sideEffects != effects {
+		t.Errorf("they became\n%v\n%v", useKinds, sideEffects)
 	}
 }

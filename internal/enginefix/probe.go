@@ -14,9 +14,9 @@ import (
 //go:embed probe.wasm
 var probe []byte
 
-// Check returns an error when the engine of this program gets selects of floats wrong:
-// then nothing that it compiles can be trusted. It tries that once, which takes a
-// millisecond, and is safe for concurrent use.
+// Check returns an error when the engine of this program gets wrong what this package
+// corrects: then nothing that it compiles can be trusted. It tries that once, which takes
+// a millisecond, and is safe for concurrent use.
 func Check() error { return checked() }
 
 var checked = sync.OnceValue(check)
@@ -34,7 +34,7 @@ func check() error {
 		return fmt.Errorf("enginefix: the probe: %w", err)
 	}
 	if n := results[0]; n > 0 {
-		return fmt.Errorf("enginefix: the wazero of this program gets %d of 4 selects of floats wrong: build it with wazero v1.12.0, or a version that has its issue 2534 mended", n)
+		return fmt.Errorf("enginefix: the wazero of this program gets %d of 8 selects and branches wrong: build it with wazero v1.12.0, whose faults are corrected, or a version without them (see docs/engine.md)", n)
 	}
 	return nil
 }
