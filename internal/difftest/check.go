@@ -19,7 +19,7 @@ type Fences struct {
 	Validation bool // of the module as it came
 	Exceptions bool // that they are off
 	References bool // that typed function references are off
-	Order      bool // that generated modules do without the comparisons that the engine gets wrong
+	Order      bool // the other table; and that generated modules do without the comparisons it is about
 	Count      bool // not a fence: a fault is planted in the count
 }
 
@@ -61,6 +61,7 @@ func newBench(ctx context.Context, without Fences) (*bench, error) {
 		b.memory = allMemory
 	}
 	setSelect(!without.Select)
+	setOrder(!without.Order)
 	features := hosthook.Features
 	if without.Exceptions {
 		features |= experimental.CoreFeaturesExceptionHandling

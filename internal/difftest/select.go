@@ -22,3 +22,20 @@ func setSelect(right bool) {
 		useKinds[floatMove] = wrong
 	}
 }
+
+// sideEffects is the other one.
+//
+//go:linkname sideEffects github.com/tetratelabs/wazero/internal/engine/wazevo/ssa.instructionSideEffects
+var sideEffects [148]byte
+
+// setOrder puts the entry for the and of integers right, or as it is in wazero v1.12.0:
+// then branches upon zero and some bits of a number may go the wrong way.
+func setOrder(right bool) {
+	const and, effect, none = 91, 1, 3
+	switch {
+	case right:
+		sideEffects[and] = effect
+	default:
+		sideEffects[and] = none
+	}
+}
