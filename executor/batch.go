@@ -18,6 +18,8 @@ type Batch struct {
 	ex   *Executor
 	stop context.CancelFunc
 
+	stopper *Stopper // may be nil
+
 	mu       sync.Mutex
 	futures  []*Future
 	finished int
@@ -36,7 +38,9 @@ func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[
 	b := &Batch{ex: ex, stop: cancel, changed: make(chan struct{}), done: make(chan struct{})}
 	set, err := mapSettingsOf(opts)
 	t, lookupErr := ex.tasks.lookup(task)
-	err = errors.Join(err, lookupErr)
+	err = errors.Join(err, lookupErr, set.mapOnly())
+	b.stopper = set.stopper
+	b.stopper.add(b)
 	ex.feed(ctx, t, args, set, err, b, func(err error) {
 		cancel()
 		b.end(err)
@@ -94,6 +98,7 @@ func (b *Batch) change() {
 		return
 	}
 	close(b.done)
+	b.stopper.forget(b)
 	for _, fn := range b.hooks {
 		b.ex.calls.add(b, func() { fn(b) })
 	}
@@ -158,9 +163,21 @@ func (b *Batch) Finished() int {
 // Cancel gives up the input, also one that blocks, and cancels the calls that are
 // pending. It returns how many there were. Unless the input had come to its end, the
 // batch's own error is [context.Canceled] then.
-func (b *Batch) Cancel() int {
+func (b *Batch) Cancel() int { return b.cancel(context.Canceled) }
+
+// halt implements stoppable.
+func (b *Batch) halt() { b.cancel(ErrStopped) }
+
+// kill implements stoppable.
+func (b *Batch) kill(reason string) {
+	for _, f := range b.Futures() {
+		f.Kill(reason)
+	}
+}
+
+func (b *Batch) cancel(why error) int {
 	b.stop()
-	b.end(context.Canceled)
+	b.end(why)
 	b.mu.Lock()
 	futures := b.futures
 	b.mu.Unlock()

@@ -295,7 +295,11 @@ func (f *Future) giveUp(err func(*Future) error) bool {
 	if !f.withdraw(err) {
 		return false
 	}
-	if f.attempt > 0 && f.ex != nil { // it has run before, so it may have rested
+	if f.ex == nil {
+		return true
+	}
+	f.ex.loop.dead.Add(1)
+	if f.attempt > 0 { // it has run before, so it may have rested
 		f.ex.in.request(func() { f.ex.loop.unrest(f) })
 	}
 	return true
@@ -328,12 +332,13 @@ func (f *Future) leave(to State) bool {
 	return f.state.CompareAndSwap(uint32(Sent), uint32(to)) || f.state.CompareAndSwap(uint32(Running), uint32(to))
 }
 
-// finish resolves a call that a worker had, as cancelled if it was, and reports
-// whether somebody waited for it.
-func (f *Future) finish(data []byte, err error) (woken bool) {
+// finish resolves a call that a worker had, as cancelled if it was, counts it, and
+// reports whether somebody waited for it.
+func (f *Future) finish(data []byte, err error, c *counts) (woken bool) {
 	if !f.leave(settling) {
 		data, err = nil, ErrCancelled
 	}
+	c.add(err)
 	f.data, f.err = data, err
 	return f.settle()
 }

@@ -154,18 +154,18 @@ func (l *loop) order(calls []*Future, kind host.Kind, reason string) {
 // call outlives so many workers.
 const doomed = math.MaxUint8
 
-// ended resolves a call that came back without an answer, if it was to be
+// lapsed resolves a call that came back without an answer, if it was to be
 // killed or let go, and reports whether it did.
-func (f *Future) ended(w *worker) bool {
+func (l *loop) lapsed(w *worker, f *Future) bool {
 	if f.lost != doomed {
 		if State(f.state.Load()) != recalled {
 			return false
 		}
-		f.finish(nil, ErrCancelled)
+		f.finish(nil, ErrCancelled, &l.counts)
 		return true
 	}
 	e := killedError(f, fmt.Sprintf("it was killed on rank %d, which did not answer for it", w.rank))
 	e.Rank, e.Host = w.rank, w.host
-	f.finish(nil, e)
+	f.finish(nil, e, &l.counts)
 	return true
 }

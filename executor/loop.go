@@ -33,12 +33,13 @@ const inlineSlab = 1 << 10
 const longestResult = 1 << 32
 
 // A loop is the root's one loop: it owns the scheduler and the endpoints. All
-// fields but the first three, and all methods but wake, serve and attend, are only
+// fields but the first four, and all methods but wake, serve and attend, are only
 // used by who holds the helm: the goroutine in run as a rule, see helm.go.
 type loop struct {
 	helm   sync.Mutex
 	asleep atomic.Bool // it must be woken
 	hunger hunger
+	dead   atomic.Int64 // calls that were withdrawn since the queue was swept; about as many are in it
 
 	in      *intake
 	sched   *scheduler
@@ -69,6 +70,7 @@ type loop struct {
 	polled    int64         // see moment
 	now       int64         // when calls were last taken in or handed out, by nanotime
 
+	counts  counts
 	delayed map[*Future]*time.Timer // calls that rest before another run
 	joined  chan struct{}           // closed when no worker is awaited any more
 
@@ -179,7 +181,20 @@ func (l *loop) takeIn() int {
 		fn()
 	}
 	l.recall(recalls)
+	if dead := l.dead.Load(); dead > leastDead && dead > int64(l.sched.queue.n/2) {
+		l.sweep()
+	}
 	return n
+}
+
+// leastDead is how many withdrawn calls the queue may hold in any case.
+const leastDead = 1024
+
+// sweep takes withdrawn calls out of the queue, so that they do not count as waiting.
+func (l *loop) sweep() {
+	if l.dead.Swap(0) > 0 {
+		l.in.sent(l.sched.queue.sweep())
+	}
 }
 
 func (l *loop) poll() int {
@@ -447,7 +462,7 @@ func (l *loop) end() {
 	for _, w := range l.sched.workers {
 		if !w.lost {
 			for _, f := range l.sched.lose(w) {
-				f.finish(nil, err)
+				f.finish(nil, err, &l.counts)
 			}
 		}
 	}

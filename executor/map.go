@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync/atomic"
 )
@@ -72,9 +73,9 @@ func (ex *Executor) mapping(ctx context.Context, task string, args iter.Seq2[[]b
 		case m.used.Swap(true):
 			yield(nil, errUsed)
 		case unordered:
-			m.deliverUnordered(ctx, func(_ int64, data []byte, err error) bool { return yield(data, err) })
+			m.deliverUnordered(func(_ int64, data []byte, err error) bool { return yield(data, err) })
 		default:
-			m.deliver(ctx, yield)
+			m.deliver(yield)
 		}
 	}
 }
@@ -92,8 +93,10 @@ func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq
 	}
 	m := newMapping(ex, t, set)
 	m.reuser = r
-	m.unwatch = context.AfterFunc(ctx, m.drop)
-	go m.feed(ctx, args, m.first)
+	m.ctx, m.cancel = context.WithCancelCause(ctx)
+	m.unwatch = context.AfterFunc(m.ctx, m.drop)
+	set.stopper.add(m)
+	go m.feed(args, m.first)
 	return m, nil
 }
 
@@ -112,7 +115,10 @@ type mapping struct {
 	settings mapSettings // whose options name the mapping as the one that the calls are of
 	reuser   *reuser     // nil when the results are yielded in order
 	used     atomic.Bool // somebody goes through the results
-	unwatch  func() bool // the context's end does not matter any more
+
+	ctx     context.Context //nolint:containedctx // the caller's, which a stopper may end, too; it bounds the map
+	cancel  context.CancelCauseFunc
+	unwatch func() bool // the context's end does not matter any more
 
 	fed       atomic.Int64
 	delivered atomic.Int64
@@ -133,9 +139,10 @@ type mapping struct {
 	panicked any   // what the arguments' iterator panicked with
 
 	// Only used by deliver.
-	first *segment
-	at    int
-	left  bool
+	first  *segment
+	at     int
+	failed int // calls whose errors were yielded
+	left   bool
 }
 
 func newMapping(ex *Executor, t *task, s mapSettings) *mapping {
@@ -170,13 +177,13 @@ var errNotWanted = errors.New("executor: the map has ended")
 var errInputExited = errors.New("executor: the input ended its goroutine, by runtime.Goexit or a test's FailNow")
 
 // feed submits a call for each argument, as far ahead as is useful.
-func (m *mapping) feed(ctx context.Context, args iter.Seq2[[]byte, error], s *segment) {
+func (m *mapping) feed(args iter.Seq2[[]byte, error], s *segment) {
 	defer close(m.ended)
 	m.ex.loop.hunger.join(m.room)
 	defer m.ex.loop.hunger.leave(m.room)
 	m.failure = errInputExited
 	defer func() { m.panicked = recover() }()
-	m.failure = m.feedAll(ctx, args, m.futures(s))
+	m.failure = m.feedAll(args, m.futures(s))
 }
 
 // futures returns a source of zero futures, the first ones in s.
@@ -196,7 +203,7 @@ func (m *mapping) futures(s *segment) func() *Future {
 
 // feedAll goes through the arguments, and returns why it did not come to their end.
 // It waits for room before it asks for the next one.
-func (m *mapping) feedAll(ctx context.Context, args iter.Seq2[[]byte, error], next func() *Future) error {
+func (m *mapping) feedAll(args iter.Seq2[[]byte, error], next func() *Future) error {
 	size := max(m.settings.chunk, 1)
 	ahead := int64(max(firstAhead, size))
 	if n := m.settings.buffer; n > 0 {
@@ -205,7 +212,7 @@ func (m *mapping) feedAll(ctx context.Context, args iter.Seq2[[]byte, error], ne
 	chunk := make([][]byte, 0, size) // read and not fed
 	put := func() error {
 		for _, arg := range chunk {
-			if err := m.put(ctx, next(), arg, &ahead); err != nil {
+			if err := m.put(next(), arg, &ahead); err != nil {
 				return err
 			}
 		}
@@ -213,7 +220,7 @@ func (m *mapping) feedAll(ctx context.Context, args iter.Seq2[[]byte, error], ne
 		chunk = chunk[:0]
 		return nil
 	}
-	if err := m.waitRoom(ctx, &ahead, 0, 0); err != nil {
+	if err := m.waitRoom(&ahead, 0, 0); err != nil {
 		return err
 	}
 	for arg, err := range args {
@@ -226,7 +233,7 @@ func (m *mapping) feedAll(ctx context.Context, args iter.Seq2[[]byte, error], ne
 				return err
 			}
 		}
-		if err := m.waitRoom(ctx, &ahead, len(chunk), 0); err != nil {
+		if err := m.waitRoom(&ahead, len(chunk), 0); err != nil {
 			return err
 		}
 	}
@@ -235,9 +242,9 @@ func (m *mapping) feedAll(ctx context.Context, args iter.Seq2[[]byte, error], ne
 
 // put submits a call, when there is room for its argument. It returns why no more
 // can be.
-func (m *mapping) put(ctx context.Context, f *Future, arg []byte, ahead *int64) error {
+func (m *mapping) put(f *Future, arg []byte, ahead *int64) error {
 	if size := int64(len(arg)); m.bytes.Load()+size > aheadBytes {
-		if err := m.waitRoom(ctx, ahead, 0, size); err != nil {
+		if err := m.waitRoom(ahead, 0, size); err != nil {
 			return err
 		}
 	}
@@ -264,11 +271,11 @@ func (m *mapping) put(ctx context.Context, f *Future, arg []byte, ahead *int64) 
 // waitRoom blocks until a call with an argument of so many bytes may be fed, besides
 // those that were read already. It reads further ahead while workers have nothing to
 // do. It returns why no more is wanted.
-func (m *mapping) waitRoom(ctx context.Context, ahead *int64, read int, size int64) error {
+func (m *mapping) waitRoom(ahead *int64, read int, size int64) error {
 	for {
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
+		case m.ctx.Err() != nil:
+			return whyEnded(m.ctx)
 		case m.dropped.Load():
 			return errNotWanted
 		case m.hasRoom(ahead, read, size):
@@ -285,7 +292,7 @@ func (m *mapping) waitRoom(ctx context.Context, ahead *int64, read int, size int
 		select {
 		case <-m.room:
 		case <-m.stopped:
-		case <-ctx.Done():
+		case <-m.ctx.Done():
 		case <-m.ex.gone():
 			return ErrClosed
 		case <-m.ex.done:
@@ -322,19 +329,18 @@ func (m *mapping) grow(s *segment) *segment {
 }
 
 // deliver yields the results in order.
-func (m *mapping) deliver(ctx context.Context, yield func([]byte, error) bool) {
+func (m *mapping) deliver(yield func([]byte, error) bool) {
 	defer m.leave()
 	for {
-		f, err := m.next(ctx)
+		f, err := m.next()
 		switch {
 		case err != nil:
 		case f == nil:
 			return
-		default:
-			err = f.wait(ctx)
-		}
-		if err == nil && f.err == ErrCancelled { //nolint:errorlint // it is the very value
-			err = ctx.Err() // by which it was cancelled
+		case f.wait(m.ctx) != nil:
+			err = whyEnded(m.ctx)
+		case f.err == ErrCancelled: //nolint:errorlint // it is the very value
+			err = whyEnded(m.ctx) // by which it was cancelled
 		}
 		if err != nil {
 			m.leave() // before the caller does something else
@@ -346,11 +352,28 @@ func (m *mapping) deliver(ctx context.Context, yield func([]byte, error) bool) {
 		if !yield(data, err) {
 			return
 		}
+		if err = m.counted(err); err != nil {
+			m.leave()
+			yield(nil, err)
+			return
+		}
 	}
 }
 
+// counted counts the failures that were yielded, and returns an error when they are as
+// many as there may be.
+func (m *mapping) counted(err error) error {
+	if err == nil || err == ErrCancelled || m.settings.failures == 0 { //nolint:errorlint // it is the very value
+		return nil
+	}
+	if m.failed++; m.failed < m.settings.failures {
+		return nil
+	}
+	return fmt.Errorf("%w: %d", ErrFailures, m.failed)
+}
+
 // next returns the next future in order, nil after the last.
-func (m *mapping) next(ctx context.Context) (*Future, error) {
+func (m *mapping) next() (*Future, error) {
 	for m.delivered.Load() == m.fed.Load() {
 		m.starving.Store(true)
 		if m.delivered.Load() != m.fed.Load() {
@@ -358,8 +381,8 @@ func (m *mapping) next(ctx context.Context) (*Future, error) {
 		}
 		select {
 		case <-m.more:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		case <-m.ctx.Done():
+			return nil, whyEnded(m.ctx)
 		case <-m.ended:
 			if m.delivered.Load() == m.fed.Load() {
 				return nil, m.end()
@@ -412,15 +435,26 @@ func (m *mapping) leave() {
 	}
 	m.left = true
 	m.unwatch()
+	m.cancel(nil)
 	close(m.stopped)
 	select {
 	case <-m.ended:
-		if m.delivered.Load() == m.fed.Load() {
-			return // nothing is left
+		if m.delivered.Load() == m.fed.Load() { // nothing is left
+			m.settings.stopper.forget(m)
+			return
 		}
 	default:
 	}
 	m.drop()
+}
+
+// halt implements stoppable.
+func (m *mapping) halt() { m.cancel(ErrStopped) }
+
+// kill implements stoppable.
+func (m *mapping) kill(reason string) {
+	m.drop()
+	m.ex.in.request(func() { m.ex.loop.killWhere(m.owns, reason) })
 }
 
 func ring(c chan struct{}) {

@@ -34,6 +34,8 @@ func (fn mapOptionFunc) applyMap(s *mapSettings) error { return fn(s) }
 type mapSettings struct {
 	settings
 	buffer, chunk int // 0 where they are automatic
+	failures      int // after which it ends; 0 is never
+	stopper       *Stopper
 }
 
 func mapSettingsOf(opts []MapOption) (mapSettings, error) {
@@ -49,6 +51,14 @@ func mapSettingsOf(opts []MapOption) (mapSettings, error) {
 	return s, nil
 }
 
+// mapOnly refuses what only a map can do.
+func (s *mapSettings) mapOnly() error {
+	if s.failures > 0 {
+		return errors.New("executor: MaxFailures is for maps only, not for batches and streams")
+	}
+	return nil
+}
+
 // Buffer makes Map read its input at most n calls ahead of the results that were
 // taken, and SubmitBatch at most n ahead of those that are finished. By default
 // Map reads as far ahead as keeps the workers busy, and SubmitBatch all.
@@ -58,6 +68,21 @@ func Buffer(n int) MapOption {
 			return fmt.Errorf("executor: a buffer of %d calls, must be at least 1", n)
 		}
 		s.buffer = n
+		return nil
+	})
+}
+
+// MaxFailures makes Map, MapUnordered and MapIndexed end at the n-th call that fails: its
+// error is yielded as any other, and after it, as the last thing, one that matches
+// [ErrFailures]; the calls that have not begun are cancelled. Map counts in the order of
+// the arguments, so what it yields does not depend on who was faster. A cancelled call has not
+// failed. It is an error for SubmitBatch and Stream.
+func MaxFailures(n int) MapOption {
+	return mapOptionFunc(func(s *mapSettings) error {
+		if n < 1 {
+			return fmt.Errorf("executor: a limit of %d failures, must be at least 1", n)
+		}
+		s.failures = n
 		return nil
 	})
 }

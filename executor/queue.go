@@ -78,6 +78,25 @@ func (q *queue) remove(match func(*Future) bool) []*Future {
 	return removed
 }
 
+// sweep takes out the calls that were withdrawn while they waited. It returns how many
+// there were, and the bytes of their arguments.
+func (q *queue) sweep() (n int, bytes int64) {
+	for i := range q.levels {
+		all := q.levels[i]
+		q.levels[i] = fifo{}
+		for f := all.pop(); f != nil; f = all.pop() {
+			if State(f.state.Load()) == Pending {
+				q.levels[i].push(f)
+				continue
+			}
+			n++
+			bytes += f.size
+		}
+	}
+	q.n -= n
+	return n, bytes
+}
+
 // pop takes the oldest call of the highest priority, or returns nil.
 func (q *queue) pop() *Future {
 	for q.filled != 0 {

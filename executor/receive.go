@@ -122,7 +122,7 @@ func (f *fabric) conclude(w *worker, c *Future, res *wire.Result, data []byte) {
 	if res.Failed {
 		woken = f.loop.failed(c, taskError(c, w, data))
 	} else {
-		woken = c.finish(data, nil)
+		woken = c.finish(data, nil, &f.loop.counts)
 	}
 	f.loop.woke = f.loop.woke || woken
 }
@@ -204,7 +204,7 @@ func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 // comeBack queues a call again that w gave back.
 func (f *fabric) comeBack(w *worker, c *Future) {
 	f.release(w, c)
-	if !c.ended(w) {
+	if !f.loop.lapsed(w, c) {
 		f.loop.requeue(c)
 	}
 }

@@ -167,6 +167,7 @@ func (p *pendingReport) includes(other *pendingReport) bool {
 }
 
 func (l *loop) compile() Report {
+	l.sweep()
 	r := Report{Queued: l.sched.queue.n, Resting: len(l.delayed), Awaited: l.awaited}
 	for _, w := range l.sched.workers {
 		one := WorkerReport{

@@ -117,19 +117,20 @@ func (o *callOptions) more(kind Kind) *callOptions {
 func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
 	l.mind(err)
 	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.broken != nil || l.unwanted(f) != nil {
-		return f.finish(nil, err)
+		return f.finish(nil, err, &l.counts)
 	}
 	p, runs := f.options.retry, int(f.attempt)-int(f.lost)
 	if !p.allows(err.Kind, runs) {
-		return f.finish(nil, err)
+		return f.finish(nil, err, &l.counts)
 	}
 	before := f.options
 	f.options = f.options.more(err.Kind)
 	f.attempt++ // before others may resolve it
 	if !f.leave(Pending) {
 		f.options, f.attempt = before, f.attempt-1
-		return f.finish(nil, err)
+		return f.finish(nil, err, &l.counts)
 	}
+	l.counts.retried++
 	l.log.Debug("a call failed and runs again", append(f.words(), "call", f.number, "attempt", f.attempt, "error", err)...)
 	l.later(f, p.pause(runs))
 	return false
@@ -182,7 +183,7 @@ func (l *loop) unrest(f *Future) {
 // retry queues a call again that was in flight at a lost worker, unless it has
 // lost several already.
 func (l *loop) retry(w *worker, f *Future) {
-	if f.ended(w) {
+	if l.lapsed(w, f) {
 		return
 	}
 	most := maxLost
@@ -194,10 +195,11 @@ func (l *loop) retry(w *worker, f *Future) {
 		f.finish(nil, &TaskError{
 			Task: f.task.name, Kind: host.KindLost, Rank: w.rank, Host: w.host, Attempt: int(f.attempt),
 			Message: diedWith(int(f.lost), w),
-		})
+		}, &l.counts)
 		return
 	}
 	f.attempt++
+	l.counts.retried++
 	l.requeue(f)
 }
 
@@ -212,7 +214,7 @@ func diedWith(n int, w *worker) string {
 // requeue puts a call that was in flight back at the head of the queue.
 func (l *loop) requeue(f *Future) {
 	if !f.leave(Pending) {
-		f.finish(nil, ErrCancelled)
+		f.finish(nil, ErrCancelled, &l.counts)
 		return
 	}
 	l.push(f)

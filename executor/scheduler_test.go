@@ -15,6 +15,7 @@ type simulation struct {
 	held   map[*worker][]*Future
 	done   map[*Future]int // how often each call was resolved
 	number uint64
+	counts counts
 	tasks  []*task
 }
 
@@ -55,7 +56,7 @@ func (sim *simulation) finish(w *worker, i int, nanos int64) {
 	f.task.learn(nanos, 1)
 	sim.s.release(w, f)
 	sim.s.place(w)
-	f.finish(nil, nil)
+	f.finish(nil, nil, &sim.counts)
 	sim.done[f]++
 }
 

@@ -11,6 +11,23 @@ type Stats struct {
 	Queued   int           // calls that wait for a worker
 	InFlight int           // calls at workers
 	Resting  int           // calls that failed and wait to run again
+
+	// Since the pool began, over all forks.
+	Done    uint64 // calls that ended with a result
+	Failed  uint64 // calls that ended with a [*TaskError] after they were sent to a worker
+	Retried uint64 // further runs of calls, after a failure or the loss of a worker
+}
+
+// counts are what the loop has seen calls do.
+type counts struct{ done, failed, retried uint64 }
+
+// add counts an outcome.
+func (c *counts) add(err error) {
+	if err == nil {
+		c.done++
+	} else if _, failed := err.(*TaskError); failed { //nolint:errorlint // no other error wraps one here
+		c.failed++
+	}
 }
 
 // WorkerStats says what one worker did.
@@ -45,8 +62,10 @@ func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
 }
 
 func (l *loop) stats() Stats {
+	l.sweep()
 	st := l.sched.stats()
 	st.Resting = len(l.delayed)
+	st.Done, st.Failed, st.Retried = l.counts.done, l.counts.failed, l.counts.retried
 	return st
 }
 

@@ -18,6 +18,7 @@ type Stream struct {
 	ex        *Executor
 	unordered bool
 	stop      context.CancelFunc
+	stopper   *Stopper      // may be nil
 	bell      chan struct{} // holds a token when there may be something for Next
 	room      chan struct{} // the same for who feeds
 
@@ -52,7 +53,9 @@ func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byt
 	}
 	set, err := mapSettingsOf(opts)
 	t, lookupErr := ex.tasks.lookup(task)
-	err = errors.Join(err, lookupErr)
+	err = errors.Join(err, lookupErr, set.mapOnly())
+	s.stopper = set.stopper
+	s.stopper.add(s)
 	ex.feed(ctx, t, args, set, err, s, func(err error) {
 		cancel()
 		s.end(err)
@@ -145,9 +148,11 @@ func (s *Stream) Next(ctx context.Context) ([]byte, error) {
 			}
 			s.take()
 			return f.outcome()
-		case over && failure != nil:
-			return nil, failure
 		case over:
+			s.stopper.forget(s)
+			if failure != nil {
+				return nil, failure
+			}
 			return nil, io.EOF
 		}
 		select {
@@ -202,14 +207,32 @@ func (s *Stream) All(ctx context.Context) iter.Seq2[[]byte, error] {
 // outcomes of the calls that were submitted, and after them, unless the input had come to
 // its end, [context.Canceled]. It does not block, also where the input does: whoever
 // waits in Next is told, and an input that blocks is left when it yields next.
-func (s *Stream) Close() {
+func (s *Stream) Close() { s.close(context.Canceled) }
+
+func (s *Stream) close(why error) {
 	s.stop()
-	s.end(context.Canceled)
+	s.end(why)
 	s.mu.Lock()
 	s.closed = true
-	futures := slices.AppendSeq(slices.Clone(s.queue), maps.Keys(s.open))
 	s.mu.Unlock()
-	for _, f := range futures {
+	for _, f := range s.left() {
 		f.Cancel()
+	}
+}
+
+// left returns the futures that were not taken.
+func (s *Stream) left() []*Future {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.AppendSeq(slices.Clone(s.queue), maps.Keys(s.open))
+}
+
+// halt implements stoppable.
+func (s *Stream) halt() { s.close(ErrStopped) }
+
+// kill implements stoppable.
+func (s *Stream) kill(reason string) {
+	for _, f := range s.left() {
+		f.Kill(reason)
 	}
 }

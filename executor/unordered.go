@@ -29,7 +29,7 @@ func (ex *Executor) MapIndexed(ctx context.Context, task string, args iter.Seq[[
 		case m.used.Swap(true):
 			yield(-1, Outcome{Err: errUsed})
 		default:
-			m.deliverUnordered(ctx, func(i int64, data []byte, err error) bool { return yield(i, Outcome{data, err}) })
+			m.deliverUnordered(func(i int64, data []byte, err error) bool { return yield(i, Outcome{data, err}) })
 		}
 	}
 }
@@ -101,22 +101,27 @@ func (r *reuser) put(f *Future) {
 }
 
 // deliverUnordered yields the results as they come.
-func (m *mapping) deliverUnordered(ctx context.Context, yield func(i int64, data []byte, err error) bool) {
+func (m *mapping) deliverUnordered(yield func(i int64, data []byte, err error) bool) {
 	defer m.leave()
 	r, ended := m.reuser, m.ended
 	var batch []*Future
 	for {
-		expired := ctx.Err() // looked at first, so that nothing is left that came before
+		expired := whyEnded(m.ctx) // looked at first, so that nothing is left that came before
 		batch = r.arrived.take(batch)
 		for _, f := range batch {
 			i := r.numberOf(f)
 			data, err := f.outcome()
 			m.recycle(f)
 			r.put(f)
-			if err == ErrCancelled && ctx.Err() != nil { //nolint:errorlint // it is the very value
+			if err == ErrCancelled && m.ctx.Err() != nil { //nolint:errorlint // it is the very value
 				continue // by the context's end
 			}
 			if !yield(i, data, err) {
+				return
+			}
+			if err = m.counted(err); err != nil {
+				m.leave()
+				yield(-1, nil, err)
 				return
 			}
 		}
@@ -138,7 +143,7 @@ func (m *mapping) deliverUnordered(ctx context.Context, yield func(i int64, data
 		case <-r.arrived.bell:
 		case <-ended:
 			ended = nil
-		case <-ctx.Done():
+		case <-m.ctx.Done():
 		}
 	}
 }
