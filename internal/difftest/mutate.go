@@ -3,6 +3,8 @@ package difftest
 import (
 	"math/rand/v2"
 	"slices"
+
+	"github.com/wasmpool/wasmpool/internal/mutant"
 )
 
 // mutate returns the module with a small change, which mostly makes it invalid: one
@@ -10,8 +12,8 @@ import (
 // global, function or type a meaning.
 func mutate(r *rand.Rand, wasm []byte) []byte {
 	c, err := read(wasm)
-	if err != nil || r.IntN(6) == 0 {
-		return mutateBytes(r, wasm)
+	if err != nil || r.IntN(3) == 0 {
+		return mutant.Of(r, wasm, wasm)
 	}
 	m := &mutator{r: r, c: c}
 	if r.IntN(5) == 0 || len(m.c.types) == 0 {
@@ -20,29 +22,6 @@ func mutate(r *rand.Rand, wasm []byte) []byte {
 		m.code()
 	}
 	return m.write(wasm)
-}
-
-func mutateBytes(r *rand.Rand, wasm []byte) []byte {
-	out := slices.Clone(wasm)
-	for range 1 + r.IntN(2) {
-		if len(out) < 10 {
-			return out
-		}
-		at := 8 + r.IntN(len(out)-8)
-		switch r.IntN(5) {
-		case 0:
-			out = slices.Insert(out, at, byte(r.Uint32()))
-		case 1:
-			out = slices.Delete(out, at, at+1)
-		case 2:
-			out[at]++
-		case 3:
-			out[at] ^= 1 << r.IntN(8)
-		default:
-			out[at] = byte(r.Uint32())
-		}
-	}
-	return out
 }
 
 // A mutator changes one section.
