@@ -52,7 +52,7 @@ func (b *bench) eachStep(seed uint64, do func(step)) {
 }
 
 func (b *bench) generated(seed uint64, do func(step)) {
-	m := generate(seed, b.features, b.without)
+	m := generate(seed, b.features)
 	wasm := m.encode()
 	do(step{name: "generated", tree: m, wasm: wasm, run: true})
 	r := rand.New(rand.NewPCG(seed, 5))

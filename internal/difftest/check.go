@@ -14,12 +14,12 @@ import (
 
 // Fences are what keeps known holes shut. Those that are true are left out.
 type Fences struct {
-	Select     bool // the corrected table of the engine
+	Select     bool // a corrected table of the engine
 	Memory     bool // the bound on memories
 	Validation bool // of the module as it came
 	Exceptions bool // that they are off
 	References bool // that typed function references are off
-	Order      bool // the other table; and that generated modules do without the comparisons it is about
+	Order      bool // the other corrected table
 	Count      bool // not a fence: a fault is planted in the count
 }
 

@@ -86,8 +86,6 @@ func (g *generator) apply(o op, depth int) *node {
 		}
 		kid := g.expr(t, depth+1)
 		switch {
-		case i == 0 && o.orders() && g.ordered:
-			kid = &node{typ: t, kids: []*node{kid, constant(t, uint64(1+g.r.IntN(9)))}, code: []byte{map[valType]byte{i32: 0x6a, i64: 0x7c}[t]}}
 		case o.leaks&(1<<i) != 0 && (t == f32 || t == f64):
 			kid = g.canonical(kid)
 		case o.traps == 1 && i == 1 && !g.one(10):
@@ -105,14 +103,6 @@ func (g *generator) apply(o op, depth int) *node {
 		return g.canonicalLanes(n, o)
 	}
 	return n
-}
-
-// orders reports whether the instruction compares integers for which is less. The engine
-// on amd64 takes a branch upon 0 < (x & y) for one upon 0 > (x & y), see docs/engine.md:
-// where that is known the left operand is not a constant.
-func (o op) orders() bool {
-	c := o.code[0]
-	return c >= 0x48 && c <= 0x4f || c >= 0x53 && c <= 0x5a
 }
 
 func (o op) alignedTo() byte {

@@ -19,7 +19,6 @@ type generator struct {
 	bulk, tail     bool
 	atomics        bool
 	tables, random bool
-	ordered        bool // a known fault of the engine about comparisons is avoided
 
 	f      *function
 	params []valType
@@ -31,8 +30,8 @@ type generator struct {
 }
 
 // generate makes the module of a seed.
-func generate(seed, features uint64, without Fences) *tree {
-	g := &generator{ordered: !without.Order, r: rand.New(rand.NewPCG(seed, 0x7761736d)), features: features, m: &tree{start: -1}}
+func generate(seed, features uint64) *tree {
+	g := &generator{r: rand.New(rand.NewPCG(seed, 0x7761736d)), features: features, m: &tree{start: -1}}
 	g.vectors, g.wide, g.bulk = g.one(3), g.one(5), g.one(2)
 	g.tail = g.one(4) && features&featureTailCall != 0
 	g.atomics = g.one(6) && features&featureThreads != 0

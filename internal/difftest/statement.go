@@ -264,7 +264,7 @@ func (g *generator) condition(depth int) *node {
 	}
 	bits := &node{typ: t, kids: []*node{g.expr(t, depth), g.expr(t, depth)}, code: []byte{and}}
 	kids := []*node{bits, constant(t, 0)}
-	if !g.ordered && g.one(2) {
+	if g.one(2) {
 		kids = []*node{constant(t, 0), bits}
 	}
 	return &node{typ: i32, kids: kids, code: []byte{byte(first + g.r.IntN(10))}}
