@@ -21,7 +21,7 @@ const (
 // Map starts at once, whether or not the results are asked for: a goroutine of
 // its own pulls the arguments, only as far ahead of the results taken as keeps
 // the workers busy (at most 65,536 calls or 256 MiB) or as [Buffer] says, so they
-// may be endless. Range over the results, or end ctx: otherwise that goroutine
+// may be endless. While results of Config.ResultBytes wait to be taken it pulls none. Range over the results, or end ctx: otherwise that goroutine
 // stays until the executor ends. Map groups small calls by itself.
 //
 // When ctx ends, the last thing yielded is that error; when the task is unknown, or an
@@ -155,7 +155,7 @@ func newMapping(ex *Executor, t *task, s mapSettings) *mapping {
 	if s.options != nil {
 		o = *s.options
 	}
-	o.of = m
+	o.of, o.held = m, new(holding)
 	m.settings.options = &o
 	return m
 }
@@ -309,6 +309,9 @@ func (m *mapping) hasRoom(ahead *int64, read int, size int64) bool {
 	if open > 0 && m.bytes.Load()+size > aheadBytes {
 		return false
 	}
+	if !m.settings.options.held.fits(open, m.ex.loop.room.most, m.ex.loop.sched.width.Load(), m.settings.buffer > 0) {
+		return false
+	}
 	open += int64(read)
 	if m.settings.buffer == 0 && open >= *ahead && *ahead < mostAhead && m.ex.loop.hunger.still() {
 		*ahead *= 2
@@ -348,7 +351,7 @@ func (m *mapping) deliver(yield func([]byte, error) bool) {
 			return
 		}
 		data, err := f.outcome()
-		m.recycle(f)
+		m.recycle(f, len(data))
 		if !yield(data, err) {
 			return
 		}
@@ -418,8 +421,9 @@ func (m *mapping) end() error {
 	return m.failure
 }
 
-// recycle makes a delivered future ready for another call.
-func (m *mapping) recycle(f *Future) {
+// recycle makes a future, whose result of n bytes was taken, ready for another call.
+func (m *mapping) recycle(f *Future, n int) {
+	m.settings.options.held.letGo(n)
 	m.bytes.Add(-f.size)
 	*f = Future{}
 	m.delivered.Add(1)

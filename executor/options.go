@@ -123,6 +123,7 @@ type callOptions struct {
 	key    string
 	tags   []string
 	of     *mapping // that the call is of; nil for the others
+	held   *holding // of that
 	usage  Usage    // of a run that has ended; set on a copy that is the call's own
 }
 

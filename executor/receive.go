@@ -122,6 +122,9 @@ func (f *fabric) conclude(w *worker, c *Future, res *wire.Result, data []byte) {
 	if res.Failed {
 		woken = f.loop.failed(c, taskError(c, w, data))
 	} else {
+		if c.options != nil && c.options.held != nil {
+			c.options.held.hold(int64(len(data)))
+		}
 		woken = c.finish(data, nil, &f.loop.counts)
 	}
 	f.loop.woke = f.loop.woke || woken

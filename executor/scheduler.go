@@ -2,6 +2,7 @@ package executor
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,7 +39,8 @@ const (
 type scheduler struct {
 	queue   queue
 	workers []*worker
-	slots   int // of the workers that live
+	slots   int          // of the workers that live
+	width   atomic.Int64 // slots, for others
 	alive   int
 
 	idle, roomy, loaded workerList
@@ -62,6 +64,7 @@ func newScheduler() *scheduler {
 func (s *scheduler) join(w *worker) {
 	s.workers = append(s.workers, w)
 	s.slots += w.slots
+	s.width.Store(int64(s.slots))
 	s.alive++
 	s.place(w)
 }
@@ -232,6 +235,7 @@ func (s *scheduler) slack() int64 {
 func (s *scheduler) lose(w *worker) []*Future {
 	w.lost = true
 	s.slots -= w.slots
+	s.width.Store(int64(s.slots))
 	s.alive--
 	s.place(w)
 	var calls []*Future

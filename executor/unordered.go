@@ -111,7 +111,7 @@ func (m *mapping) deliverUnordered(yield func(i int64, data []byte, err error) b
 		for _, f := range batch {
 			i := r.numberOf(f)
 			data, err := f.outcome()
-			m.recycle(f)
+			m.recycle(f, len(data))
 			r.put(f)
 			if err == ErrCancelled && m.ctx.Err() != nil { //nolint:errorlint // it is the very value
 				continue // by the context's end

@@ -104,13 +104,12 @@ func (a *Account) Take(n, held uint64) error {
 }
 
 // Allocate calls allocate, which takes n bytes from Go's heap to fill them at once, if
-// they can be had. They are in no account after that. Large ones are looked for each time.
+// they can be had. They are in no account after that.
 func (a *Account) Allocate(n uint64, allocate func()) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	want := n
 	if n >= largeAllocation {
-		a.credit = 0
 		want += arena
 	}
 	if err := a.look(want, a.spare(n), n); err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 )
 
 // files makes a file system of texts.
@@ -148,6 +149,7 @@ func TestAccount(t *testing.T) {
 	}
 
 	th.used = 7 * gib // by others
+	a.looked = time.Time{}
 	allocated := 0
 	if err := a.Allocate(gib, func() { allocated++ }); err == nil || allocated > 0 {
 		t.Error("the others' memory was allocated")
@@ -155,7 +157,7 @@ func TestAccount(t *testing.T) {
 	if err := a.Allocate(gib/4, func() { allocated++ }); err != nil || allocated != 1 {
 		t.Error(err)
 	}
-	th.used = 0
+	th.used, a.looked = 0, time.Time{}
 	a.Share(4)
 	if err := a.Take(6*gib, 0); err != nil {
 		t.Errorf("nobody else is there: %v", err)

@@ -1,0 +1,70 @@
+package executor
+
+import "sync/atomic"
+
+const (
+	// leastHeld is from how many bytes a result counts: as many shorter ones as a map
+	// reads ahead are 64 MiB.
+	leastHeld = 1 << 10
+
+	// firstCalls is how many calls a map reads ahead at least before its first result,
+	// of whatever length, has come.
+	firstCalls = 16
+
+	// meanWeight is how many results the mean length of a map's remembers.
+	meanWeight = 64
+)
+
+// A holding is what a map has of results that were not taken: so that it does not grow
+// beyond the bound, no further call is fed. A call that was fed always gets its result,
+// and those of a map can always be taken in the end, so nothing waits for ever.
+type holding struct {
+	mean int64 // bytes of a result, lately; only used by the loop
+	came bool  // a result; only used by the loop
+
+	known atomic.Bool  // came
+	each  atomic.Int64 // mean, for others
+	calls atomic.Int64 // whose results count
+	bytes atomic.Int64 // of those
+}
+
+// hold notes a result of n bytes before its future is resolved. It runs on the loop.
+func (h *holding) hold(n int64) {
+	if !h.came {
+		h.came = true
+		h.known.Store(true)
+		h.mean = n
+	}
+	if n < leastHeld && h.mean == 0 {
+		return
+	}
+	h.mean += (n - h.mean) / meanWeight
+	h.each.Store(h.mean)
+	if n >= leastHeld {
+		h.calls.Add(1)
+		h.bytes.Add(n)
+	}
+}
+
+// letGo notes that a result of n bytes was taken.
+func (h *holding) letGo(n int) {
+	if n >= leastHeld {
+		h.calls.Add(-1)
+		h.bytes.Add(-int64(n))
+	}
+}
+
+// fits reports whether the result of another call will find room, with so many calls
+// open. Calls that keep the slots busy are fed as long as there is any room. As long as
+// no result has come it is told how many calls are wanted, or few are fed.
+func (h *holding) fits(open, most, slots int64, told bool) bool {
+	if open == 0 {
+		return true
+	}
+	if !h.known.Load() {
+		return told || open < max(firstCalls, 4*slots)
+	}
+	each, bytes := h.each.Load(), h.bytes.Load()
+	coming := open - h.calls.Load()
+	return bytes+(coming+1)*each <= most || coming < 2*slots && bytes+each <= most
+}
