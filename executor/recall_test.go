@@ -352,3 +352,41 @@ func TestKeysOfForks(t *testing.T) {
 		}
 	})
 }
+
+// TestSentGoElsewhere checks that calls which were sent ahead of a busy worker run on
+// another that idles, soon.
+func TestSentGoElsewhere(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	if err := c.ex.Bootup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 10 {
+		var long []*Future
+		for range 2 { // both are busy
+			f := c.ex.Submit(t.Context(), "forever", nil)
+			until(t, "it runs", func() bool { return f.State() == Running })
+			long = append(long, f)
+		}
+		var futures []*Future
+		for i := range 6 {
+			futures = append(futures, c.ex.Submit(t.Context(), "echo", number(i)))
+		}
+		until(t, "calls are sent ahead", func() bool {
+			st, err := c.ex.Stats(t.Context())
+			return err == nil && st.InFlight >= 4
+		})
+		began := time.Now()
+		long[round%2].Kill("one is enough")
+		for _, f := range futures {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			if err := f.Err(ctx); err != nil {
+				t.Fatalf("round %d: behind the long call: %v", round, err)
+			}
+			cancel()
+		}
+		t.Logf("round %d: %v", round, time.Since(began))
+		long[1-round%2].Kill("the round is over")
+		Wait(t.Context(), long, AllDone) //nolint:errcheck // they were killed
+	}
+}

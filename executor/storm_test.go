@@ -135,7 +135,7 @@ func (s *storm) one(rnd *rand.Rand) {
 			s.disturb(fork, what)
 		})
 	}
-	s.note(s.goThrough(rnd, ctx, fork))
+	s.note(s.goThrough(ctx, rnd, fork))
 	beside.Wait()
 	cancel()
 	over, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
@@ -176,7 +176,7 @@ func (s *storm) disturb(fork *executor.Executor, what int) {
 }
 
 // goThrough goes through a map, and tells how it ended.
-func (s *storm) goThrough(rnd *rand.Rand, ctx context.Context, fork *executor.Executor) (end string) {
+func (s *storm) goThrough(ctx context.Context, rnd *rand.Rand, fork *executor.Executor) (end string) {
 	input, n, inputEnd := s.input(rnd)
 	var opts []executor.MapOption
 	if rnd.IntN(2) == 0 {
@@ -186,7 +186,7 @@ func (s *storm) goThrough(rnd *rand.Rand, ctx context.Context, fork *executor.Ex
 		opts = append(opts, executor.Chunk(1+rnd.IntN(100)))
 	}
 	task := []string{"echo", "odd", "burn"}[rnd.IntN(3)]
-	results := s.results(rnd, ctx, fork, task, input, opts)
+	results := s.results(ctx, rnd, fork, task, input, opts)
 	body := []string{"through", "through", "break", "panic", "nothing"}[rnd.IntN(5)]
 	if body == "nothing" {
 		return "not gone through"
@@ -200,7 +200,7 @@ func (s *storm) goThrough(rnd *rand.Rand, ctx context.Context, fork *executor.Ex
 		case v == nil:
 		case v == "a bad body":
 			end = "body panicked"
-		case v == errTorn && (inputEnd == "panics" || inputEnd == "fails"): // plain inputs have no errors
+		case v == any(errTorn) && (inputEnd == "panics" || inputEnd == "fails"): // plain inputs have no errors
 			end = "input panicked"
 		default:
 			panic(v)
@@ -210,7 +210,7 @@ func (s *storm) goThrough(rnd *rand.Rand, ctx context.Context, fork *executor.Ex
 	for _, err := range results {
 		last = err
 		if err != nil {
-			s.fits(err, ctx, fork, inputEnd)
+			s.fits(ctx, err, fork, inputEnd)
 		}
 		if count++; count > n+1 {
 			s.t.Errorf("%d elements for %d arguments", count, n)
@@ -241,7 +241,7 @@ func (s *storm) goThrough(rnd *rand.Rand, ctx context.Context, fork *executor.Ex
 }
 
 // results starts a map of some form.
-func (s *storm) results(rnd *rand.Rand, ctx context.Context, fork *executor.Executor, task string, input iter.Seq2[[]byte, error], opts []executor.MapOption) iter.Seq2[[]byte, error] {
+func (s *storm) results(ctx context.Context, rnd *rand.Rand, fork *executor.Executor, task string, input iter.Seq2[[]byte, error], opts []executor.MapOption) iter.Seq2[[]byte, error] {
 	plain := func(yield func([]byte) bool) {
 		for arg, err := range input {
 			if err != nil {
@@ -272,7 +272,7 @@ func (s *storm) results(rnd *rand.Rand, ctx context.Context, fork *executor.Exec
 }
 
 // fits complains about an error that a map should not yield.
-func (s *storm) fits(err error, ctx context.Context, fork *executor.Executor, inputEnd string) {
+func (s *storm) fits(ctx context.Context, err error, fork *executor.Executor, inputEnd string) {
 	switch {
 	case errors.As(err, new(*executor.TaskError)), errors.Is(err, executor.ErrCancelled):
 	case errors.Is(err, executor.ErrClosed):
