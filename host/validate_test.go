@@ -149,8 +149,11 @@ func acceptance(ctx context.Context, wasm []byte) (verdict, error) {
 	if out == nil {
 		return refusedByBoth, nil
 	}
-	if err := validate(ctx, out); err != nil {
-		return 0, fmt.Errorf("the engine takes the module as it came, and not rewritten: %w", err)
+	exported, _, _ := exportAll(bytes.Clone(out))
+	for _, made := range [][]byte{out, exported} {
+		if err := validate(ctx, made); err != nil {
+			return 0, fmt.Errorf("the engine takes the module as it came, and not rewritten: %w", err)
+		}
 	}
 	return takenByBoth, nil
 }
