@@ -315,6 +315,7 @@ func (f *Future) withdraw(err func(*Future) error) bool {
 	}
 	f.data, f.err = nil, err(f)
 	f.attempt-- // the one that did not come
+	f.state.Store(uint32(f.end()))
 	f.settle()
 	return true
 }
@@ -335,11 +336,12 @@ func (f *Future) leave(to State) bool {
 // finish resolves a call that a worker had, as cancelled if it was, counts it, and
 // reports whether somebody waited for it.
 func (f *Future) finish(data []byte, err error, c *counts) (woken bool) {
-	if !f.leave(settling) {
-		data, err = nil, ErrCancelled
+	f.data, f.err = data, err // nobody else looks at them before it has left
+	if !f.leave(f.end()) {
+		f.data, f.err = nil, ErrCancelled
+		f.state.Store(uint32(Cancelled))
 	}
-	c.add(err)
-	f.data, f.err = data, err
+	c.add(f.err)
 	return f.settle()
 }
 
@@ -357,14 +359,13 @@ func (f *Future) end() State {
 	return Finished
 }
 
-// settle makes the outcome visible and wakes who waits. After the swap somebody
+// settle wakes who waits, when the state is that of the outcome. After the swap somebody
 // else may use the future again, unless a waiter was told of it.
 func (f *Future) settle() (woken bool) {
 	if f.options != nil && f.options.key != "" {
 		f.ex.keys.forget(f)
 	}
 	ex := f.ex
-	f.state.Store(uint32(f.end()))
 	woken = f.waiters.Swap(resolved).wake(f)
 	if ex != nil && ex.share != nil {
 		ex.leave() // last: who waits for the share finds every call done
