@@ -40,7 +40,7 @@ var functions = []struct {
 	{abi.Log, []api.ValueType{i32, i32, i32}, nil, logWrite},
 	{abi.CallMeta, []api.ValueType{i32}, []api.ValueType{i64}, callMeta},
 	{abi.DoorOpen, []api.ValueType{i32, i32}, nil, doorOpen},
-	{abi.SeedOpen, []api.ValueType{i32, i32}, nil, seedOpen},
+	{abi.SeedOpen, []api.ValueType{i32}, nil, seedOpen},
 	{meter.Tick, nil, []api.ValueType{i64}, tick},
 }
 
@@ -134,7 +134,7 @@ func callMeta(ctx context.Context, _ api.Module, stack []uint64) {
 	case abi.MetaRank:
 		value = int64(c.Rank)
 	case abi.MetaRun:
-		value = int64(in.runs)
+		value = int64(in.earlier + in.calls)
 	case abi.MetaSeed, abi.MetaSeed + 1, abi.MetaSeed + 2, abi.MetaSeed + 3:
 		value = in.seedWord(key - abi.MetaSeed)
 	}
@@ -153,11 +153,7 @@ func doorOpen(ctx context.Context, mod api.Module, stack []uint64) {
 
 func seedOpen(ctx context.Context, mod api.Module, stack []uint64) {
 	in := ctx.(*instance)
-	at, n := uint32(stack[0]), uint32(stack[1])
-	block := in.memory(mod, abi.SeedOpen, at, n)
-	if n < abi.SeedSize || n > abi.SeedMost {
-		raise(&abort{kind: KindTrap, message: fmt.Sprintf("import %s: a block of %d bytes, it takes %d to %d", abi.SeedOpen, n, abi.SeedSize, abi.SeedMost)})
-	}
-	in.pay(mod, instructionsFor(uint64(n)))
-	in.block = seedBlock{at: at, kept: append(in.block.kept[:0], block...)}
+	at := uint32(stack[0])
+	block := in.memory(mod, abi.SeedOpen, at, abi.SeedBlock)
+	in.block = seedBlock{open: true, at: at, kept: [abi.SeedBlock]byte(block)}
 }

@@ -40,7 +40,7 @@ var greedy = map[string]map[string][]int64{
 		abi.Log:         {0, 0, 0},
 		abi.CallMeta:    {abi.MetaSeed},
 		abi.DoorOpen:    {atLines, partSize},
-		abi.SeedOpen:    {atLines, abi.SeedMost},
+		abi.SeedOpen:    {atLines},
 	},
 	"wasi_snapshot_preview1": {
 		"args_get": {atLines, 2 * atLines}, "args_sizes_get": {atSink, atSink},

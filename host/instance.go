@@ -47,7 +47,7 @@ type instance struct {
 	gauge   gauge
 	image   *image          // what IsolationReset goes back to
 	calls   int             // it has run
-	runs    uint64          // likewise, with its initializer
+	earlier int             // likewise, as initializer
 	files   int             // it has open
 	roots   int             // of them the folders it was granted
 	altered bool            // it has changed a descriptor that it started with
@@ -195,7 +195,7 @@ func (in *instance) look() {
 
 // follow is look for memory that may have moved since the last call.
 func (in *instance) follow() {
-	if !in.linear.fixed && in.mem != nil && in.grown() {
+	if in.mem != nil && in.grown() {
 		in.look()
 	}
 }
@@ -234,9 +234,11 @@ func (in *instance) shutDoor() {
 func (in *instance) begin(c *Call, arg []byte) {
 	in.call, in.taken, in.fetched = c, false, false
 	in.calls++
-	in.runs++
 	in.linear.most = in.slot.limits.Memory
-	if in.block.kept != nil {
+	if !in.linear.fixed {
+		in.follow()
+	}
+	if in.block.open {
 		in.sow(in.code.sum(arg))
 	}
 	if in.gauge.fuel != nil {
@@ -254,7 +256,6 @@ func (in *instance) beginRead(c *Call, arg []byte) {
 // enter hands a call to the guest, through the door when the argument fits.
 func (in *instance) enter(c *Call) {
 	in.begin(c, c.Arg)
-	in.follow()
 	door := in.door
 	if door == nil {
 		return
@@ -373,7 +374,7 @@ func (in *instance) readArg(dst []byte) {
 		}
 		raise(&abort{kind: endedKind(err), message: fmt.Sprintf("reading the argument: %v", err), err: err})
 	}
-	if in.block.kept != nil && in.code.draws {
+	if in.block.open && in.code.draws {
 		in.sow(in.quickSum(dst))
 	}
 }

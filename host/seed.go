@@ -106,17 +106,17 @@ func (in *instance) seedWord(i uint32) int64 {
 // A seedBlock is a part of guest memory that each call finds as it was registered, but
 // for the seed that it starts with. See package abi.
 type seedBlock struct {
+	open bool
 	at   uint32
-	kept []byte // nil without a block
+	kept [abi.SeedBlock]byte
 }
 
 // sow puts the seed block in order for the call. sum is that of its argument.
 func (in *instance) sow(sum uint64) {
-	in.follow()
 	b := &in.block
-	block := in.view[b.at:][:len(b.kept)]
-	copy(block, b.kept)
-	if in.code.draws {
+	all := (*[abi.SeedBlock]byte)(in.view[b.at:])
+	*all = b.kept
+	if block := all[:]; in.code.draws {
 		binary.LittleEndian.PutUint64(block, sum)
 		binary.LittleEndian.PutUint64(block[8:], uint64(argLen(in.call)))
 		copy(block[16:abi.SeedSize], in.slot.task.key[:])

@@ -9,10 +9,10 @@ import (
 // movingWAT has a door and a seed block, and tasks that grow its memory.
 const movingWAT = `(module
   (import "wasmpool" "door_open" (func $door_open (param i32 i32)))
-  (import "wasmpool" "seed_open" (func $seed_open (param i32 i32)))
+  (import "wasmpool" "seed_open" (func $seed_open (param i32)))
   (memory (export "memory") 1)
   (func (export "_initialize") (call $door_open (i32.const 1024) (i32.const 64)))
-  (func (export "register") (result i32) (call $seed_open (i32.const 2048) (i32.const 40)) (i32.const 0))
+  (func (export "register") (result i32) (call $seed_open (i32.const 2048)) (i32.const 0))
   (func (export "raw") (param i32) (result i32) (memory.grow (local.get 0)))
   (func (export "fails") (result i32) (drop (memory.grow (i32.const 9))) (i32.const 1))
   (func (export "seeded") (result i32)

@@ -247,7 +247,7 @@ func (s *Slot) initialize(in *instance, t *Task) error {
 		run = func() ([]byte, error) { return s.runRaw(t, s.call) }
 	}
 	_, err := run()
-	in.calls = 0
+	in.calls, in.earlier = 0, in.calls
 	if err != nil && s.instance != nil {
 		s.retire(in)
 	}

@@ -1,6 +1,10 @@
 package sdk
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/wasmpool/wasmpool/internal/abi"
+)
 
 // The runtime of a Go program seeds its random numbers once, when it starts. All that
 // a program can see of them comes from one generator: the functions of math/rand and
@@ -19,7 +23,7 @@ func runtimeCheaprand() uint32
 
 //go:wasmimport wasmpool seed_open
 //go:noescape
-func seedOpen(block unsafe.Pointer, n uint32)
+func seedOpen(block unsafe.Pointer)
 
 // A generator is a State of the runtime's package internal/chacha8rand, and what
 // stands behind it in the runtime's only m: the state of another generator, for what
@@ -35,6 +39,9 @@ type generator struct {
 	cheap   uint64
 }
 
+// This fails to compile when the seed block is not what stands from seed on.
+var _ [unsafe.Sizeof(generator{}) - unsafe.Offsetof(generator{}.seed)]byte = [abi.SeedBlock]byte{}
+
 // mostM bounds how far into an m its generator may be. In Go 1.26 it is at 1248.
 const mostM = 4096
 
@@ -44,7 +51,7 @@ func init() {
 		return
 	}
 	g.next, g.end, g.round = 0, 0, 0
-	seedOpen(unsafe.Pointer(&g.seed), uint32(unsafe.Sizeof(*g)-unsafe.Offsetof(g.seed)))
+	seedOpen(unsafe.Pointer(&g.seed))
 }
 
 // findGenerator looks for the runtime's generator by what it does: the next number is

@@ -16,7 +16,7 @@ const (
 	Log         = "log"          // (level, src, n i32): one log line
 	CallMeta    = "call_meta"    // (key i32) -> i64: a number about the call, see Meta*
 	DoorOpen    = "door_open"    // (ptr, n i32): registers the door, see Door*
-	SeedOpen    = "seed_open"    // (ptr, n i32): registers the seed block, see Seed*
+	SeedOpen    = "seed_open"    // (ptr i32): registers the seed block, see Seed*
 )
 
 // Keys of call_meta. An unknown key answers -1.
@@ -72,7 +72,7 @@ const (
 	DoorMin = DoorHeader + 16
 )
 
-// The seed block is a block of guest memory, registered once per instance with
+// The seed block is SeedBlock bytes of guest memory, registered once per instance with
 // seed_open, that holds the state of a random number generator. Before each call the
 // host puts it back to what it held when it was registered, but for its first
 // SeedSize bytes: they become a seed that is made from the module, the task and the
@@ -80,8 +80,8 @@ const (
 // starts, is seeded by each call. In a Go module without package math/rand the seed is
 // put back, too: there nothing shows it, but the order in which maps are walked.
 const (
-	SeedSize = 32
-	SeedMost = 4096 // bytes of the block
+	SeedSize  = 32
+	SeedBlock = 56
 )
 
 // SectionTasks is the custom section that describes tasks: a JSON array of

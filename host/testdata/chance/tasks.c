@@ -51,11 +51,11 @@ IMPORT("input_len") uint32_t input_len(void);
 IMPORT("input_read") uint32_t input_read(void *dst, uint32_t off, uint32_t n);
 IMPORT("output_write") void output_write(const void *src, uint32_t n);
 IMPORT("call_meta") int64_t call_meta(uint32_t key);
-IMPORT("seed_open") void seed_open(void *block, uint32_t n);
+IMPORT("seed_open") void seed_open(void *block);
 
-static struct { uint64_t seed[4]; uint64_t drawn; } generator;
+static struct { uint64_t seed[4]; uint64_t drawn, rest[2]; } generator;
 
-__attribute__((constructor)) static void start(void) { seed_open(&generator, sizeof generator); }
+__attribute__((constructor)) static void start(void) { seed_open(&generator); }
 
 static char arg[1 << 16], out[4096];
 
