@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -184,6 +185,51 @@ func TestKillServed(t *testing.T) {
 		}
 		r.stop()
 	}
+}
+
+// A worker says of a call that it has begun: of one whose task it does not know yet
+// before it runs, of one that was taken for short when it is late. It says so once, not of calls
+// that are short, nor of those that wait.
+func TestBegun(t *testing.T) {
+	t.Parallel()
+	m := compileWAT(t, "turns", `(module
+	  (import "wasmpool" "input_len" (func $len (result i32)))
+	  (memory (export "memory") 1)
+	  (func (export "turns") (result i32) (local i64)
+	    (local.set 0 (i64.shl (i64.const 1) (i64.extend_i32_u (call $len))))
+	    (loop $l (local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br_if $l (i64.ne (local.get 0) (i64.const 0))))
+	    (i32.const 0)))`)
+	r := newRoot(t, m, 1, "turns")
+	turns := func(n int) []byte { return make([]byte, n) } // 2^n
+	r.calls(wire.Call{Number: 1, Arg: turns(1)})
+	r.until(func() bool { return len(r.results) == 1 })
+	if !slices.Equal(r.begun, []uint32{1}) {
+		t.Errorf("of the first call of a task, begun: %v", r.begun)
+	}
+	for n := uint64(2); n <= 100; n++ {
+		r.calls(wire.Call{Number: n, Arg: turns(1)})
+	}
+	r.until(func() bool { return len(r.results) == 100 })
+	short := len(r.begun)
+	if short == 100 { // some may have been late, where the system took the CPU away
+		t.Errorf("of 99 short calls, begun: %v", r.begun[1:])
+	}
+	r.calls(wire.Call{Number: 101, Arg: turns(60)}, wire.Call{Number: 102, Arg: turns(60)}, wire.Call{Number: 103, Arg: turns(1)})
+	r.until(func() bool { return len(r.begun) > short })
+	if !slices.Equal(r.begun[short:], []uint32{101}) {
+		t.Errorf("of a call that was taken for short, begun: %v", r.begun[short:])
+	}
+	r.kill(102)
+	r.failed(102, KindKilled)
+	r.kill(101)
+	r.failed(101, KindKilled)
+	r.until(func() bool { return len(r.results) == 103 })
+	for _, n := range r.begun[short:] {
+		if n == 102 {
+			t.Error("a call that waited until it was killed has begun")
+		}
+	}
+	r.stop()
 }
 
 // The stop frame ends guests that would run for ever.

@@ -28,6 +28,7 @@ var results = []wire.Result{
 	{Ticket: 1, Gen: 4, Nanos: 5, Long: true, Len: 5 << 30, Payload: 77},
 	{Ticket: 2, Gen: 5, Nanos: 5, Data: []byte("metered"), Len: 7, Usage: &wire.Usage{Instructions: 1 << 60, Memory: 3}},
 	{Ticket: 3, Gen: 6, Nanos: 5, Long: true, Len: 9, Payload: 7, Usage: &wire.Usage{Instructions: 1}},
+	{Ticket: 4, Gen: 7, Begun: true, Data: []byte{}},
 }
 
 func callsFrame() []byte {
@@ -293,6 +294,22 @@ func BenchmarkDecodeCall(b *testing.B) {
 	for b.Loop() {
 		if !r.NextCall(&c) {
 			r = wire.NewReader(count, body)
+		}
+	}
+}
+
+// TestBegunIsAlone checks that an entry which says that a call has begun says nothing else.
+func TestBegunIsAlone(t *testing.T) {
+	t.Parallel()
+	for _, res := range []wire.Result{
+		{Begun: true, Failed: true}, {Begun: true, Long: true, Len: 3}, {Begun: true, Data: []byte("x")},
+		{Begun: true, Nanos: 1}, {Begun: true, Usage: &wire.Usage{}},
+	} {
+		var w wire.Writer
+		w.Reset(wire.KindResults)
+		w.AddResult(&res)
+		if got, err := decodeResults(t, w.Frame()); err == nil {
+			t.Errorf("%+v is read as %+v", res, got)
 		}
 	}
 }
