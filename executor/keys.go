@@ -28,7 +28,7 @@ func (t *keyTable) join(f *Future) (*Future, error) {
 	defer t.mu.Unlock()
 	first, ok := t.calls[key]
 	switch {
-	case !ok:
+	case !ok, first.call.State() == Cancelled: // a worker may still have that one
 		if t.calls == nil {
 			t.calls = map[string]keyed{}
 		}

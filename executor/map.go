@@ -282,8 +282,10 @@ func (m *mapping) waitRoom(ahead *int64, read int, size int64) error {
 			return nil
 		}
 		// Once the limit is reached a good part of it must be delivered, so that
-		// the two goroutines do not wake each other for each call.
-		m.resume.Store(m.fed.Load() + int64(read) - *ahead*3/4)
+		// the two goroutines do not wake each other for each call; but not more than
+		// was fed, however much was read besides.
+		fed := m.fed.Load()
+		m.resume.Store(min(fed, fed+int64(read)-*ahead*3/4))
 		m.blocked.Store(true)
 		if m.hasRoom(ahead, read, size) {
 			m.blocked.Store(false)

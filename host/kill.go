@@ -22,12 +22,19 @@ func (s *server) handleKill(body []byte) error {
 	}
 	failure := encodeFailure(&Error{Kind: Kind(kill.Kind), Message: kill.Reason})
 	s.desk.kill(numbers, failure, s.dropFetch)
-	for n := range numbers { // not waiting, so they run, are about to, or have ended
-		for _, r := range s.runners {
+	for _, r := range s.runners { // those that do not wait run, are about to, or have ended
+		if n := s.desk.taken(r); numbers[n] {
 			r.slot.Stop(n, Kind(kill.Kind), kill.Reason)
 		}
 	}
 	return nil
+}
+
+// taken returns the number of the call that a slot took last, 0 for none.
+func (d *desk) taken(r *runner) uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return r.current.number
 }
 
 // kill answers those of the calls that wait with failure, and takes them out of

@@ -257,3 +257,40 @@ func TestBadLoan(t *testing.T) {
 		t.Errorf("Serve = %v, want %v", err, ErrRootLost)
 	}
 }
+
+// However many calls are to end that have ended already, the one among them that runs is
+// told.
+func TestKillAmongMany(t *testing.T) {
+	t.Parallel()
+	s := &server{host: newHost(t, Config{}), desk: newDesk()}
+	idle, busy := newRunner(s), newRunner(s)
+	s.runners = []*runner{idle, busy}
+	t.Cleanup(func() {
+		for _, r := range s.runners {
+			if err := r.slot.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	const runs = 7
+	busy.current.number = runs
+	kill := wire.Kill{Kind: uint8(KindKilled)}
+	for n := range uint64(4 * mostOrders) {
+		kill.Calls = append(kill.Calls, n+1)
+	}
+	frame, err := wire.Control(wire.KindKill, kill)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if err := s.handle(frame); err != nil {
+			t.Fatal(err)
+		}
+		if busy.slot.orders.take(runs) == nil {
+			t.Fatal("the order to end the call that runs is lost")
+		}
+		if idle.slot.orders.given.Load() {
+			t.Fatal("a slot that runs nothing was given an order")
+		}
+	}
+}

@@ -128,7 +128,7 @@ func (r *runner) serve() {
 		if unsent {
 			s.step()
 		}
-		if r.unclocked > 0 && r.timedAlone(b) {
+		if b.nanos == 0 || b.nanos > int64(longCall) || r.unclocked > 0 && r.timedAlone(b) {
 			r.begin, r.unclocked = nanotime(), 0
 		}
 		r.runCall(b)
@@ -232,6 +232,7 @@ func (r *runner) runCall(b *boundTask) {
 		res.Failed, res.Data = true, encodeFailure(err)
 	case len(data) > wire.Inline:
 		r.s.sendLong(r.slot, res, data)
+		r.begin, r.unclocked = nanotime(), 0 // it may have waited for the root
 		return
 	}
 	if r.s.desk.put(res) {
