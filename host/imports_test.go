@@ -173,6 +173,25 @@ func TestGreedyImports(t *testing.T) {
 	}
 }
 
+// A guest that goes from one import to the next without a loop is ended like others.
+func TestImportsInLine(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{})
+	wat := `(module (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
+	  (memory (export "memory") 17) (func (export "run") (result i32)` +
+		strings.Repeat(`(drop (call $random_get (i32.const 0) (i32.const 1048576)))`, 500) + ` (i32.const 0)))`
+	task := taskOf(t, load(t, h, compileWAT(t, "line", wat)), "run")
+	for want, limits := range map[Kind]*Limits{
+		KindTimeout: {Time: time.Millisecond},
+		KindBudget:  {Instructions: 1 << 20},
+	} {
+		_, err := newSlot(t, h).Run(t.Context(), task, &Call{Number: 1, Limits: limits})
+		if e := errorOf(t, err); e.Kind != want {
+			t.Errorf("with %+v: %v, want %v", *limits, err, want)
+		}
+	}
+}
+
 // A line of the log counts and costs, with whatever text.
 func TestLines(t *testing.T) {
 	t.Parallel()

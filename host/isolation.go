@@ -22,7 +22,7 @@ const (
 
 	// IsolationReset puts the linear memory and the globals back to where they
 	// were when the instance had started: some 80 µs for a Go guest, a few for
-	// a small one. An instance that grew its memory, left files open or closed what
+	// a small one. An instance that grew its memory, has files open or closed what
 	// it started with is replaced, as is each of a module that keeps references or
 	// vectors in globals, or has instructions that change its tables or drop its
 	// segments.
@@ -49,9 +49,11 @@ func (i Isolation) String() string {
 // An image is the state of an instance that has started.
 type image struct {
 	clock   int64 // monotonic time
-	files   int   // open, but for the folders it was granted
 	memory  block
 	globals []savedGlobal
+	doorAt  uint32
+	door    int // its length, 0 without one
+	block   seedBlock
 }
 
 type savedGlobal struct {
@@ -59,14 +61,18 @@ type savedGlobal struct {
 	value  uint64
 }
 
-// save takes the image that restore goes back to.
+// save takes the image that restore goes back to. There is none with open files: how far
+// each was read cannot be put back.
 func (in *instance) save() {
 	in.attach(in.mod)
-	if in.code.fixed {
+	if in.code.fixed || in.files > in.roots {
 		return
 	}
 	in.world.renew()
-	img := &image{clock: in.world.begin, files: in.files - in.roots, memory: block{account: in.slot.host.memory}}
+	img := &image{
+		clock: in.world.begin, memory: block{account: in.slot.host.memory},
+		doorAt: in.doorAt, door: len(in.door), block: in.block,
+	}
 	if n := uint64(len(in.view)); n > 0 {
 		if img.memory.grow(n, n) != nil {
 			return // each call has a new instance, then
@@ -84,7 +90,7 @@ func (in *instance) save() {
 // restore puts the instance back to its image. It reports false where that
 // cannot be done.
 func (in *instance) restore() bool {
-	if in.files-in.roots != in.image.files || in.altered {
+	if in.files > in.roots || in.altered {
 		return false
 	}
 	if in.mem != nil {
@@ -100,6 +106,11 @@ func (in *instance) restore() bool {
 		g.global.Set(g.value)
 	}
 	in.world.begin = in.image.clock
+	in.block = in.image.block
+	in.doorAt, in.door = in.image.doorAt, nil
+	if n := in.image.door; n > 0 {
+		in.door = in.view[in.doorAt:][:n:n]
+	}
 	return true
 }
 

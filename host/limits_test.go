@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -221,6 +222,33 @@ func TestInstructionsOfElse(t *testing.T) {
 	run(t, slot, taskOf(t, load(t, h, compileWAT(t, "else", wat)), "run"), "")
 	if n := slot.Usage().Instructions; n < turns*instructions || n > 2*turns*instructions {
 		t.Errorf("it counts %d instructions, want %d and some more", n, turns*instructions)
+	}
+}
+
+// What a branch reaches without paying leads to nothing else that need not be paid for,
+// whatever the way from one to the next: here each branch leads past the code that pays.
+func TestInstructionsOfBranches(t *testing.T) {
+	t.Parallel()
+	const pieces, turns, each = 200, 100, 60
+	work := strings.Repeat("(local.set $x (i32.add (local.get $x) (i32.const 1)))", each/4)
+	full := strings.Repeat("(local.set $x (i32.const 1))", 35) // all that a piece may pay for
+	blocks := strings.Repeat("(block ", pieces)
+	h := newHost(t, Config{})
+	for name, code := range map[string]string{
+		"br":       strings.Repeat(`(block (block (br 1)))`+work, pieces),
+		"br_if":    strings.Repeat(`(block (block (br_if 1 (i32.const 1)) (br 0)) (nop))`+work, pieces),
+		"br_table": strings.Repeat(`(block (block (br_table 1 1 (i32.const 0))))`+work, pieces),
+		"if":       strings.Repeat(`(block (block (if (i32.const 1) (then (br 2)))) (nop))`+work, pieces),
+		"inside":   blocks + strings.Repeat(`(block (br 1)))`+work, pieces),
+		"behind":   strings.Repeat(`(block (block (br 1)) (nop))`+work+`(block (nop) (br_if 0 (i32.const 0)))`, pieces),
+	} {
+		wat := `(module (func (export "run") (result i32) (local $x i32) (local $i i32) (local.set $i (i32.const ` + strconv.Itoa(turns) + `))
+		  (loop $turn ` + full + code + ` (br_if $turn (local.tee $i (i32.sub (local.get $i) (i32.const 1))))) (local.get $x)))`
+		slot := newSlot(t, h)
+		run(t, slot, taskOf(t, load(t, h, compileWAT(t, name, wat)), "run"), "")
+		if n, least := slot.Usage().Instructions, uint64(pieces*turns*each/3); n < least {
+			t.Errorf("%s: it counts %d instructions, want %d at least", name, n, least)
+		}
 	}
 }
 

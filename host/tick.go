@@ -63,15 +63,20 @@ func (g *gauge) count() uint64 {
 // Go stop the world, or run something else in its place.
 func tick(ctx context.Context, mod api.Module, stack []uint64) {
 	in := ctx.(*instance)
+	in.fuel(mod)
+	in.payUp()
+	stack[0] = uint64(in.gauge.grant())
+}
+
+// payUp leaves the guest, whose fuel is used up, if its call may not go on.
+func (in *instance) payUp() {
 	in.slot.signs.Add(1)
 	g := &in.gauge
-	in.fuel(mod)
 	g.used, g.granted = g.count(), int64(g.fuel.Get())
 	if g.used > g.budget {
 		raise(&abort{kind: KindBudget, message: fmt.Sprintf("it executed %d instructions, its budget", g.budget)})
 	}
 	in.check()
-	stack[0] = uint64(g.grant())
 }
 
 // fuel returns the fuel of the guest that runs, or starts; nil for a module that is not
@@ -105,11 +110,16 @@ const perInstruction = 16
 
 func instructionsFor(bytes uint64) uint64 { return bytes / perInstruction }
 
-// pay takes what an import costs off the fuel, so that the guest's next tick is not
-// later than if it had computed for so long.
+// pay takes what an import costs off the fuel. When that is used up it does what a tick
+// does: the guest has none on its way from one import to the next.
 func (in *instance) pay(mod api.Module, cost uint64) {
-	if cost > 0 && in.fuel(mod) != nil {
-		in.charge(cost)
+	if cost == 0 || in.fuel(mod) == nil {
+		return
+	}
+	in.charge(cost)
+	if fuel := in.gauge.fuel; int64(fuel.Get()) < 0 {
+		in.payUp()
+		fuel.Set(uint64(in.gauge.grant()))
 	}
 }
 

@@ -3,6 +3,8 @@ package host
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -85,6 +87,40 @@ func TestResetAlters(t *testing.T) {
 				if _, err := slot.Run(t.Context(), taskOf(t, mod, "f"), &Call{Number: 1}); err != nil {
 					t.Errorf("%s, NoMeter %t: %v", name, noMeter, errors.Unwrap(err))
 				}
+			}
+		}
+	}
+}
+
+// After a reset nothing is left of what a call told the host, and none of what it read.
+func TestResetForgets(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "f"), []byte("0123456789"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const imports = `(import "wasmpool" "output_write" (func $write (param i32 i32)))
+	  (import "wasmpool" "door_open" (func $door (param i32 i32)))
+	  (import "wasmpool" "seed_open" (func $seed (param i32)))
+	  (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+	  (memory (export "memory") 1) (data (i32.const 1000) "0123456789012345678901234567890123456789") (data (i32.const 8) "f") (data (i32.const 16) "\e8\03\00\00\02\00\00\00")
+	  (func $f (drop (call $open (i32.const 3) (i32.const 0) (i32.const 8) (i32.const 1) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 12))))`
+	h := newHost(t, Config{Isolation: IsolationReset, Grants: map[string]Grants{EveryModule: {Folders: map[string]string{"/": folder}}}})
+	for name, code := range map[string][2]string{
+		"door":        {"", `(call $write (i32.const 1000) (i32.const 40)) (call $door (i32.const 1000) (i32.const 40))`},
+		"second door": {`(call $door (i32.const 2000) (i32.const 40))`, `(call $write (i32.const 1000) (i32.const 40)) (call $door (i32.const 1000) (i32.const 40))`},
+		"seed":        {"", `(call $write (i32.const 1000) (i32.const 40)) (call $seed (i32.const 1000))`},
+		"second seed": {`(call $seed (i32.const 2000))`, `(call $write (i32.const 1000) (i32.const 40)) (call $seed (i32.const 1000))`},
+		"kept seed":   {`(call $seed (i32.const 1020))`, `(call $write (i32.const 1040) (i32.const 4)) (i32.store (i32.const 1040) (i32.const 0)) (call $seed (i32.const 1020))`},
+		"file":        {`(call $f)`, `(drop (call $read (i32.load (i32.const 12)) (i32.const 16) (i32.const 1) (i32.const 8))) (call $write (i32.const 1000) (i32.const 2))`},
+	} {
+		task := taskOf(t, load(t, h, compileWAT(t, name, `(module `+imports+`(func (export "_initialize") `+code[0]+`) (func (export "f") (result i32) `+code[1]+` (i32.const 0)))`)), "f")
+		slot := newSlot(t, h)
+		first := run(t, slot, task, "argument")
+		for range 2 {
+			if got := run(t, slot, task, "argument"); got != first || got == "" {
+				t.Errorf("%s: %q, the first call gave %q", name, got, first)
 			}
 		}
 	}

@@ -24,9 +24,12 @@ type body struct {
 // A site is where fuel may be taken off: at the entry, at a loop's head, or behind
 // a block's end, where branches lead to.
 type site struct {
-	cost   uint64 // the instructions that follow, up to the next sites
-	before int    // behind a block: the site whose code leads to here; else -1
-	joined bool   // it takes nothing: its cost belongs to the site before
+	cost     uint64 // the instructions that follow, up to the next sites
+	before   int    // behind a block: the site whose code leads to here; else -1
+	opened   int    // and the site whose code the block begins in
+	joined   bool   // it takes nothing: its cost belongs to the site before
+	skips    bool   // and a branch to here may have led past that one
+	branches bool   // its code may branch to a block's end
 }
 
 // A call is a direct call of a function from the code that belongs to a site.
@@ -45,7 +48,8 @@ func (b *body) holds() bool { return b.loops > 0 && b.loops <= mostLoops }
 // join lets short pieces of code behind blocks be paid with what leads to them, as
 // long as that is short, too. So whatever way is taken through the function, it pays
 // for all but a few instructions of it, and a branch that leads over much code does
-// not pay for that.
+// not pay for that. Code that such a branch reaches without paying leads to no other
+// that it need not pay for: else a loop could be free but for its head.
 func (b *body) join() {
 	for i := range b.sites {
 		s := &b.sites[i]
@@ -53,9 +57,10 @@ func (b *body) join() {
 			continue
 		}
 		s.before = b.payer(s.before)
-		if before := &b.sites[s.before]; before.cost < shortPiece {
+		skips := s.before != b.payer(s.opened) || b.sites[s.opened].skips
+		if before := &b.sites[s.before]; before.cost < shortPiece && (!skips || !s.branches) {
 			before.cost += s.cost
-			s.joined = true
+			s.joined, s.skips = true, skips
 		}
 	}
 }
@@ -122,14 +127,17 @@ func (b *body) measure(r decoder, s *Shape) {
 		s.BranchTable = max(s.BranchTable, in.targets)
 		b.helpers = max(b.helpers, in.helper())
 		b.alters = b.alters || in.alters()
+		if in.leadsBehind(open) {
+			b.sites[inner.site].branches = true
+		}
 		switch {
 		case in.op == opLoop:
 			b.leaf = false
 			b.loops++
-			open = append(open, scope{in.op, len(b.sites)})
+			open = append(open, scope{in.op, len(b.sites), len(b.sites)})
 			b.sites = append(b.sites, site{before: -1})
 		case in.opens():
-			open = append(open, scope{in.op, inner.site})
+			open = append(open, scope{in.op, inner.site, inner.site})
 		case in.op == opElse && len(open) > 1: // it goes on where the if began
 			inner.site = open[len(open)-2].site
 		case in.op == opEnd:
@@ -137,7 +145,7 @@ func (b *body) measure(r decoder, s *Shape) {
 			open = open[:len(open)-1]
 			if ended.op == opBlock {
 				open[len(open)-1].site = len(b.sites)
-				b.sites = append(b.sites, site{before: ended.site})
+				b.sites = append(b.sites, site{before: ended.site, opened: ended.opened})
 			}
 		case in.calls():
 			b.leaf = false
@@ -151,11 +159,20 @@ func (b *body) measure(r decoder, s *Shape) {
 	}
 }
 
-// A scope is a block that is open: what it is, and the site that its code belongs
-// to. The outermost is the function.
+// A scope is a block that is open: what it is, and the sites that its code belongs
+// to, now and at its start. The outermost is the function.
 type scope struct {
-	op   byte
-	site int
+	op     byte
+	site   int
+	opened int
+}
+
+// leadsBehind reports whether the instruction may branch to a block's end.
+func (i instruction) leadsBehind(open []scope) bool {
+	if !i.branches() || int64(i.label) >= int64(len(open)) {
+		return false
+	}
+	return i.op == opBrTable || open[len(open)-1-int(i.label)].op == opBlock
 }
 
 // locals reads the declarations of locals and returns how many they declare.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/wasmpool/wasmpool/internal/meter"
@@ -75,12 +76,13 @@ func run(t *testing.T, in, name string, args ...string) []byte {
 // this fails, raise meter.Version and change both here.
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	const version, want = "13", "b809ce19630ab4a3"
+	const version, want = "14", "8f934c13d08d8da8"
 	wasm := run(t, `(module (import "a" "f" (func $f)) (table 1 funcref) (elem (i32.const 0) $g) (start $h)
 	  (memory 1)
 	  (func $leaf (result i32) (i32.const 7))
 	  (func $move (memory.fill (i32.const 0) (i32.const 1) (i32.const 2)) (memory.copy (i32.const 0) (i32.const 1) (i32.const 2)))
 	  (func $g (export "g") (result i32) (local i64) (loop (drop (call $leaf)) (br_if 0 (i32.const 0))) (call $f) (call $leaf))
+	  (func $b (param i32) (block `+strings.Repeat("(drop (i32.const 1))", 40)+` (block (block (br 1)) (nop)) (br_if 0 (local.get 0))))
 	  (func $h (call $f)))`, "wat2wasm", "--debug-names", "-", "-o")
 	m, err := wasmbin.Parse(wasm)
 	if err != nil {
