@@ -80,6 +80,31 @@ func TestChance(t *testing.T) {
 	}
 }
 
+// What a task draws does not depend on whether its argument is the first that the
+// instance decodes.
+func TestChanceDecoded(t *testing.T) {
+	t.Parallel()
+	want := ""
+	for _, isolation := range []Isolation{IsolationReuse, IsolationReset, IsolationFresh} {
+		h := newHost(t, Config{Isolation: isolation})
+		decoded := taskOf(t, load(t, h, chanceModule(t, "go")), "decoded")
+		slot := h.NewSlot()
+		for i := range 3 {
+			got := ask(t, slot, decoded, `{"Seed": 1, "Left": {"Names": {"a": 1, "b": 2}}}`).result
+			if want == "" {
+				want = got
+			}
+			if got != want {
+				t.Errorf("%v: call %d draws %s, the first of all drew %s", isolation, i, got, want)
+			}
+		}
+		if got := ask(t, slot, decoded, `{"Seed": 2}`).result; got == want {
+			t.Errorf("%v: another argument draws the same: %s", isolation, got)
+		}
+		slot.Close()
+	}
+}
+
 // checkChance runs calls of tasks on several slots, each beginning elsewhere, between
 // calls that leave behind what they can.
 func checkChance(t *testing.T, h *Host, mod *Module, tasks []*Task, calls int, counts bool) {

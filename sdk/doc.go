@@ -58,7 +58,9 @@
 // ones left: package variables with maps and generators, goroutines, the heap. So
 // which goroutine runs first, which case a select takes, and the monotonic clock
 // (the m= of a printed time) may differ from run to run; differences of times do
-// not. Under host.IsolationReset and IsolationFresh nothing differs.
+// not. What only the first call of an instance draws by the way, such as the seeds of
+// caches that encoding/json makes when a task first calls it, moves what math/rand
+// gives after it in that call. It does not move [Rand]. Under host.IsolationReset and IsolationFresh nothing differs.
 //
 // # Failing
 //

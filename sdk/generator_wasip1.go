@@ -45,13 +45,30 @@ var _ [unsafe.Sizeof(generator{}) - unsafe.Offsetof(generator{}.seed)]byte = [ab
 // mostM bounds how far into an m its generator may be. In Go 1.26 it is at 1248.
 const mostM = 4096
 
+// found is the runtime's generator, nil where the runtime has another.
+var found = findGenerator()
+
 func init() {
-	g := findGenerator()
+	g := found
 	if g == nil {
 		return
 	}
 	g.next, g.end, g.round = 0, 0, 0
 	seedOpen(unsafe.Pointer(&g.seed))
+}
+
+// drawApart runs do with numbers of its own: what is drawn after it does not depend on
+// what it draws.
+func drawApart(do func()) {
+	if found == nil {
+		do()
+		return
+	}
+	kept := *found
+	found.next, found.end, found.round = 0, 0, 0
+	found.seed[0] = ^found.seed[0]
+	do()
+	*found = kept
 }
 
 // findGenerator looks for the runtime's generator by what it does: the next number is

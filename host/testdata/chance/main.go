@@ -50,6 +50,23 @@ func Draw(arg []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// A tree is decoded by encoding/json, which makes caches when it first sees a type.
+type tree struct {
+	Seed int
+	Left *leaf
+}
+
+type leaf struct{ Names map[string]int }
+
+//go:wasmexport decoded
+func decoded() int32 { return sdk.JSON(Decoded) }
+
+// Decoded returns what is promised under every isolation, after an argument that is no
+// plain number.
+func Decoded(tree) (string, error) {
+	return fmt.Sprintf("%x %x %x", v1.Uint64(), v2.Uint64(), maphash.Bytes(maphash.MakeSeed(), nil)), nil
+}
+
 func keys[K comparable](m map[K]int) (list []K) {
 	for k := range m {
 		list = append(list, k)
