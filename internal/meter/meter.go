@@ -71,7 +71,7 @@ func Read(wasm []byte, m *wasmbin.Module) (*Code, error) {
 		}
 	}
 	if err := c.survey(); err != nil {
-		return nil, fmt.Errorf("meter: %w", err)
+		return nil, err
 	}
 	return c, nil
 }
@@ -290,7 +290,7 @@ func (c *Code) section(out []byte, id wasmbin.SectionID, r *wasmbin.Reader) ([]b
 		e.Failf("%d bytes too many", n)
 	}
 	if err := e.Err(); err != nil {
-		return nil, fmt.Errorf("meter: section %d: %w", id, err)
+		return nil, fmt.Errorf("section %d: %w", id, err)
 	}
 	out = append(out, byte(id))
 	out = binary.AppendUvarint(out, uint64(len(e.out)))
