@@ -256,6 +256,7 @@ func (s *server) newPost() *post {
 	p.left = func(error) { // it is of a lost root, which is reported apart
 		s.payloads = append(s.payloads, p.id)
 		s.posted -= int64(len(p.buf))
+		s.left += int64(len(p.buf))
 		s.giveBuffer(p.buf)
 		p.buf = nil
 		s.posts = append(s.posts, p)
@@ -272,18 +273,17 @@ func (s *server) post(id uint32, data []byte) {
 	s.ep.SendPayload(0, id, p.buf, p.left)
 }
 
-// drainPosts waits until the results in buffers have left. A slot calls it before
-// it runs a call so long that they would wait for it.
+// drainPosts waits until as much has left as there is of results in buffers. A slot calls
+// it before it runs a call so long that they would wait for it. It does not wait for what
+// others post meanwhile, which may never end.
 func (s *server) drainPosts() {
 	var wait patience
-	for {
-		s.io.Lock()
-		posted := s.posted
+	s.io.Lock()
+	defer s.io.Unlock()
+	for until := s.left + s.posted; s.left < until && !s.done(); {
 		s.io.Unlock()
-		if posted == 0 || s.done() {
-			return
-		}
 		wait.turn(s.step())
+		s.io.Lock()
 	}
 }
 

@@ -113,6 +113,7 @@ type server struct {
 	offers   map[uint32]func(refused bool) // results that the root has to take, by payload; nil before the first
 	fetched  int64                         // bytes of arguments in buffers
 	posted   int64                         // bytes of results in buffers
+	left     int64                         // bytes of results that have left buffers
 }
 
 // run serves until the end and waits for every goroutine it started.
