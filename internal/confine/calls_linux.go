@@ -5,6 +5,7 @@ package confine
 import (
 	"fmt"
 	"os"
+	"slices"
 	"unsafe"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
@@ -30,7 +31,7 @@ var refused = []string{
 
 	// What of files Landlock does not look at.
 	"fchmod", "fchmodat", "fchmodat2", "fchown", "fchownat",
-	"setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr",
+	"setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "setxattrat", "removexattrat",
 	"utimensat", "open_by_handle_at", "name_to_handle_at", "mknodat",
 	"fanotify_init", "inotify_init1",
 
@@ -78,17 +79,46 @@ func filterCalls() error {
 // assemble returns the filter. The library lets calls of another processor's numbers
 // pass, such as the 32-bit ones of amd64, so that comes first.
 func assemble(here *arch.Info) ([]bpf.RawInstruction, error) {
-	const offsetOfArch = 4 // in the kernel's seccomp_data
 	policy := seccomp.Policy{DefaultAction: seccomp.ActionAllow, Syscalls: groups(here)}
 	list, err := policy.Assemble()
 	if err != nil {
 		return nil, err
 	}
-	return bpf.Assemble(append([]bpf.Instruction{
+	return bpf.Assemble(slices.Concat([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: offsetOfArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(here.ID), SkipTrue: 1},
 		bpf.RetConstant{Val: uint32(seccomp.ActionKillProcess)},
-	}, list...))
+	}, refuseCommands(here, "fcntl", unix.F_SETOWN, unix.F_SETOWN_EX, unix.F_SETLEASE),
+		refuseCommands(here, "ioctl", fioSetOwn, unix.SIOCSPGRP, unix.TIOCSTI, unix.TIOCLINUX, unix.FS_IOC_SETFLAGS, fsSetXAttr), list))
+}
+
+// Where the kernel's seccomp_data has what a filter looks at. Of the second argument it
+// is the low half, on the processors that Go has which begin with that.
+const (
+	offsetOfNumber = 0
+	offsetOfArch   = 4
+	offsetOfSecond = 24
+)
+
+// What package unix lacks: FIOSETOWN and FS_IOC_FSSETXATTR.
+const fioSetOwn, fsSetXAttr = 0x8901, 0x401c5820
+
+// refuseCommands refuses a call by its second argument: commands that have the kernel
+// signal another process, wait for this one when another opens a file, type into a
+// terminal, or change the flags of a file. The kernel looks at half of that argument, the
+// conditions of the library at all of it.
+func refuseCommands(here *arch.Info, name string, commands ...uint32) []bpf.Instruction {
+	list := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offsetOfNumber, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(here.SyscallNames[name]), SkipTrue: uint8(1 + 2*len(commands))},
+		bpf.LoadAbsolute{Off: offsetOfSecond, Size: 4},
+	}
+	for _, c := range commands {
+		list = append(list,
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: c, SkipTrue: 1},
+			bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.EPERM)})
+	}
+	return list
 }
 
 func groups(here *arch.Info) []seccomp.SyscallGroup {
@@ -108,18 +138,23 @@ func groups(here *arch.Info) []seccomp.SyscallGroup {
 }
 
 // partly are the calls that are refused by their arguments: processes but not threads,
-// and signals but to this process.
+// and signals, limits and CPUs but of this process.
 func partly() []seccomp.NameWithConditions {
 	self := uint64(os.Getpid())
 	other := func(argument uint32, also ...seccomp.Condition) seccomp.ArgumentConditions {
 		return append(also, seccomp.Condition{Argument: argument, Operation: seccomp.NotEqual, Value: self})
 	}
+	notNull := seccomp.Condition{Argument: 0, Operation: seccomp.NotEqual, Value: 0}
 	return []seccomp.NameWithConditions{
 		{Name: "clone", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.BitsNotSet, Value: unix.CLONE_THREAD}}},
 		{Name: "kill", Conditions: other(0)},
 		{Name: "tgkill", Conditions: other(0)},
 		{Name: "rt_sigqueueinfo", Conditions: other(0)},
 		{Name: "rt_tgsigqueueinfo", Conditions: other(0)},
-		{Name: "prlimit64", Conditions: other(0, seccomp.Condition{Argument: 0, Operation: seccomp.NotEqual, Value: 0})},
+		{Name: "prlimit64", Conditions: other(0, notNull)},
+		{Name: "sched_setaffinity", Conditions: other(0, notNull)},
+		{Name: "sched_setscheduler", Conditions: other(0, notNull)},
+		{Name: "sched_setparam", Conditions: other(0, notNull)},
+		{Name: "sched_setattr", Conditions: other(0, notNull)},
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/sys/unix"
@@ -128,6 +129,7 @@ func attacks(victim int) map[string]func() error {
 	dial := func(network, address string) func() error {
 		return func() error { _, err := net.Dial(network, address); return err }
 	}
+	fcntl := func(command, argument uintptr) func() error { return call(unix.SYS_FCNTL, 0, command, argument) }
 	open := func(name string, flags int) func() error {
 		return func() error { _, err := os.OpenFile(name, flags, 0o600); return err }
 	}
@@ -163,6 +165,15 @@ func attacks(victim int) map[string]func() error {
 		"read by process_vm_readv":   call(unix.SYS_PROCESS_VM_READV, uintptr(victim)),
 		"write by process_vm_writev": call(unix.SYS_PROCESS_VM_WRITEV, uintptr(victim)),
 		"name a process":             call(unix.SYS_PIDFD_OPEN, uintptr(victim)),
+		"have a signal sent":         fcntl(unix.F_SETOWN, uintptr(victim)),
+		"likewise, other bits set":   fcntl(1<<32|unix.F_SETOWN, uintptr(victim)),
+		"likewise, by F_SETOWN_EX":   fcntl(unix.F_SETOWN_EX, uintptr(unsafe.Pointer(&[2]int32{1, int32(victim)}))),
+		"likewise, by ioctl":         call(unix.SYS_IOCTL, 0, 0x8901, uintptr(unsafe.Pointer(&[1]int32{int32(victim)}))),
+		"have others wait to open":   lease,
+		"type into a terminal":       call(unix.SYS_IOCTL, 0, unix.TIOCSTI, uintptr(unsafe.Pointer(&[]byte("x")[0]))),
+		"give another fewer CPUs":    func() error { return unix.SchedSetaffinity(victim, &unix.CPUSet{1}) },
+		"give another less time":     call(unix.SYS_SCHED_SETSCHEDULER, uintptr(victim), unix.SCHED_BATCH, uintptr(unsafe.Pointer(new(int32)))),
+		"set an attribute, at":       setAttributeAt,
 		"limit another":              func() error { return unix.Prlimit(victim, unix.RLIMIT_CPU, &unix.Rlimit{}, nil) },
 		"connect by TCP":             dial("tcp", "127.0.0.1:9"),
 		"send by UDP":                dial("udp", "127.0.0.1:9"),
@@ -180,6 +191,34 @@ func attacks(victim int) map[string]func() error {
 		"another personality":        call(unix.SYS_PERSONALITY, 8),
 	}
 	return all
+}
+
+// lease has others wait who open a file for writing.
+func lease() error {
+	f, err := os.Open("granted/file")
+	if err != nil {
+		return fmt.Errorf("opening what is granted: %v", err) //nolint:errorlint // it is no refusal
+	}
+	defer f.Close()
+	_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+	return err
+}
+
+// setAttributeAt is setxattr by the newer call, of Linux 6.13.
+func setAttributeAt() error {
+	const number = 463
+	value := []byte("x")
+	args := struct {
+		value       uint64
+		size, flags uint32
+	}{uint64(uintptr(unsafe.Pointer(&value[0]))), 1, 0}
+	path, name := []byte("secret/file\x00"), []byte("user.x\x00")
+	_, _, errno := unix.Syscall6(number, ^uintptr(99), uintptr(unsafe.Pointer(&path[0])), 0, uintptr(unsafe.Pointer(&name[0])), uintptr(unsafe.Pointer(&args)), unsafe.Sizeof(args))
+	runtime.KeepAlive(value)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // environment reads the environment of another process: the kernel says that it is empty.
