@@ -16,6 +16,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/abi"
 	"github.com/wasmpool/wasmpool/internal/meter"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
+	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // gate is the first step of the pipeline: it parses a module and refuses what
@@ -57,6 +58,19 @@ func gateCode(wasm []byte, m *wasmbin.Module) (*meter.Code, error) {
 		return nil, errorf(KindBadModule, "%s", list(problems))
 	}
 	return code, nil
+}
+
+// Check says why each pool refuses the module, or nil, as far as that shows before the
+// engine validates it: by its imports, memory and size, and by proposals in its code
+// that are off. It runs and compiles nothing, and returns at once. The error is an
+// [*Error] of [KindBadModule].
+func Check(m *wasmtasks.Module) error {
+	parsed, err := gate(m.Bytes(), maxMemory)
+	if err != nil {
+		return err
+	}
+	_, err = gateCode(m.Bytes(), parsed)
+	return err
 }
 
 // mostProblem is how many bytes of a problem are told: it holds names of the module.

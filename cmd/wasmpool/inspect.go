@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/plain"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -25,7 +27,8 @@ outside: clock (or to sleep), random, env, files, network. It gets what --clock,
 --random, --env and --dir grant, and never the network. Without a grant the clock
 stands still and random numbers are made from the call: the same each time for equal
 arguments, unless a guest keeps a generator of its own (see --isolation of map); with
-it they are not. The kinds of tasks:
+it they are not. A module that cannot run is shown, too, with why it is refused. The
+kinds of tasks:
 
   task     takes and gives bytes (package sdk, or any guest of wasmpool's ABI)
   raw      takes and gives numbers
@@ -44,15 +47,29 @@ it they are not. The kinds of tasks:
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return printJSON(a.out, m.Describe())
+		d := description{Description: m.Describe()}
+		if err := host.Check(m); err != nil {
+			d.Refused = err.Error()
+			var refusal *host.Error
+			if errors.As(err, &refusal) {
+				d.Refused = refusal.Message
+			}
 		}
-		return printDescription(a.out, m.Describe())
+		if asJSON {
+			return printJSON(a.out, d)
+		}
+		return printDescription(a.out, d)
 	})
 	return cmd
 }
 
-func printJSON(w io.Writer, d wasmtasks.Description) error {
+// A description is what inspect shows.
+type description struct {
+	wasmtasks.Description
+	Refused string `json:"refused,omitempty"` // why the module cannot run
+}
+
+func printJSON(w io.Writer, d description) error {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetIndent("", "  ")
@@ -64,13 +81,16 @@ func printJSON(w io.Writer, d wasmtasks.Description) error {
 	return err
 }
 
-func printDescription(out io.Writer, d wasmtasks.Description) error {
+func printDescription(out io.Writer, d description) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row(w, "module", d.Name)
 	row(w, "size", formatBytes(uint64(d.Size)))
 	row(w, "sha256", d.Digest)
 	row(w, "memory", memoryText(d.Memory))
 	row(w, "asks for", asksText(d.Asks))
+	if d.Refused != "" {
+		row(w, "refused", d.Refused)
+	}
 	section(w, []string{"TASK", "KIND", "SIGNATURE", "TYPES", "DOC"}, len(d.Tasks), func(i int) []string {
 		t := d.Tasks[i]
 		return []string{t.Name, t.Kind.String(), t.Signature, typesText(t), t.Doc}
