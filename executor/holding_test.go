@@ -76,9 +76,9 @@ func TestSlowReader(t *testing.T) {
 				if n++; n > 1 {
 					continue
 				}
-				still := time.Now()
+				still := time.Now() // since it has begun the least and no more
 				for last := int64(0); time.Since(still) < 300*time.Millisecond && ctx.Err() == nil; time.Sleep(time.Millisecond) {
-					if now := pulled.Load(); now != last {
+					if now := pulled.Load(); now != last || now < int64(tt.least) {
 						still, last = time.Now(), now
 					}
 				}
