@@ -136,7 +136,8 @@ type Config struct {
 	// Defaults to a minute; a negative duration is never.
 	ReportAfter time.Duration
 
-	// Logger receives the executor's and the guests' log lines.
+	// Logger receives the executor's and the guests' log lines. In those of guests,
+	// characters that a terminal would obey stand as escapes.
 	//
 	// Defaults to [slog.Default].
 	Logger *slog.Logger

@@ -584,18 +584,30 @@ func TestBadConfig(t *testing.T) {
 
 func TestGuestLog(t *testing.T) {
 	t.Parallel()
-	var out lockedBuffer
-	ex := open(t, executor.Config{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	var out, messages lockedBuffer
+	options := &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.MessageKey {
+			fmt.Fprintln(&messages, a.Value)
+		}
+		return a
+	}}
+	ex := open(t, executor.Config{Logger: slog.New(slog.NewTextHandler(&out, options))})
 	if _, err := ex.Call(t.Context(), "say", []byte("hello from a guest")); err != nil {
 		t.Fatal(err)
 	}
 	if got := out.String(); !strings.Contains(got, "hello from a guest") || !strings.Contains(got, "call=1") {
 		t.Errorf("the log is %q", got)
 	}
+	if _, err := ex.Call(t.Context(), "say", []byte("\x1b]0;title\a\u009b2J\nnext\r")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := messages.String(), `\x1b]0;title\a\u009b2J`+"\n"+`next\r`; !strings.Contains(got, want) {
+		t.Errorf("the messages are %q, want %q among them: slog's default handler writes them as they are", got, want)
+	}
 	if _, err := ex.Call(t.Context(), "chatter", []byte("again")); err != nil {
 		t.Fatal(err)
 	}
-	if got := out.String(); strings.Count(got, "msg=again") != 1000 || strings.Count(got, "left out") != 1 || strings.Count(got, "\n") != 1002 {
+	if got := out.String(); strings.Count(got, "msg=again") != 1000 || strings.Count(got, "left out") != 1 || strings.Count(got, "\n") != 1003 {
 		t.Errorf("%d lines, of which %d of 3000 and %d about what was left out", strings.Count(got, "\n"), strings.Count(got, "msg=again"), strings.Count(got, "left out"))
 	}
 }

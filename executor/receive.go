@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/wasmpool/wasmpool/internal/plain"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -291,6 +292,7 @@ func (f *fabric) handleLog(w *worker, body []byte) error {
 	if c := f.loop.sched.lookup(w, line.Ticket, uint32(line.Number)); c != nil {
 		words = append(words, c.words()...)
 	}
-	f.loop.log.Log(context.Background(), slog.Level(line.Level), line.Text, append(words, "call", line.Number)...)
+	// slog's default handler writes a message as it is, to a terminal as a rule.
+	f.loop.log.Log(context.Background(), slog.Level(line.Level), plain.Text(line.Text), append(words, "call", line.Number)...)
 	return nil
 }

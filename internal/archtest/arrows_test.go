@@ -42,7 +42,7 @@ var arrows = []struct {
 	{"internal/hostile/guest", []string{"sdk"}},
 	{"internal/bench", []string{"executor", "host", "wasmtasks", "internal/executorhook", "internal/transport", "internal/wire"}},
 	{"pool", []string{"executor"}},
-	{"executor", []string{"host", "wasmtasks", "internal/confine", "internal/executorhook", "internal/memory", "internal/transport", "internal/wire", xsys}},
+	{"executor", []string{"host", "wasmtasks", "internal/confine", "internal/executorhook", "internal/memory", "internal/plain", "internal/transport", "internal/wire", xsys}},
 	{"internal/difftest", []string{"internal/abi", "internal/hosthook", "internal/meter", "internal/mutant", "internal/wasmbin", wazero, xsys}},
 	{"host", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/enginefix", "internal/hosthook", "internal/memory", "internal/meter", "internal/transport", "internal/wasmbin", "internal/wire", flock, wazero, xsys, xxhash}},
 	{"wasmtasks", []string{"internal/abi", "internal/cachedir", "internal/wasmbin", flock}},
