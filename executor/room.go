@@ -54,7 +54,8 @@ func (r *room) next() {
 		if !a.worker.lost && r.taken > 0 && r.taken+n > r.most {
 			return
 		}
-		r.waiting = slices.Delete(r.waiting, 0, 1)
+		// There may be very many: none is moved.
+		r.waiting[0], r.waiting = nil, r.waiting[1:]
 		if !a.worker.lost { // else its call is elsewhere
 			r.begin(a)
 		}
@@ -137,6 +138,9 @@ func (a *arrival) end(data []byte) {
 // drop ends a call whose result waits for room, and reports whether that is so. A short
 // result comes now, room or not, as its worker waits with it.
 func (r *room) drop(c *Future, reason string) bool {
+	if _, announced := c.worker.receiving[c.ticket]; !announced {
+		return false
+	}
 	at := slices.IndexFunc(r.waiting, func(a *arrival) bool { return a.call == c && !a.worker.lost })
 	if at < 0 {
 		return false
