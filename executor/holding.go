@@ -22,6 +22,9 @@ type holding struct {
 	mean int64 // bytes of a result, lately; only used by the loop
 	came bool  // a result; only used by the loop
 
+	waits atomic.Bool   // who feeds found no room, and is to be told when a result has come
+	room  chan struct{} // by this
+
 	known atomic.Bool  // came
 	each  atomic.Int64 // mean, for others
 	calls atomic.Int64 // whose results count
@@ -35,6 +38,7 @@ func (h *holding) hold(n int64) {
 		h.known.Store(true)
 		h.mean = n
 	}
+	defer h.tell()
 	if n < leastHeld && h.mean == 0 {
 		return
 	}
@@ -43,6 +47,14 @@ func (h *holding) hold(n int64) {
 	if n >= leastHeld {
 		h.calls.Add(1)
 		h.bytes.Add(n)
+	}
+}
+
+// tell lets who feeds look again: another result has come, or none does any more.
+func (h *holding) tell() {
+	if h.waits.Load() {
+		h.waits.Store(false)
+		ring(h.room)
 	}
 }
 

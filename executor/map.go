@@ -155,7 +155,7 @@ func newMapping(ex *Executor, t *task, s mapSettings) *mapping {
 	if s.options != nil {
 		o = *s.options
 	}
-	o.of, o.held = m, new(holding)
+	o.of, o.held = m, &holding{room: m.room}
 	m.settings.options = &o
 	return m
 }
@@ -312,6 +312,7 @@ func (m *mapping) hasRoom(ahead *int64, read int, size int64) bool {
 		return false
 	}
 	if !m.settings.options.held.fits(open, m.ex.loop.room.most, m.ex.loop.sched.width.Load(), m.settings.buffer > 0) {
+		m.settings.options.held.waits.Store(true) // the caller looks again after it
 		return false
 	}
 	open += int64(read)

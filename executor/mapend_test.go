@@ -230,3 +230,28 @@ func TestBufferIsExact(t *testing.T) {
 		}
 	}
 }
+
+// TestMapGoesOn checks that maps which nobody goes through read on when their first
+// results, or failures, have come: as far as their look-ahead, whoever was faster.
+func TestMapGoesOn(t *testing.T) {
+	t.Parallel()
+	ex := shape(t).Fork()
+	for round := range 200 {
+		var pulled atomic.Int64
+		input := func(yield func([]byte) bool) {
+			for n := range numbers(50) {
+				pulled.Add(1)
+				if !yield(n) {
+					return
+				}
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ex.Map(ctx, []string{"echo", "fail"}[round%2], input)
+		eventually(t, "all of the input is read", func() bool { return pulled.Load() == 50 })
+		cancel()
+		if t.Failed() {
+			return
+		}
+	}
+}

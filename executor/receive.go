@@ -120,15 +120,23 @@ func (f *fabric) conclude(w *worker, c *Future, res *wire.Result, data []byte) {
 	w.calls++
 	c.ran = res.Nanos
 	var woken bool
+	if c.options != nil && c.options.held != nil {
+		c.options.held.hold(heldOf(res, data))
+	}
 	if res.Failed {
 		woken = f.loop.failed(c, taskError(c, w, data))
 	} else {
-		if c.options != nil && c.options.held != nil {
-			c.options.held.hold(int64(len(data)))
-		}
 		woken = c.finish(data, nil, &f.loop.counts)
 	}
 	f.loop.woke = f.loop.woke || woken
+}
+
+// heldOf returns how many bytes of a result are kept until it is taken.
+func heldOf(res *wire.Result, data []byte) int64 {
+	if res.Failed {
+		return 0
+	}
+	return int64(len(data))
 }
 
 // concludeLater is conclude for a call whose argument is being sent: when it has left.
