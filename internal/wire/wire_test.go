@@ -302,8 +302,11 @@ func BenchmarkDecodeCall(b *testing.B) {
 func TestBegunIsAlone(t *testing.T) {
 	t.Parallel()
 	for _, res := range []wire.Result{
-		{Begun: true, Failed: true}, {Begun: true, Long: true, Len: 3}, {Begun: true, Data: []byte("x")},
-		{Begun: true, Nanos: 1}, {Begun: true, Usage: &wire.Usage{}},
+		{Begun: true, Failed: true},
+		{Begun: true, Long: true, Len: 3},
+		{Begun: true, Data: []byte("x")},
+		{Begun: true, Nanos: 1},
+		{Begun: true, Usage: &wire.Usage{}},
 	} {
 		var w wire.Writer
 		w.Reset(wire.KindResults)
