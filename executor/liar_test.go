@@ -67,12 +67,9 @@ func TestLies(t *testing.T) {
 			return [][]byte{pull(wire.Pull{Ticket: c.Ticket + 1, Gen: uint32(c.Number)})}
 		},
 		"a module at a payload beyond the ids": func(wire.Call) [][]byte {
-			f, err := wire.Control(wire.KindNeed, wire.Need{Payload: transport.MaxPayloads})
-			if err != nil {
-				t.Error(err)
-			}
-			return [][]byte{f}
+			return [][]byte{need(t, transport.MaxPayloads)}
 		},
+		"a module again and again": func(wire.Call) [][]byte { return [][]byte{need(t, 1), need(t, 2)} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +107,15 @@ func TestLies(t *testing.T) {
 			}
 		})
 	}
+}
+
+func need(t *testing.T, payload uint32) []byte {
+	t.Helper()
+	f, err := wire.Control(wire.KindNeed, wire.Need{Payload: payload})
+	if err != nil {
+		t.Error(err)
+	}
+	return f
 }
 
 func results(c wire.Call, list ...wire.Result) []byte {

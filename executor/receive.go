@@ -270,6 +270,10 @@ func (f *fabric) handleNeed(w *worker, body []byte) error {
 	if err := checkPayload(need.Payload); err != nil {
 		return err
 	}
+	if w.given.has(need.Index) {
+		return fmt.Errorf("it wants module %d again", need.Index)
+	}
+	w.given.add(need.Index)
 	f.ep.SendPayload(w.peer, need.Payload, w.modules[need.Index].source.Bytes(), w.sent)
 	return nil
 }

@@ -32,6 +32,7 @@ type worker struct {
 	pid        int
 	sent       func(error)  // follows each payload that it is sent
 	modules    []*module    // by index: offered to it
+	given      numbers      // indices of those it was sent
 	status     *wire.Status // what it said last, if it was asked
 	questioned bool         // it was asked, and has not answered
 }
