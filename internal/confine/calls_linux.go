@@ -4,6 +4,7 @@ package confine
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"unsafe"
@@ -88,7 +89,7 @@ func assemble(here *arch.Info) ([]bpf.RawInstruction, error) {
 		bpf.LoadAbsolute{Off: offsetOfArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(here.ID), SkipTrue: 1},
 		bpf.RetConstant{Val: uint32(seccomp.ActionKillProcess)},
-	}, refuseCommands(here, "fcntl", unix.F_SETOWN, unix.F_SETOWN_EX, unix.F_SETLEASE),
+	}, refuseNewer(here), refuseCommands(here, "fcntl", unix.F_SETOWN, unix.F_SETOWN_EX, unix.F_SETLEASE),
 		refuseCommands(here, "ioctl", fioSetOwn, unix.SIOCSPGRP, unix.TIOCSTI, unix.TIOCLINUX, unix.FS_IOC_SETFLAGS, fsSetXAttr), list))
 }
 
@@ -102,6 +103,17 @@ const (
 
 // What package unix lacks: FIOSETOWN and FS_IOC_FSSETXATTR.
 const fioSetOwn, fsSetXAttr = 0x8901, 0x401c5820
+
+// refuseNewer says of calls that are newer than the library's list, and so than ours, that
+// the kernel has none such: who makes them has another way then.
+func refuseNewer(here *arch.Info) []bpf.Instruction {
+	newest := slices.Max(slices.Collect(maps.Values(here.SyscallNames)))
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offsetOfNumber, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: uint32(newest), SkipFalse: 1},
+		bpf.RetConstant{Val: uint32(seccomp.ActionErrno) | uint32(unix.ENOSYS)},
+	}
+}
 
 // refuseCommands refuses a call by its second argument: commands that have the kernel
 // signal another process, wait for this one when another opens a file, type into a
