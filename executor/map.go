@@ -415,13 +415,16 @@ func (m *mapping) advance() *Future {
 	return f
 }
 
-// end reports how feeding ended: with a panic, which goes on here, an error, or
-// well.
+// end reports how feeding ended: with a panic, which goes on here, an error, the end of
+// the context, or well.
 func (m *mapping) end() error {
 	if m.panicked != nil {
 		panic(m.panicked) //nolint:forbidigo // it is the caller's own panic, from the goroutine that ran its iterator
 	}
-	return m.failure
+	if m.failure != nil {
+		return m.failure
+	}
+	return whyEnded(m.ctx) // an input may have ended because of it
 }
 
 // recycle makes a future, whose result of n bytes was taken, ready for another call.
