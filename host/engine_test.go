@@ -147,3 +147,39 @@ func TestBranchUponBits(t *testing.T) {
 		}
 	}
 }
+
+// TestCopySign checks that a copysign whose operands wait in memory, after a call, gives
+// the sign of the second: the engine itself gives a negative zero here.
+func TestCopySign(t *testing.T) {
+	t.Parallel()
+	var functions strings.Builder
+	for _, typ := range []string{"f32", "f64"} {
+		fmt.Fprintf(&functions, `
+	(global $%[1]s (mut %[1]s) (%[1]s.const 3))
+	(type $%[1]s (func (param %[1]s %[1]s %[1]s)))
+	(elem declare func $store_%[1]s)
+	(func $store_%[1]s (type $%[1]s) (%[1]s.store (i32.const 8) (local.get 1)))
+	(func (export "%[1]s") (param %[1]s %[1]s %[1]s) (result %[1]s) (local $g %[1]s)
+		(local.set 2 (%[1]s.load (i32.const 0)))
+		(memory.fill (i32.const 0) (i32.const 0) (i32.const 70))
+		(call_indirect (type $%[1]s) (local.get 2)
+			(%[1]s.copysign (local.get 2) (select (local.tee $g (global.get $%[1]s)) (%[1]s.const nan) (%[1]s.eq (local.get $g) (local.get $g))))
+			(%[1]s.const 2147483648) (i32.const %[2]s))
+		(%[1]s.div (%[1]s.const 1) (%[1]s.load (i32.const 8))))
+	(func (export "%[1]s_of") (param %[1]s %[1]s) (result %[1]s) (%[1]s.copysign (local.get 0) (local.get 1)))`,
+			typ, map[string]string{"f32": "0", "f64": "1"}[typ])
+	}
+	h := newHost(t, Config{})
+	slot := newSlot(t, h)
+	mod := load(t, h, compileWAT(t, "signs", `(module (memory 1) (table funcref (elem $store_f32 $store_f64))`+functions.String()+`)`))
+	for _, typ := range []string{"f32", "f64"} {
+		if got := run(t, slot, taskOf(t, mod, typ), "[0,0,-1]"); got != `"Infinity"` {
+			t.Errorf("%s: 1/copysign(0, 3) is %s, want Infinity", typ, got)
+		}
+		for arg, want := range map[string]string{"[1.5,-2]": "-1.5", "[-1.5,2]": "1.5", "[-1.5,-0.0]": "-1.5", "[2,1]": "2"} {
+			if got := run(t, slot, taskOf(t, mod, typ+"_of"), arg); got != want {
+				t.Errorf("%s: copysign%s = %s, want %s", typ, arg, got, want)
+			}
+		}
+	}
+}

@@ -15,7 +15,8 @@ type body struct {
 	leaf  bool   // it calls nothing and has no loop
 	loops int
 
-	locals uint64 // declared
+	locals uint64  // declared
+	signs  [2]bool // it copies signs, of 32 and of 64 bits
 
 	helpers uint32 // how many its instructions need
 	alters  bool   // tables or segments
@@ -127,6 +128,8 @@ func (b *body) measure(r decoder, s *Shape) {
 		s.BranchTable = max(s.BranchTable, in.targets)
 		b.helpers = max(b.helpers, in.helper())
 		b.alters = b.alters || in.alters()
+		b.signs[0] = b.signs[0] || in.op == opF32Copysign
+		b.signs[1] = b.signs[1] || in.op == opF64Copysign
 		if in.leadsBehind(open) {
 			b.sites[inner.site].branches = true
 		}
@@ -208,11 +211,9 @@ func (e *editor) code() {
 // body copies the i-th function.
 func (e *editor) body(i uint32) {
 	b := &e.w.bodies[i]
-	e.held = nil
+	e.declare(i, b)
 	if b.holds() {
-		e.holdFuel(i, b)
-	} else {
-		e.copied(func() { e.locals() })
+		e.takeUp()
 	}
 	if !b.short() {
 		e.chargeEntry(b.sites[0].cost)
@@ -269,6 +270,10 @@ func (e *editor) instruction(open int) instruction {
 	case in.named():
 		e.op(in.op)
 		e.put(e.w.moved(in.index))
+	case in.op == opF32Copysign && e.sign32 != nil:
+		e.copySign(bits32, e.sign32)
+	case in.op == opF64Copysign && e.sign64 != nil:
+		e.copySign(bits64, e.sign64)
 	default:
 		if helper != 0 {
 			e.call(e.w.helper(helper))
@@ -288,18 +293,30 @@ func (c *Code) callsShort(in instruction) bool {
 	return in.op == opCall && in.index >= c.importedFuncs && c.bodies[in.index-c.importedFuncs].short()
 }
 
-// holdFuel copies the locals of the i-th function and adds one that holds the fuel.
-func (e *editor) holdFuel(i uint32, b *body) {
-	t, ok := e.w.module.FuncType(e.w.importedFuncs + i)
-	if !ok {
+// declare copies the locals of the i-th function and adds those that it needs.
+func (e *editor) declare(i uint32, b *body) {
+	var added []byte // their types
+	next := uint32(b.locals)
+	if t, ok := e.w.module.FuncType(e.w.importedFuncs + i); ok {
+		next += uint32(len(t.Params))
+	} else {
 		e.Failf("function %d has no type", i)
 	}
+	local := func(needed bool, typ byte) []byte {
+		if !needed {
+			return nil
+		}
+		added = append(added, typ)
+		return unsigned(next + uint32(len(added)) - 1)
+	}
+	e.held = local(b.holds(), valI64)
+	e.sign32, e.sign64 = local(b.signs[0], valI32), local(b.signs[1], valI64)
 	n := e.Count(2)
-	e.put(uint32(n) + 1)
+	e.put(uint32(n + len(added)))
 	e.copied(func() { e.localGroups(n) })
-	e.op(1, valI64)
-	e.held = unsigned(uint32(uint64(len(t.Params)) + b.locals))
-	e.takeUp()
+	for _, typ := range added {
+		e.op(1, typ)
+	}
 }
 
 // putBack makes the global hold the fuel, and takeUp the local.

@@ -9,9 +9,11 @@ import (
 // An editor copies a section from its reader to out, with changes.
 type editor struct {
 	decoder
-	w    *Code
-	out  []byte
-	held []byte // the index of the local that holds the fuel, in the function that is copied
+	w   *Code
+	out []byte
+	// The indices of locals that are added, in the function that is copied; nil without.
+	held           []byte // holds the fuel
+	sign32, sign64 []byte // hold the sign in a copysign
 }
 
 func (c *Code) editor(r *wasmbin.Reader) *editor {
