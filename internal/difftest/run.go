@@ -42,7 +42,7 @@ func newEngines(ctx context.Context, features api.CoreFeatures, mostMemory uint6
 	e := &engines{pages: mostMemory / pageSize}
 	var err error
 	with := func(cfg wazero.RuntimeConfig) wazero.Runtime {
-		rt := wazero.NewRuntimeWithConfig(ctx, cfg.WithCoreFeatures(features).WithMemoryLimitPages(uint32(e.pages)))
+		rt := wazero.NewRuntimeWithConfig(ctx, cfg.WithCoreFeatures(features).WithMemoryLimitPages(uint32(e.pages)).WithDebugInfoEnabled(false)) // as host validates
 		err = errors.Join(err, offer(ctx, rt))
 		return rt
 	}
