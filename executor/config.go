@@ -81,8 +81,8 @@ type Config struct {
 	// need: on Linux they can then read no files but granted folders and compiled
 	// modules, make none, start no program, open no connection and reach no other process,
 	// so that a task that breaks out of its sandbox cannot either. What a system
-	// cannot take away is logged. Payloads between ranks of a node take a way of MPI's
-	// that is slower. Without worker ranks, or with RootSlots, it is an error that
+	// cannot take away is logged. Payloads between ranks of a node go through
+	// MPI's shared memory. Without worker ranks, or with RootSlots, it is an error that
 	// matches [ErrNotConfined]. See SECURITY.md.
 	//
 	// Defaults to not.
