@@ -11,6 +11,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -109,15 +110,21 @@ func appendEscapes(dst []byte, r rune) []byte {
 
 // NewWriter returns a writer that passes text on to w as [Text] has it. Characters must
 // not be cut by the end of a write.
-func NewWriter(w io.Writer) *Writer { return &Writer{w} }
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
-// A Writer makes what is written through it fit for a terminal. It may be used as
-// concurrently as the writer behind it.
-type Writer struct{ w io.Writer }
+// A Writer makes what is written through it fit for a terminal. It is safe for
+// concurrent use: the writer behind it is given one write after the other.
+type Writer struct {
+	mu sync.Mutex
+	w  io.Writer
+}
 
 // Write implements [io.Writer].
 func (w *Writer) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.w, Text(string(p))); err != nil {
+	text := Text(string(p))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, err := io.WriteString(w.w, text); err != nil {
 		return 0, err
 	}
 	return len(p), nil
