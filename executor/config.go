@@ -137,7 +137,8 @@ type Config struct {
 	ReportAfter time.Duration
 
 	// Logger receives the executor's and the guests' log lines. In those of guests,
-	// characters that a terminal would obey stand as escapes.
+	// characters that a terminal would obey stand as escapes. A line may be written
+	// shortly after its call has its result.
 	//
 	// Defaults to [slog.Default].
 	Logger *slog.Logger

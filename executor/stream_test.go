@@ -25,12 +25,8 @@ func TestStreamClose(t *testing.T) {
 	ex := open(t, executor.Config{RootSlots: 1})
 	for name, stream := range streams(ex) {
 		long := ex.Submit(t.Context(), "burn", number(100_000_000))
-		pulled := make(chan struct{})
-		s := stream(t.Context(), "echo", func(yield func([]byte) bool) {
-			defer close(pulled)
-			numbers(calls)(yield)
-		})
-		<-pulled
+		s := stream(t.Context(), "echo", numbers(calls))
+		<-s.InputDone()
 		s.Close()
 		long.Kill("the slot is needed")
 		cancelled, all := 0, 0
@@ -41,6 +37,9 @@ func TestStreamClose(t *testing.T) {
 			}
 			if errors.Is(err, executor.ErrCancelled) {
 				cancelled++
+			}
+			if all == calls {
+				t.Fatalf("%s: after all calls Next returns %v", name, err)
 			}
 		}
 		if cancelled < calls*9/10 || all != calls { // a worker may have some
