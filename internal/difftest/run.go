@@ -394,7 +394,6 @@ var policies = []string{
 	"it imports ", "it exports ", "it starts with ", "64-bit memory", "memory shared between", "the limit is", "off here", "do not run here", "does not run here",
 	"an instruction that the engine does not have, or in a longer form than it takes", // it takes the second byte of a number for a nop
 	"unknown value type", // of an import
-	"entries announced",  // more than there are bytes: the engine takes memory for them all, and may die of that
 }
 
 func isPolicy(err error) bool {

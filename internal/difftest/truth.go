@@ -47,6 +47,7 @@ type reader struct {
 	b   []byte
 	at  int
 	bad bool
+	cut bool // a list has more entries than bytes follow
 }
 
 func (r *reader) fail() { r.at, r.bad = len(r.b), true }
@@ -87,6 +88,7 @@ func (r *reader) count() int {
 	n := r.u()
 	if n > uint64(len(r.b)-r.at) {
 		r.fail()
+		r.cut = true
 		return 0
 	}
 	return int(n)
@@ -108,9 +110,11 @@ type counter struct {
 	globals  uint64
 	short    []bool
 	anyShort bool
+	standIns []standIn // of the instructions in known that it has
+	silent   bool      // it does not count
 }
 
-// global, function and scratch are what the truth adds.
+// global returns the index of a global that the truth adds.
 func (c *counter) global(i uint64) []byte { return uleb(c.globals + i) }
 
 // read reads a module, which need not be valid.
@@ -143,7 +147,7 @@ func read(wasm []byte) (*counter, error) {
 	}
 	bad := r.bad
 	c.eachBody(func(i int, r *reader) {
-		c.short = append(c.short, isShort(r))
+		c.short = append(c.short, c.survey(r))
 		bad = bad || r.bad || i >= len(c.types) || c.types[i] >= len(c.params)
 	})
 	c.anyShort = slices.Contains(c.short, true)
@@ -203,15 +207,19 @@ func (r *reader) locals() (n int) {
 	return n
 }
 
-func isShort(r *reader) bool {
+// survey notes which instructions need a stand-in, and reports whether the function is
+// short.
+func (c *counter) survey(r *reader) bool {
 	r.locals()
 	n := 0
 	for !r.done() {
+		from := r.at
 		in := r.instruction()
-		if in.op == opLoop || in.op >= opCall && in.op <= opTailCallRef {
-			return false
-		}
-		if !in.bracket() {
+		c.noteKnown(string(r.b[from:r.at]))
+		switch {
+		case in.op == opLoop || in.op >= opCall && in.op <= opTailCallRef:
+			n += shortFunction + 1
+		case !in.bracket():
 			n++
 		}
 	}
@@ -315,12 +323,20 @@ func (c *counter) section(id byte) []byte {
 	counting := []byte{byte(i64), 1, opI64Const, 0, opEnd}
 	switch s := c.sections[id]; {
 	case id == 1:
-		return s.extended(signature{[]valType{i32}, []valType{i32}}.encode())
+		types := [][]byte{signature{[]valType{i32}, []valType{i32}}.encode()}
+		for _, i := range c.standIns {
+			types = append(types, i.sig.encode())
+		}
+		return s.extended(types...)
 	case id == 3:
-		return s.extended(uleb(uint64(len(c.params))))
-	case id == 6:
+		var types [][]byte
+		for i := range 1 + len(c.standIns) {
+			types = append(types, uleb(uint64(len(c.params)+i)))
+		}
+		return s.extended(types...)
+	case id == 6 && !c.silent:
 		return s.extended(counting, counting, counting)
-	case id == 7:
+	case id == 7 && !c.silent:
 		var entries [][]byte
 		for i, name := range []string{truthCount, truthAllowed, truthMoves} {
 			entries = append(entries, slices.Concat(named(name), []byte{3}, c.global(uint64(i))))
@@ -350,8 +366,18 @@ func (c *counter) code() []byte {
 	// What a bulk instruction moves: takes the number and returns it.
 	count := []byte{opLocalGet, 0, opI32Const, 4, 0x76, 0xad}
 	moves := slices.Concat([]byte{0}, count, []byte{opGlobalSet}, c.global(2), c.add(0, count), []byte{opLocalGet, 0, opEnd})
-	return list(append(bodies, sized(moves)))
+	if c.silent {
+		moves = []byte{0, opLocalGet, 0, opEnd} // nobody calls it
+	}
+	bodies = append(bodies, sized(moves))
+	for _, s := range c.standIns {
+		bodies = append(bodies, sized(s.body()))
+	}
+	return list(bodies)
 }
+
+// function returns the index of a function that is added.
+func (c *counter) function(i int) []byte { return uleb(uint64(c.imported + len(c.types) + i)) }
 
 // add adds what code puts on the stack to a global.
 func (c *counter) add(to uint64, code []byte) []byte {
@@ -378,14 +404,19 @@ func (c *counter) body(r *reader, params int) []byte {
 	for !r.done() {
 		start := r.at
 		in := r.instruction()
+		code := c.without(r.b[start:r.at])
+		if c.silent {
+			out = append(out, code...)
+			continue
+		}
 		if !in.bracket() {
 			out = append(out, c.add(0, []byte{opI64Const, 1})...)
 		}
 		out = append(out, c.allow(in, open, start, scratch)...)
 		if in.moves() {
-			out = slices.Concat(out, []byte{opCall}, uleb(uint64(c.imported+len(c.types))))
+			out = slices.Concat(out, []byte{opCall}, c.function(0))
 		}
-		out = append(out, r.b[start:r.at]...)
+		out = append(out, code...)
 		if in.moves() {
 			out = slices.Concat(out, []byte{opI64Const, 0, opGlobalSet}, c.global(2))
 		}
