@@ -79,7 +79,7 @@ func (in *instance) save() {
 		}
 		transport.Copy(img.memory.space, in.view)
 	}
-	in.image = img
+	in.image, in.altered = img, false // what it altered while it started is the image's
 	for _, name := range in.code.globals {
 		if g, ok := in.mod.ExportedGlobal(name).(api.MutableGlobal); ok {
 			in.image.globals = append(in.image.globals, savedGlobal{g, g.Get()})

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // movingWAT has a door and a seed block, and tasks that grow its memory.
@@ -92,5 +94,23 @@ func TestResetFiles(t *testing.T) {
 	}
 	if before := instance(); before != instance() {
 		t.Error("an instance that closes its files is replaced")
+	}
+}
+
+// What a guest does to its descriptors while it starts is in the image: the runtime of Go
+// does it, and its instances are put back, not replaced.
+func TestResetKeepsInstance(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{Isolation: IsolationReset})
+	for m, name := range map[*wasmtasks.Module]string{
+		buildGuest(t, "guest"): "echo", chanceModule(t, "c"): "draw", chanceModule(t, "rust"): "draw",
+	} {
+		task := taskOf(t, load(t, h, m), name)
+		slot := newSlot(t, h)
+		run(t, slot, task, "1")
+		before := slot.instance
+		if run(t, slot, task, "2"); slot.instance != before {
+			t.Errorf("%s.%s: each call has a new instance", m.Name(), name)
+		}
 	}
 }
