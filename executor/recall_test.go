@@ -86,6 +86,8 @@ type spoken struct {
 	lines *atomic.Int64
 }
 
+func (s spoken) Enabled(context.Context, slog.Level) bool { return true }
+
 func (s spoken) Handle(ctx context.Context, line slog.Record) error {
 	if line.Message == "it ran" {
 		s.lines.Add(1)
@@ -150,6 +152,10 @@ func TestCancelSent(t *testing.T) {
 				t.Errorf("%s: %d calls ran that were cancelled", name, n)
 			}
 		}
+		if _, err := ex.Call(t.Context(), "say", []byte("it ran")); err != nil {
+			t.Error(err)
+		}
+		until(t, "a call that ran is seen", func() bool { return ran.Load() == 1 })
 	})
 }
 
