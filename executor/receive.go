@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/wasmpool/wasmpool/internal/lines"
 	"github.com/wasmpool/wasmpool/internal/plain"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -294,8 +295,16 @@ func (f *fabric) afterSend(w *worker, err error) {
 	}
 }
 
-// handleLog writes a guest's log line.
+// handleLog writes a guest's log line, unless its worker sends more of them than its own
+// gate would let pass.
 func (f *fabric) handleLog(w *worker, body []byte) error {
+	pass, note := w.lines.Late(f.loop.moment(), "the rank", lines.PerRank(f.ep.Size()))
+	if note != "" {
+		f.loop.log.Warn(note, "rank", w.rank, "host", w.host)
+	}
+	if !pass {
+		return nil // it is not even read
+	}
 	var line wire.LogLine
 	if err := wire.Decode(wire.KindLog, body, &line); err != nil {
 		return err
@@ -305,6 +314,6 @@ func (f *fabric) handleLog(w *worker, body []byte) error {
 		words = append(words, c.words()...)
 	}
 	// slog's default handler writes a message as it is, to a terminal as a rule.
-	f.loop.log.Log(context.Background(), slog.Level(line.Level), plain.Text(line.Text), append(words, "call", line.Number)...)
+	f.loop.log.Log(context.Background(), slog.Level(line.Level), plain.Text(line.Text[:min(len(line.Text), lines.MostText)]), append(words, "call", line.Number)...)
 	return nil
 }

@@ -1,6 +1,9 @@
 package executor
 
-import "github.com/wasmpool/wasmpool/internal/wire"
+import (
+	"github.com/wasmpool/wasmpool/internal/lines"
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
 
 // A worker is the root's view of one worker. Only the loop uses it. What each call
 // needs stands at the front: with thousands of workers it is memory that counts.
@@ -35,6 +38,7 @@ type worker struct {
 	given      numbers      // indices of those it was sent
 	status     *wire.Status // what it said last, if it was asked
 	questioned bool         // it was asked, and has not answered
+	lines      lines.Gate   // of its guests' logs
 }
 
 // depart notes that a call's argument is being sent. Until it has left, its memory is

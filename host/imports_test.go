@@ -220,38 +220,3 @@ func TestLines(t *testing.T) {
 		}
 	}
 }
-
-// A number of lines is sent in a time, then it is said that others are left out, and how
-// many those were.
-func TestLineGate(t *testing.T) {
-	t.Parallel()
-	for ranks, most := range map[int]int{1: mostLines, 4: mostLines, 1000: allLines / 1000, 1_000_000: fewLines} {
-		if got := rankLines(ranks); got != most {
-			t.Errorf("a rank of %d may send %d lines, want %d", ranks, got, most)
-		}
-	}
-	const most = 100
-	var g lineGate
-	now := int64(time.Hour)
-	for round, want := range []string{
-		"[they logged 100 lines in less than 10s: the rest of that time is left out of the log]",
-		"[200 lines that they logged were left out they logged 100 lines in less than 10s: the rest of that time is left out of the log]",
-	} {
-		passed := 0
-		var notes []string
-		for range 3 * most {
-			now++
-			pass, note := g.next(now, "they", most)
-			if pass {
-				passed++
-			}
-			if note != "" {
-				notes = append(notes, note)
-			}
-		}
-		if passed != most || fmt.Sprint(notes) != want {
-			t.Errorf("round %d: %d passed, want %d; said %q", round, passed, most, notes)
-		}
-		now += int64(linesEvery)
-	}
-}

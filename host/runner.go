@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/wasmpool/wasmpool/internal/lines"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -43,7 +44,7 @@ type runner struct {
 	call    Call
 	result  wire.Result
 
-	lines lineGate // of the log of the call lined
+	lines lines.Gate // of the log of the call lined
 	lined uint64
 
 	told      bool  // the root knows that the current call has begun
@@ -285,25 +286,29 @@ func (r *runner) clock(b *boundTask) {
 func (r *runner) log(level int, text string) {
 	s := r.s
 	if r.lined != r.current.number {
-		r.lined, r.lines = r.current.number, lineGate{}
+		r.lined, r.lines = r.current.number, lines.Gate{}
 	}
 	now := nanotime()
 	s.io.Lock()
 	defer s.io.Unlock()
 	defer s.stir()
-	pass, note := r.lines.next(now, "the call", callLines)
+	pass, note := r.lines.Next(now, "the call", lines.PerCall)
+	if note != "" {
+		r.offerLine(now, int(slog.LevelWarn), note)
+	}
+	if pass {
+		r.offerLine(now, level, text[:min(len(text), lines.MostText)])
+	}
+}
+
+// offerLine sends a line if the rank has not sent too many. io is held.
+func (r *runner) offerLine(now int64, level int, text string) {
+	pass, note := r.s.lines.Next(now, "this rank's tasks", lines.PerRank(r.s.ep.Size()))
 	if note != "" {
 		r.sendLine(int(slog.LevelWarn), note)
 	}
-	if !pass {
-		return
-	}
-	if pass, note = s.lines.next(now, "this rank's tasks", rankLines(s.ep.Size())); note != "" {
-		r.sendLine(int(slog.LevelWarn), note)
-	}
 	if pass {
-		const most = 8 << 10
-		r.sendLine(level, text[:min(len(text), most)])
+		r.sendLine(level, text)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/lines"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 	"github.com/wasmpool/wasmpool/wasmtasks"
@@ -105,7 +106,7 @@ type server struct {
 	tasks    []*servedTask
 	asleep   bool                          // who watches is at the bell, or soon will be
 	payloads []uint32                      // free payload ids
-	lines    lineGate                      // of the log
+	lines    lines.Gate                    // of the log
 	pulls    wire.Writer                   // of arguments to be asked for
 	buffers  [][]byte                      // for payloads, free
 	fetches  []*fetch                      // free

@@ -1,0 +1,77 @@
+package lines
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// Every is the time in which a rank sends [PerRank] lines at most. More would keep the
+	// root from its work.
+	Every = 10 * time.Second
+
+	// PerCall is how many of these are one call's, at most.
+	PerCall = 1000
+
+	mostLines = 10_000
+	fewLines  = 100
+	allLines  = 320_000 // of all ranks, where they are many
+
+	// Patience is for how many times Every a rank may send at once to the root: its lines may
+	// have been held up for a minute, as the root or what lies between stood still.
+	Patience = 8
+
+	// notes is how many lines Next says itself in Every, at most: that it will stop some,
+	// and how many it has stopped.
+	notes = 2
+
+	// MostText is how many bytes of a line are sent.
+	MostText = 8 << 10
+)
+
+// PerRank returns how many lines one rank of so many may send.
+func PerRank(ranks int) int { return min(mostLines, max(fewLines, allLines/max(ranks, 1))) }
+
+// A Gate counts the lines that are sent, and stops those that are too many. Its zero value
+// is ready to use, by one goroutine at a time.
+type Gate struct {
+	since   int64 // when the count began
+	sent    int
+	stopped int
+}
+
+// Next reports whether one more line of who's may be sent, of most in [Every], and what is
+// to be said about those that were not. now is in nanoseconds, from 1.
+func (g *Gate) Next(now int64, who string, most int) (pass bool, note string) {
+	return g.next(now, who, most, most)
+}
+
+// Late is Next at the other end of the way. It stops nothing that Next let pass, or said,
+// unless that was held up for a minute.
+func (g *Gate) Late(now int64, who string, most int) (pass bool, note string) {
+	most += notes
+	return g.next(now, who, most, most*Patience)
+}
+
+// next is Next that lets burst lines pass at once, and most in Every in the long run.
+func (g *Gate) next(now int64, who string, most, burst int) (pass bool, note string) {
+	if g.since == 0 {
+		g.since = now
+	}
+	if past := (now - g.since) / int64(Every); past > 0 {
+		if g.stopped > 0 {
+			note = fmt.Sprintf("%d lines that %s logged were left out", g.stopped, who)
+		}
+		// By whole steps: what is left of the time counts the next time.
+		*g = Gate{since: g.since + past*int64(Every), sent: max(0, g.sent-int(min(past, Patience))*most)}
+	}
+	if g.sent < burst {
+		g.sent++
+		return true, note
+	}
+	if g.stopped == 0 {
+		note = fmt.Sprintf("%s logged more than %d lines in %v: the rest of that time is left out of the log", who, most, Every)
+	}
+	g.stopped++
+	return false, note
+}
