@@ -26,7 +26,7 @@ const (
 
 // Further states that others need not know of.
 const (
-	// settling is held while a call gets its outcome, or its argument.
+	// settling is held while a call gets its outcome, or its argument, or is queued again.
 	settling State = iota + Killed + 1
 
 	// recalled is a call that was cancelled while a worker had it. Its outcome comes
@@ -308,17 +308,22 @@ func (f *Future) giveUp(err func(*Future) error) bool {
 // withdraw resolves a pending call with an error, without a worker. It reports false
 // for any other.
 func (f *Future) withdraw(err func(*Future) error) bool {
-	// The loop reads data only of calls that it has claimed, so whoever moves a pending
-	// call elsewhere owns it.
-	if !f.state.CompareAndSwap(uint32(Pending), uint32(settling)) {
+	if !f.hold() {
 		return false
 	}
 	f.data, f.err = nil, err(f)
 	f.attempt-- // the one that did not come
+	if queuedAgain := f.worker != nil && f.queued < 0; queuedAgain {
+		f.queued += nanotime()
+	}
 	f.state.Store(uint32(f.end()))
 	f.settle()
 	return true
 }
+
+// hold moves a pending call to settling. The loop reads data only of calls that it has
+// claimed, so whoever moves a pending call elsewhere owns it. It reports false for any other.
+func (f *Future) hold() bool { return f.state.CompareAndSwap(uint32(Pending), uint32(settling)) }
 
 // claim moves a pending call to Sent. It reports false for a call that was
 // cancelled.

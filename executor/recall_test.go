@@ -396,3 +396,59 @@ func TestSentGoElsewhere(t *testing.T) {
 		Wait(t.Context(), long, AllDone) //nolint:errcheck // they were killed
 	}
 }
+
+// A killer kills a call when its log says that it runs again.
+type killer struct {
+	slog.Handler
+	call atomic.Pointer[Future]
+	info atomic.Pointer[Info] // what is known of the call then
+}
+
+func (k *killer) Enabled(context.Context, slog.Level) bool { return true }
+
+func (k *killer) Handle(_ context.Context, line slog.Record) error {
+	f := k.call.Load()
+	if line.Message == "a call failed and runs again" && f != nil && f.Kill("between two runs") {
+		if info, ok := f.Info(); ok {
+			k.info.Store(&info)
+		}
+	}
+	return nil
+}
+
+// TestKillBetweenRuns kills calls at the moment at which they are about to be queued again, and checks
+// that from then on nothing of them changes: also by the race detector.
+func TestKillBetweenRuns(t *testing.T) {
+	t.Parallel()
+	log := &killer{Handler: slog.DiscardHandler}
+	ex := openTasks(t, Config{RootSlots: 1, Logger: slog.New(log)})
+	for name, backoff := range map[string]time.Duration{"at once": 0, "after a pause": time.Hour} {
+		log.call.Store(nil)
+		log.info.Store(nil)
+		before := ex.Submit(t.Context(), "forever", nil)
+		until(t, "the slot is busy", func() bool { return before.State() == Running })
+		f := ex.Submit(t.Context(), "forever", nil, Timeout(20*time.Millisecond), Retries(RetryPolicy{Attempts: 100, Backoff: backoff, MaxBackoff: backoff}))
+		log.call.Store(f)
+		looked := make(chan Info, 1)
+		go func() {
+			<-f.Done()
+			info, _ := f.Info() // beside the loop
+			looked <- info
+		}()
+		before.Kill("the slot is needed")
+		if err := f.Err(t.Context()); !errors.Is(err, ErrKilled) {
+			t.Fatalf("%s: it ended with %v", name, err)
+		}
+		if _, err := ex.Stats(t.Context()); err != nil { // the loop is through with it
+			t.Fatal(err)
+		}
+		at, other := log.info.Load(), <-looked
+		now, _ := f.Info()
+		if at == nil || at.Queued <= 0 || at.Queued != now.Queued || at.Attempt != now.Attempt || other.Queued != now.Queued {
+			t.Errorf("%s: it was known as %+v when it was killed, as %+v beside the loop, and is as %+v", name, at, other, now)
+		}
+		if got, err := ex.Call(t.Context(), "echo", []byte("next")); err != nil || string(got) != "next" {
+			t.Errorf("%s: the call after it: %q, %v", name, got, err)
+		}
+	}
+}

@@ -126,12 +126,13 @@ func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
 	before := f.options
 	f.options = f.options.more(err.Kind)
 	f.attempt++ // before others may resolve it
+	attempt := f.attempt
 	if !f.leave(Pending) {
-		f.options, f.attempt = before, f.attempt-1
+		f.options, f.attempt = before, attempt-1
 		return f.finish(nil, err, &l.counts)
 	}
 	l.counts.retried++
-	l.log.Debug("a call failed and runs again", append(f.words(), "call", f.number, "attempt", f.attempt, "error", err)...)
+	l.log.Debug("a call failed and runs again", append(f.words(), "call", f.number, "attempt", attempt, "error", err)...)
 	l.later(f, p.pause(runs))
 	return false
 }
@@ -220,15 +221,19 @@ func (l *loop) requeue(f *Future) {
 	l.push(f)
 }
 
-// push puts a pending call at the head of the queue.
+// push puts a pending call at the head of the queue, unless it was resolved meanwhile.
 func (l *loop) push(f *Future) {
 	if err := l.unwanted(f); err != nil {
 		f.withdraw(always(err))
 		return
 	}
+	if !f.hold() {
+		return
+	}
 	l.in.sent(-1, -f.size)
 	f.queued -= l.now
 	l.sched.queue.pushFront(f)
+	f.state.Store(uint32(Pending))
 }
 
 // unwanted returns why a call is not to run again, or nil.

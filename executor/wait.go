@@ -178,7 +178,7 @@ func (s sequel) resolved(f *Future) {
 		in.release(next)
 		return
 	}
-	if !next.state.CompareAndSwap(uint32(Pending), uint32(settling)) {
+	if !next.hold() {
 		in.release(next)
 		return // cancelled
 	}
