@@ -18,8 +18,6 @@ type Batch struct {
 	ex   *Executor
 	stop context.CancelFunc
 
-	stopper *Stopper // may be nil
-
 	mu       sync.Mutex
 	futures  []*Future
 	finished int
@@ -39,8 +37,7 @@ func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[
 	set, err := mapSettingsOf(opts)
 	t, lookupErr := ex.tasks.lookup(task)
 	err = errors.Join(err, lookupErr, set.mapOnly())
-	b.stopper = set.stopper
-	b.stopper.add(b)
+	set.bind(b, 1)
 	ex.feed(ctx, t, args, set, err, b, func(err error) {
 		cancel()
 		b.end(err)
@@ -98,7 +95,6 @@ func (b *Batch) change() {
 		return
 	}
 	close(b.done)
-	b.stopper.forget(b)
 	for _, fn := range b.hooks {
 		b.ex.calls.add(b, func() { fn(b) })
 	}

@@ -17,9 +17,10 @@ type feeder interface {
 
 // feed submits a call for each argument, on a goroutine of its own, and gives its
 // future to the feeder; with an error it only ends the input. Then it calls end with
-// why it did not come to the end of the input.
+// why it did not come to the end of the input. It is one part of the settings' bond.
 func (ex *Executor) feed(ctx context.Context, t *task, args iter.Seq[[]byte], set mapSettings, failure error, to feeder, end func(error)) {
 	go func() {
+		defer set.bond().leave()
 		err := errInputExited
 		defer func() {
 			if v := recover(); v != nil {
@@ -48,7 +49,9 @@ func (ex *Executor) feedAll(ctx context.Context, t *task, args iter.Seq[[]byte],
 		if err := ex.enter(); err != nil {
 			return err
 		}
+		set.bond().enter()
 		if err := ex.in.add(ctx, f); err != nil {
+			set.bond().leave()
 			ex.leave()
 			return err
 		}

@@ -367,11 +367,15 @@ func (f *Future) end() State {
 // settle wakes who waits, when the state is that of the outcome. After the swap somebody
 // else may use the future again, unless a waiter was told of it.
 func (f *Future) settle() (woken bool) {
-	if f.options != nil && f.options.key != "" {
-		f.ex.keys.forget(f)
-	}
 	ex := f.ex
+	var b *bond
+	if o := f.options; o != nil {
+		if b = o.bond; o.key != "" {
+			ex.keys.forget(f)
+		}
+	}
 	woken = f.waiters.Swap(resolved).wake(f)
+	b.leave()
 	if ex != nil && ex.share != nil {
 		ex.leave() // last: who waits for the share finds every call done
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"sync/atomic"
 )
 
@@ -94,8 +95,8 @@ func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq
 	m := newMapping(ex, t, set)
 	m.reuser = r
 	m.ctx, m.cancel = context.WithCancelCause(ctx)
+	m.settings.bind(m, 2)
 	m.unwatch = context.AfterFunc(m.ctx, m.drop)
-	set.stopper.add(m)
 	go m.feed(args, m.first)
 	return m, nil
 }
@@ -127,6 +128,7 @@ type mapping struct {
 	blocked   atomic.Bool  // feed waits on room,
 	resume    atomic.Int64 // until so many are delivered
 	dropped   atomic.Bool  // no further call is wanted
+	quit      sync.Once    // the part in the bond of who takes the results
 
 	spares  chan *segment // from deliver to feed, to be used again
 	more    chan struct{} // rung when fed has grown
@@ -166,7 +168,8 @@ func (m *mapping) owns(f *Future) bool { return f.options != nil && f.options.of
 // drop ends the calls that have not begun, and all that are fed from here on. It is
 // safe for concurrent use.
 func (m *mapping) drop() {
-	m.dropped.Store(true) // first: what is fed after the request was seen to finds it
+	m.quit.Do(m.settings.bond().leave)
+	m.dropped.Store(true) // before the request: what is fed after it was seen to finds it
 	m.ex.in.request(func() { m.ex.loop.cancel(m.owns) })
 }
 
@@ -178,6 +181,7 @@ var errInputExited = errors.New("executor: the input ended its goroutine, by run
 
 // feed submits a call for each argument, as far ahead as is useful.
 func (m *mapping) feed(args iter.Seq2[[]byte, error], s *segment) {
+	defer m.settings.bond().leave()
 	defer close(m.ended)
 	m.ex.loop.hunger.join(m.room)
 	defer m.ex.loop.hunger.leave(m.room)
@@ -254,7 +258,9 @@ func (m *mapping) put(f *Future, arg []byte, ahead *int64) error {
 		m.reuser.number(f, m.fed.Load())
 	}
 	m.bytes.Add(f.size)
+	m.settings.bond().enter()
 	if err := m.ex.tryAdmit(f); err != nil {
+		m.settings.bond().leave()
 		return err
 	}
 	m.fed.Add(1)
@@ -447,10 +453,10 @@ func (m *mapping) leave() {
 	m.unwatch()
 	m.cancel(nil)
 	close(m.stopped)
+	m.quit.Do(m.settings.bond().leave)
 	select {
 	case <-m.ended:
 		if m.delivered.Load() == m.fed.Load() { // nothing is left
-			m.settings.stopper.forget(m)
 			return
 		}
 	default:

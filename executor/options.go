@@ -124,6 +124,7 @@ type callOptions struct {
 	tags   []string
 	of     *mapping // that the call is of; nil for the others
 	held   *holding // of that
+	bond   *bond    // of the map, batch or stream that the call is of; nil without a stopper
 	usage  Usage    // of a run that has ended; set on a copy that is the call's own
 }
 

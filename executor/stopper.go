@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrStopped is the last thing that a map, a batch or a stream yields when a [Stopper]
@@ -19,7 +20,7 @@ var ErrFailures = errors.New("executor: too many calls have failed")
 // safe for concurrent use. What is started after Stop or Kill ends at once.
 type Stopper struct {
 	mu      sync.Mutex
-	works   map[stoppable]struct{} // that have not ended
+	works   map[stoppable]struct{} // that are bound to it
 	stopped bool
 	reason  *string // of the first Kill
 }
@@ -64,11 +65,8 @@ func (s *Stopper) stop(reason *string) []stoppable {
 	return works
 }
 
-// add puts w, which has begun, under the stopper. s may be nil.
+// add puts w, which has begun, under the stopper.
 func (s *Stopper) add(w stoppable) {
-	if s == nil {
-		return
-	}
 	s.mu.Lock()
 	stopped, reason := s.stopped, s.reason
 	if s.works == nil {
@@ -84,17 +82,59 @@ func (s *Stopper) add(w stoppable) {
 	}
 }
 
-// forget takes w out, of which nothing is left. s may be nil.
+// forget takes w out, of which nothing is left.
 func (s *Stopper) forget(w stoppable) {
-	if s == nil {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.works, w)
 }
 
-// StoppedBy puts a map, a batch or a stream under a stopper.
+// A bond keeps a work under its stopper for as long as there is something to stop or to kill: it counts
+// who feeds it, who takes its results, where that matters, and each call without an
+// outcome. A nil one is that of a work without a stopper.
+type bond struct {
+	stopper *Stopper
+	work    stoppable
+	parts   atomic.Int64
+}
+
+// bind puts w, which has begun, under the stopper, if there is one. Its bond has so many parts
+// besides its calls.
+func (s *mapSettings) bind(w stoppable, parts int64) {
+	if s.stopper == nil {
+		return
+	}
+	b := &bond{stopper: s.stopper, work: w}
+	b.parts.Store(parts)
+	s.rare().bond = b
+	s.stopper.add(w)
+}
+
+// bond returns what bind made.
+func (s *mapSettings) bond() *bond {
+	if s.options == nil {
+		return nil
+	}
+	return s.options.bond
+}
+
+// enter counts a call in, before it can have an outcome.
+func (b *bond) enter() {
+	if b != nil {
+		b.parts.Add(1)
+	}
+}
+
+// leave counts one out.
+func (b *bond) leave() {
+	if b != nil && b.parts.Add(-1) == 0 {
+		b.stopper.forget(b.work)
+	}
+}
+
+// StoppedBy puts a map, a batch or a stream under a stopper, which keeps it only until all its
+// calls have ended and, of a map, its results were gone through, or it was broken off, or its
+// context has ended.
 func StoppedBy(s *Stopper) MapOption {
 	return mapOptionFunc(func(set *mapSettings) error {
 		if s == nil {

@@ -18,7 +18,6 @@ type Stream struct {
 	ex        *Executor
 	unordered bool
 	stop      context.CancelFunc
-	stopper   *Stopper      // may be nil
 	bell      chan struct{} // holds a token when there may be something for Next
 	room      chan struct{} // the same for who feeds
 
@@ -54,8 +53,7 @@ func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byt
 	set, err := mapSettingsOf(opts)
 	t, lookupErr := ex.tasks.lookup(task)
 	err = errors.Join(err, lookupErr, set.mapOnly())
-	s.stopper = set.stopper
-	s.stopper.add(s)
+	set.bind(s, 1) // without who takes: once all calls have ended, there is nothing to stop
 	ex.feed(ctx, t, args, set, err, s, func(err error) {
 		cancel()
 		s.end(err)
@@ -149,7 +147,6 @@ func (s *Stream) Next(ctx context.Context) ([]byte, error) {
 			s.take()
 			return f.outcome()
 		case over:
-			s.stopper.forget(s)
 			if failure != nil {
 				return nil, failure
 			}
