@@ -343,6 +343,9 @@ func (f *Future) leave(to State) bool {
 func (f *Future) finish(data []byte, err error, c *counts) (woken bool) {
 	f.data, f.err = data, err // nobody else looks at them before it has left
 	if !f.leave(f.end()) {
+		if o := f.options; o != nil && o.held != nil {
+			o.held.letGo(len(data)) // nobody will take it
+		}
 		f.data, f.err = nil, ErrCancelled
 		f.state.Store(uint32(Cancelled))
 	}

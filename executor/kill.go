@@ -100,7 +100,7 @@ func (l *loop) kill(calls []*Future, reason string) {
 	for _, f := range calls {
 		if l.flies(f) {
 			f.lost = doomed
-			if !l.room.drop(f, reason) {
+			if !l.room.drop(f, host.KindKilled, reason) {
 				flying = append(flying, f)
 			}
 		} else {
@@ -110,12 +110,15 @@ func (l *loop) kill(calls []*Future, reason string) {
 	l.order(flying, host.KindKilled, reason)
 }
 
-// recall asks the workers to let go of calls that were cancelled. Those that have come
-// back meanwhile are resolved.
+// recall asks the workers to let go of calls that were cancelled, with their results where
+// those have not been sent. Those that have come back meanwhile are resolved.
 func (l *loop) recall(calls []*Future) {
-	calls = slices.DeleteFunc(calls, func(f *Future) bool { return !l.flies(f) })
-	l.order(calls, host.KindCancelled, "it was cancelled")
+	calls = slices.DeleteFunc(calls, func(f *Future) bool { return !l.flies(f) || l.room.drop(f, host.KindCancelled, itWasCancelled) })
+	l.order(calls, host.KindCancelled, itWasCancelled)
 }
+
+// itWasCancelled is what workers are told of calls that are recalled.
+const itWasCancelled = "it was cancelled"
 
 // recallWhere recalls the calls that match and that have not begun, as far as is known.
 func (l *loop) recallWhere(match func(*Future) bool) {
@@ -125,7 +128,7 @@ func (l *loop) recallWhere(match func(*Future) bool) {
 			calls = append(calls, f)
 		}
 	}
-	l.order(calls, host.KindCancelled, "it was cancelled")
+	l.recall(calls)
 }
 
 // flies reports whether a worker has a call.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/lines"
 	"github.com/wasmpool/wasmpool/internal/plain"
 	"github.com/wasmpool/wasmpool/internal/transport"
@@ -180,7 +181,12 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 		return err
 	}
 	w.await(res.Ticket)
-	f.loop.room.admit(&arrival{fabric: f, worker: w, call: c, result: res})
+	a := &arrival{fabric: f, worker: w, call: c, result: res}
+	if a.asks() && State(c.state.Load()) == recalled {
+		a.unwanted(host.KindCancelled, itWasCancelled)
+		return nil
+	}
+	f.loop.room.admit(a)
 	return nil
 }
 

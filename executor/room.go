@@ -108,8 +108,7 @@ func (a *arrival) answer(refused bool) {
 
 // refuse fails the call, whose result there is no memory for.
 func (a *arrival) refuse(shortage error) {
-	a.answer(true)
-	a.fail(host.KindMemory, noRoom(a.result.Len, shortage))
+	a.unwanted(host.KindMemory, noRoom(a.result.Len, shortage))
 }
 
 // fail ends the run of the call with a failure in place of its result.
@@ -135,9 +134,15 @@ func (a *arrival) end(data []byte) {
 	f.loop.sched.place(w)
 }
 
+// unwanted ends a call whose worker asks whether its result is taken: it is not.
+func (a *arrival) unwanted(kind host.Kind, reason string) {
+	a.answer(true)
+	a.fail(kind, reason)
+}
+
 // drop ends a call whose result waits for room, and reports whether that is so. A short
 // result comes now, room or not, as its worker waits with it.
-func (r *room) drop(c *Future, reason string) bool {
+func (r *room) drop(c *Future, kind host.Kind, reason string) bool {
 	if _, announced := c.worker.receiving[c.ticket]; !announced {
 		return false
 	}
@@ -151,7 +156,6 @@ func (r *room) drop(c *Future, reason string) bool {
 		r.begin(a)
 		return true
 	}
-	a.answer(true)
-	a.fail(host.KindKilled, reason)
+	a.unwanted(kind, reason)
 	return true
 }

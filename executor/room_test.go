@@ -23,6 +23,7 @@ type dawdler struct {
 	ep    transport.Endpoint
 	calls []wire.Call
 	takes []wire.Take
+	kills []wire.Kill
 }
 
 func (d *dawdler) Frame(_ int, frame []byte) {
@@ -42,6 +43,12 @@ func (d *dawdler) Frame(_ int, frame []byte) {
 			d.t.Error(err)
 		}
 		d.takes = append(d.takes, take)
+	case wire.KindKill:
+		var kill wire.Kill
+		if err := wire.Decode(kind, body, &kill); err != nil {
+			d.t.Error(err)
+		}
+		d.kills = append(d.kills, kill)
 	}
 }
 
@@ -205,5 +212,106 @@ func TestResultsMeet(t *testing.T) {
 	}
 	if r := &ex.loop.room; r.taken != 0 || len(r.waiting) > 0 {
 		t.Errorf("%d bytes of the room are taken and %d results wait, after all has ended", r.taken, len(r.waiting))
+	}
+}
+
+// TestRoomOfCancelled checks that a result of a call that was cancelled is not sent, whether
+// it is announced before or after that, and does not count as one that waits to be taken.
+func TestRoomOfCancelled(t *testing.T) {
+	t.Parallel()
+	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	world := mem.New(2)
+	root := world.Endpoint(0)
+	cfg := Config{Modules: []*wasmtasks.Module{tasks}, ResultBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)}
+	ex, err := open(cfg.withDefaults(), root, root.Bell())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	w := &dawdler{t: t, ep: world.Endpoint(1)}
+	send(t, w.ep, hello(t))
+	kills := func() int { return len(w.kills) }
+	give := func() *Future {
+		t.Helper()
+		n := len(w.calls)
+		f := ex.Submit(ctx, "echo", []byte("x"))
+		w.until("a call", func() bool { return len(w.calls) > n })
+		return f
+	}
+	refused := func(what string, payload uint32, f *Future) {
+		t.Helper()
+		n := len(w.takes)
+		w.until(what+": the root's answer", func() bool { return len(w.takes) > n })
+		if got, want := w.takes[n], (wire.Take{Payload: payload, Refused: true}); got != want {
+			t.Errorf("%s: the root says %+v of the result, want %+v", what, got, want)
+		}
+		if err := f.Err(ctx); !errors.Is(err, ErrCancelled) || f.State() != Cancelled {
+			t.Errorf("%s: it ended with %v, as %v", what, err, f)
+		}
+	}
+
+	after := give()
+	if !after.Cancel() {
+		t.Fatal("a call that was sent cannot be cancelled")
+	}
+	w.until("it is recalled", func() bool { return kills() == 1 })
+	w.announce(1, 5<<20)
+	refused("cancelled, then announced", 1, after)
+
+	first := give()
+	send(t, w.ep, results(w.calls[len(w.calls)-1], wire.Result{Begun: true}))
+	w.announce(2, 5<<20)
+	w.until("the first result to be taken", func() bool { return len(w.takes) == 2 })
+	for name, cancel := range map[string]func(f *Future){
+		"Cancel": func(f *Future) { f.Cancel() }, "CancelPending": func(*Future) { ex.CancelPending() },
+	} {
+		f := give()
+		w.announce(3, 5<<20)
+		if _, err := ex.Stats(ctx); err != nil {
+			t.Fatal(err)
+		}
+		waits := make(chan bool, 1)
+		w.until("the result waits", func() bool {
+			ex.in.request(func() { waits <- len(ex.loop.room.waiting) == 1 })
+			return <-waits
+		})
+		cancel(f)
+		refused("announced, then "+name, 3, f)
+	}
+	if kills() != 1 {
+		t.Errorf("%d orders to end calls, want one: the others had been answered", kills())
+	}
+	sent := false
+	w.ep.SendPayload(0, 2, bytes.Repeat([]byte("x"), 5<<20), func(err error) { sent = err == nil })
+	w.until("the first result to leave", func() bool { return sent })
+	if out, err := first.Result(ctx); err != nil || len(out) != 5<<20 {
+		t.Errorf("the first call gave %d bytes, %v", len(out), err)
+	}
+
+	m, err := ex.startMapping(ctx, "echo", func(yield func([]byte, error) bool) { yield([]byte("x"), nil) }, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := len(w.calls)
+	w.until("a map's call", func() bool { return len(w.calls) > n })
+	ex.CancelPending()
+	w.until("it is recalled", func() bool { return kills() == 2 })
+	send(t, w.ep, results(w.calls[n], wire.Result{Data: bytes.Repeat([]byte("x"), 10<<10)}))
+	m.deliver(func(_ []byte, err error) bool {
+		if !errors.Is(err, ErrCancelled) {
+			t.Errorf("the map's call ended with %v", err)
+		}
+		return true
+	})
+	if h := m.settings.options.held; h.bytes.Load() != 0 || h.calls.Load() != 0 {
+		t.Errorf("%d bytes of %d results are held when all were taken", h.bytes.Load(), h.calls.Load())
+	}
+	world.Kill(1)
+	if err := ex.Shutdown(ctx); err != nil {
+		t.Log(err) // nobody is left
 	}
 }
