@@ -105,9 +105,9 @@ test-nocgo: ## Run the short tests of the build without cgo
 .PHONY: test-mpi
 test-mpi: deps ## Run the MPI tests, at 1, 2 and 4 ranks
 	@printf '\n==== MPI tests at 1, 2 and 4 ranks\n'
-	scripts/mpi-test $(TEST) -short -tags mpi -count 1 -p 1 $(filter-out ./examples/%,$(MPI_PACKAGES))
+	scripts/mpi-test $(TEST) -short -tags mpi -count 1 -p 2 $(filter-out ./examples/%,$(MPI_PACKAGES))
 	@printf '\n==== contract tests with MPICH\n'
-	scripts/mpi-test scripts/mpich $(TEST) -short -tags mpi -count 1 -p 1 -run '^TestRanks$$/ranks=[24]' ./executor ./pool
+	scripts/mpi-test scripts/mpich $(TEST) -short -tags mpi -count 1 -p 2 -run '^TestRanks$$/ranks=[24]' ./executor ./pool
 
 .PHONY: test-examples
 test-examples: deps ## Run the examples, alone and under mpirun

@@ -235,11 +235,10 @@ func awaitEnd(pids []int, within time.Duration) error {
 // behind, and reports them where nothing should be.
 func (d *driver) left(mark string, before []string) error {
 	var pids []int
-	for end := time.Now().Add(gone); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if pids = marked(mark, ""); len(pids) == 0 {
-			break
-		}
-	}
+	eventually(func() bool {
+		pids = marked(mark, "")
+		return len(pids) == 0
+	})
 	for _, pid := range pids {
 		syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it has ended
 	}
@@ -249,16 +248,24 @@ func (d *driver) left(mark string, before []string) error {
 	}
 	time.Sleep(100 * time.Millisecond) // what was killed holds its memory for a moment
 	promised := strings.Contains(d.launch, "wasmpool") && d.scenario != "wrapper"
-	for _, name := range segments() {
-		if slices.Contains(before, name) || inUse(name) {
-			continue
-		}
+	var files []string
+	eventually(func() bool { // other jobs may end just now, too
+		files = slices.DeleteFunc(segments(), func(name string) bool { return slices.Contains(before, name) || inUse(name) })
+		return len(files) == 0 || !promised
+	})
+	for _, name := range files {
 		os.Remove(name) //nolint:errcheck // it is gone
 		if promised {
 			err = errors.Join(err, fmt.Errorf("%s was left", name))
 		}
 	}
 	return err
+}
+
+// eventually waits until a condition holds, but no longer than what is left may be there.
+func eventually(holds func() bool) {
+	for end := time.Now().Add(gone); !holds() && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	}
 }
 
 // inUse reports whether a process has the file mapped: another job's.
