@@ -127,9 +127,12 @@ func (s *Stream) end(err error) {
 func (s *Stream) InputDone() <-chan struct{} { return s.inputDone }
 
 // Next waits for the next result and returns it, or the error of its call; the
-// stream goes on after that. At the end it returns [io.EOF], or the error that
-// ended the input. When ctx ends first it returns ctx's error and nothing is
-// lost: the next call of Next goes on.
+// stream goes on after that. At the end it returns [io.EOF] itself, or, where the input did
+// not come to its end, the error that ended it: [context.Canceled] after Close, [ErrStopped]
+// after a [Stopper], ctx's of the stream, what the input panicked with. So does each further
+// call: a loop that ends at io.EOF alone goes on for ever after Close, and
+// [Stream.All] does not. When ctx ends first, Next returns ctx's error and nothing is lost: the next
+// call of Next goes on.
 func (s *Stream) Next(ctx context.Context) ([]byte, error) {
 	for {
 		s.mu.Lock()
@@ -187,7 +190,7 @@ func (s *Stream) All(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for {
 			data, err := s.Next(ctx)
-			if errors.Is(err, io.EOF) {
+			if err == io.EOF { //nolint:errorlint // it is the very value, where the input may fail with one like it
 				return
 			}
 			s.mu.Lock()

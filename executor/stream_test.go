@@ -72,3 +72,82 @@ func TestStreamCloseMeanwhile(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamEndStays checks that Next gives the end of a stream again and again, whatever it
+// is, and that All yields it once.
+func TestStreamEndStays(t *testing.T) {
+	t.Parallel()
+	ex := shape(t).Fork()
+	panics := func(v any) iter.Seq[[]byte] {
+		return func(yield func([]byte) bool) {
+			yield(number(1))
+			panic(v)
+		}
+	}
+	for name, stream := range streams(ex) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var stopper executor.Stopper
+		blocks := func(until <-chan struct{}) iter.Seq[[]byte] {
+			return func(yield func([]byte) bool) {
+				if yield(number(1)) {
+					<-until
+					yield(number(2))
+				}
+			}
+		}
+		release := make(chan struct{})
+		ended := stream(ctx, "echo", blocks(ctx.Done()))
+		stopped := stream(t.Context(), "echo", blocks(release), executor.StoppedBy(&stopper))
+		closed, whole := stream(t.Context(), "echo", blocks(release)), stream(t.Context(), "echo", numbers(3))
+		for _, s := range []*executor.Stream{ended, stopped, closed, whole} {
+			if _, err := s.Next(t.Context()); err != nil {
+				t.Errorf("%s: the first result: %v", name, err)
+			}
+		}
+		cancel()
+		for _, tt := range []struct {
+			what string
+			s    *executor.Stream
+			want error
+		}{
+			{"the input's end", whole, io.EOF},
+			{"Close", closed, context.Canceled},
+			{"its context", ended, context.Canceled},
+			{"a stopper", stopped, executor.ErrStopped},
+			{"a bad input", stream(t.Context(), "echo", panics(errBadInput)), errBadInput},
+			{"an input that panics with io.EOF", stream(t.Context(), "echo", panics(io.EOF)), io.EOF},
+		} {
+			switch tt.what {
+			case "Close":
+				tt.s.Close()
+			case "a stopper":
+				stopper.Stop()
+			}
+			var end error
+			for end == nil {
+				_, end = tt.s.Next(t.Context())
+			}
+			for range 3 {
+				if _, again := tt.s.Next(t.Context()); !errors.Is(end, tt.want) || again != end { //nolint:errorlint // it is the very value
+					t.Errorf("%s, %s: Next ends with %v, then with %v, want %v each time", name, tt.what, end, again, tt.want)
+				}
+			}
+			yielded := 0
+			for _, err := range tt.s.All(t.Context()) {
+				if yielded++; err != end { //nolint:errorlint // it is the very value
+					t.Errorf("%s, %s: All yields %v, want %v", name, tt.what, err, end)
+				}
+			}
+			want := 1
+			if tt.s == whole {
+				want = 0
+			}
+			if yielded != want {
+				t.Errorf("%s, %s: All yields %d errors, want %d", name, tt.what, yielded, want)
+			}
+		}
+		close(release)
+	}
+}
+
+var errBadInput = errors.New("a bad input")
