@@ -66,7 +66,7 @@ test: deps vet lint test-unit test-nocgo test-mpi test-examples ## Run all tests
 	@printf '\n==== All tests passed.\n'
 
 .PHONY: check
-check: format tidy test ## Format, tidy, test, and fail if that changed a file
+check: format tidy vet-systems test ## Format, tidy, vet for all systems, test, and fail if that changed a file
 	git diff --exit-code
 
 .PHONY: vet
@@ -75,6 +75,12 @@ vet: deps ## Run go vet on every build: plain, mpi, guests
 	$(GO) vet ./...
 	$(GO) vet -tags mpi ./...
 	GOOS=wasip1 GOARCH=wasm $(GO) vet ./sdk/...
+
+.PHONY: vet-systems
+vet-systems: ## Run go vet as on the other systems, where there are no ranks
+	@printf '\n==== vet for other systems\n'
+	CGO_ENABLED=0 GOOS=darwin $(GO) vet ./...
+	CGO_ENABLED=0 GOOS=windows $(GO) vet ./...
 
 .PHONY: lint
 lint: deps $(LINT) ## Run the linters of .golangci.yml on every build

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command survive shows what a job survives. Under a launcher it is the job: calls,
 // and workers that get a signal at random moments. Alone it starts such jobs again
 // and again, and says what came of them:

@@ -1,11 +1,31 @@
 package launch
 
 import (
+	"bytes"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
+
+// A buffer may be read while a job writes to it.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
 
 const rule = "--------------------------------------------------------------------------\n"
 
