@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/confine"
@@ -34,8 +36,52 @@ func copyByMessages() error {
 		os.Setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none"), // Open MPI 4
 		os.Setenv("OMPI_MCA_smsc", "^cma,xpmem,knem"),                 // Open MPI 5
 		os.Setenv("MPIR_CVAR_CH4_CMA_ENABLE", "0"),                    // MPICH 4.1
-		os.Setenv("UCX_POSIX_USE_PROC_LINK", "n"),
+		copyByMessagesUCX(),
 	)
+}
+
+// copyByMessagesUCX is copyByMessages for UCX, from 1.11 on, upon which Open MPI and MPICH may
+// stand. The names are those of its docs/source/faq.md ("Which transports does UCX use?"),
+// src/ucp/core/ucp_context.c and src/uct/sm/mm/posix/mm_posix.c; none of it could be tried here.
+func copyByMessagesUCX() error {
+	tls, given := os.LookupEnv("UCX_TLS")
+	errs := []error{
+		os.Setenv("UCX_TLS", withoutReach(tls)),
+
+		// By their names in /dev/shm, not by /proc/PID/fd, which is closed to others.
+		os.Setenv("UCX_POSIX_USE_PROC_LINK", "n"),
+	}
+	if _, wanted := os.LookupEnv("UCX_WARN_INVALID_CONFIG"); !given && !wanted {
+		errs = append(errs, os.Setenv("UCX_WARN_INVALID_CONFIG", "n")) // else it warns of what it has not got, before 1.18
+	}
+	return errors.Join(errs...)
+}
+
+// ucxReach are the transports of UCX by which one process reads and writes the memory of another.
+var ucxReach = []string{"cma", "knem", "xpmem"}
+
+// withoutReach takes those out of a list as it may stand in UCX_TLS: one of names, or, behind a
+// ^, of what is not to be used.
+func withoutReach(tls string) string {
+	without := strings.Join(ucxReach, ",")
+	if strings.HasPrefix(tls, "^") {
+		return tls + "," + without
+	}
+	var names []string
+	for name := range strings.SplitSeq(tls, ",") {
+		switch {
+		case name == "all":
+			return "^" + without
+		case name == "sm" || name == "shm" || name == "mm": // which stand for those, too
+			names = append(names, "posix", "sysv")
+		case name != "" && !slices.Contains(ucxReach, name):
+			names = append(names, name)
+		}
+	}
+	if names == nil {
+		return "^" + without
+	}
+	return strings.Join(names, ",")
 }
 
 // newHost returns the host of a rank, and what ends what belongs to it.
