@@ -3,6 +3,8 @@ package host
 import (
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -99,16 +101,31 @@ func TestFloatSelect(t *testing.T) {
 		(call $keep (f64.const 7) (f64.const 9))
 		(f64.store (i32.const 0) (local.tee 1 (select (local.get 0) (local.get 1) (local.get 2))))
 		(drop (call $twice (local.get 0)))
-		(local.get 1)))`
+		(local.get 1))
+	(func $nothing)
+	(func $vector (param v128 v128 v128 v128 v128 v128) (result v128) (local $chosen v128) (local $n i32)
+		(block (loop
+			(br_if 1 (i32.gt_s (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 3)))
+			(call $nothing)
+			(local.set $chosen (select (local.get 5) (v128.const i64x2 7 7) (i32.const 0)))
+			(br 0)))
+		(local.get $chosen))
+	(func (export "vector") (param i64) (result i64) (local $v v128)
+		(local.set $v (i64x2.splat (local.get 0)))
+		(i64x2.extract_lane 1 (call $vector (local.get $v) (local.get $v) (local.get $v) (local.get $v) (local.get $v) (local.get $v)))))`
 	m := compileWAT(t, "select", wat)
 	for _, cfg := range []Config{{}, {NoMeter: true}, {CacheDir: t.TempDir()}} {
 		h := newHost(t, cfg)
 		slot := newSlot(t, h)
-		choose := taskOf(t, load(t, h, m), "choose")
+		mod := load(t, h, m)
+		choose := taskOf(t, mod, "choose")
 		for arg, want := range map[string]string{"[1.5,2.5,0]": "2.5", "[1.5,2.5,1]": "3"} {
 			if got := run(t, slot, choose, arg); got != want {
 				t.Errorf("%+v: choose(%s) = %s, want %s", cfg, arg, got, want)
 			}
+		}
+		if got := run(t, slot, taskOf(t, mod, "vector"), "[3]"); got != "7" {
+			t.Errorf("%+v: of vectors 3 and 7 it chose %s, want 7", cfg, got)
 		}
 	}
 }
@@ -144,6 +161,48 @@ func TestBranchUponBits(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// In a loop with a call, operands wait in memory and are wanted in the registers in which
+// the loop began: the engine itself gets each of these wrong.
+func TestRemedies(t *testing.T) {
+	t.Parallel()
+	var functions strings.Builder
+	for _, c := range []struct{ name, code string }{
+		{"bitselect", "(v128.bitselect (local.get 5) (local.get 6) (local.get 4))"},
+		{"replace", "(f64x2.replace_lane 0 (v128.const f64x2 5 6) (local.get 7))"},
+		{"convert", "(f64x2.convert_low_i32x4_u (local.get 3))"},
+	} {
+		fmt.Fprintf(&functions, `
+	(func $%[1]s (param v128 v128 v128 v128 v128 v128 v128 f64) (result v128) (local $r v128) (local $n i32)
+		(block (loop
+			(br_if 1 (i32.gt_s (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 3)))
+			(call $nothing)
+			(local.set $r %[2]s)
+			(br 0)))
+		(local.get $r))
+	(func (export "%[1]s") (param i64) (result i64) (local $v v128) (local $w v128) (local $r v128)
+		(local.set $v (i64x2.splat (local.get 0)))
+		(local.set $w (v128.not (local.get $v)))
+		(local.set $r (call $%[1]s (local.get $v) (local.get $v) (local.get $v) (local.get $v) (v128.const i64x2 255 255)
+			(local.get $v) (local.get $w) (f64.const 7)))
+		(i64.xor (i64x2.extract_lane 0 (local.get $r)) (i64.mul (i64.const 3) (i64x2.extract_lane 1 (local.get $r)))))`, c.name, c.code)
+	}
+	h := newHost(t, Config{})
+	slot := newSlot(t, h)
+	mod := load(t, h, compileWAT(t, "remedies", `(module (func $nothing)`+functions.String()+`)`))
+	bits := func(first, second uint64) string { return strconv.FormatInt(int64(first^3*second), 10) }
+	const v = 0x1234_5678_9abc
+	chosen := ^uint64(v)&^255 | v&255
+	for name, want := range map[string]string{
+		"bitselect": bits(chosen, chosen),
+		"replace":   bits(math.Float64bits(7), math.Float64bits(6)),
+		"convert":   bits(math.Float64bits(0x5678_9abc), math.Float64bits(0x1234)),
+	} {
+		if got := run(t, slot, taskOf(t, mod, name), fmt.Sprintf("[%d]", v)); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
 }

@@ -55,6 +55,8 @@ func (b *bench) generated(seed uint64, do func(step)) {
 	m := generate(seed, b.features)
 	wasm := m.encode()
 	do(step{name: "generated", tree: m, wasm: wasm, run: true})
+	tight := pressed(seed, b.features, pressedOps)
+	do(step{name: "pressed", tree: tight, wasm: tight.encode(), run: true})
 	r := rand.New(rand.NewPCG(seed, 5))
 	for i := range mutantsOfGenerated {
 		if b.leaveOut.Mutants {

@@ -8,9 +8,29 @@ import "slices"
 // enough in it.
 
 // known are the instructions, by their bytes, and what they take and give.
-var known = map[string]signature{
-	"\x98": {[]valType{f32, f32}, []valType{f32}}, // f32.copysign
-	"\xa6": {[]valType{f64, f64}, []valType{f64}}, // f64.copysign
+var known = func() map[string]signature {
+	all := map[string]signature{f64Lane + "\x00": {[]valType{v128, f64}, []valType{v128}}}
+	for _, o := range slices.Concat(ops[f32], ops[f64], ops[v128]) {
+		if slices.Contains(knownCodes, string(o.code)) {
+			all[string(o.code)] = signature{o.in, []valType{o.out}}
+		}
+	}
+	return all
+}()
+
+const f64Lane = "\xfd\x22" // f64x2.replace_lane, wrong for the first lane
+
+var knownCodes = []string{
+	"\x98", "\xa6", // copysign
+	"\xb5", "\xba", // convert_i64_u
+	"\xfd\x52",     // v128.bitselect
+	"\xfd\x62",     // i8x16.popcnt
+	"\xfd\xd5\x01", // i64x2.mul
+	"\xfd\xe8\x01", // f32x4.min
+	"\xfd\xe9\x01", // f32x4.max
+	"\xfd\xf4\x01", // f64x2.min
+	"\xfd\xf5\x01", // f64x2.max
+	"\xfd\xff\x01", // f64x2.convert_low_i32x4_u
 }
 
 // A standIn is the function for an instruction.

@@ -3,24 +3,45 @@ package difftest
 import (
 	"context"
 	"runtime"
+	"slices"
 	"testing"
 )
 
-// The compiler gets a module wrong, and right with stand-ins.
+// Each instruction that is known to be compiled wrong is so in a module of the generator,
+// and right there once rewritten, and with a stand-in.
 func TestKnown(t *testing.T) {
 	t.Parallel()
-	const seed = 7030125 // has such a copysign
+	if runtime.GOARCH != "amd64" {
+		t.Skip("these faults are in code for amd64")
+	}
 	ctx := t.Context()
 	b, err := newBench(ctx, Fences{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.engines.close(context.Background())
-	m := generate(seed, b.features)
-	if f := b.check(ctx, m.encode(), seed, false); f != nil {
-		t.Error(f)
+	const most = 1500 // of the rarest it takes a third
+	tried := 0
+	for _, o := range pressedOps {
+		if !slices.Contains(knownCodes, string(o.code)) && string(o.code) != f64Lane {
+			continue
+		}
+		tried++
+		found := false
+		for seed := uint64(0); seed < most && !found; seed++ {
+			wasm := pressed(seed, b.features, []op{o}).encode()
+			if found = b.compareEngines(ctx, wasm, seed) != nil; !found {
+				continue
+			}
+			if f := b.check(ctx, wasm, seed, false); f != nil {
+				t.Errorf("%x, seed %d: %v", o.code, seed, f)
+			}
+		}
+		if !found {
+			t.Errorf("%x: the engines agree about %d modules: is it mended?", o.code, most)
+		}
 	}
-	if f := b.compareEngines(ctx, m.encode(), seed); f == nil && runtime.GOARCH == "amd64" {
-		t.Error("the engines agree without stand-ins: is the fault mended, or is the module another?")
+	if tried != len(known) {
+		t.Errorf("%d instructions were tried, %d are known", tried, len(known))
 	}
 }

@@ -6,13 +6,13 @@ import (
 )
 
 // FenceNames are what Set of [Fences] takes.
-var FenceNames = []string{"select", "memory", "validation", "exceptions", "references", "order", "count"}
+var FenceNames = []string{"select", "memory", "validation", "exceptions", "references", "order", "remedies", "count"}
 
 // Set leaves out the fences of a list with commas.
 func (f *Fences) Set(names string) error {
 	return setNames(names, map[string]*bool{
 		"select": &f.Select, "memory": &f.Memory, "validation": &f.Validation,
-		"exceptions": &f.Exceptions, "references": &f.References, "order": &f.Order, "count": &f.Count,
+		"exceptions": &f.Exceptions, "references": &f.References, "order": &f.Order, "remedies": &f.Remedies, "count": &f.Count,
 	})
 }
 

@@ -15,8 +15,8 @@ type body struct {
 	leaf  bool   // it calls nothing and has no loop
 	loops int
 
-	locals uint64  // declared
-	signs  [2]bool // it copies signs, of 32 and of 64 bits
+	locals uint64 // declared
+	more   byte   // that remedies need, a bit each
 
 	helpers uint32 // how many its instructions need
 	alters  bool   // tables or segments
@@ -128,8 +128,9 @@ func (b *body) measure(r decoder, s *Shape) {
 		s.BranchTable = max(s.BranchTable, in.targets)
 		b.helpers = max(b.helpers, in.helper())
 		b.alters = b.alters || in.alters()
-		b.signs[0] = b.signs[0] || in.op == opF32Copysign
-		b.signs[1] = b.signs[1] || in.op == opF64Copysign
+		if r := in.remedy(); r != nil {
+			b.more |= r.locals
+		}
 		if in.leadsBehind(open) {
 			b.sites[inner.site].branches = true
 		}
@@ -261,7 +262,7 @@ func (e *editor) instruction(open int) instruction {
 	if e.Err() != nil {
 		return in
 	}
-	helper := in.helper()
+	helper, remedy := in.helper(), in.remedy()
 	others := e.held != nil && (helper != 0 || in.calls() && !e.w.callsShort(in)) // they take fuel, too
 	if others || e.held != nil && in.leaves(open) {
 		e.putBack()
@@ -270,10 +271,8 @@ func (e *editor) instruction(open int) instruction {
 	case in.named():
 		e.op(in.op)
 		e.put(e.w.moved(in.index))
-	case in.op == opF32Copysign && e.sign32 != nil:
-		e.copySign(bits32, e.sign32)
-	case in.op == opF64Copysign && e.sign64 != nil:
-		e.copySign(bits64, e.sign64)
+	case remedy != nil && open > 0: // in a function
+		remedy.write(e, e.w.wasm[from:e.Offset()])
 	default:
 		if helper != 0 {
 			e.call(e.w.helper(helper))
@@ -310,7 +309,9 @@ func (e *editor) declare(i uint32, b *body) {
 		return unsigned(next + uint32(len(added)) - 1)
 	}
 	e.held = local(b.holds(), valI64)
-	e.sign32, e.sign64 = local(b.signs[0], valI32), local(b.signs[1], valI64)
+	for i, typ := range remedyTypes {
+		e.added[i] = local(b.more&(1<<i) != 0, typ)
+	}
 	n := e.Count(2)
 	e.put(uint32(n + len(added)))
 	e.copied(func() { e.localGroups(n) })

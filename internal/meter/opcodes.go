@@ -45,8 +45,9 @@ const (
 
 	emptyBlock = 0x40
 
-	valI32 = byte(wasmbin.I32)
-	valI64 = byte(wasmbin.I64)
+	valI32  = byte(wasmbin.I32)
+	valI64  = byte(wasmbin.I64)
+	valV128 = byte(wasmbin.V128)
 )
 
 // An instruction is what must be known of one.
@@ -55,6 +56,9 @@ type instruction struct {
 	index uint32 // of the function or global that it names; not 0 if a bulk one's is not
 	label uint32 // the outermost that it may branch to
 	bulk  uint32 // which one it is after opBulk
+
+	vector uint32 // which one it is after opVector
+	lane   byte   // of a vector
 
 	targets int // of a br_table
 }
@@ -178,7 +182,7 @@ func (r decoder) read() instruction {
 	case op == opBulk:
 		in.bulk, in.index = r.bulk()
 	case op == opVector:
-		r.vector()
+		in.vector, in.lane = r.vector()
 	case op <= 0x01, op == 0x05, op == opEnd, op == opReturn, // control without operands
 		op == 0x1a, op == 0x1b, // drop, select
 		op >= 0x45 && op <= 0xc4, // numbers
@@ -241,16 +245,18 @@ func (r decoder) second() uint32 {
 	return op
 }
 
-func (r decoder) vector() {
-	switch op := r.second(); {
+// vector reads the rest of a vector instruction.
+func (r decoder) vector() (op uint32, lane byte) {
+	switch op = r.second(); {
 	case op <= 11, op == 92, op == 93: // loads and stores
 		r.address()
 	case op == 12, op == 13: // a constant, a shuffle
 		r.Bytes(16)
 	case op >= 21 && op <= 34: // lanes
-		r.Byte()
+		lane = r.Byte()
 	case op >= 84 && op <= 91: // loads and stores of lanes
 		r.address()
-		r.Byte()
+		lane = r.Byte()
 	}
+	return op, lane
 }

@@ -12,8 +12,8 @@ type editor struct {
 	w   *Code
 	out []byte
 	// The indices of locals that are added, in the function that is copied; nil without.
-	held           []byte // holds the fuel
-	sign32, sign64 []byte // hold the sign in a copysign
+	held  []byte               // holds the fuel
+	added [remedyLocals][]byte // for remedies
 }
 
 func (c *Code) editor(r *wasmbin.Reader) *editor {

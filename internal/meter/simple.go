@@ -20,7 +20,9 @@ var operands = func() (t [256]uint8) {
 	set(0x28, 0x3e, 2)       // loads and stores
 	set(0x41, opI64Const, 1) // i32.const, i64.const
 	set(0x45, 0xc4, 0)       // numbers
-	t[opF32Copysign], t[opF64Copysign] = notSimple, notSimple
+	for op := range remedies {
+		t[op] = notSimple
+	}
 	return t
 }()
 
