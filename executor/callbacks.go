@@ -15,6 +15,7 @@ type callbacks struct {
 	taken []callback // what the goroutine has yet to run
 
 	mu      sync.Mutex
+	waiting map[*Future][]func() // what is due when the future has an outcome, in that order
 	due     []callback
 	idle    chan struct{} // closed when the goroutine ends; nil while there is none
 	running bool
@@ -30,10 +31,41 @@ func (c *callbacks) add(of fmt.Stringer, fn func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.due = append(c.due, callback{fn, of})
+	c.start()
+}
+
+// start starts the goroutine if there is none. mu is held.
+func (c *callbacks) start() {
 	if !c.running {
 		c.running, c.idle = true, make(chan struct{})
 		go c.run()
 	}
+}
+
+// when runs fn once f has an outcome, behind what came before it: also behind what is about to
+// become due, as f has just got it. It does not block.
+func (c *callbacks) when(f *Future, fn func()) {
+	c.mu.Lock()
+	fns, waits := c.waiting[f]
+	if c.waiting == nil {
+		c.waiting = map[*Future][]func(){}
+	}
+	c.waiting[f] = append(fns, fn)
+	c.mu.Unlock()
+	if !waits {
+		f.tell(c)
+	}
+}
+
+// resolved implements listener.
+func (c *callbacks) resolved(f *Future) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, fn := range c.waiting[f] {
+		c.due = append(c.due, callback{fn, f})
+	}
+	delete(c.waiting, f)
+	c.start()
 }
 
 func (c *callbacks) run() {

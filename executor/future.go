@@ -139,11 +139,7 @@ func (f *Future) tell(l listener) {
 // in the order in which they were added: a callback may submit calls but must
 // not wait for other callbacks. One that panics, or ends its goroutine, is logged and
 // stops nobody.
-func (f *Future) OnDone(fn func(*Future)) { f.tell(onDone(fn)) }
-
-type onDone func(*Future)
-
-func (fn onDone) resolved(f *Future) { f.ex.calls.add(f, func() { fn(f) }) }
+func (f *Future) OnDone(fn func(*Future)) { f.ex.calls.when(f, func() { fn(f) }) }
 
 // Err waits for the call and returns the error that it ended with, nil after a
 // success. When ctx ends first, it returns ctx's error.

@@ -70,15 +70,14 @@ func TestReportBeforeTheEnd(t *testing.T) {
 	if err := ex.Shutdown(t.Context(), executor.NoWait); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(30 * time.Second); !strings.Contains(log.String(), "stopping=true"); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Error("there is no report")
-			break
+	eventually(t, "a report while it stops that names the call", func() bool {
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, "stopping=true") && strings.Contains(line, "of forever [], for ") {
+				return true
+			}
 		}
-	}
-	if text := log.String(); !strings.Contains(text, "of forever [], for ") {
-		t.Errorf("the call is not named:\n%s", text)
-	}
+		return false
+	})
 	f.Kill("the test is over")
 }
 
