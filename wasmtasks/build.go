@@ -91,7 +91,11 @@ type BuildError struct {
 
 // Error is one line: the folder and the first messages of the compiler.
 func (e *BuildError) Error() string {
-	return fmt.Sprintf("wasmtasks: building %s: %s", e.Dir, joinMessages(messages(e.Output)))
+	text := joinMessages(messages(e.Output))
+	if strings.Contains(text, "go.mod file not found") {
+		text = strings.TrimSuffix(text, "; see 'go help modules'") + ": make the folder a module with go mod init NAME, or begin with wasmpool init"
+	}
+	return fmt.Sprintf("wasmtasks: building %s: %s", e.Dir, text)
 }
 
 // messages returns what the go command says is wrong. A line that ends in a colon

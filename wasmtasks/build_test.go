@@ -132,7 +132,7 @@ func TestBuildErrors(t *testing.T) {
 		{"syntax error", goModule(t, "broken", "package main\n\nfunc {\n"), "main.go:3:6:"},
 		{"missing import", goModule(t, "imports", "package main\n\nimport _ \"example.com/imports/none\"\n"), "main.go:3:8: no required module provides package example.com/imports/none; to add it: go get example.com/imports/none"},
 		{"not for wasm", goModule(t, "tagged", "//go:build linux\n\npackage main\n"), "build constraints exclude all Go files"},
-		{"outside a module", noModule, "go.mod file not found"},
+		{"outside a module", noModule, "go.mod file not found in current directory or any parent directory: make the folder a module with go mod init NAME"},
 		{"a space in the directive", goModule(t, "slip", strings.Replace(program, "//go:wasmexport", "// go:wasmexport", 1)), "write //go:wasmexport, without the space"},
 		{"syntax errors beside tasks", goModule(t, "slips", program+"\nfunc f() { x := }\n\nfunc g( {}\n"), "; "},
 		{"bad export", goModule(t, "export", strings.Replace(program, "int32 { return 42 }", `string { return "" }`, 1)), "main.go:4:6: go:wasmexport: unsupported result type string"},

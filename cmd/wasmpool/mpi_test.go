@@ -177,15 +177,19 @@ func (r ranks) testFailures(t *testing.T) {
 // Errors are told once, whether all ranks see them or only the root does, and
 // nothing hangs.
 func (r ranks) testSetupErrors(t *testing.T) {
-	tests := []struct{ args, want string }{
-		{"map testdata/tasks square --nonsense", "unknown flag: --nonsense"},
-		{"run testdata/tasks nosuch", `unknown task "nosuch"`},
-		{"run nosuch.wasm square", "no such file"},
-		{"map testdata/tasks square --lines nosuch", "open nosuch"},
-		{"map testdata/tasks square --files main.go --out nosuch/out", "open nosuch/out"},
+	tests := []struct {
+		ranks      int
+		args, want string
+	}{
+		{3, "map testdata/tasks square --nonsense", "unknown flag: --nonsense"},
+		{3, "run testdata/tasks nosuch", `unknown task "nosuch"`},
+		{3, "run nosuch.wasm square", "no such file"},
+		{3, "map testdata/tasks square --lines nosuch", "open nosuch"},
+		{3, "map testdata/tasks square --files main.go --out nosuch/out", "open nosuch/out"},
+		{1, "run testdata/tasks square --arg 3 --confine", "--confine is for worker ranks, and this job has one rank"},
 	}
 	for _, tt := range tests {
-		got := r.run(t, 3, strings.Fields(tt.args)...)
+		got := r.run(t, tt.ranks, strings.Fields(tt.args)...)
 		if said := got.said(); got.code != exitSetup || len(said) != 1 || !strings.Contains(said[0], tt.want) {
 			t.Errorf("%s: exit code %d, stderr:\n%s\nwant %d and one line with %q", tt.args, got.code, got.stderr, exitSetup, tt.want)
 		}

@@ -40,11 +40,11 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.start, "timeout-start", time.Minute, "with --ranks, end the job if they have not found each other after `D`")
 	flags.IntVar(&f.workers, "workers", 0, "run `N` calls at once in this process (default: the CPUs; under MPI none, as the other ranks work)")
 	flags.IntVar(&f.slots, "slots", 0, "under MPI, run `N` calls at once on each worker rank (default: the CPUs it may use)")
-	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `size` such as 512MiB (default, and at most: 2GiB)")
-	flags.Var(&f.output, "output", "the longest result that a task may give, a `size` such as 1GiB (default: 256MiB)")
+	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `SIZE` such as 512MiB (default, and at most: 2GiB)")
+	flags.Var(&f.output, "output", "the longest result that a task may give, a `SIZE` such as 1GiB (default: 256MiB)")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
 	f.grants.add(flags)
-	flags.Var(&f.isolate, "isolation", "what a call finds of those before it: a `word` of reuse (all that a task keeps), reset (nothing), fresh (nothing, and slowly)")
+	flags.Var(&f.isolate, "isolation", "what a call finds of those before it: a `WORD` of reuse (all that a task keeps), reset (nothing), fresh (nothing, and slowly)")
 	flags.BoolVar(&f.confine, "confine", false, "let worker ranks read no files but granted folders, start no programs and open no connections, should a task break out of its sandbox (on Linux, under MPI)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show debug logs, what tasks print, and where they failed")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
@@ -88,6 +88,12 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 	}
 	if f.memory > mostMemory {
 		return fmt.Errorf("--memory is %s, but a module can use no more than %s", &f.memory, formatBytes(mostMemory))
+	}
+	if f.confine && f.workers > 0 {
+		return errors.New("--confine is for worker ranks, and --workers has calls run in the root's process: leave one of them out")
+	}
+	if f.confine && f.ranks == 1 {
+		return errors.New("--confine is for worker ranks, and --ranks 1 starts the root alone: take 2 or more")
 	}
 	_, err := f.grants.grants()
 	return err
@@ -146,6 +152,9 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root fu
 	err = executor.Run(ctx, cfg, root)
 	if errors.Is(err, executor.ErrLaunch) && !mpi.Built {
 		err = fmt.Errorf("%w (wasmpool-mpi is this command with MPI: make mpi builds it)", err)
+	}
+	if errors.Is(err, executor.ErrNotConfined) {
+		err = errors.New("--confine is for worker ranks, and this job has one rank, the root: start it on 2 or more")
 	}
 	if err == nil || a.rank == 0 || errors.Is(err, executor.ErrLaunch) {
 		return err // rank 0 says it for all
