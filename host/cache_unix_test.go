@@ -37,6 +37,24 @@ func TestCacheOfOthers(t *testing.T) {
 	}
 }
 
+// A cache folder that cannot be made is told of in one line.
+func TestCacheOfNone(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	h := newHost(t, Config{CacheDir: filepath.Join(file, "compiled"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	m := compileWAT(t, "door", doorWAT)
+	if got := run(t, newSlot(t, h), taskOf(t, load(t, h, m), "echo"), "hello"); got != "hello" {
+		t.Errorf("echo = %q, want hello", got)
+	}
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, file) {
+		t.Errorf("it logs\n%s\nwant one line that names the folder", text)
+	}
+}
+
 // What somebody else may have written is not run.
 func TestCachePlanted(t *testing.T) {
 	t.Parallel()

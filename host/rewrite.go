@@ -47,7 +47,8 @@ func (h *Host) rewrite(name, key string, wasm []byte, m *wasmbin.Module) ([]byte
 	}
 	if file != "" {
 		if err := writeSummed(file, out); err != nil {
-			h.cfg.Logger.Info("host: a rewritten module is not kept", "file", file, "error", err)
+			// What is compiled cannot be kept either, and says so.
+			h.cfg.Logger.Debug("host: a rewritten module is not kept", "file", file, "error", err)
 		}
 	}
 	return out, nil
