@@ -43,6 +43,7 @@ func run() int {
 	flag.IntVar(&o.Shrink, "shrink", 1500, "how often to try to leave something out of a find")
 	flag.StringVar(&o.Dir, "dir", os.TempDir(), "where finds are written")
 	flag.DurationVar(&o.Every, "every", time.Minute, "how often to tell the numbers")
+	flag.BoolVar(&o.OldCPU, "old-cpu", false, "compile for a CPU without LZCNT and TZCNT")
 	without := flag.String("without", "", "leave fences out: "+strings.Join(difftest.FenceNames, ", "))
 	module := flag.String("module", "", "check only this `file`, a find, with its -seed")
 	leaveOut := flag.String("leave-out", "", "what not to do: generated, specification, mutants, proposals")

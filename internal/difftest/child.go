@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -19,6 +20,7 @@ type order struct {
 	First, Stride, Seeds uint64
 	Without              Fences
 	LeaveOut             Parts
+	OldCPU               bool
 	Tries                int // to shrink a find
 
 	One      bool // the module from standard input, with the seed First
@@ -61,6 +63,9 @@ func Child() bool {
 }
 
 func (o *order) do(ctx context.Context, in io.Reader, out io.Writer) error {
+	if o.OldCPU && runtime.GOARCH == "amd64" {
+		setOldCPU()
+	}
 	b, err := newBench(ctx, o.Without)
 	if err != nil {
 		return err

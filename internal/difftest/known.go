@@ -30,6 +30,7 @@ var knownCodes = []string{
 	"\xfd\xe9\x01", // f32x4.max
 	"\xfd\xf4\x01", // f64x2.min
 	"\xfd\xf5\x01", // f64x2.max
+	"\xfd\xfb\x01", // f32x4.convert_i32x4_u
 	"\xfd\xff\x01", // f64x2.convert_low_i32x4_u
 }
 

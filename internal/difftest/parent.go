@@ -23,6 +23,7 @@ type Options struct {
 	Processes int
 	Without   Fences
 	LeaveOut  Parts
+	OldCPU    bool   // compile for a CPU for amd64 without LZCNT and TZCNT
 	Finds     int    // after so many it ends; 0: it goes on
 	Shrink    int    // how often to try to leave something out of a find
 	Dir       string // where finds are written; empty: nowhere
@@ -103,7 +104,7 @@ func (r *runner) work(ctx context.Context, i int) {
 			count = min(count, (r.o.Seeds-at+n-1)/n)
 		}
 		first := r.o.Seed + at
-		last, err := r.child(ctx, i, order{First: first, Stride: n, Seeds: count, Without: r.o.Without, LeaveOut: r.o.LeaveOut, Tries: r.o.Shrink})
+		last, err := r.child(ctx, i, order{First: first, Stride: n, Seeds: count, Without: r.o.Without, LeaveOut: r.o.LeaveOut, OldCPU: r.o.OldCPU, Tries: r.o.Shrink})
 		if err != nil {
 			r.fail(err)
 			return
@@ -167,7 +168,7 @@ func (r *runner) child(ctx context.Context, i int, o order) (last report, err er
 // One checks one module, as a find was written, with its seed. It returns nil when
 // nothing is wrong with it.
 func One(ctx context.Context, o Options, wasm []byte) (*Find, error) {
-	cmd, stderr, err := command(ctx, order{One: true, First: o.Seed, Without: o.Without, NaN: true}, bytes.NewReader(wasm))
+	cmd, stderr, err := command(ctx, order{One: true, First: o.Seed, Without: o.Without, OldCPU: o.OldCPU, NaN: true}, bytes.NewReader(wasm))
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +272,7 @@ func (r *runner) again(ctx context.Context, at report) (found *step) {
 func (r *runner) dies(ctx context.Context, s step, seed uint64, wasm []byte) bool {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd, _, err := command(ctx, order{One: true, First: seed, Without: r.o.Without, Name: s.name, NaN: s.nan, Proposal: s.proposal}, bytes.NewReader(wasm))
+	cmd, _, err := command(ctx, order{One: true, First: seed, Without: r.o.Without, OldCPU: r.o.OldCPU, Name: s.name, NaN: s.nan, Proposal: s.proposal}, bytes.NewReader(wasm))
 	if err != nil {
 		return false
 	}

@@ -74,7 +74,7 @@ func (g *generator) press(o op, class valType) {
 		call()
 	}
 	var held []int
-	for range pick(g, 0, 0, 1, 3, 10, g.r.IntN(20)) {
+	for range pick(g, 0, 1, 4, 10+g.r.IntN(10), 14+g.r.IntN(6)) {
 		t := g.near(class)
 		n := g.mixed(t)
 		held = append(held, g.local(t))
@@ -87,7 +87,7 @@ func (g *generator) press(o op, class valType) {
 	for _, t := range o.in {
 		operands = append(operands, pick(g, g.localsOf(t)...))
 	}
-	given := append(slices.Clone(held), operands...)
+	given := slices.Clone(held)
 	n := g.applied(o, operands)
 	if o.out != 0 {
 		result := g.local(o.out)
@@ -103,6 +103,7 @@ func (g *generator) press(o op, class valType) {
 		body = append(body, g.pour(held))
 	}
 	g.r.Shuffle(len(given), func(i, j int) { given[i], given[j] = given[j], given[i] })
+	given = append(given, operands...) // used last
 	for _, i := range given {
 		body = append(body, g.read(i))
 		sig.results = append(sig.results, g.typeOf(i))

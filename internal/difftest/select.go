@@ -39,3 +39,21 @@ func setOrder(right bool) {
 		sideEffects[and] = none
 	}
 }
+
+// cpuFeatures is what the engine knows of the CPU.
+//
+//go:linkname cpuFeatures github.com/tetratelabs/wazero/internal/platform.CpuFeatures
+var cpuFeatures uint64
+
+// setOldCPU has the engine compile for a CPU for amd64 without LZCNT and TZCNT, which any other
+// can run.
+func setOldCPU() {
+	const sse41 = 1
+	cpuFeatures = sse41
+	for _, code := range []string{"\x67", "\x68"} { // clz, ctz
+		known[code] = signature{[]valType{i32}, []valType{i32}}
+	}
+	for _, code := range []string{"\x79", "\x7a"} {
+		known[code] = signature{[]valType{i64}, []valType{i64}}
+	}
+}

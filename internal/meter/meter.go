@@ -42,7 +42,7 @@ const (
 
 // Version is that of what Rewrite writes, and of what Read refuses: rewritten modules
 // are kept under it, and not read again.
-const Version = "16"
+const Version = "17"
 
 const (
 	// shortLeaf is the most instructions of a function that need not take fuel

@@ -76,7 +76,7 @@ func run(t *testing.T, in, name string, args ...string) []byte {
 // this fails, raise meter.Version and change both here.
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	const version, want = "16", "74bfbd6f1dd665d6"
+	const version, want = "17", "169f439495a64b3d"
 	wasm := run(t, `(module (import "a" "f" (func $f)) (table 1 funcref) (elem (i32.const 0) $g) (start $h)
 	  (memory 1)
 	  (func $leaf (result i32) (i32.const 7))
@@ -86,7 +86,7 @@ func TestVersion(t *testing.T) {
 	  (func $r (param f32 f64 i64 v128) (result v128) (local.set 0 (f32.copysign (local.get 0) (f32.convert_i64_u (i64.extend_i32_u (i32.clz (i32.ctz (i32.wrap_i64 (local.get 2))))))))
 	    (local.set 1 (f64.copysign (local.get 1) (f64.convert_i64_u (i64.clz (i64.ctz (local.get 2)))))) (local.set 3 (f64x2.replace_lane 0 (local.get 3) (local.get 1)))
 	    (local.set 3 (v128.bitselect (local.get 3) (f64x2.replace_lane 1 (local.get 3) (local.get 1)) (i8x16.popcnt (local.get 3))))
-	    (f32x4.min (f32x4.max (i64x2.mul (local.get 3) (local.get 3)) (local.get 3)) (f64x2.min (f64x2.max (local.get 3) (local.get 3)) (f64x2.convert_low_i32x4_u (local.get 3)))))
+	    (f32x4.min (f32x4.max (i64x2.mul (local.get 3) (local.get 3)) (local.get 3)) (f64x2.min (f64x2.max (local.get 3) (local.get 3)) (f64x2.convert_low_i32x4_u (f32x4.convert_i32x4_u (local.get 3))))))
 	  (func $h (call $f)))`, "wat2wasm", "--debug-names", "-", "-o")
 	m, err := wasmbin.Parse(wasm)
 	if err != nil {

@@ -60,6 +60,7 @@ var (
 		233:            {0, newVector},          // f32x4.max
 		244:            {0, newVector},          // f64x2.min
 		245:            {0, newVector},          // f64x2.max
+		251:            {0, newVector},          // f32x4.convert_i32x4_u
 		255:            {0, newVector},          // f64x2.convert_low_i32x4_u
 	}
 )
