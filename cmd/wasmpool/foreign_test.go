@@ -158,3 +158,21 @@ func TestForeignText(t *testing.T) {
 		t.Errorf("the result is %q, exit code %d", stdout.String(), code)
 	}
 }
+
+// A module without a task that is refused is said to be refused.
+func TestRefusedWithoutTask(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "short.wasm")
+	twoFunctionsOneBody := "\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x03\x02\x00\x00" + "\x0a\x04\x01\x02\x00\x0b"
+	if err := os.WriteFile(file, []byte(twoFunctionsOneBody), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"run", file, "f"}, {"map", file, "f", "--lines", file}} {
+		var out bytes.Buffer
+		a := &app{in: strings.NewReader(""), out: &out, err: &out}
+		code := a.execute(t.Context(), args)
+		if want := "module short is refused (bad_module): it declares 2 functions, and has the code of 1"; code != 2 || !strings.Contains(out.String(), want) {
+			t.Errorf("%s ends with %d and prints %q, want 2 and %q", args[0], code, &out, want)
+		}
+	}
+}

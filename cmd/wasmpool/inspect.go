@@ -47,20 +47,27 @@ kinds of tasks:
 		if err != nil {
 			return err
 		}
-		d := description{Description: m.Describe()}
-		if err := host.Check(m); err != nil {
-			d.Refused = err.Error()
-			var refusal *host.Error
-			if errors.As(err, &refusal) {
-				d.Refused = refusal.Message
-			}
-		}
+		d := description{m.Describe(), refusal(m)}
 		if asJSON {
 			return printJSON(a.out, d)
 		}
 		return printDescription(a.out, d)
 	})
 	return cmd
+}
+
+// refusal says why a module cannot run, or nothing.
+func refusal(m *wasmtasks.Module) string {
+	err := host.Check(m)
+	var refused *host.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &refused):
+		return refused.Message
+	default:
+		return err.Error()
+	}
 }
 
 // A description is what inspect shows.

@@ -212,6 +212,9 @@ func findTarget(m *wasmtasks.Module, names []string) (target, error) {
 	tasks := m.Tasks()
 	switch {
 	case len(tasks) == 0:
+		if why := refusal(m); why != "" {
+			return target{}, fmt.Errorf("module %s is refused (%v): %s", m.Name(), host.KindBadModule, why)
+		}
 		return target{}, fmt.Errorf("module %s exports no task (wasmpool inspect shows what it has)", m.Name())
 	case len(names) == 0 && len(tasks) == 1:
 		return target{tasks[0].Name, tasks[0]}, nil
