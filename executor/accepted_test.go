@@ -74,7 +74,13 @@ func TestNilInput(t *testing.T) {
 	}
 	_, said["Stream"] = ex.Stream(t.Context(), "echo", nil).Next(t.Context())
 	_, said["SubmitBatch"] = ex.SubmitBatch(t.Context(), "echo", nil).Results(t.Context())
-	for _, name := range []string{"Map", "MapFrom", "MapUnordered", "Stream", "SubmitBatch"} {
+	for _, err := range executor.NewTyped[int, int](ex, "square").Map(t.Context(), nil) {
+		said["Typed.Map"] = err
+	}
+	for _, err := range ex.Map(t.Context(), "sum", executor.Zip(numbers(1), nil)) {
+		said["Zip"] = err
+	}
+	for _, name := range []string{"Map", "MapFrom", "MapUnordered", "Stream", "SubmitBatch", "Typed.Map", "Zip"} {
 		if err := said[name]; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want an error with %q", name, err, want)
 		}
@@ -82,6 +88,25 @@ func TestNilInput(t *testing.T) {
 	half := executor.WithCodecs(ex, "echo", executor.Codec[int]{}, executor.JSON[int]())
 	if _, err := half.Call(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "has no Encode") {
 		t.Errorf("a codec without Encode: %v", err)
+	}
+}
+
+// So are nil options, futures and modules.
+func TestNilGiven(t *testing.T) {
+	t.Parallel()
+	ex := shape(t)
+	_, _, wait := executor.Wait(t.Context(), []*executor.Future{nil}, executor.AllDone)
+	_, typed := executor.Collect(t.Context(), []*executor.TypedFuture[int]{nil})
+	_, stream := ex.Stream(t.Context(), "echo", numbers(1), nil).Next(t.Context())
+	for want, err := range map[string]error{
+		"option 1 is nil": ex.Submit(t.Context(), "echo", nil, executor.Priority(1), nil).Err(t.Context()),
+		"option 0 is nil": errors.Join(last(ex.Map(t.Context(), "echo", numbers(1), nil)), stream, ex.Submit(t.Context(), "echo", nil).Then("echo", nil).Err(t.Context())),
+		"future 0 is nil": errors.Join(wait, typed, last(executor.AsCompleted(t.Context(), []*executor.Future{nil}))),
+		"a nil module":    ex.Load(nil),
+	} {
+		if err == nil || strings.Count(err.Error(), want) != map[string]int{"option 0 is nil": 3, "future 0 is nil": 3}[want]+map[string]int{"option 1 is nil": 1, "a nil module": 1}[want] {
+			t.Errorf("got %v, want errors with %q", err, want)
+		}
 	}
 }
 

@@ -30,7 +30,8 @@ type Batch struct {
 
 // SubmitBatch submits a call of task for each argument and returns at once. When
 // ctx ends, the input is pulled no further. An input that panics ends the batch
-// with an error.
+// with an error. One that blocks is left where it is when ctx ends or, after a second, the
+// executor.
 func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) *Batch {
 	ctx, cancel := context.WithCancel(ctx)
 	b := &Batch{ex: ex, stop: cancel, changed: make(chan struct{}), done: make(chan struct{})}
@@ -38,10 +39,7 @@ func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[
 	t, lookupErr := ex.tasks.lookup(task)
 	err = errors.Join(err, lookupErr, set.mapOnly())
 	set.bind(b, 1)
-	ex.feed(ctx, t, args, set, err, b, func(err error) {
-		cancel()
-		b.end(err)
-	})
+	ex.feed(ctx, cancel, t, args, set, err, b)
 	return b
 }
 
@@ -124,7 +122,7 @@ func (b *Batch) String() string {
 	return fmt.Sprintf("Batch(%d of %d finished)", b.finished, len(b.futures))
 }
 
-// end says that nothing more is submitted, and why. What was said first counts.
+// end implements feeder.
 func (b *Batch) end(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -172,8 +170,8 @@ func (b *Batch) kill(reason string) {
 }
 
 func (b *Batch) cancel(why error) int {
-	b.stop()
 	b.end(why)
+	b.stop()
 	b.mu.Lock()
 	futures := b.futures
 	b.mu.Unlock()
@@ -248,6 +246,11 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		arrived := newArrivals()
 		told, given := 0, 0
+		defer func() {
+			if given < told {
+				b.untell(arrived, told)
+			}
+		}()
 		for {
 			b.mu.Lock()
 			fresh, changed, failure, over := b.futures[told:], b.changed, b.failure, b.over
@@ -262,7 +265,7 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 					return
 				}
 			}
-			if over && given == told && len(fresh) == 0 {
+			if over && given == told {
 				b.settled(ctx)
 				if failure != nil {
 					yield(nil, failure)
@@ -277,6 +280,16 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 				return
 			}
 		}
+	}
+}
+
+// untell makes l hear no more of the first n futures.
+func (b *Batch) untell(l listener, n int) {
+	b.mu.Lock()
+	futures := b.futures[:n]
+	b.mu.Unlock()
+	for _, f := range futures {
+		f.untell(l)
 	}
 }
 

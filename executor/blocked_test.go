@@ -93,6 +93,61 @@ func TestBatchOfBlockedInput(t *testing.T) {
 	})
 }
 
+// An input that blocks holds up nobody when its context or its executor has ended.
+func TestBlockedInputOfEnded(t *testing.T) {
+	t.Parallel()
+	type started func(context.Context, string, iter.Seq[[]byte]) iter.Seq2[[]byte, error]
+	forms := func(ex *executor.Executor) map[string]started {
+		return map[string]started{
+			"Map": func(ctx context.Context, task string, args iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
+				return ex.Map(ctx, task, args)
+			},
+			"MapUnordered": func(ctx context.Context, task string, args iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
+				return ex.MapUnordered(ctx, task, args)
+			},
+			"Batch.Ordered": func(ctx context.Context, task string, args iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
+				return ex.SubmitBatch(ctx, task, args).Ordered(context.Background())
+			},
+			"Batch.Unordered": func(ctx context.Context, task string, args iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
+				return ex.SubmitBatch(ctx, task, args).Unordered(context.Background())
+			},
+			"Stream": func(ctx context.Context, task string, args iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
+				return ex.Stream(ctx, task, args).All(context.Background())
+			},
+		}
+	}
+	ex := open(t, executor.Config{RootSlots: 1})
+	fork := ex.Fork()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, end := range []struct {
+		of   string
+		ctx  context.Context //nolint:containedctx // of the test
+		ex   *executor.Executor
+		do   func()
+		want error
+	}{
+		{"context", ctx, ex, cancel, context.Canceled},
+		{"fork", t.Context(), fork, func() { fork.Shutdown(t.Context()) }, executor.ErrClosed}, //nolint:errcheck // a fork has no error
+		{"executor", t.Context(), ex, func() { ex.Shutdown(t.Context()) }, executor.ErrClosed}, //nolint:errcheck // it comes at the end of the test
+	} {
+		results := map[string]iter.Seq2[[]byte, error]{}
+		for name, start := range forms(end.ex) {
+			args, begun := blocked(t)
+			results[name] = start(end.ctx, "echo", args)
+			<-begun
+		}
+		end.do()
+		for name := range results {
+			bounded(t, name+" of a blocked input after the end of its "+end.of, func() {
+				if err := last(results[name]); !errors.Is(err, end.want) {
+					t.Errorf("%s, %s: ended with %v, want %v", name, end.of, err, end.want)
+				}
+			})
+		}
+	}
+}
+
 // A stream whose input has ended is not changed by Close.
 func TestStreamCloseAtEnd(t *testing.T) {
 	t.Parallel()

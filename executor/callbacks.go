@@ -1,9 +1,12 @@
 package executor
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 )
 
@@ -106,6 +109,45 @@ func (c *callbacks) call(b callback) {
 	}()
 	b.fn()
 	returned = true
+}
+
+// through waits until what is due now has run, unless a callback calls it. It returns
+// ctx's error when that ends first.
+func (c *callbacks) through(ctx context.Context) error {
+	c.mu.Lock()
+	running := c.running
+	c.mu.Unlock()
+	if !running || calledBack() {
+		return nil
+	}
+	done := make(chan struct{})
+	c.add(c, func() { close(done) })
+	if !await(ctx, done) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// String implements fmt.Stringer: it is what a callback of no future is of.
+func (c *callbacks) String() string { return "the executor" }
+
+// calledBack reports whether a callback is among its callers.
+func calledBack() bool {
+	pcs := make([]uintptr, 64)
+	for skip := 0; ; skip += len(pcs) {
+		n := runtime.Callers(skip, pcs)
+		frames := runtime.CallersFrames(pcs[:n])
+		for more := n > 0; more; {
+			var f runtime.Frame
+			f, more = frames.Next()
+			if strings.HasSuffix(f.Function, ".(*callbacks).call") {
+				return true
+			}
+		}
+		if n < len(pcs) {
+			return false
+		}
+	}
 }
 
 // wait blocks until nothing is due.

@@ -2,6 +2,7 @@ package executor_test
 
 import (
 	"context"
+	"math"
 	"testing"
 	"time"
 
@@ -45,6 +46,25 @@ func TestChunkAsLongAsBuffer(t *testing.T) {
 		cancel()
 		if count != 3*n {
 			t.Errorf("%s: %d results", name, count)
+		}
+	}
+}
+
+// A chunk, and a buffer, may be as long as one can say.
+func TestEndlessChunk(t *testing.T) {
+	t.Parallel()
+	ex := shape(t)
+	for _, opts := range [][]executor.MapOption{{executor.Chunk(math.MaxInt)}, {executor.Chunk(math.MaxInt), executor.Buffer(math.MaxInt)}} {
+		for name, each := range mapsOf(ex) {
+			count := 0
+			for _, err := range each(t.Context(), "echo", numbers(300), opts...) {
+				if count++; err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if count != 300 {
+				t.Errorf("%s: %d results", name, count)
+			}
 		}
 	}
 }

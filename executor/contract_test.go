@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -149,6 +150,9 @@ func TestOptionsChecked(t *testing.T) {
 		"attempts": executor.Retries(executor.RetryPolicy{Attempts: -1}),
 		"backoff":  executor.Retries(executor.RetryPolicy{Backoff: -1}),
 		"memory":   executor.Retries(executor.RetryPolicy{MoreMemory: -1}),
+		"time":     executor.Retries(executor.RetryPolicy{MoreTime: 0.5}),
+		"no one's": executor.Retries(executor.RetryPolicy{MoreTime: math.NaN()}),
+		"no end":   executor.Retries(executor.RetryPolicy{MoreMemory: math.Inf(1)}),
 		"timeout":  executor.Timeout(0),
 		"deadline": executor.Timeout(time.Until(time.Now().Add(-time.Second))),
 	} {

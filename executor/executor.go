@@ -24,8 +24,8 @@ import (
 // not copied. Nothing is kept of a call once its future is dropped.
 type Executor struct {
 	*engine
-	share *share      // nil for the one that was opened; see Fork
-	final atomic.Bool // it was shut down for good: no call runs again
+	share *share                // nil for the one that was opened; see Fork
+	final atomic.Pointer[error] // what calls end with that have not begun, once it was shut down for good
 	keys  keyTable
 }
 
@@ -43,6 +43,7 @@ type engine struct {
 	closing sync.Once
 	done    chan struct{} // closed when everything has ended
 	err     error         // set before done is closed
+	last    Stats         // likewise
 }
 
 // Local returns an executor whose calls run in this process, on
@@ -149,8 +150,12 @@ func (ex *Executor) run() {
 	defer close(ex.done)
 	defer ex.forks.end()
 	ex.err = ex.loop.run()
+	ex.last = ex.loop.stats()
 	for _, module := range ex.cfg.ungranted(ex.tasks.loaded) {
 		ex.cfg.Logger.Warn("Config.Grants names a module that was never loaded: is it called otherwise?", "module", module)
+	}
+	if name := ex.cfg.Initializer; name != "" && ex.tasks.has(name) != nil {
+		ex.cfg.Logger.Warn("Config.Initializer names a task that no module has which was loaded, so it never ran: is it called otherwise?", "task", name)
 	}
 	if ex.own != nil {
 		ex.err = join(ex.err, ex.own.close())
@@ -272,8 +277,12 @@ func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...C
 	return f.outcome()
 }
 
-// abandon ends the loop with calls in flight.
+// abandon ends the loop, also with calls in flight.
 func (ex *engine) abandon() {
 	ex.in.close(ErrClosed)
-	ex.in.request(func() { ex.loop.fail(ErrClosed) })
+	ex.in.request(func() {
+		if ex.loop.stop(); !ex.loop.over() {
+			ex.loop.fail(ErrClosed)
+		}
+	})
 }

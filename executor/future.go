@@ -133,6 +133,19 @@ func (f *Future) tell(l listener) {
 	l.resolved(f)
 }
 
+// untell undoes tell, for who does not wait any more.
+func (f *Future) untell(l listener) {
+	w := f.waiters.Load()
+	if w == nil || w == resolved {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := slices.Index(w.told, l); i >= 0 {
+		w.told = slices.Delete(w.told, i, i+1)
+	}
+}
+
 // OnDone runs fn with the future when it is resolved, at once if it is already.
 // It is called exactly once. All callbacks of an executor run on one goroutine,
 // never the caller's, in the order in which they came due, those of one future
@@ -184,7 +197,8 @@ func (f *Future) Info() (Info, bool) {
 // Result waits for the call and returns its result, or the error that the call
 // ended with: a [*TaskError] when the task failed. A result of no bytes is a
 // success. When ctx ends first, Result returns ctx's error and the call goes
-// on. The caller owns the returned bytes.
+// on. The caller owns the returned bytes, as does everybody else who asks for the result, and
+// a call of [Future.Then] whose argument they are.
 func (f *Future) Result(ctx context.Context) ([]byte, error) {
 	if err := f.wait(ctx); err != nil {
 		return nil, err
@@ -295,6 +309,9 @@ func (f *Future) giveUp(err func(*Future) error) bool {
 		return true
 	}
 	f.ex.loop.dead.Add(1)
+	if f.ex.in.crowded() {
+		f.ex.loop.wake()
+	}
 	if f.attempt > 0 { // it has run before, so it may have rested
 		f.ex.in.request(func() { f.ex.loop.unrest(f) })
 	}

@@ -26,15 +26,20 @@ type intake struct {
 	over     error                // why not even that
 }
 
-// add takes a call in, of which the loop must then be told. While too much waits it blocks, until ctx ends.
+// add takes a call in, of which the loop must then be told. While too much waits it
+// blocks, until ctx ends or the call's executor is shut down.
 func (q *intake) add(ctx context.Context, f *Future) error {
+	gone := f.ex.gone()
 	for {
 		room, err := q.tryAdd(f, true)
 		if room == nil || err != nil {
 			return err
 		}
+		q.wake() // the loop may make room
 		select {
 		case <-room:
+		case <-gone:
+			return ErrClosed
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -174,6 +179,23 @@ func (q *intake) sent(calls int, bytes int64) {
 		close(q.room)
 		q.room = nil
 	}
+}
+
+// failure returns what broke the pool, if it did: from before its calls are resolved on.
+func (q *intake) failure() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.over == ErrClosed { //nolint:errorlint // it is the very value
+		return nil
+	}
+	return q.over
+}
+
+// crowded reports whether somebody waits for room.
+func (q *intake) crowded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.room != nil
 }
 
 // close refuses further calls with err and lets go who waits for room.

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -30,7 +31,7 @@ func (f *Future) Kill(reason string) bool {
 // KillAll kills every call of this executor: with the one that was opened first,
 // those of its forks too. See [Future.Kill]. It returns how many
 // there were. It waits for the loop, a few microseconds as a rule, or until ctx
-// ends.
+// ends; they are killed all the same then.
 func (ex *Executor) KillAll(ctx context.Context, reason string) (int, error) {
 	return ex.killWhere(ctx, func(*Future) bool { return true }, reason)
 }
@@ -56,16 +57,14 @@ func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, rea
 		all := match
 		match = func(f *Future) bool { return ex.owns(f) && all(f) }
 	}
-	count := make(chan int, 1)
-	ex.in.request(func() { count <- ex.loop.killWhere(match, reason) })
-	select {
-	case n := <-count:
-		return n, nil
-	case <-ex.done:
+	n := 0
+	switch err := ex.onLoop(ctx, func() { n = ex.loop.killWhere(match, reason) }); {
+	case errors.Is(err, ErrClosed):
 		return 0, nil // nothing is left
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	case err != nil:
+		return 0, err
 	}
+	return n, nil
 }
 
 // killed makes the error of a call that is killed where it waits.

@@ -168,7 +168,7 @@ func (l *loop) takeIn() int {
 	}
 	for f := first; f != nil; {
 		next := f.next
-		if l.refusing != nil || l.final {
+		if l.unwanted(f) != nil {
 			l.refuse(f)
 		} else {
 			f.queued = -l.now
@@ -181,13 +181,27 @@ func (l *loop) takeIn() int {
 		fn()
 	}
 	l.recall(recalls)
-	if dead := l.dead.Load(); dead > leastDead && dead > int64(l.sched.queue.n/2) {
+	if l.litter() {
 		l.sweep()
 	}
 	return n
 }
 
-// leastDead is how many withdrawn calls the queue may hold in any case.
+// litter reports whether the queue holds so many withdrawn calls that it is worth
+// sweeping: also fewer of them where somebody waits for their room.
+func (l *loop) litter() bool {
+	dead, n := l.dead.Load(), int64(l.sched.queue.n)
+	switch {
+	case dead == 0:
+		return false
+	case dead > leastDead && dead > n/2:
+		return true
+	default:
+		return (n < 8*leastDead || dead > n/8) && l.in.crowded()
+	}
+}
+
+// leastDead is how many withdrawn calls the queue may hold where nobody waits for room.
 const leastDead = 1024
 
 // sweep takes withdrawn calls out of the queue, so that they do not count as waiting.

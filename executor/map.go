@@ -32,7 +32,8 @@ const (
 // others may be read until those have ended. A panic of the arguments' iterator
 // surfaces in the iteration, after the results of the
 // arguments before it; that it ended its goroutine, as a test's FailNow does, is an
-// error there. The iterator may be used once.
+// error there. When the executor has ended, an iterator that goes on blocking for a second is
+// left, with [ErrClosed]. It may be used once.
 //
 // It costs no memory per call besides the result, and keeps no result that was
 // yielded.
@@ -98,6 +99,7 @@ func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq
 	m.settings.bind(m, 2)
 	m.unwatch = context.AfterFunc(m.ctx, m.drop)
 	go m.feed(args, m.first)
+	go m.guard()
 	return m, nil
 }
 
@@ -136,6 +138,8 @@ type mapping struct {
 	stopped chan struct{} // closed by deliver when it leaves
 	ended   chan struct{} // closed by feed when it leaves
 
+	abandoned chan struct{} // closed when the executor has ended and the input blocks
+
 	// Set by feed before ended is closed.
 	failure  error // of the input or of submitting
 	panicked any   // what the arguments' iterator panicked with
@@ -151,7 +155,7 @@ func newMapping(ex *Executor, t *task, s mapSettings) *mapping {
 	m := &mapping{
 		ex: ex, task: t, settings: s, first: new(segment), spares: make(chan *segment, mostAhead/segmentCalls),
 		more: make(chan struct{}, 1), room: make(chan struct{}, 1),
-		stopped: make(chan struct{}), ended: make(chan struct{}),
+		stopped: make(chan struct{}), ended: make(chan struct{}), abandoned: make(chan struct{}),
 	}
 	var o callOptions
 	if s.options != nil {
@@ -190,6 +194,13 @@ func (m *mapping) feed(args iter.Seq2[[]byte, error], s *segment) {
 	m.failure = m.feedAll(args, m.futures(s))
 }
 
+// guard gives up an input that blocks when the executor has ended.
+func (m *mapping) guard() {
+	if m.ex.outlived(m.ended, m.ctx.Done()) {
+		close(m.abandoned)
+	}
+}
+
 // futures returns a source of zero futures, the first ones in s.
 func (m *mapping) futures(s *segment) func() *Future {
 	if m.reuser != nil {
@@ -209,6 +220,7 @@ func (m *mapping) futures(s *segment) func() *Future {
 // It waits for room before it asks for the next one.
 func (m *mapping) feedAll(args iter.Seq2[[]byte, error], next func() *Future) error {
 	size := max(m.settings.chunk, 1)
+	size = min(size, mostAhead)
 	ahead := int64(max(firstAhead, size))
 	if n := m.settings.buffer; n > 0 {
 		ahead, size = int64(n), min(size, n)
@@ -398,6 +410,10 @@ func (m *mapping) next() (*Future, error) {
 		case <-m.ended:
 			if m.delivered.Load() == m.fed.Load() {
 				return nil, m.end()
+			}
+		case <-m.abandoned:
+			if m.delivered.Load() == m.fed.Load() {
+				return nil, ErrClosed
 			}
 		}
 		m.starving.Store(false)

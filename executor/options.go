@@ -40,7 +40,10 @@ type mapSettings struct {
 
 func mapSettingsOf(opts []MapOption) (mapSettings, error) {
 	var s mapSettings
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return s, errNilOption(i)
+		}
 		if err := o.applyMap(&s); err != nil {
 			return s, err
 		}
@@ -90,8 +93,8 @@ func MaxFailures(n int) MapOption {
 // Chunk makes Map hand over its input n calls at a time. It is rarely of use:
 // small calls travel by the hundred in one frame in any case, as many as suit
 // their measured run time. What is set here only keeps the workers from being
-// sent the start of a chunk before its end was read. SubmitBatch takes no note
-// of it.
+// sent the start of a chunk before its end was read. It is at most 65,536. SubmitBatch takes
+// no note of it.
 func Chunk(n int) MapOption {
 	return mapOptionFunc(func(s *mapSettings) error {
 		if n < 1 {
@@ -139,13 +142,18 @@ func (o *callOptions) wireLimits() *wire.Limits {
 
 func settingsOf(opts []CallOption) (settings, error) {
 	var s settings
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return s, errNilOption(i)
+		}
 		if err := o.apply(&s); err != nil {
 			return s, err
 		}
 	}
 	return s, nil
 }
+
+func errNilOption(i int) error { return fmt.Errorf("executor: option %d is nil", i) }
 
 // rare returns the options to set a rarer one in.
 func (s *settings) rare() *callOptions {
@@ -235,7 +243,8 @@ func (f *Future) prepare(ex *Executor, t *task, arg []byte, s settings) {
 	f.priority, f.options = s.priority, s.options
 }
 
-// number of bytes or time, times a factor where there is one.
+// number of bytes or time, times a factor where there is one. It stays a limit.
 func times[T ~int64 | ~uint64](n T, factor float64) T {
-	return T(float64(n) * cmp.Or(factor, 1))
+	const most = 1 << 62
+	return T(min(float64(n)*cmp.Or(factor, 1), most))
 }

@@ -85,8 +85,12 @@ func (ex *Executor) Report(ctx context.Context) (Report, error) {
 	case <-p.done:
 		return p.report, nil
 	case <-ex.done:
-		return Report{}, ErrClosed
 	case <-ctx.Done():
+	}
+	select {
+	case <-ex.done:
+		return Report{}, ErrClosed
+	default:
 		return Report{}, ctx.Err()
 	}
 }

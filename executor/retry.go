@@ -2,6 +2,7 @@ package executor
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -37,7 +38,7 @@ type RetryPolicy struct {
 	// before a further run, when it failed for want of memory or time. A limit
 	// that the call does not set itself is not changed.
 	//
-	// They default to 1.
+	// They are at least 1, which is the default.
 	MoreMemory, MoreTime float64
 
 	// Workers is how many workers may be lost with the call before it fails.
@@ -61,8 +62,10 @@ func (p *RetryPolicy) validate() error {
 	if p.Backoff < 0 || p.MaxBackoff < 0 {
 		return fmt.Errorf("executor: RetryPolicy.Backoff (%v) and MaxBackoff (%v) must not be negative", p.Backoff, p.MaxBackoff)
 	}
-	if p.MoreMemory < 0 || p.MoreTime < 0 {
-		return fmt.Errorf("executor: RetryPolicy.MoreMemory (%v) and MoreTime (%v) must not be negative", p.MoreMemory, p.MoreTime)
+	for _, factor := range []float64{p.MoreMemory, p.MoreTime} {
+		if factor != 0 && !(factor >= 1 && factor <= math.MaxFloat64) {
+			return fmt.Errorf("executor: RetryPolicy.MoreMemory (%v) and MoreTime (%v) must be numbers of 1 or more", p.MoreMemory, p.MoreTime)
+		}
 	}
 	return nil
 }
@@ -241,7 +244,9 @@ func (l *loop) unwanted(f *Future) error {
 	switch {
 	case l.refusing != nil:
 		return l.refusing
-	case l.final || f.ex.final.Load() || f.options != nil && f.options.of != nil && f.options.of.dropped.Load():
+	case f.ex.final.Load() != nil:
+		return *f.ex.final.Load()
+	case l.final || f.options != nil && f.options.of != nil && f.options.of.dropped.Load():
 		return ErrCancelled
 	default:
 		return nil

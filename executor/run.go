@@ -25,8 +25,9 @@ import (
 // Run returns on all ranks when root has returned and the pool is shut down:
 // nil on the workers, root's error on the root. On the workers ctx only bounds
 // the start: the root decides when it is over. When root returns nil, calls
-// that are still under way are waited for; when it returns an error or ctx ends,
-// they are dropped. Run is called once in a program's life under MPI.
+// that are still under way are waited for, and callbacks; when it returns an error or ctx
+// ends, also while they are waited for, they are dropped. For ctx's end Run returns its error only
+// where calls were dropped. Run is called once in a program's life under MPI.
 //
 // After SIGINT, SIGTERM, SIGUSR1 or SIGHUP on the root no call is begun any more: those
 // that wait end with a [SignalError], those that run have Config.Grace to end, then
@@ -186,20 +187,26 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 	}
 	ctx, stopHeeding := ex.heed(ctx)
 	err = apart(ctx, cfg.Logger, ex, root)
-	ended := ctx.Err() != nil
+	if err != nil {
+		ex.abandon()
+	}
+	shutdownErr := ex.Shutdown(ctx)
+	dropped := ctx.Err()
+	if dropped != nil { // then that was all it did
+		shutdownErr = ex.Shutdown(context.WithoutCancel(ctx))
+	}
+	ex.calls.wait()
 	if signalled := stopHeeding(); signalled != nil && !errors.Is(err, ErrInterrupted) {
 		if err == context.Canceled { //nolint:errorlint // just what the signal does; more than that is kept
 			err = nil
 		}
 		err = join(signalled, err)
 	}
-	if err != nil || ended {
-		ex.abandon()
-	}
-	shutdownErr := ex.Shutdown(context.WithoutCancel(ctx))
-	ex.calls.wait()
-	if err != nil && (errors.Is(shutdownErr, ErrClosed) || errors.Is(err, shutdownErr)) {
-		shutdownErr = nil // it is what abandon asked for, or was said
+	switch {
+	case errors.Is(shutdownErr, ErrClosed) && err == nil && dropped != nil:
+		return dropped
+	case err != nil && (errors.Is(shutdownErr, ErrClosed) || errors.Is(err, shutdownErr)):
+		return err // that is what abandon asked for, or was said
 	}
 	return errors.Join(err, shutdownErr)
 }

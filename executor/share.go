@@ -172,7 +172,8 @@ const (
 // workers alone. When ctx ends first, the remaining calls are resolved with
 // [ErrClosed] (on a fork, those that run are killed); then Shutdown does not wait
 // longer and returns ctx's error. Calling it again waits again. It returns the
-// error that broke the pool, if one did.
+// error that broke the pool, if one did. Then it waits until the
+// callbacks of those calls have run, as [Run] does, but not where a callback calls it.
 func (ex *Executor) Shutdown(ctx context.Context, flags ...ShutdownFlag) error {
 	var all ShutdownFlag
 	for _, f := range flags {
@@ -184,7 +185,7 @@ func (ex *Executor) Shutdown(ctx context.Context, flags ...ShutdownFlag) error {
 		ex.closing.Do(func() { ex.in.close(ErrClosed) })
 	}
 	if all&CancelPending != 0 {
-		ex.final.Store(true)
+		ex.final.CompareAndSwap(nil, &ErrCancelled)
 		ex.CancelPending()
 	}
 	if ex.share == nil {
@@ -199,28 +200,38 @@ func (ex *Executor) Shutdown(ctx context.Context, flags ...ShutdownFlag) error {
 	if ex.share != nil {
 		return ex.awaitShare(ctx)
 	}
-	select {
-	case <-ex.done:
-		return ex.err
-	case <-ctx.Done():
+	if !await(ctx, ex.done) {
 		ex.abandon()
 		return ctx.Err()
+	}
+	return join(ex.err, ex.calls.through(ctx))
+}
+
+// await waits for c. It returns false when ctx ends first: not when both are there.
+func await(ctx context.Context, c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+	}
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
 func (ex *Executor) awaitShare(ctx context.Context) error {
-	select {
-	case <-ex.share.idle:
-		return nil
-	case <-ex.done:
-		return ex.err
-	case <-ctx.Done():
+	if !await(ctx, ex.share.ended()) {
+		ex.final.CompareAndSwap(nil, &ErrClosed) // for a Submit that is on its way
 		ex.in.request(func() {
 			ex.loop.dropPending(ex.owns, always(ErrClosed))
 			ex.loop.killWhere(ex.owns, "the executor was shut down")
 		})
 		return ctx.Err()
 	}
+	return join(ex.in.failure(), ex.calls.through(ctx))
 }
 
 // CancelPending resolves every call of this executor that has not begun with

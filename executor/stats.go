@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -41,23 +42,42 @@ type WorkerStats struct {
 	Lost     bool
 }
 
-// Stats returns a consistent picture of the pool. It waits for the loop, a few
-// microseconds as a rule, or until ctx ends. Workers appear when they have
+// Stats returns a consistent picture of the pool: when it has ended, the last one. It waits for
+// the loop, a few microseconds as a rule, or until ctx ends. Workers appear when they have
 // joined.
 func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
-	taken := make(chan struct{})
+	switch err := ex.onLoop(ctx, func() { s = ex.loop.stats() }); {
+	case errors.Is(err, ErrClosed):
+		s = ex.last
+		s.Workers = slices.Clone(s.Workers)
+	case err != nil:
+		return Stats{}, err
+	}
+	return s, nil
+}
+
+// onLoop runs fn on the loop and waits for it, or until ctx ends; then fn runs all the same.
+// It returns ErrClosed when the loop has ended.
+func (ex *Executor) onLoop(ctx context.Context, fn func()) error {
+	did := make(chan struct{})
 	ex.in.request(func() {
-		s = ex.loop.stats()
-		close(taken)
+		fn()
+		close(did)
 	})
+	if ctx.Err() == nil {
+		select {
+		case <-did:
+			return nil
+		case <-ex.done:
+		case <-ctx.Done():
+		}
+	}
 	select {
-	case <-taken:
-		return s, nil
 	case <-ex.done:
-		return ex.loop.stats(), nil // nobody else uses it any more
-	case <-ctx.Done():
-		return Stats{}, ctx.Err()
+		return ErrClosed
+	default:
+		return ctx.Err()
 	}
 }
 
@@ -96,8 +116,16 @@ func (ex *Executor) NumWorkers() int {
 // Bootup waits until every worker has joined or is known to be lost, or until
 // ctx ends. Nothing needs it: calls go to the workers that are there. It makes
 // the first calls of a measurement as fast as the others, once their module is
-// loaded.
+// loaded. After Shutdown it returns [ErrClosed].
 func (ex *Executor) Bootup(ctx context.Context) error {
+	if !ex.Open() {
+		return ErrClosed
+	}
+	select {
+	case <-ex.loop.joined:
+		return nil
+	default:
+	}
 	select {
 	case <-ex.loop.joined:
 		return nil

@@ -27,14 +27,14 @@ type Stream struct {
 	submitted int
 	taken     int
 	over      bool          // nothing more is submitted
-	closed    bool          // by Close
 	failure   error         // of the input or of submitting
 	inputDone chan struct{} // closed when over is set
 }
 
 // Stream submits a call of task for each argument and returns at once; results
 // come in the order of the arguments. When ctx ends, the input is pulled no
-// further. An input that panics ends the stream with an error.
+// further. An input that panics ends the stream with an error. One that blocks is left
+// where it is when ctx ends or, after a second, the executor.
 func (ex *Executor) Stream(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) *Stream {
 	return ex.stream(ctx, task, args, opts, false)
 }
@@ -54,17 +54,14 @@ func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byt
 	t, lookupErr := ex.tasks.lookup(task)
 	err = errors.Join(err, lookupErr, set.mapOnly())
 	set.bind(s, 1) // without who takes: once all calls have ended, there is nothing to stop
-	ex.feed(ctx, t, args, set, err, s, func(err error) {
-		cancel()
-		s.end(err)
-	})
+	ex.feed(ctx, cancel, t, args, set, err, s)
 	return s
 }
 
 // add implements feeder. Close may have come while the call was submitted.
 func (s *Stream) add(f *Future) {
 	s.mu.Lock()
-	if s.closed {
+	if s.over {
 		s.mu.Unlock()
 		f.Cancel()
 		return
@@ -111,7 +108,7 @@ func (s *Stream) waitRoom(ctx context.Context, buffer int) error {
 	}
 }
 
-// end says that nothing more is submitted, and why. What was said first counts.
+// end implements feeder.
 func (s *Stream) end(err error) {
 	s.mu.Lock()
 	if !s.over {
@@ -159,19 +156,8 @@ func (s *Stream) Next(ctx context.Context) ([]byte, error) {
 		case <-s.bell:
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-s.gone(over):
-			s.end(ErrClosed) // the input may block for ever
 		}
 	}
-}
-
-// gone returns a channel that is closed when nothing more can be submitted, or nil when
-// that is known.
-func (s *Stream) gone(over bool) <-chan struct{} {
-	if over {
-		return nil
-	}
-	return s.ex.gone()
 }
 
 // take forgets the first of the queue.
@@ -210,11 +196,8 @@ func (s *Stream) All(ctx context.Context) iter.Seq2[[]byte, error] {
 func (s *Stream) Close() { s.close(context.Canceled) }
 
 func (s *Stream) close(why error) {
-	s.stop()
 	s.end(why)
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
+	s.stop()
 	for _, f := range s.left() {
 		f.Cancel()
 	}

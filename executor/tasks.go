@@ -41,6 +41,9 @@ type taskKey struct {
 
 // add makes a module's tasks known.
 func (t *taskTable) add(m *wasmtasks.Module) error {
+	if m == nil {
+		return errors.New("executor: Load was given a nil module")
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.table.Add(m); err != nil {

@@ -98,11 +98,10 @@ func (t Typed[In, Out]) Map(ctx context.Context, args iter.Seq[In], opts ...MapO
 	for _, o := range t.opts {
 		all = append(all, o)
 	}
-	encoded := func(yield func([]byte, error) bool) {
-		for arg := range args {
-			if !yield(t.encode(arg)) {
-				return
-			}
+	var encoded iter.Seq2[[]byte, error] // nil when args are
+	if args != nil {
+		encoded = func(yield func([]byte, error) bool) {
+			args(func(arg In) bool { return yield(t.encode(arg)) })
 		}
 	}
 	results := t.ex.MapFrom(ctx, t.task, encoded, append(all, opts...)...)

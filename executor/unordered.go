@@ -103,7 +103,7 @@ func (r *reuser) put(f *Future) {
 // deliverUnordered yields the results as they come.
 func (m *mapping) deliverUnordered(yield func(i int64, data []byte, err error) bool) {
 	defer m.leave()
-	r, ended := m.reuser, m.ended
+	r, ended, abandoned := m.reuser, m.ended, m.abandoned
 	var batch []*Future
 	for {
 		expired := whyEnded(m.ctx) // looked at first, so that nothing is left that came before
@@ -139,10 +139,17 @@ func (m *mapping) deliverUnordered(yield func(i int64, data []byte, err error) b
 			}
 			return
 		}
+		if abandoned == nil && m.delivered.Load() == m.fed.Load() {
+			m.leave()
+			yield(-1, nil, ErrClosed)
+			return
+		}
 		select {
 		case <-r.arrived.bell:
 		case <-ended:
 			ended = nil
+		case <-abandoned:
+			abandoned = nil
 		case <-m.ctx.Done():
 		}
 	}

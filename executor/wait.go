@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync/atomic"
 )
@@ -46,7 +47,11 @@ func Wait[F AnyFuture](ctx context.Context, futures []F, when When) (done, pendi
 		}
 	}
 	seen := make(map[*Future]bool, len(futures))
+	var none F
 	for _, given := range futures {
+		if given == none {
+			continue // which is the error
+		}
 		f := given.future()
 		switch {
 		case seen[f]:
@@ -62,7 +67,7 @@ func Wait[F AnyFuture](ctx context.Context, futures []F, when When) (done, pendi
 
 // AsCompleted yields the futures as they are resolved, those that already are at
 // first, each once however often it is given. When ctx ends before the last, it
-// yields nil with ctx's error and stops. Stopping early is fine. It keeps no
+// yields nil with ctx's error and stops. A nil among them is an error. Stopping early is fine. It keeps no
 // future that it has yielded, so it can be ranged over once: after that it
 // yields an error.
 func AsCompleted[F AnyFuture](ctx context.Context, futures []F) iter.Seq2[F, error] {
@@ -75,7 +80,16 @@ func AsCompleted[F AnyFuture](ctx context.Context, futures []F) iter.Seq2[F, err
 		}
 		arrived := newArrivals()
 		open := make(map[*Future]F, len(futures))
-		for _, given := range futures {
+		defer func() {
+			for f := range open {
+				f.untell(arrived)
+			}
+		}()
+		for i, given := range futures {
+			if given == none {
+				yield(none, fmt.Errorf("executor: future %d is nil", i))
+				return
+			}
 			f := given.future()
 			if _, known := open[f]; !known {
 				open[f] = given
@@ -124,8 +138,11 @@ func Collect[F FutureOf[T], T any](ctx context.Context, futures []F) ([]T, error
 		}
 	}
 	if failure != nil {
+		var none F
 		for _, f := range futures {
-			f.future().Cancel()
+			if f != none {
+				f.future().Cancel()
+			}
 		}
 		return nil, failure
 	}
@@ -139,7 +156,8 @@ func Collect[F FutureOf[T], T any](ctx context.Context, futures []F) ([]T, error
 	return results, nil
 }
 
-// Then returns the future of a call of task whose argument is f's result. It counts as
+// Then returns the future of a call of task whose argument is f's result, not a copy of it: who
+// has the result from f leaves it as it is until that call is resolved. It counts as
 // submitted at once, so that a Shutdown waits for it, and waits until f
 // succeeds, however much waits beside it; when f fails, it ends with f's
 // error. It may be cancelled on its own before that.
@@ -186,9 +204,6 @@ func (s sequel) resolved(f *Future) {
 	next.state.Store(uint32(Pending))
 	if err := in.keep(next); err != nil {
 		next.withdraw(always(err))
-	}
-	if next.ex.final.Load() {
-		next.Cancel() // it was promised when the others were cancelled
 	}
 	next.ex.loop.wake()
 }

@@ -72,7 +72,7 @@ type Config struct {
 	// Initializer names a task, "export" or "module.export", that runs once in
 	// each new instance of a module that has it, with InitArg, before its
 	// first call. It is not counted as one, and takes no part in the call's
-	// limits. When it fails, the call fails with [KindInitializer].
+	// limits: it may take a minute, or as long as the call where that is more. When it fails, the call fails with [KindInitializer].
 	Initializer string
 	InitArg     []byte
 

@@ -442,6 +442,19 @@ func TestInitializer(t *testing.T) {
 	}
 }
 
+// An initializer has a minute, however short the limit of the call is that needs it.
+func TestInitializerOfShortCall(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{Initializer: "longer", Limits: Limits{Time: 1}})
+	mod := load(t, h, compileWAT(t, "limits", `(module (memory (export "memory") 1)
+  (func (export "longer") (result i32) (local i32)
+    (local.set 0 (i32.const 3000000))
+    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (i32.const 0))
+  (func (export "short") (result i32) (i32.const 0)))`))
+	run(t, newSlot(t, h), taskOf(t, mod, "short"), "")
+}
+
 func TestGrants(t *testing.T) {
 	t.Parallel()
 	m := compileWAT(t, "limits", limitsWAT)

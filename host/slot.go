@@ -238,7 +238,7 @@ func (s *Slot) ready(t *Task) (*instance, error) {
 func (s *Slot) initialize(in *instance, t *Task) error {
 	call, limits := s.call, s.limits
 	defer func() { s.call, s.limits = call, limits }()
-	own := Limits{Time: s.startLimit(), Instructions: Unlimited}.Over(s.host.cfg.Limits)
+	own := Limits{Time: max(s.limits.Time, startTime), Instructions: Unlimited}.Over(s.host.cfg.Limits)
 	s.limits = &own
 	s.call = &Call{Number: call.Number, Attempt: call.Attempt, Rank: call.Rank, Arg: s.host.cfg.InitArg, Log: call.Log}
 	s.task, s.instance, s.export = t, in, in.function(t)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/pool"
+	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // A result is ready when its callbacks have run, as in Python.
@@ -92,5 +94,63 @@ func TestJoinAfterRefusedStream(t *testing.T) {
 	defer cancel()
 	if err := p.Join(ctx); err != nil {
 		t.Errorf("Join: %v", err)
+	}
+}
+
+// Terminate ends calls that wait for room in the executor's queue, too, so that Join returns
+// and nothing runs after it.
+func TestTerminateCrowded(t *testing.T) {
+	t.Parallel()
+	ex, err := executor.Local(executor.Config{RootSlots: 1, QueueCalls: 1, Modules: []*wasmtasks.Module{tasks}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ex.Shutdown(t.Context()) //nolint:errcheck // it has ended: what runs is dropped
+		<-ex.Ended()
+	})
+	ex.Submit(t.Context(), "forever", nil)
+	p := pool.New(ex)
+	results := make(chan error, 20)
+	for range cap(results) {
+		go func() {
+			_, err := p.ApplyAsync(context.Background(), "forever", nil).Get(context.Background())
+			results <- err
+		}()
+	}
+	many := p.MapAsync(t.Context(), "forever", make([][]byte, 20))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for st, err := ex.Stats(ctx); st.Queued == 0; st, err = ex.Stats(ctx) {
+		if err != nil {
+			t.Fatalf("no call waits: %v", err)
+		}
+	}
+	p.Terminate()
+	if err := p.Join(ctx); err != nil {
+		t.Fatalf("Join: %v", err)
+	}
+	for range cap(results) {
+		select {
+		case err := <-results:
+			if !errors.Is(err, executor.ErrClosed) && !errors.Is(err, executor.ErrKilled) {
+				t.Errorf("ApplyAsync: %v", err)
+			}
+		case <-ctx.Done():
+			t.Fatal("ApplyAsync waits for ever")
+		}
+	}
+	if _, err := many.Get(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("MapAsync: %v", err)
+	}
+	for range 50 { // what is there counts before a context that has ended
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if err := p.Join(ended); err != nil {
+			t.Fatalf("Join again: %v", err)
+		}
+	}
+	if _, err := pool.New(ex).IStarMap(ctx, "sum", nil).Next(ctx); err == nil || !strings.Contains(err.Error(), "nil iterator") {
+		t.Errorf("IStarMap of nil: %v", err)
 	}
 }

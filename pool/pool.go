@@ -161,17 +161,28 @@ func (p *Pool) Join(ctx context.Context) error {
 		return ErrNotClosed
 	}
 	// Inputs first: they submit calls.
-	select {
-	case <-p.drained:
-	case <-ctx.Done():
+	if !await(ctx, p.drained) {
 		return ctx.Err()
 	}
 	p.ex.Shutdown(ctx, executor.NoWait) //nolint:errcheck // without waiting there is no error
-	select {
-	case <-p.ex.Ended():
-		return nil
-	case <-ctx.Done():
+	if !await(ctx, p.ex.Ended()) {
 		return ctx.Err()
+	}
+	return nil
+}
+
+// await waits for c. It returns false when ctx ends first: not when both are there.
+func await(ctx context.Context, c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+	}
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -97,15 +97,10 @@ func (r *AsyncResult[T]) Get(ctx context.Context) (T, error) {
 // Wait waits until the result is ready. It returns ctx's error when that ends
 // first, and never the error of the work.
 func (r *AsyncResult[T]) Wait(ctx context.Context) error {
-	if r.Ready() {
-		return nil
-	}
-	select {
-	case <-r.done:
-		return nil
-	case <-ctx.Done():
+	if !await(ctx, r.done) {
 		return ctx.Err()
 	}
+	return nil
 }
 
 // Ready reports whether the work is done.

@@ -79,7 +79,11 @@ func (p *Pool) IStarMapUnordered(ctx context.Context, task string, tuples iter.S
 	return p.IMapUnordered(ctx, task, encoded(tuples), opts...)
 }
 
+// encoded returns nil for tuples that are.
 func encoded(tuples iter.Seq[[]any]) iter.Seq[[]byte] {
+	if tuples == nil {
+		return nil
+	}
 	return func(yield func([]byte) bool) {
 		for t := range tuples {
 			arg, err := Args(t...)
