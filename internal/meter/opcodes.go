@@ -57,8 +57,8 @@ type instruction struct {
 	label uint32 // the outermost that it may branch to
 	bulk  uint32 // which one it is after opBulk
 
-	vector uint32 // which one it is after opVector
-	lane   byte   // of a vector
+	vector byte // which one it is after opVector
+	lane   byte // of a vector
 
 	targets int // of a br_table
 }
@@ -237,8 +237,8 @@ func (r decoder) bulk() (op, indices uint32) {
 // second reads which instruction it is after a prefix for which the engine expects
 // one byte and no number: it takes the 1 that ends the numbers from 128 to 255 for a
 // nop. A number written otherwise would hide code in what looks like operands.
-func (r decoder) second() uint32 {
-	op := uint32(r.Byte())
+func (r decoder) second() byte {
+	op := r.Byte()
 	if op >= 0x80 && r.Byte() != 1 {
 		r.Failf("an instruction that the engine does not have, or in a longer form than it takes")
 	}
@@ -246,7 +246,7 @@ func (r decoder) second() uint32 {
 }
 
 // vector reads the rest of a vector instruction.
-func (r decoder) vector() (op uint32, lane byte) {
+func (r decoder) vector() (op, lane byte) {
 	switch op = r.second(); {
 	case op <= 11, op == 92, op == 93: // loads and stores
 		r.address()

@@ -41,7 +41,7 @@ type remedy struct {
 }
 
 var (
-	remedies = map[byte]*remedy{
+	remedies = [256]*remedy{
 		0x67: {0, newShortInteger}, // i32.clz, where the CPU has no LZCNT
 		0x68: {0, newShortInteger}, // i32.ctz, where it has no TZCNT
 		0x79: {0, newInteger},      // i64.clz
@@ -51,7 +51,7 @@ var (
 		0xb5: {0, newInteger}, // f32.convert_i64_u
 		0xba: {0, newInteger}, // f64.convert_i64_u
 	}
-	vectorRemedies = map[uint32]*remedy{
+	vectorRemedies = [256]*remedy{
 		vectorF64Lane:  {0, firstLane},
 		vectorSelect:   {localVector | localSecondVector, bitSelect},
 		vectorPopcount: {0, newVector},

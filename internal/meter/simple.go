@@ -20,8 +20,10 @@ var operands = func() (t [256]uint8) {
 	set(0x28, 0x3e, 2)       // loads and stores
 	set(0x41, opI64Const, 1) // i32.const, i64.const
 	set(0x45, 0xc4, 0)       // numbers
-	for op := range remedies {
-		t[op] = notSimple
+	for op, r := range remedies {
+		if r != nil {
+			t[op] = notSimple
+		}
 	}
 	return t
 }()
