@@ -32,6 +32,7 @@ type lent struct {
 	*os.File
 	in    *instance
 	waits bool // a read may, as of a log of the system
+	root  bool // it is a folder that the guest was granted
 }
 
 // Close implements [io.Closer].
@@ -40,6 +41,9 @@ func (l *lent) Close() error {
 	if err == nil {
 		l.in.files--
 		l.in.slot.host.files.Add(-1)
+		if l.root {
+			l.in.roots--
+		}
 	}
 	return err
 }

@@ -97,6 +97,53 @@ func TestResetFiles(t *testing.T) {
 	}
 }
 
+// A granted folder that the guest closes while it starts makes no room for a file that a
+// call leaves open.
+func TestResetFilesClosed(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "file"), []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, Config{Isolation: IsolationReset, Grants: map[string]Grants{"files": {Folders: map[string]string{"/a": folder, "/b": folder}}}})
+	mod := load(t, h, compileWAT(t, "files", `(module
+	  (import "wasi_snapshot_preview1" "path_open" (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "fd_filestat_get" (func $fd_filestat_get (param i32 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "file")
+	  (func (export "_initialize") ;; the folder is opened when it is first used
+	    (drop (call $fd_filestat_get (i32.const 3) (i32.const 64))) (drop (call $fd_close (i32.const 3))))
+	  (func (export "leave") (param i32) (result i32)
+	    (drop (call $path_open (i32.const 4) (i32.const 1) (i32.const 0) (i32.const 4) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 16)))
+	    (i32.load (i32.const 16))))`))
+	slot := newSlot(t, h)
+	for i := range 3 {
+		if got := run(t, slot, taskOf(t, mod, "leave"), "0"); got != "3" {
+			t.Errorf("call %d opens file %s, want 3", i, got)
+		}
+	}
+}
+
+// Where instances are reset, a call does not learn how many ran before it.
+func TestResetRun(t *testing.T) {
+	t.Parallel()
+	for isolation, want := range map[Isolation]string{IsolationReuse: "1 2 3 ", IsolationReset: "1 1 1 ", IsolationFresh: "1 1 1 "} {
+		h := newHost(t, Config{Isolation: isolation})
+		mod := load(t, h, compileWAT(t, "run", `(module
+		  (import "wasmpool" "call_meta" (func $call_meta (param i32) (result i64)))
+		  (memory (export "memory") 1)
+		  (func (export "run") (result i64) (call $call_meta (i32.const 3))))`))
+		slot, got := newSlot(t, h), ""
+		for range 3 {
+			got += run(t, slot, taskOf(t, mod, "run"), "") + " "
+		}
+		if got != want {
+			t.Errorf("%v: calls are run %s, want %s", isolation, got, want)
+		}
+	}
+}
+
 // What a guest does to its descriptors while it starts is in the image: the runtime of Go
 // does it, and its instances are put back, not replaced.
 func TestResetKeepsInstance(t *testing.T) {

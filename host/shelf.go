@@ -19,7 +19,7 @@ var errManyFiles = fmt.Errorf("the guest has %d files open, or all guests half o
 type shelf struct {
 	root *os.Root
 	in   *instance
-	used bool // the folder itself is open, for good
+	used bool // the folder itself was opened
 }
 
 // Open implements [fs.FS]. It does not wait: to open a pipe would, until somebody
@@ -48,11 +48,12 @@ func (s *shelf) Open(name string) (fs.File, error) {
 	}
 	s.in.files++
 	s.in.slot.host.files.Add(1)
-	if name == "." && !s.used { // wazero does this before the guest can
+	root := name == "." && !s.used // wazero does this before the guest can
+	if root {
 		s.used = true
 		s.in.roots++
 	}
-	return &lent{File: file, in: s.in, waits: file.SetReadDeadline(time.Time{}) == nil}, nil
+	return &lent{File: file, in: s.in, root: root, waits: file.SetReadDeadline(time.Time{}) == nil}, nil
 }
 
 // errNotPlain is what a guest knows as "permission denied".
