@@ -139,6 +139,7 @@ func badModules() []badModule {
 		{"memory past 4 GiB", cat(wasmHead, sec(5, 1, 0, "\xff\xff\xff\xff\x0f")), "MiB of memory, the limit is"},
 		{"two memories", cat(wasmHead, sec(5, 2, 0, 1, 0, 1)), "2 memories, the limit is 1"},
 		{"table of 4e9", cat(wasmHead, sec(4, 1, "\x70", 0, "\xff\xff\xff\xff\x0f")), "table entries, the limit is"},
+		{"two tables of a million", cat(wasmHead, sec(4, 2, repeat("\x70\x00\xc0\x84\x3d", 2))), "2000000 table entries, the limit is"},
 		{"100 tables", cat(wasmHead, sec(4, 100, repeat("\x70\x00\x01", 100))), "100 tables, the limit is"},
 		{"many types", cat(wasmHead, sec(1, 100_001, repeat("\x60\x00\x00", 100_001))), "types, the limit is"},
 		{"many functions", cat(wasmHead, oneType, sec(3, mostFunctions+1, repeat("\x00", mostFunctions+1)),

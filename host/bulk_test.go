@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/meter"
 )
 
 // bulkWAT fills or copies by three numbers, and returns what stands at the start of
@@ -91,6 +94,27 @@ func TestBulk(t *testing.T) {
 			if outcomes[0] != outcomes[1] || !bytes.Equal(results[0], results[1]) {
 				t.Errorf("%s %v: %q as it is, %q rewritten, the same memory: %t", task, args, outcomes[0], outcomes[1], bytes.Equal(results[0], results[1]))
 			}
+		}
+	}
+}
+
+// However many tables a module has, and grows, they have a million entries together: no
+// limit of a call bounds their memory.
+func TestTablesGrow(t *testing.T) {
+	t.Parallel()
+	for _, tables := range []int{1, 2, 64} {
+		wat, code := "(module", ""
+		for i := range tables {
+			wat += fmt.Sprintf("(table $t%d 1 funcref)", i)
+			code += fmt.Sprintf(`(loop $l (br_if $l (i32.ne (table.grow $t%[1]d (ref.null func) (i32.const 8191)) (i32.const -1))))
+				(local.set 0 (i32.add (local.get 0) (table.size $t%[1]d)))`, i)
+		}
+		wat += `(func (export "grow") (param i32) (result i32) ` + code + ` (local.get 0)))`
+		h := newHost(t, Config{})
+		slot := newSlot(t, h)
+		got := run(t, slot, taskOf(t, load(t, h, compileWAT(t, "tables", wat)), "grow"), "0")
+		if n, err := strconv.Atoi(got); err != nil || n > meter.MostTable || n < meter.MostTable*3/4 {
+			t.Errorf("%d tables grow to %s entries, want %d together", tables, got, meter.MostTable)
 		}
 	}
 }

@@ -479,8 +479,10 @@ func boundTables(wasm []byte) []byte {
 	}
 	s := c.sections[4]
 	var tables [][]byte
-	for range s.count() {
-		typ, flags, least, most := s.byte(), s.byte(), s.u(), uint64(meter.MostTable)
+	n := s.count()
+	for range n {
+		typ, flags, least := s.byte(), s.byte(), s.u()
+		most := meter.MostOfTable(int(n), least)
 		if flags&1 != 0 {
 			most = min(most, s.u())
 		}

@@ -42,7 +42,7 @@ const (
 
 // Version is that of what Rewrite writes, and of what Read refuses: rewritten modules
 // are kept under it, and not read again.
-const Version = "17"
+const Version = "18"
 
 const (
 	// shortLeaf is the most instructions of a function that need not take fuel
@@ -79,7 +79,7 @@ func Read(wasm []byte, m *wasmbin.Module) (*Code, error) {
 // Rewrite returns the module with the counting added. A module that is wrong in
 // a way that Read does not see is wrong afterwards, too. Sections with debug
 // information are dropped, as they tell where code lies; the names of functions
-// are kept. Tables may grow to [MostTable] entries at most.
+// are kept. Tables may grow as [MostOfTable] says.
 func (c *Code) Rewrite() ([]byte, error) {
 	out, err := c.write()
 	if err != nil {
@@ -98,8 +98,16 @@ func (c *Code) Mark(wasm []byte) []byte {
 	return append(append(wasm, Alters...), 1) // the engine reads no section without data
 }
 
-// MostTable is the length to which tables of a rewritten module can grow.
+// MostTable is how many entries the tables of a rewritten module may have, all together:
+// to begin with, and where they grow. They take the process's memory, 8 bytes each, which
+// no limit of a call bounds.
 const MostTable = 1 << 20
+
+// MostOfTable returns the length to which one of so many tables can grow that begins with
+// least entries.
+func MostOfTable(tables int, least uint64) uint64 {
+	return max(least, MostTable/uint64(max(tables, 1)))
+}
 
 // A Code is a module whose code was read.
 type Code struct {
@@ -120,7 +128,7 @@ type Code struct {
 type Shape struct {
 	Globals  uint32 // that the module defines
 	Tables   uint32
-	Table    uint64 // entries of the largest table, to begin with
+	Table    uint64 // entries of all tables, to begin with
 	Elements uint32 // segments
 	Data     uint32 // segments
 

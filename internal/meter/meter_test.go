@@ -76,8 +76,8 @@ func run(t *testing.T, in, name string, args ...string) []byte {
 // this fails, raise meter.Version and change both here.
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	const version, want = "17", "169f439495a64b3d"
-	wasm := run(t, `(module (import "a" "f" (func $f)) (table 1 funcref) (elem (i32.const 0) $g) (start $h)
+	const version, want = "18", "f02b11c40c284e1e"
+	wasm := run(t, `(module (import "a" "f" (func $f)) (table 1 funcref) (table 1 externref) (elem (i32.const 0) $g) (start $h)
 	  (memory 1)
 	  (func $leaf (result i32) (i32.const 7))
 	  (func $move (memory.fill (i32.const 0) (i32.const 1) (i32.const 2)) (memory.copy (i32.const 0) (i32.const 1) (i32.const 2)))

@@ -67,7 +67,7 @@ func (e *editor) appendEntries(entries ...[]byte) {
 
 // tables copies the tables, with a bound, and notes how large they are.
 func (e *editor) tables() {
-	e.w.Shape.Tables = e.count(3)
+	e.w.Shape.Tables, e.w.Shape.Table = e.count(3), 0
 	for n := e.w.Shape.Tables; n > 0 && e.Err() == nil; n-- {
 		const withInit = 0x40
 		if first := e.Rest(); len(first) > 0 && first[0] == withInit {
@@ -81,11 +81,12 @@ func (e *editor) tables() {
 func (e *editor) tableLimits() {
 	const hasMax = 1
 	flags := e.Byte()
-	least, most := e.U64(), uint64(MostTable)
+	least := e.U64()
+	most := MostOfTable(int(e.w.Shape.Tables), least)
 	if flags&hasMax != 0 {
 		most = min(most, e.U64())
 	}
-	e.w.Shape.Table = max(e.w.Shape.Table, least)
+	e.w.Shape.Table += min(least, 1<<32) // as far as a table goes, so that the sum is right
 	e.out = append(e.out, flags|hasMax)
 	e.out = binary.AppendUvarint(e.out, least)
 	e.out = binary.AppendUvarint(e.out, most)
