@@ -31,11 +31,12 @@ func (b *block) take(n uint64) error {
 }
 
 // grow makes the block, which may move, at least n bytes long, and wanted where that
-// costs nothing.
+// costs nothing. After an error it is as it was.
 func (b *block) grow(n, wanted uint64) error {
 	if n <= uint64(len(b.space)) {
 		return b.take(n)
 	}
+	before := b.taken
 	if err := b.take(n); err != nil {
 		return err
 	}
@@ -44,6 +45,8 @@ func (b *block) grow(n, wanted uint64) error {
 		grown, err = growSpace(b.space, n)
 	}
 	if err != nil {
+		b.account.Give(b.taken - before)
+		b.taken = before
 		return err
 	}
 	b.space = grown
