@@ -134,11 +134,20 @@ func callMeta(ctx context.Context, _ api.Module, stack []uint64) {
 	case abi.MetaRank:
 		value = int64(c.Rank)
 	case abi.MetaRun:
-		value = int64(in.earlier + in.calls)
+		value = int64(in.run())
 	case abi.MetaSeed, abi.MetaSeed + 1, abi.MetaSeed + 2, abi.MetaSeed + 3:
 		value = in.seedWord(key - abi.MetaSeed)
 	}
 	stack[0] = uint64(value)
+}
+
+// run returns how many calls the instance has run, as far as its guest can know: one that
+// is put back to its image is always in the first.
+func (in *instance) run() int {
+	if in.image != nil {
+		return in.earlier + min(in.calls, 1)
+	}
+	return in.earlier + in.calls
 }
 
 func doorOpen(ctx context.Context, mod api.Module, stack []uint64) {

@@ -24,7 +24,7 @@ const (
 	MetaCall    = 0 // the call's number, unique in the pool, from 1
 	MetaAttempt = 1 // 1 for the first run of the call
 	MetaRank    = 2 // the rank of the worker
-	MetaRun     = 3 // another number for each call of an instance
+	MetaRun     = 3 // another number for each call of an instance; where it is reset, each call is its first
 	MetaSeed    = 4 // to 7: the SHA-256 of the argument, 8 bytes each, little-endian
 )
 
