@@ -296,6 +296,30 @@ func TestKillOnLostWorker(t *testing.T) {
 	}
 }
 
+// A call whose module is refused used nothing, whatever its slot ran before.
+func TestUsageOfNothing(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2)
+	add := compileWAT(t, "add", `(module (memory 1) (func (export "twice") (param i32) (result i32) (i32.add (local.get 0) (local.get 0))))`)
+	bad, err := wasmtasks.Load("bad", bytes.Replace(add.Bytes(), []byte("\x20\x00\x6a"), []byte("\x20\x00\x7c"), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.ex.Load(add), c.ex.Load(bad)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		task string
+		used bool
+	}{{"add.twice", true}, {"bad.twice", false}} {
+		f := c.ex.Submit(t.Context(), tt.task, []byte("1"), WithLimits(Limits{Instructions: Unlimited}))
+		_, err := f.Result(t.Context())
+		if info, _ := f.Info(); (err == nil) != tt.used || (info.Usage != Usage{}) != tt.used {
+			t.Errorf("%s: %v, it used %v", tt.task, err, info.Usage)
+		}
+	}
+}
+
 // A call executes the same number of instructions on every rank and run, and a
 // budget ends it at the same place.
 func TestInstructionsOnRanks(t *testing.T) {

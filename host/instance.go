@@ -32,10 +32,10 @@ type instance struct {
 	door   []byte     // the part of view that is the door, nil without one
 	doorAt uint32
 
-	functions []api.Function // by task, nil until first run
-	stack     [1]uint64      // parameters and results of a task's export
+	functions []*function // by task, nil until first run
+	stack     [1]uint64   // parameters and results of a task's export
 
-	call    *Call  // nil while the instance is made
+	call    *Call  // nil while the instance is made, and before a call has begun
 	taken   bool   // ReadArg was called and its bytes went into guest memory,
 	takenAt uint32 // which is here
 	fetched bool   // ReadArg was called and its bytes are in arg
@@ -164,17 +164,17 @@ func (in *instance) usage() Usage {
 	return Usage{Instructions: in.gauge.count(), Memory: in.linear.size}
 }
 
-// function returns the export of a task.
-func (in *instance) function(t *Task) api.Function {
+// function returns the export of a task, nil where there is none.
+func (in *instance) function(t *Task) *function {
 	for t.index >= len(in.functions) {
 		in.functions = append(in.functions, nil)
 	}
-	f := in.functions[t.index]
-	if f == nil {
-		f = in.mod.ExportedFunction(t.export)
-		in.functions[t.index] = f
+	if in.functions[t.index] == nil {
+		if f := in.mod.ExportedFunction(t.export); f != nil {
+			in.functions[t.index] = newFunction(f)
+		}
 	}
-	return f
+	return in.functions[t.index]
 }
 
 // attach looks at the guest's memory for the first time.

@@ -416,6 +416,36 @@ func TestKeepMemory(t *testing.T) {
 	}
 }
 
+// A call that did not get as far as its guest used nothing, whatever ran before it.
+func TestUsageOfNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{})
+	mod := load(t, h, compileWAT(t, "two", `(module
+	  (func (export "count") (param i32) (result i32)
+	    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (local.get 0))
+	  (func (export "other") (param i32)))`))
+	count, other := taskOf(t, mod, "count"), taskOf(t, mod, "other")
+	slot := newSlot(t, h)
+	c := &Call{} // the same for all, as of a worker
+	runs := func(task *Task, number uint64, arg string) error {
+		c.Number, c.Arg = number, []byte(arg)
+		_, err := slot.Run(t.Context(), task, c)
+		return err
+	}
+	for name, fails := range map[string]func() error{
+		"bad argument":            func() error { return runs(count, 2, "many") },
+		"bad argument of another": func() error { return runs(other, 2, "many") },
+		"stopped before it ran":   func() error { slot.Stop(2, KindKilled, ""); return runs(count, 2, "1") },
+	} {
+		if err := errors.Join(runs(other, 1, "1"), runs(count, 1, "1000")); err != nil || slot.Usage().Instructions < 1000 {
+			t.Fatalf("%v, %v", err, slot.Usage())
+		}
+		if err := fails(); err == nil || slot.Usage() != (Usage{}) {
+			t.Errorf("%s: %v, it used %v", name, err, slot.Usage())
+		}
+	}
+}
+
 func TestInitializer(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"init", "limits.init"} {

@@ -224,7 +224,7 @@ func (r *runner) runCall(b *boundTask) {
 	r.clock(b)
 	res := &r.result
 	*res = wire.Result{Ticket: c.ticket, Gen: uint32(c.number), Nanos: b.nanos, Data: data}
-	if c.limits != nil {
+	if c.limits != nil && b.err == nil {
 		u := wire.Usage(r.slot.Usage())
 		res.Usage = &u
 	}

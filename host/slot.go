@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -71,7 +70,7 @@ type Slot struct {
 	// The task that ran last, so that running it again takes no look-up.
 	task     *Task
 	instance *instance
-	export   api.Function
+	export   *function
 
 	signs atomic.Uint64 // grows with each tick of a guest, and when calls end
 
@@ -109,6 +108,10 @@ func (s *Slot) Run(ctx context.Context, t *Task, c *Call) (result []byte, err er
 	if c.Limits != nil {
 		s.own = c.Limits.Over(*s.limits).within(s.host.cfg.MemoryLimit)
 		s.limits = &s.own
+	}
+	s.used = Usage{}
+	if s.instance != nil {
+		s.instance.call = nil
 	}
 	if a := s.ended(); a != nil {
 		return nil, a.failure()
@@ -151,7 +154,8 @@ func (s *Slot) runTask(c *Call) ([]byte, error) {
 	return result, nil
 }
 
-// Usage says what the call used that ran last.
+// Usage says what the call used that ran last: nothing if it did not get as far as the
+// guest.
 func (s *Slot) Usage() Usage {
 	if in := s.instance; in != nil && in.call == s.call {
 		return in.usage()
@@ -195,7 +199,7 @@ func (s *Slot) prepare(t *Task) error {
 		return err
 	}
 	s.clock++
-	in.used = s.clock
+	in.used, in.call = s.clock, nil
 	s.task, s.instance, s.export = t, in, in.function(t)
 	if s.export == nil {
 		s.forget()
@@ -267,7 +271,12 @@ func (s *Slot) initialize(in *instance, t *Task) error {
 func plain(_ *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig { return cfg }
 
 // forget makes the next Run look up its task.
-func (s *Slot) forget() { s.task, s.instance, s.export = nil, nil, nil }
+func (s *Slot) forget() {
+	if s.export != nil && s.export.deep() {
+		s.instance.functions[s.task.index] = nil
+	}
+	s.task, s.instance, s.export = nil, nil, nil
+}
 
 // makeRoom closes the instance that was not used for longest if there are too
 // many.
