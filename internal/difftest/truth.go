@@ -482,7 +482,7 @@ func boundTables(wasm []byte) []byte {
 	n := s.count()
 	for range n {
 		typ, flags, least := s.byte(), s.byte(), s.u()
-		most := meter.MostOfTable(int(n), least)
+		most := meter.MostOfTable(n, least)
 		if flags&1 != 0 {
 			most = min(most, s.u())
 		}
