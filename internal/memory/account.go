@@ -152,15 +152,19 @@ func (a *Account) look(n, spare, heap uint64) error {
 
 // left returns what is left now. mu is held.
 func (a *Account) left(spare, heap uint64) (bytes uint64, name string) {
-	return a.bounds.Left(Need{Spare: spare, Untouched: a.used - min(a.used, resident()), Idle: idle(), Heap: heap})
+	gos, idle := runtimeMemory()
+	used := resident() // what is Go's of it was not promised
+	touched := used - min(used, gos)
+	return a.bounds.Left(Need{Spare: spare, Untouched: a.used - min(a.used, touched), Idle: idle, Heap: heap})
 }
 
-// idle returns how many bytes Go's heap has mapped and does not use. Half of them are
-// taken for scattered.
-func idle() uint64 {
-	s := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+// runtimeMemory returns how many bytes Go's runtime has of the system, and how many its heap
+// has mapped and does not use. Half of these are taken for scattered.
+func runtimeMemory() (has, idle uint64) {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(s)
-	return (s[0].Value.Uint64() + s[1].Value.Uint64()) / 2
+	total, free, released := s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64()
+	return total - released, (free + released) / 2
 }
 
 // A Shortage says why memory cannot be had.

@@ -38,10 +38,11 @@ func find(root fs.FS) Bounds {
 	return b
 }
 
-// resident returns how much memory the process uses, in bytes.
+// resident returns how much memory the process uses that it does not share, in bytes.
 func resident() uint64 {
-	n, _ := statm(1)
-	return n
+	all, _ := statm(1)
+	shared, _ := statm(2)
+	return all - min(all, shared)
 }
 
 // statm returns a field of proc(5)'s statm, in bytes.

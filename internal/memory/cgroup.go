@@ -10,12 +10,13 @@ import (
 
 // A controller is how a version of control groups shows memory.
 type controller struct {
-	limit, usage, cache string // files, and the label of what can be reclaimed
+	limit, usage string    // files
+	cache        [2]string // labels of what of files is kept in memory, and can be reclaimed
 }
 
 var controllers = map[string]controller{
-	"cgroup":  {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
-	"cgroup2": {"memory.max", "memory.current", "inactive_file"},
+	"cgroup":  {"memory.limit_in_bytes", "memory.usage_in_bytes", [2]string{"total_inactive_file", "total_active_file"}},
+	"cgroup2": {"memory.max", "memory.current", [2]string{"inactive_file", "active_file"}},
 }
 
 // groups returns the bounds of the control groups that the process is in, with those
@@ -29,7 +30,11 @@ func groups(root fs.FS) []bound {
 			if total, ok := value(root, path.Join(at, c.limit)); ok && total < noLimit {
 				found = append(found, bound{name: "the memory limit of the control group " + dir, total: total, left: func() (uint64, bool) {
 					used, ok := value(root, path.Join(at, c.usage))
-					cache, _ := field(root, path.Join(at, "memory.stat"), c.cache)
+					var cache uint64
+					for _, label := range c.cache {
+						n, _ := field(root, path.Join(at, "memory.stat"), label)
+						cache += n
+					}
 					return total - min(total, used-min(used, cache)), ok
 				}})
 			}

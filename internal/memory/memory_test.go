@@ -1,7 +1,9 @@
 package memory
 
 import (
+	"bytes"
 	"math"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -38,8 +40,8 @@ func TestGroups(t *testing.T) {
 			"sys/fs/cgroup/user.slice/job/memory.current": "100\n",
 			"sys/fs/cgroup/user.slice/memory.max":         "5000\n",
 			"sys/fs/cgroup/user.slice/memory.current":     "1000\n",
-			"sys/fs/cgroup/user.slice/memory.stat":        "anon 10\nfile 700\ninactive_file 300\n",
-		}, 5000, 4300, "control group /user.slice"},
+			"sys/fs/cgroup/user.slice/memory.stat":        "anon 10\nfile 700\ninactive_file 300\nactive_file 250\n",
+		}, 5000, 4550, "control group /user.slice"},
 		{"version 2, the nearest of two", map[string]string{
 			"proc/self/cgroup":      "0::/a/b\n",
 			"proc/self/mountinfo":   "30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n",
@@ -60,7 +62,7 @@ func TestGroups(t *testing.T) {
 			"proc/self/mountinfo": "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,cpu,memory\n41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
 			"sys/fs/cgroup/memory/slurm/job_7/memory.limit_in_bytes": "2000\n",
 			"sys/fs/cgroup/memory/slurm/job_7/memory.usage_in_bytes": "1500\n",
-			"sys/fs/cgroup/memory/slurm/job_7/memory.stat":           "cache 700\ninactive_file 1\ntotal_inactive_file 600\n",
+			"sys/fs/cgroup/memory/slurm/job_7/memory.stat":           "cache 700\ninactive_file 1\ntotal_inactive_file 500\ntotal_active_file 100\n",
 			"sys/fs/cgroup/memory/slurm/memory.limit_in_bytes":       none,
 			"sys/fs/cgroup/memory/memory.limit_in_bytes":             none,
 		}, 2000, 1100, "control group /slurm/job_7"},
@@ -165,6 +167,25 @@ func TestAccount(t *testing.T) {
 	if err := a.Take(gib/2, 6*gib); err == nil {
 		t.Error("beyond its share a process leaves a quarter to the others")
 	}
+}
+
+// TestAccountUntouched checks that Go's own memory is not taken for what was promised and
+// is in use already.
+func TestAccountUntouched(t *testing.T) {
+	if race {
+		t.Skip("the race detector's own memory is taken for guests'")
+	}
+	t.Parallel()
+	const gib, mib = 1 << 30, 1 << 20
+	heap := bytes.Repeat([]byte{1}, 64*mib)
+	a := NewAccount((&thing{total: 64 * gib}).bounds())
+	if err := a.Take(64*mib, 0); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := a.left(0, 0); left > 64*gib-32*mib { // others may be promised memory, and use it, at the same time
+		t.Errorf("%s are left of 64 GiB, with 64 MiB promised and untouched", Size(left))
+	}
+	runtime.KeepAlive(heap)
 }
 
 // TestAccountLooksSeldom checks that most promises take no look at the system.
