@@ -216,6 +216,9 @@ func (h *Host) Load(ctx context.Context, m *wasmtasks.Module) (*Module, error) {
 func (h *Host) program(m *wasmtasks.Module, c *code) (*Module, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed { // meanwhile, and with it what was loaded
+		return nil, errorf(KindHost, "%w", ErrClosed)
+	}
 	key := programKey{m.Name(), m.Digest()}
 	if mod := h.loaded[key]; mod != nil {
 		return mod, nil

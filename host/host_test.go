@@ -148,6 +148,9 @@ func TestClose(t *testing.T) {
 	if len(h.codes) > 0 {
 		t.Error("the code was not freed")
 	}
+	if _, err := h.program(m, task.code.code); !errors.Is(err, ErrClosed) || len(h.loaded) > 0 { // as a Load that began before does
+		t.Errorf("%v, want closed, with %d modules loaded", err, len(h.loaded))
+	}
 	if _, err := slot.Run(t.Context(), task, &Call{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("Run after Close: %v, want closed", err)
 	}

@@ -13,6 +13,7 @@ import "math/rand/v2"
 //
 // Within a call Rand returns the same generator each time, whose numbers go on. Its
 // first use in a call costs about 1 µs and the hash of the argument, 1 ms for each MiB.
-// A task that changes a long argument in place calls Rand before it does. Outside a
-// call and a trial the argument is taken to be empty, and Rand starts anew each time.
+// A task that changes a long argument in place calls Rand before it does. While an
+// instance starts, the argument is the initializer's. Outside a guest and a trial it is
+// taken to be empty, and Rand starts anew each time.
 func Rand() *rand.Rand { return random() }
