@@ -179,11 +179,13 @@ func TestPriority(t *testing.T) {
 	if _, err := ex.Call(t.Context(), "burn", number(5_000)); err != nil { // the run time is known from here
 		t.Fatal(err)
 	}
+	release := hold(t, ex)
 	low := make([]*executor.Future, 50)
 	for i := range low {
 		low[i] = ex.Submit(t.Context(), "burn", number(5_000), executor.Priority(-1))
 	}
 	high := ex.Submit(t.Context(), "burn", number(5_000), executor.Priority(executor.MaxPriority))
+	release()
 	if err := high.Err(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +198,7 @@ func TestPriority(t *testing.T) {
 func TestKey(t *testing.T) {
 	t.Parallel()
 	ex := open(t, executor.Config{RootSlots: 1})
-	slow := submitSlow(t, ex, 20)
+	release := hold(t, ex)
 	a := ex.Submit(t.Context(), "where", nil, executor.Key("k"))
 	b := ex.Submit(t.Context(), "where", nil, executor.Key("k"))
 	if a != b {
@@ -208,13 +210,13 @@ func TestKey(t *testing.T) {
 	if err := ex.Submit(t.Context(), "echo", nil, executor.Key("k")).Err(t.Context()); err == nil {
 		t.Error("a key is used for two tasks")
 	}
+	release()
 	if err := a.Err(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if c := ex.Submit(t.Context(), "where", nil, executor.Key("k")); c == a {
 		t.Error("the key of a finished call is not free")
 	}
-	executor.Wait(t.Context(), slow, executor.AllDone) //nolint:errcheck // they only kept the slot busy
 }
 
 // TestRetries checks how often a failing call runs, and that it is told.
@@ -271,15 +273,11 @@ func TestRetryRests(t *testing.T) {
 	policy := executor.Retries(executor.RetryPolicy{Attempts: 2, Backoff: time.Hour, MaxBackoff: time.Hour})
 	resting := func() *executor.Future {
 		f := ex.Submit(t.Context(), "fail", []byte("x"), policy)
-		for {
+		eventually(t, "a call rests", func() bool {
 			st, err := ex.Stats(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if st.Resting > 0 {
-				return f
-			}
-		}
+			return err == nil && st.Resting > 0
+		})
+		return f
 	}
 	f := resting()
 	if !f.Cancel() {
@@ -307,13 +305,10 @@ func TestRetryWithdrawn(t *testing.T) {
 	for range 2 {
 		futures = append(futures, ex.Submit(t.Context(), "fail", []byte("x"), policy))
 	}
-	for resting := 0; resting < len(futures); time.Sleep(time.Millisecond) {
+	eventually(t, "the calls rest", func() bool {
 		st, err := ex.Stats(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		resting = st.Resting
-	}
+		return err == nil && st.Resting == len(futures)
+	})
 	futures[0].Cancel()
 	ex.Shutdown(t.Context(), executor.NoWait) //nolint:errcheck // without waiting there is no error
 	time.Sleep(50 * time.Millisecond)
@@ -342,7 +337,7 @@ func TestWait(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	never := ex.Submit(t.Context(), "burn", number(300_000))
+	never := ex.Submit(t.Context(), "forever", nil)
 	if _, pending, err := executor.Wait(ctx, []*executor.Future{never}, executor.AllDone); len(pending) != 1 || !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that has ended: %v, %v", pending, err)
 	}
@@ -386,7 +381,7 @@ func TestAsCompleted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	never := ex.Submit(t.Context(), "burn", number(300_000))
+	never := ex.Submit(t.Context(), "forever", nil)
 	var last error
 	for _, err := range executor.AsCompleted(ctx, []*executor.Future{never}) {
 		last = err
@@ -434,12 +429,13 @@ func TestThen(t *testing.T) {
 	if err := g.Err(t.Context()); err == nil || !strings.Contains(err.Error(), "broken link") {
 		t.Errorf("a chain that broke: %v", err)
 	}
-	slow := ex.Submit(t.Context(), "burn", number(50_000))
-	h := slow.Then("echo")
+	long := ex.Submit(t.Context(), "forever", nil)
+	h := long.Then("echo")
 	if !h.Cancel() || h.State() != executor.Cancelled {
 		t.Errorf("the end of a chain cannot be cancelled: %v", h)
 	}
-	if err := slow.Err(t.Context()); err != nil {
+	long.Kill("the test is over")
+	if err := long.Err(t.Context()); !errors.Is(err, executor.ErrKilled) {
 		t.Errorf("the start of it: %v", err)
 	}
 	if err := ex.Shutdown(t.Context()); err != nil {
@@ -552,13 +548,17 @@ func TestStream(t *testing.T) {
 		}
 	}
 	// A Next that gives up loses nothing.
-	slow := ex.Stream(t.Context(), "burn", slices.Values([][]byte{number(50_000)}))
+	busy := open(t, executor.Config{RootSlots: 1})
+	release := hold(t, busy)
+	slow := busy.Stream(t.Context(), "echo", numbers(1))
+	<-slow.InputDone()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := slow.Next(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that has ended: %v", err)
 	}
-	if got, err := slow.Next(t.Context()); err != nil || !bytes.Equal(got, number(50_000)) {
+	release()
+	if got, err := slow.Next(t.Context()); err != nil || !bytes.Equal(got, number(0)) {
 		t.Errorf("after that: % x, %v", got, err)
 	}
 	n := 0
@@ -756,9 +756,7 @@ func TestMapStartsAtOnce(t *testing.T) {
 		}
 	}
 	results := ex.Map(t.Context(), "echo", input)
-	for pulled.Load() < 50 {
-		runtime.Gosched()
-	}
+	eventually(t, "the input is read", func() bool { return pulled.Load() == 50 })
 	if err := ex.Shutdown(t.Context()); err != nil { // and it waits for them
 		t.Fatal(err)
 	}
@@ -1010,9 +1008,7 @@ func TestKillRuns(t *testing.T) {
 	t.Parallel()
 	ex := sound(t).Fork()
 	f := ex.Submit(t.Context(), "burn", number(1<<40))
-	for f.State() == executor.Pending {
-		runtime.Gosched()
-	}
+	eventually(t, "a worker has it", func() bool { return f.State() != executor.Pending })
 	f.Kill("it takes too long")
 	var failed *executor.TaskError
 	if err := f.Err(t.Context()); !errors.As(err, &failed) || failed.Kind != host.KindKilled || !strings.Contains(failed.Message, "too long") {
@@ -1032,7 +1028,7 @@ func TestBootupAndIdling(t *testing.T) {
 	if idle, err := ex.Idling(t.Context()); !idle || err != nil {
 		t.Errorf("a fresh pool idles: %t, %v", idle, err)
 	}
-	f := ex.Submit(t.Context(), "burn", number(100_000))
+	f := ex.Submit(t.Context(), "forever", nil)
 	if idle, err := ex.Idling(t.Context()); idle || err != nil {
 		t.Errorf("a working pool idles: %t, %v", idle, err)
 	}
@@ -1065,16 +1061,10 @@ func TestReleased(t *testing.T) {
 	watch(ordered)
 	watch(unordered)
 	watch(stream.All(t.Context()))
-	for range 200 {
+	eventually(t, "the results are freed while their iterators live", func() bool {
 		runtime.GC()
-		if freed.Load() >= 3*n-window {
-			break
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	if got := freed.Load(); got < 3*n-window {
-		t.Errorf("%d of %d results were freed while their iterators live", got, 3*n)
-	}
+		return freed.Load() >= 3*n-window
+	})
 	runtime.KeepAlive(ordered)
 	runtime.KeepAlive(unordered)
 	runtime.KeepAlive(stream)

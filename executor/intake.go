@@ -140,7 +140,9 @@ func (q *intake) recall(f *Future) {
 // request runs fn on the loop, soon; never when the loop has ended.
 func (q *intake) request(fn func()) {
 	q.mu.Lock()
-	q.requests = append(q.requests, fn)
+	if q.over == nil { // else nobody would ever take it
+		q.requests = append(q.requests, fn)
+	}
 	q.mu.Unlock()
 	q.wake()
 }

@@ -73,28 +73,19 @@ func endless(t *testing.T, cfg Config) *Executor {
 // awaitRunning waits until n calls run.
 func awaitRunning(t *testing.T, ex *Executor, n int) {
 	t.Helper()
-	for {
+	until(t, "calls run", func() bool {
 		s, err := ex.Stats(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s.InFlight >= n {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return err == nil && s.InFlight >= n
+	})
 }
 
 // awaitResting waits until n calls rest before they run again.
 func awaitResting(t *testing.T, ex *Executor, n int) {
 	t.Helper()
-	for resting := -1; resting < n; {
-		count := make(chan int, 1)
-		ex.in.request(func() { count <- len(ex.loop.delayed) })
-		if resting = <-count; resting < n {
-			time.Sleep(time.Millisecond)
-		}
-	}
+	until(t, "calls rest", func() bool {
+		s, err := ex.Stats(t.Context())
+		return err == nil && s.Resting >= n
+	})
 }
 
 // A running call is killed whatever its guest does, and the slot goes on.

@@ -120,7 +120,7 @@ func TestAllWorkersLost(t *testing.T) {
 	c := newCluster(t, 3)
 	var futures []*Future
 	for range 500 {
-		futures = append(futures, c.ex.Submit(t.Context(), "burn", number(2_000)))
+		futures = append(futures, c.ex.Submit(t.Context(), "burn", number(10_000)))
 	}
 	if _, err := futures[0].Result(t.Context()); err != nil {
 		t.Fatal(err)
@@ -151,11 +151,11 @@ func TestAllWorkersLost(t *testing.T) {
 func TestPoison(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, maxLost+3)
-	f := c.ex.Submit(t.Context(), "burn", number(150_000))
+	f := c.ex.Submit(t.Context(), "forever", nil)
 	killed := map[int]bool{}
 	for range maxLost {
 		rank := 0
-		for rank == 0 { // wait until somebody runs it
+		until(t, "a worker has the call", func() bool {
 			st, err := c.ex.Stats(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -165,7 +165,8 @@ func TestPoison(t *testing.T) {
 					rank = w.Rank
 				}
 			}
-		}
+			return rank > 0
+		})
 		killed[rank] = true
 		c.world.Kill(rank)
 	}
@@ -231,15 +232,10 @@ func TestNonsense(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for {
+			until(t, "the worker is lost", func() bool {
 				st, err := ex.Stats(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				if len(st.Workers) == 1 && st.Workers[0].Lost {
-					break
-				}
-			}
+				return err == nil && len(st.Workers) == 1 && st.Workers[0].Lost
+			})
 			world.Kill(1)
 			if err := ex.Shutdown(t.Context()); err != nil {
 				t.Log(err) // nobody is left

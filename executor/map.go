@@ -169,16 +169,13 @@ func newMapping(ex *Executor, t *task, s mapSettings) *mapping {
 // owns reports whether f is a call of this map.
 func (m *mapping) owns(f *Future) bool { return f.options != nil && f.options.of == m }
 
-// drop ends the calls that have not begun, and all that are fed from here on. It is
-// safe for concurrent use.
+// drop ends the calls that have not begun, and all that are fed from here on. The map's
+// context has ended. It is safe for concurrent use.
 func (m *mapping) drop() {
 	m.quit.Do(m.settings.bond().leave)
 	m.dropped.Store(true) // before the request: what is fed after it was seen to finds it
 	m.ex.in.request(func() { m.ex.loop.cancel(m.owns) })
 }
-
-// errNotWanted ends feeding when nobody wants further results.
-var errNotWanted = errors.New("executor: the map has ended")
 
 // errInputExited is the error of an input whose goroutine was ended.
 var errInputExited = errors.New("executor: the input ended its goroutine, by runtime.Goexit or a test's FailNow")
@@ -281,7 +278,7 @@ func (m *mapping) put(f *Future, arg []byte, ahead *int64) error {
 	}
 	if m.dropped.Load() {
 		m.drop()
-		return errNotWanted
+		return whyEnded(m.ctx)
 	}
 	return nil
 }
@@ -294,8 +291,6 @@ func (m *mapping) waitRoom(ahead *int64, read int, size int64) error {
 		switch {
 		case m.ctx.Err() != nil:
 			return whyEnded(m.ctx)
-		case m.dropped.Load():
-			return errNotWanted
 		case m.hasRoom(ahead, read, size):
 			return nil
 		}

@@ -211,6 +211,7 @@ func TestThenAtTheEnd(t *testing.T) {
 			if fork {
 				ex = ex.Fork()
 			}
+			long := ex.Submit(t.Context(), "forever", nil) // so that what follows waits
 			first := ex.Submit(t.Context(), "burn", number(20_000))
 			f := first.Then("echo").Then("echo")
 			bad := ex.Submit(t.Context(), "fail", []byte("no")).Then("echo").Then("echo")
@@ -218,6 +219,7 @@ func TestThenAtTheEnd(t *testing.T) {
 			if !given.Cancel() {
 				t.Error("a promised call cannot be cancelled")
 			}
+			long.Kill("the slot is needed")
 			if err := end(ex); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
