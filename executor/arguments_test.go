@@ -44,7 +44,7 @@ func holdTwo(t *testing.T, arg func(i int) []byte) (context.Context, []*Future, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(stop)
 	fs := []*Future{ex.Submit(ctx, "echo", arg(0)), ex.Submit(ctx, "echo", arg(1))}
 	ep := world.Endpoint(1)
@@ -117,9 +117,7 @@ func TestAbandonLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := ex.Submit(t.Context(), "echo", arg)
-	for f.State() != Running {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "it runs", func() bool { return f.State() == Running || f.resolved() })
 	time.Sleep(40 * time.Millisecond)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -140,21 +138,30 @@ func TestAbandonLocal(t *testing.T) {
 func TestKeyedArgument(t *testing.T) {
 	ex := openLocal(t)
 	defer ex.Shutdown(t.Context())
-	ex.Submit(t.Context(), "burn", number(300_000)) // the slot is busy
+	long := ex.Submit(t.Context(), "forever", nil)
+	until(t, "the slot is busy", func() bool { return long.State() == Running })
 	buf := bytes.Repeat([]byte("a"), 100_000)
 	other := bytes.Clone(buf)
-	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	second := make(chan *Future, 1)
+	called := make(chan error, 1)
 	go func() {
-		time.Sleep(20 * time.Millisecond)
-		second <- ex.Submit(t.Context(), "echo", other, Key("k"))
+		_, err := ex.Call(ctx, "echo", buf, Key("k"))
+		called <- err
 	}()
-	if _, err := ex.Call(short, "echo", buf, Key("k")); err == nil {
-		t.Fatal("no timeout")
+	until(t, "the first call is there", func() bool {
+		ex.keys.mu.Lock()
+		defer ex.keys.mu.Unlock()
+		return len(ex.keys.calls) > 0
+	})
+	second := ex.Submit(t.Context(), "echo", other, Key("k"))
+	cancel()
+	if err := <-called; !errors.Is(err, context.Canceled) {
+		t.Fatalf("Call ended with %v", err)
 	}
 	copy(buf, bytes.Repeat([]byte("z"), len(buf))) // it is the test's again
-	got, err := (<-second).Result(t.Context())
+	long.Kill("the slot is needed")
+	got, err := second.Result(t.Context())
 	if err != nil || !bytes.Equal(got, other) {
 		t.Errorf("echo of %.3q is %.3q, %v", other, got, err)
 	}
@@ -164,10 +171,13 @@ func TestKeyedArgument(t *testing.T) {
 func TestLoanOfLost(t *testing.T) {
 	c := newCluster(t, 3)
 	arg := bytes.Repeat([]byte("a"), 1<<20)
-	f := c.ex.Submit(t.Context(), "burn", append(number(300_000), arg...))
-	for f.State() != Running {
-		time.Sleep(time.Millisecond)
-	}
+	var f *Future
+	until(t, "it runs", func() bool {
+		if f == nil || f.resolved() { // that one was too fast
+			f = c.ex.Submit(t.Context(), "burn", append(number(300_000), arg...))
+		}
+		return f.State() == Running
+	})
 	time.Sleep(20 * time.Millisecond)
 	st, _ := c.ex.Stats(t.Context())
 	for _, w := range st.Workers {

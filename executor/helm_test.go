@@ -27,7 +27,7 @@ func openSleeping(t *testing.T, log slog.Handler) *Executor {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 		defer stop()
 		ex.Shutdown(ctx) //nolint:errcheck // the pool may be broken
 		<-ex.Ended()
@@ -35,9 +35,7 @@ func openSleeping(t *testing.T, log slog.Handler) *Executor {
 	if _, err := ex.Call(t.Context(), "echo", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	for !ex.loop.asleep.Load() {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "the loop sleeps", ex.loop.asleep.Load)
 	return ex
 }
 
@@ -60,7 +58,7 @@ func TestHelmPanic(t *testing.T) {
 		}()
 		ex.Call(t.Context(), "echo", []byte("x")) //nolint:errcheck // it panics
 	}()
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	if _, err := ex.Call(ctx, "echo", []byte("x")); err == nil || ctx.Err() != nil {
 		t.Errorf("a call after it: %v", err)

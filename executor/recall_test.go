@@ -253,44 +253,57 @@ func TestThenAtTheEnd(t *testing.T) {
 // does not rest.
 func TestShutdownEndsRetries(t *testing.T) {
 	t.Parallel()
-	policy := Retries(RetryPolicy{Attempts: 3, Backoff: time.Hour, MaxBackoff: time.Hour})
 	for _, fork := range []bool{false, true} {
-		ex := openTasks(t, Config{RootSlots: 1})
-		if fork {
-			ex = ex.Fork()
-		}
-		resting, given := ex.Submit(t.Context(), "fail", nil, policy), ex.Submit(t.Context(), "fail", nil, policy)
-		until(t, "calls rest", func() bool {
-			st, err := ex.Stats(t.Context())
-			return err == nil && st.Resting == 2
-		})
-		if !given.Cancel() {
-			t.Error("a resting call cannot be cancelled")
-		}
-		if st, err := ex.Stats(t.Context()); err != nil || st.Resting != 1 {
-			t.Errorf("%d calls rest, of which one was cancelled; %v", st.Resting, err)
-		}
-		running := ex.Submit(t.Context(), "burn", number(1<<40), Timeout(200*time.Millisecond), policy)
-		until(t, "it runs", func() bool { return running.State() == Running })
-		follows := running.Then("echo")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		if err := ex.Shutdown(ctx, CancelPending); err != nil {
-			t.Errorf("fork %t: Shutdown: %v", fork, err)
-		}
-		cancel()
-		if err := resting.Err(t.Context()); !errors.Is(err, ErrCancelled) {
-			t.Errorf("fork %t: what rested ended with %v", fork, err)
-		}
-		if err := follows.Err(t.Context()); !errors.Is(err, ErrCancelled) {
-			t.Errorf("fork %t: what was promised ended with %v", fork, err)
-		}
-		if err := running.Err(t.Context()); !errors.Is(err, ErrTimeout) {
-			t.Errorf("fork %t: what ran ended with %v", fork, err)
-		}
-		if info, _ := running.Info(); info.Attempt != 1 {
-			t.Errorf("fork %t: it ran %d times", fork, info.Attempt)
+		for limit := 200 * time.Millisecond; !shutDownRetries(t, fork, limit); limit *= 4 {
+			if limit > time.Minute {
+				t.Fatalf("fork %t: in no round did the shutdown come before the end of what ran for %v", fork, limit)
+			}
 		}
 	}
+}
+
+// shutDownRetries is a round of it, with a call that runs for so long. It reports false when
+// that had ended, and rested, before the shutdown.
+func shutDownRetries(t *testing.T, fork bool, limit time.Duration) (inTime bool) {
+	t.Helper()
+	policy := Retries(RetryPolicy{Attempts: 3, Backoff: time.Hour, MaxBackoff: time.Hour})
+	ex := openTasks(t, Config{RootSlots: 1})
+	if fork {
+		ex = ex.Fork()
+	}
+	rests := func(n int) bool {
+		st, err := ex.Stats(t.Context())
+		return err == nil && st.Resting == n
+	}
+	resting, given := ex.Submit(t.Context(), "fail", nil, policy), ex.Submit(t.Context(), "fail", nil, policy)
+	until(t, "calls rest", func() bool { return rests(2) })
+	if !given.Cancel() {
+		t.Error("a resting call cannot be cancelled")
+	}
+	if !rests(1) {
+		t.Error("two calls rest, of which one was cancelled")
+	}
+	running := ex.Submit(t.Context(), "forever", nil, Timeout(limit), policy)
+	until(t, "it runs", func() bool { return running.State() == Running || rests(2) })
+	follows := running.Then("echo")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if err := ex.Shutdown(ctx, CancelPending); err != nil {
+		t.Errorf("fork %t: Shutdown: %v", fork, err)
+	}
+	for what, f := range map[string]*Future{"rested": resting, "was promised": follows} {
+		if err := f.Err(t.Context()); !errors.Is(err, ErrCancelled) {
+			t.Errorf("fork %t: what %s ended with %v", fork, what, err)
+		}
+	}
+	err := running.Err(t.Context())
+	if errors.Is(err, ErrCancelled) {
+		return false
+	}
+	if info, _ := running.Info(); !errors.Is(err, ErrTimeout) || info.Attempt != 1 {
+		t.Errorf("fork %t: what ran ended with %v, after %d runs", fork, err, info.Attempt)
+	}
+	return true
 }
 
 // TestForksEnd checks that a fork ends with the executor that was opened first,

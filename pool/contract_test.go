@@ -109,14 +109,19 @@ func TestIMap(t *testing.T) {
 		t.Errorf("%d sums without order", sum)
 	}
 	// A timeout of Next loses nothing.
-	slow := p.IMap(t.Context(), "burn", func(yield func([]byte) bool) { yield([]byte{0, 0, 1, 0, 0, 0, 0, 0}) })
+	release := make(chan struct{})
+	slow := p.IMap(t.Context(), "echo", func(yield func([]byte) bool) {
+		<-release
+		yield([]byte("x"))
+	})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := slow.Next(ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that has ended: %v", err)
 	}
-	if _, err := slow.Next(t.Context()); err != nil {
-		t.Errorf("after it: %v", err)
+	close(release)
+	if got, err := slow.Next(t.Context()); err != nil || string(got) != "x" {
+		t.Errorf("after it: %q, %v", got, err)
 	}
 }
 

@@ -146,7 +146,7 @@ func TestMapError(t *testing.T) {
 func TestNotReady(t *testing.T) {
 	t.Parallel()
 	p := open(t)
-	r := p.ApplyAsync(t.Context(), "burn", []byte{0x80, 0x38, 1, 0, 0, 0, 0, 0}) // 80,000 thousand steps
+	r := p.ApplyAsync(t.Context(), "forever", nil)
 	if _, err := r.Successful(); !errors.Is(err, pool.ErrNotReady) {
 		t.Errorf("Successful before the result: %v", err)
 	}
@@ -155,6 +155,7 @@ func TestNotReady(t *testing.T) {
 	if _, err := r.Get(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Get with a cancelled context: %v", err)
 	}
+	p.Terminate()
 	if err := r.Wait(t.Context()); err != nil {
 		t.Errorf("Wait: %v", err)
 	}

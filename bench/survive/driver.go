@@ -25,17 +25,12 @@ type driver struct {
 	scenario, launch, program string
 	runs, ranks, calls        int
 	within                    time.Duration
+	gone                      time.Duration // how long the workers may take to leave after the root was killed
 	args                      []string
 }
 
 // jobTimeout bounds one job: a hang is a failure, not a pause.
 const jobTimeout = 3 * time.Minute
-
-// goneStopped is how long all ranks may take after the root was stopped.
-const goneStopped = 20 * time.Second
-
-// gone is how long the workers may take to leave after the root was killed.
-const gone = 5 * time.Second
 
 func (d *driver) run(ctx context.Context) error {
 	var noticed, took []float64
@@ -111,9 +106,9 @@ func (d *driver) one(ctx context.Context) (out outcome, err error) {
 			case d.scenario == "wrapper":
 				done = d.killWrapper(cmd.Process.Pid, pids)
 			case d.scenario == "root":
-				done = d.endRoot(pids, syscall.SIGKILL, gone)
+				done = d.endRoot(pids, syscall.SIGKILL, d.gone)
 			case d.scenario == "pause":
-				done = d.endRoot(pids, syscall.SIGSTOP, goneStopped)
+				done = d.endRoot(pids, syscall.SIGSTOP, 4*d.gone) // which must be noticed first
 			case link != "":
 				done = d.cut(ctx)
 			}
@@ -214,7 +209,7 @@ func (d *driver) killWrapper(wrapper int, pids []int) error {
 	if err := syscall.Kill(wrapper, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("killing the launcher: %w", err)
 	}
-	return awaitEnd(pids, gone)
+	return awaitEnd(pids, d.gone)
 }
 
 // awaitEnd waits for processes to end.
@@ -237,7 +232,7 @@ func awaitEnd(pids []int, within time.Duration) error {
 // behind, and reports them where nothing should be.
 func (d *driver) left(mark string, before []string) error {
 	var pids []int
-	eventually(func() bool {
+	d.eventually(func() bool {
 		pids = marked(mark, "")
 		return len(pids) == 0
 	})
@@ -251,7 +246,7 @@ func (d *driver) left(mark string, before []string) error {
 	time.Sleep(100 * time.Millisecond) // what was killed holds its memory for a moment
 	promised := strings.Contains(d.launch, "wasmpool") && d.scenario != "wrapper"
 	var files []string
-	eventually(func() bool { // other jobs may end just now, too
+	d.eventually(func() bool { // other jobs may end just now, too
 		files = slices.DeleteFunc(segments(), func(name string) bool { return slices.Contains(before, name) || inUse(name) })
 		return len(files) == 0 || !promised
 	})
@@ -265,8 +260,10 @@ func (d *driver) left(mark string, before []string) error {
 }
 
 // eventually waits until a condition holds, but no longer than what is left may be there.
-func eventually(holds func() bool) {
-	for end := time.Now().Add(gone); !holds() && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+func (d *driver) eventually(holds func() bool) {
+	end := time.Now().Add(d.gone)
+	for !holds() && time.Now().Before(end) {
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -49,6 +49,7 @@ func run(ctx context.Context, launched bool) error {
 	flag.IntVar(&d.calls, "calls", 10_000, "`calls` in a job")
 	nap := flag.Duration("nap", 5*time.Millisecond, "how `long` a call sleeps")
 	flag.DurationVar(&d.within, "within", 6*time.Second, "the moments at which something happens lie in this `time` from the start")
+	flag.DurationVar(&d.gone, "gone", 5*time.Second, "how `long` the workers may take to leave after the root was killed")
 	steps := flag.Uint64("steps", 5e9, "how many `steps` a long call computes, of about a nanosecond")
 	guest := flag.String("guest", "bench/survive/tasks", "the `folder` of the guest")
 	flag.IntVar(&d.runs, "runs", 10, "how often the driver starts the job")
