@@ -122,7 +122,7 @@ func TestSignals(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var log strings.Builder
+			var log lockedBuffer
 			cmd.Stderr = &log
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -136,6 +136,9 @@ func TestSignals(t *testing.T) {
 				for _, s := range tc.signals {
 					if err := cmd.Process.Signal(s); err != nil {
 						t.Error(err)
+					}
+					if s == syscall.SIGUSR2 {
+						eventually(t, "the report", func() bool { return strings.Contains(log.String(), "a report was asked for") })
 					}
 					time.Sleep(300 * time.Millisecond)
 				}
