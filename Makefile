@@ -16,6 +16,8 @@ FUZZTIME ?= 10s
 # How often each scenario of make survive runs, and for how long make soak does.
 RUNS ?= 10
 SOAK ?= 10m
+# How many steps make model takes; a hundred million are some minutes.
+STEPS ?= 100000000
 
 GO ?= go
 # Each test package ends long before, on a busy machine, too: the longest takes three
@@ -105,9 +107,11 @@ test-unit: ## Run the tests that need no MPI, with the race detector
 	CGO_ENABLED=1 $(TEST) $(RACE) ./...
 
 .PHONY: test-nocgo
-test-nocgo: ## Run the short tests of the build without cgo
+test-nocgo: ## Run the short tests of the build without cgo, and the model
 	@printf '\n==== tests of the build without cgo\n'
 	CGO_ENABLED=0 $(TEST) -short ./...
+	@printf '\n==== the model of the contract, ten million steps\n'
+	CGO_ENABLED=0 WASMPOOL_TEST_STEPS=10000000 $(TEST) -count 1 -run '^TestModel$$' ./executor
 
 .PHONY: test-mpi
 test-mpi: deps ## Run the MPI tests, at 1, 2 and 4 ranks
@@ -141,6 +145,10 @@ survive: deps build ## Kill workers and roots, stop them, cut hosts off, RUNS=10
 .PHONY: soak
 soak: ## Run random loads under random faults, with the race detector, for SOAK=10m
 	CGO_ENABLED=1 WASMPOOL_SOAK=$(SOAK) $(GO) test $(RACE) -count 1 -timeout 0 -run '^TestSoak$$' -v ./executor | grep -v -e '^=== ' -e '^    --- PASS'
+
+.PHONY: model
+model: ## Run random programs against the reference of the contract, for STEPS=100000000
+	CGO_ENABLED=0 WASMPOOL_TEST_STEPS=$(STEPS) $(GO) test -count 1 -timeout 0 -run '^TestModel$$' -v ./executor | grep -v '^=== '
 
 .PHONY: bench
 bench: ## Measure this pool beside raw MPI and mpi4py.futures (six minutes)

@@ -44,10 +44,9 @@ func FuzzFrames(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var calls []*tally
-		in := &interleaving{t: t}
+		var calls []*tracked
 		for range 3 {
-			c := &tally{in: in, f: ex.Submit(t.Context(), "echo", make([]byte, 40<<10))}
+			c := &tracked{f: ex.Submit(t.Context(), "echo", make([]byte, 40<<10))}
 			c.f.tell(c)
 			calls = append(calls, c)
 		}
@@ -66,8 +65,8 @@ func FuzzFrames(f *testing.F) {
 		}
 		ex.loop.end()
 		for _, c := range calls {
-			if c.n != 1 {
-				t.Errorf("a call has %d outcomes", c.n)
+			if n := c.resolves.Load(); n != 1 {
+				t.Errorf("a call has %d outcomes", n)
 			}
 		}
 	})

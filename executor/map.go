@@ -236,19 +236,31 @@ func (m *mapping) feedAll(args iter.Seq2[[]byte, error], next func() *Future) er
 	if err := m.waitRoom(&ahead, 0, 0); err != nil {
 		return err
 	}
+	torn, failure := true, error(nil)
+	defer func() {
+		if torn && failure == nil { // by the input, which panicked or ended its goroutine: what it gave before counts
+			put() //nolint:errcheck // what the input did is told
+		}
+	}()
 	for arg, err := range args {
 		if err != nil {
-			return join(put(), err)
+			failure = join(put(), err)
+			break
 		}
 		chunk = append(chunk, arg)
 		if len(chunk) == size {
-			if err := put(); err != nil {
-				return err
-			}
+			failure = put()
 		}
-		if err := m.waitRoom(&ahead, len(chunk), 0); err != nil {
-			return err
+		if failure == nil {
+			failure = m.waitRoom(&ahead, len(chunk), 0)
 		}
+		if failure != nil {
+			break
+		}
+	}
+	torn = false
+	if failure != nil {
+		return failure
 	}
 	return put()
 }

@@ -193,7 +193,9 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 // handleReturned puts calls that a worker gave back at the head of the queue.
 func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 	s := f.loop.sched
-	w.asked, w.barren = false, count == 0
+	if w.asked, w.barren = false, count == 0; w.barren {
+		w.heard = f.loop.moment() // it is not asked again at once
+	}
 	r := wire.NewReader(count, body)
 	for {
 		ticket, gen, ok := r.NextTicket()

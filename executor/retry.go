@@ -253,7 +253,8 @@ func (l *loop) unwanted(f *Future) error {
 	}
 }
 
-// refuse resolves a call that was just taken in: it was promised.
+// refuse resolves a call that was just taken in: it was promised, or submitted while its
+// executor was shut down.
 func (l *loop) refuse(f *Future) {
 	l.in.sent(1, f.size)
 	f.withdraw(l.unwanted)

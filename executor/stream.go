@@ -131,6 +131,12 @@ func (s *Stream) InputDone() <-chan struct{} { return s.inputDone }
 // [Stream.All] does not. When ctx ends first, Next returns ctx's error and nothing is lost: the next
 // call of Next goes on.
 func (s *Stream) Next(ctx context.Context) ([]byte, error) {
+	data, _, err := s.next(ctx)
+	return data, err
+}
+
+// next is Next that tells whether nothing comes after it: the end, or that of ctx.
+func (s *Stream) next(ctx context.Context) (data []byte, last bool, err error) {
 	for {
 		s.mu.Lock()
 		over, failure := s.over && s.taken == s.submitted, s.failure
@@ -142,20 +148,21 @@ func (s *Stream) Next(ctx context.Context) ([]byte, error) {
 		switch {
 		case f != nil:
 			if err := f.wait(ctx); err != nil {
-				return nil, err
+				return nil, true, err
 			}
 			s.take()
-			return f.outcome()
+			data, err = f.outcome()
+			return data, false, err
 		case over:
 			if failure != nil {
-				return nil, failure
+				return nil, true, failure
 			}
-			return nil, io.EOF
+			return nil, true, io.EOF
 		}
 		select {
 		case <-s.bell:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, true, ctx.Err()
 		}
 	}
 }
@@ -175,13 +182,10 @@ func (s *Stream) take() {
 func (s *Stream) All(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for {
-			data, err := s.Next(ctx)
+			data, last, err := s.next(ctx)
 			if err == io.EOF { //nolint:errorlint // it is the very value, where the input may fail with one like it
 				return
 			}
-			s.mu.Lock()
-			last := err != nil && (ctx.Err() != nil || s.over && err == s.failure) //nolint:errorlint // it is the very value
-			s.mu.Unlock()
 			if !yield(data, err) || last {
 				return
 			}

@@ -1,0 +1,221 @@
+package executor
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"iter"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// Here are the corners that TestModel has found, each alone.
+
+// inHand returns an executor whose loop turns when the test wants it, and the endpoints
+// of workers that have not joined.
+func inHand(t *testing.T, workers int, cfg Config) (*Executor, *mem.World) {
+	t.Helper()
+	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	world := mem.New(workers + 1)
+	cfg.Modules, cfg.Logger = []*wasmtasks.Module{tasks}, slog.New(slog.DiscardHandler)
+	root := world.Endpoint(0)
+	ex, err := build(cfg.withDefaults(), root, root.Bell())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ex, world
+}
+
+// blocking yields so many arguments, and then blocks until the test ends.
+func blocking(t *testing.T, n int) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := range n {
+			if !yield(argument(uint64(i))) {
+				return
+			}
+		}
+		<-t.Context().Done()
+	}
+}
+
+// TestBatchSeesItsEnd resolves the last call of a batch, and ends its input, just when
+// who goes through the results has been told of the call before.
+func TestBatchSeesItsEnd(t *testing.T) {
+	t.Parallel()
+	b := &Batch{changed: make(chan struct{}), done: make(chan struct{})}
+	first := &Future{}
+	b.futures = []*Future{first}
+	got := make(chan int)
+	go func() {
+		n := 0
+		for _, err := range b.Unordered(t.Context()) {
+			if errors.Is(err, ErrCancelled) {
+				n++
+			}
+		}
+		got <- n
+	}()
+	var told *arrivals
+	until(t, "the batch is gone through", func() bool {
+		w := first.waiters.Load()
+		if w == nil {
+			return false
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.told) == 0 {
+			return false
+		}
+		told = w.told[0].(*arrivals) //nolint:forcetypeassert // it is what Unordered adds
+		return true
+	})
+	b.mu.Lock()
+	first.withdraw(always(ErrCancelled))
+	until(t, "it is told of the first call", func() bool { return len(told.bell) == 0 })
+	b.futures = append(b.futures, failed(nil, ErrCancelled))
+	b.finished, b.over = 2, true
+	b.change()
+	b.mu.Unlock()
+	select {
+	case n := <-got:
+		if n != 2 {
+			t.Errorf("%d results of 2", n)
+		}
+	case <-time.After(time.Minute):
+		t.Error("it waits for what has come")
+	}
+}
+
+// TestStreamOfForkThatCloses shuts a fork down while calls of its stream wait and its input
+// blocks, and drops them: All yields what became of each, and then the end.
+func TestStreamOfForkThatCloses(t *testing.T) {
+	t.Parallel()
+	ex, _ := inHand(t, 1, Config{})
+	fork := ex.Fork()
+	s := fork.StreamUnordered(t.Context(), "echo", blocking(t, 3))
+	until(t, "its calls are submitted", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.submitted == 3
+	})
+	if err := fork.Shutdown(t.Context(), NoWait); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "its input is given up", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.over
+	})
+	if err := fork.Shutdown(ended()); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	ex.loop.turn()
+	n := 0
+	for _, err := range s.All(t.Context()) {
+		if n++; !errors.Is(err, ErrClosed) {
+			t.Errorf("it yields %v", err)
+		}
+	}
+	if n != 4 {
+		t.Errorf("it yields %d errors, want the ends of three calls and its own", n)
+	}
+}
+
+// TestStreamOfForkAtTheEnd ends the executor that was opened first while the input of a
+// fork's stream blocks.
+func TestStreamOfForkAtTheEnd(t *testing.T) {
+	t.Parallel()
+	ex := openTasks(t, Config{RootSlots: 1})
+	s := ex.Fork().Stream(t.Context(), "echo", blocking(t, 0))
+	if err := ex.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := s.Next(ctx); !errors.Is(err, ErrClosed) {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
+// TestTornChunk checks that the arguments which an input gave before it panicked count,
+// also those of a chunk that is not full.
+func TestTornChunk(t *testing.T) {
+	t.Parallel()
+	ex := openTasks(t, Config{RootSlots: 1})
+	const n = 7
+	got := uint64(0)
+	defer func() {
+		if v := recover(); v != any("torn") || got != n {
+			t.Errorf("%d results of %d, then %v", got, n, v)
+		}
+	}()
+	input := func(yield func([]byte) bool) {
+		for i := range uint64(n) {
+			if !yield(argument(i)) {
+				return
+			}
+		}
+		panic("torn")
+	}
+	for data, err := range ex.Map(t.Context(), "echo", input, Chunk(5)) {
+		if err != nil || binary.LittleEndian.Uint64(data) != got {
+			t.Errorf("result %d is %x, %v", got, data, err)
+		}
+		got++
+	}
+}
+
+// TestBarrenIsLeftAlone asks an overloaded worker for calls that it cannot give back:
+// it is not asked again at once.
+func TestBarrenIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	if _, err := wasmtasks.Build(t.Context(), "testdata/tasks"); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) { // in which time stands still
+		ex, world := inHand(t, 2, Config{})
+		loaded, idle := world.Endpoint(1), world.Endpoint(2)
+		send(t, loaded, hello(t))
+		ex.loop.turn()
+		for range 2 {
+			ex.Submit(t.Context(), "echo", nil)
+		}
+		ex.loop.turn()
+		time.Sleep(10 * silence)
+		send(t, idle, hello(t))
+		var asks takeBacks
+		for range 10 {
+			ex.loop.turn()
+			if _, err := loaded.Poll(&asks); err != nil {
+				t.Fatal(err)
+			}
+			for ; asks.open > 0; asks.open-- {
+				send(t, loaded, wire.Bare(wire.KindReturned))
+			}
+		}
+		if asks.n != 1 {
+			t.Errorf("it was asked %d times", asks.n)
+		}
+	})
+}
+
+// takeBacks counts the frames that ask for calls.
+type takeBacks struct{ n, open int }
+
+func (*takeBacks) Lost(int, error) {}
+
+func (a *takeBacks) Frame(_ int, frame []byte) {
+	if kind, _, _, err := wire.Header(frame); err == nil && kind == wire.KindTakeBack {
+		a.n++
+		a.open++
+	}
+}
