@@ -42,6 +42,7 @@ type instance struct {
 	arg     []byte // a long argument read piecewise
 
 	linear  linear
+	starved uint64 // the limit on memory by which it was refused some as it started; 0 if it was not
 	world   world
 	block   seedBlock
 	gauge   gauge
@@ -112,6 +113,11 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 		in.gauge.attach(in.mod)
 	}
 	return in, nil
+}
+
+// fits reports whether the instance is as one that is made under that limit on memory.
+func (in *instance) fits(memory uint64) bool {
+	return in.linear.size <= memory && (in.starved == 0 || in.starved == memory)
 }
 
 // close frees the instance. Views of its memory must not be used after it.

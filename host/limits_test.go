@@ -416,6 +416,29 @@ func TestKeepMemory(t *testing.T) {
 	}
 }
 
+// A call has no instance that was refused memory as it started for a call with another
+// limit, which is kept for those with the same.
+func TestStartUnderLimit(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{Isolation: IsolationReset})
+	size := taskOf(t, load(t, h, compileWAT(t, "eager", `(module (memory (export "memory") 1)
+	  (func (export "_initialize") (drop (memory.grow (i32.const 16))))
+	  (func (export "size") (param i32) (result i32) (memory.size)))`)), "size")
+	slot := newSlot(t, h)
+	var before *instance
+	for i, tt := range []struct {
+		limit uint64
+		want  string
+		kept  bool
+	}{{2 * pageSize, "1", false}, {2 * pageSize, "1", true}, {0, "17", false}, {0, "17", true}, {100 * pageSize, "17", true}, {2 * pageSize, "1", false}} {
+		got, err := slot.Run(t.Context(), size, &Call{Arg: []byte("0"), Limits: &Limits{Memory: tt.limit}})
+		if err != nil || string(got) != tt.want || (slot.instance == before) != tt.kept {
+			t.Errorf("call %d, under a limit of %d: %s pages, %v, want %s; it has the instance before: %t", i, tt.limit, got, err, tt.want, slot.instance == before)
+		}
+		before = slot.instance
+	}
+}
+
 // A call that did not get as far as its guest used nothing, whatever ran before it.
 func TestUsageOfNothing(t *testing.T) {
 	t.Parallel()

@@ -119,7 +119,7 @@ func (s *Slot) Run(ctx context.Context, t *Task, c *Call) (result []byte, err er
 	if s.dirty || s.renews {
 		s.clean(s.instance)
 	}
-	if t != s.task || s.instance != nil && s.instance.linear.size > s.limits.Memory {
+	if t != s.task || s.instance != nil && !s.instance.fits(s.limits.Memory) {
 		if err := s.prepare(t); err != nil {
 			return nil, err
 		}
@@ -214,7 +214,7 @@ func (s *Slot) prepare(t *Task) error {
 // ready returns an instance for t, a warm one if there is.
 func (s *Slot) ready(t *Task) (*instance, error) {
 	in := s.warm[t.code]
-	if in != nil && in.linear.size > s.limits.Memory {
+	if in != nil && !in.fits(s.limits.Memory) {
 		s.retire(in)
 		in = nil
 	}
@@ -224,6 +224,9 @@ func (s *Slot) ready(t *Task) (*instance, error) {
 	in, err := newInstance(s, t.code, plain)
 	if err != nil {
 		return nil, err
+	}
+	if in.linear.refused {
+		in.starved = s.limits.Memory
 	}
 	s.makeRoom()
 	s.warm[t.code] = in
