@@ -213,7 +213,7 @@ func findTarget(m *wasmtasks.Module, names []string) (target, error) {
 	switch {
 	case len(tasks) == 0:
 		if why := refusal(m); why != "" {
-			return target{}, fmt.Errorf("module %s is refused (%v): %s", m.Name(), host.KindBadModule, why)
+			return target{}, fmt.Errorf("module %s is refused (bad_module): %s", m.Name(), why)
 		}
 		return target{}, fmt.Errorf("module %s exports no task (wasmpool inspect shows what it has)", m.Name())
 	case len(names) == 0 && len(tasks) == 1:
