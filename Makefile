@@ -101,10 +101,11 @@ tidy: ## Tidy go.mod and tools/go.mod
 	$(GO) mod tidy
 	$(GO) -C tools mod tidy
 
+# Many of them wait for processes: four run at a time in each of two packages.
 .PHONY: test-unit
 test-unit: ## Run the tests that need no MPI, with the race detector
 	@printf '\n==== unit tests with the race detector\n'
-	CGO_ENABLED=1 $(TEST) $(RACE) ./...
+	CGO_ENABLED=1 $(TEST) -parallel 4 $(RACE) ./...
 
 .PHONY: test-nocgo
 test-nocgo: ## Run the short tests of the build without cgo, and the model

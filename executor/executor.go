@@ -212,49 +212,50 @@ func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.add(m) }
 // is submitted. It never returns nil: what goes wrong, such as an unknown task, comes
 // from the future.
 func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ...CallOption) *Future {
-	f := ex.submit(ctx, task, arg, false, opts)
+	f, _ := ex.submit(ctx, task, arg, false, opts)
 	ex.loop.serve()
 	return f
 }
 
 // submit is Submit, but for telling the loop. The argument of a call that others
-// may wait for is copied with clone: then it may outlast what it is submitted by.
-func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone bool, opts []CallOption) *Future {
+// may wait for is copied with clone: then it may outlast what it is submitted by. Whether
+// others may is told: once the call is under way its options are the loop's.
+func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone bool, opts []CallOption) (f *Future, keyed bool) {
 	if err := ctx.Err(); err != nil {
-		return failed(ex, err)
+		return failed(ex, err), false
 	}
 	t, err := ex.tasks.lookup(task)
 	if err != nil {
-		return failed(ex, err)
+		return failed(ex, err), false
 	}
 	set, err := settingsOf(opts)
 	if err != nil {
-		return failed(ex, err)
+		return failed(ex, err), false
 	}
-	if clone && set.key() != "" {
+	if keyed = set.key() != ""; keyed && clone {
 		arg = bytes.Clone(arg)
 	}
-	f := &Future{}
+	f = &Future{}
 	f.prepare(ex, t, arg, set)
 	if err := ex.enter(); err != nil {
-		return failed(ex, err)
+		return failed(ex, err), false
 	}
-	if set.key() != "" {
+	if keyed {
 		first, err := ex.keys.join(f)
 		if first != f {
 			ex.leave()
 		}
 		if err != nil {
-			return failed(ex, err)
+			return failed(ex, err), false
 		}
 		if first != f {
-			return first
+			return first, true
 		}
 	}
 	if err := ex.in.add(ctx, f); err != nil {
 		f.withdraw(always(err))
 	}
-	return f
+	return f, keyed
 }
 
 // Call submits a call and waits for its result. When ctx ends first, the call
@@ -262,14 +263,14 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 // by which others may wait for it; Call returns ctx's error. Then the argument may
 // be read until the killed call has ended, milliseconds as a rule; not so with a key.
 func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...CallOption) ([]byte, error) {
-	f := ex.submit(ctx, task, arg, true, opts)
+	f, keyed := ex.submit(ctx, task, arg, true, opts)
 	if ctx.Err() == nil {
 		ex.loop.attend(f)
 	} else {
 		ex.loop.wake()
 	}
 	if err := f.wait(ctx); err != nil {
-		if keyed := f.options != nil && f.options.key != ""; !keyed && !f.Cancel() {
+		if !keyed && !f.Cancel() {
 			f.Kill("the context of its Call has ended")
 		}
 		return nil, err

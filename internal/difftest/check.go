@@ -61,8 +61,6 @@ func newBench(ctx context.Context, without Fences) (*bench, error) {
 	if without.Memory {
 		b.memory = allMemory
 	}
-	setSelect(!without.Select)
-	setOrder(!without.Order)
 	features := hosthook.Features
 	if without.Exceptions {
 		features |= experimental.CoreFeaturesExceptionHandling

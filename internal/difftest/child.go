@@ -66,6 +66,7 @@ func (o *order) do(ctx context.Context, in io.Reader, out io.Writer) error {
 	if o.OldCPU && runtime.GOARCH == "amd64" {
 		setOldCPU()
 	}
+	setTables(o.Without)
 	b, err := newBench(ctx, o.Without)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 	if Child() {
 		return
 	}
+	setTables(Fences{}) // before tests run at once
 	os.Exit(m.Run())
 }
 

@@ -11,6 +11,13 @@ import (
 //go:linkname useKinds github.com/tetratelabs/wazero/internal/engine/wazevo/backend/isa/amd64.useKinds
 var useKinds [59]byte
 
+// setTables puts the engine's tables right, or wrong where that is wanted. They are the
+// process's: nothing may be compiled meanwhile.
+func setTables(without Fences) {
+	setSelect(!without.Select)
+	setOrder(!without.Order)
+}
+
 // setSelect puts the entry for the conditional move of floats right, or wrong as it is
 // in wazero v1.12.0.
 func setSelect(right bool) {
