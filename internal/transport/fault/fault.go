@@ -45,6 +45,7 @@ type Endpoint struct {
 	left    int
 	out, in []line // by rank: what is held back
 	held    int
+	closed  bool
 	handler transport.Handler
 	harmed  Harmed
 }
@@ -63,7 +64,7 @@ type line struct {
 
 // Send implements [transport.Endpoint].
 func (e *Endpoint) Send(to int, frame []byte) error {
-	if to <= 0 || to >= len(e.out) || len(frame) == 0 {
+	if e.closed || to <= 0 || to >= len(e.out) || len(frame) == 0 {
 		return e.Endpoint.Send(to, frame)
 	}
 	var err error
@@ -73,6 +74,12 @@ func (e *Endpoint) Send(to int, frame []byte) error {
 		}
 	})
 	return err
+}
+
+// Close implements [transport.Endpoint].
+func (e *Endpoint) Close() error {
+	e.closed = true
+	return e.Endpoint.Close()
 }
 
 // Frame implements [transport.Handler].

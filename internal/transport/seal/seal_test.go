@@ -49,6 +49,20 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// What is sent by an endpoint that was closed is no frame to hold back.
+func TestDelayedAndClosed(t *testing.T) {
+	t.Parallel()
+	_, ends := open(2, fault.Plan{Delay: 1, DelayMax: time.Hour})
+	for _, ep := range ends {
+		if err := ep.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ends[0].Send(1, []byte("frame")); !errors.Is(err, transport.ErrClosed) {
+		t.Errorf("sending after Close: %v", err)
+	}
+}
+
 // A listener notes who is lost.
 type listener struct {
 	frames int
