@@ -105,14 +105,14 @@ func TestLimits(t *testing.T) {
 		{"tree", nil, KindTimeout, "300ms"},
 		{"recurse", &Limits{Time: time.Minute}, KindTrap, "stack overflow"},
 		{"sleep", nil, KindTimeout, "300ms"},
-		{"spin", &Limits{Instructions: 1000}, KindBudget, "it executed 1000 instructions"},
+		{"spin", &Limits{Instructions: 1000, Time: -1}, KindBudget, "it executed 1000 instructions"},
 		{"tree", &Limits{Instructions: 5e6, Time: -1}, KindBudget, "5000000"},
-		{"grow", nil, KindMemory, "unreachable: it was refused more than 8 MiB of memory"},
+		{"grow", &Limits{Time: -1}, KindMemory, "unreachable: it was refused more than 8 MiB of memory"},
 		{"grow", &Limits{Memory: 1}, KindMemory, "it starts with 0.0625 MiB of memory, the limit is 1 bytes"},
-		{"output", nil, KindOutput, "the result is longer than the limit of 1048576 bytes"},
-		{"output", &Limits{Output: 2 << 20}, KindOutput, "2097152"},
-		{"log", nil, KindOutput, "it logged and printed more than the limit of 1048576 bytes"},
-		{"print", &Limits{Log: 1000}, KindOutput, "1000"},
+		{"output", &Limits{Time: -1}, KindOutput, "the result is longer than the limit of 1048576 bytes"},
+		{"output", &Limits{Output: 2 << 20, Time: -1}, KindOutput, "2097152"},
+		{"log", &Limits{Time: -1}, KindOutput, "it logged and printed more than the limit of 1048576 bytes"},
+		{"print", &Limits{Log: 1000, Time: -1}, KindOutput, "1000"},
 	} {
 		task := taskOf(t, mod, tt.task)
 		_, err := slot.Run(t.Context(), task, &Call{Number: 1, Attempt: 1, Limits: tt.limits})

@@ -45,7 +45,7 @@ func within(t *testing.T, pipe string, f func()) {
 	select {
 	case <-done:
 		return
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("opening a pipe waits for its other end")
 	}
 	w, err := os.OpenFile(pipe, os.O_RDWR, 0)
