@@ -11,7 +11,6 @@ import (
 	"github.com/wasmpool/wasmpool/internal/lines"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
-	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // A floodLog counts the lines of a log by what they say.
@@ -43,18 +42,9 @@ func (c *floodLog) Handle(_ context.Context, line slog.Record) error {
 // pass the root writes so many and no more, says so, and goes on.
 func TestLogFlood(t *testing.T) {
 	t.Parallel()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
 	world := mem.New(2)
-	root := world.Endpoint(0)
 	log := &floodLog{Handler: slog.DiscardHandler, said: map[string]int{}}
-	cfg := Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(log)}
-	ex, err := open(cfg.withDefaults(), root, root.Bell())
-	if err != nil {
-		t.Fatal(err)
-	}
+	ex := openRoot(t, world, Config{Logger: slog.New(log)})
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	w := &dawdler{t: t, ep: world.Endpoint(1)}

@@ -70,21 +70,28 @@ func (d *dawdler) announce(payload uint32, n int64) {
 	send(d.t, d.ep, results(d.calls[len(d.calls)-1], wire.Result{Long: true, Len: n, Payload: payload}))
 }
 
-// TestRoom has results wait for room that another takes, and checks that a killed call
-// does not wait, and that a lost worker's room is free again.
-func TestRoom(t *testing.T) {
-	t.Parallel()
+// openRoot opens an executor on the root of a world whose other ranks the test plays.
+func openRoot(t *testing.T, world *mem.World, cfg Config) *Executor {
+	t.Helper()
 	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
 	if err != nil {
 		t.Fatal(err)
 	}
-	world := mem.New(3)
+	cfg.Modules = []*wasmtasks.Module{tasks}
 	root := world.Endpoint(0)
-	cfg := Config{Modules: []*wasmtasks.Module{tasks}, ResultBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)}
 	ex, err := open(cfg.withDefaults(), root, root.Bell())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ex
+}
+
+// TestRoom has results wait for room that another takes, and checks that a killed call
+// does not wait, and that a lost worker's room is free again.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	world := mem.New(3)
+	ex := openRoot(t, world, Config{ResultBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	first, second := &dawdler{t: t, ep: world.Endpoint(1)}, &dawdler{t: t, ep: world.Endpoint(2)}
@@ -131,7 +138,7 @@ func TestRoom(t *testing.T) {
 	c := ex.Submit(ctx, "echo", []byte("c"))
 	second.until("another call", func() bool { return len(second.calls) > n })
 	second.announce(8, 5<<20)
-	ex.in.request(func() { root.Fence(1, errors.New("it dawdles")) })
+	ex.in.request(func() { world.Endpoint(0).Fence(1, errors.New("it dawdles")) })
 	second.until("the room of the lost worker", func() bool { return len(second.takes) == 2 })
 	sent := false
 	second.ep.SendPayload(0, 8, bytes.Repeat([]byte("c"), 5<<20), func(err error) { sent = err == nil })
@@ -219,17 +226,8 @@ func TestResultsMeet(t *testing.T) {
 // it is announced before or after that, and does not count as one that waits to be taken.
 func TestRoomOfCancelled(t *testing.T) {
 	t.Parallel()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
 	world := mem.New(2)
-	root := world.Endpoint(0)
-	cfg := Config{Modules: []*wasmtasks.Module{tasks}, ResultBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)}
-	ex, err := open(cfg.withDefaults(), root, root.Bell())
-	if err != nil {
-		t.Fatal(err)
-	}
+	ex := openRoot(t, world, Config{ResultBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	w := &dawdler{t: t, ep: world.Endpoint(1)}
