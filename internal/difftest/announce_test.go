@@ -64,7 +64,7 @@ func TestAnnouncesTooMuch(t *testing.T) {
 		fn + "\x0a\x07\x01\x05\x01\xe8\x07\x7f\x0b", // a thousand locals
 		fn + "\x0a\x04\x01\x02\x00\x0b\x00\x0c\x04name\x01\x05\x01\x00\x02ab",
 	} {
-		if err := b.valid(t.Context(), []byte(header+ok)); err != nil {
+		if _, err := b.valid(t.Context(), []byte(header+ok)); err != nil {
 			t.Errorf("%q is not valid: %v", ok, err)
 		}
 	}

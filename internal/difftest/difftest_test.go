@@ -184,8 +184,34 @@ func TestGenerate(t *testing.T) {
 		if !bytes.Equal(wasm, generate(seed, b.features).encode()) {
 			t.Fatalf("seed %d gives two modules", seed)
 		}
-		if err := b.valid(ctx, wasm); err != nil && !strings.Contains(err.Error(), "over limit") {
+		if _, err := b.valid(ctx, wasm); err != nil && !strings.Contains(err.Error(), "over limit") {
 			t.Errorf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+// The interpreter cannot read the padded number of an instruction; the compiler can, and such
+// a module is valid.
+func TestPaddedInstruction(t *testing.T) {
+	t.Parallel()
+	b, err := newBench(t.Context(), Fences{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.engines.close(context.Background())
+	const header = "\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x05\x03\x01\x00\x01\x0a"
+	const fill = "\x41\x00\x41\x00\x41\x00\xfc\x8b\x00\x00" // memory.fill
+	for code, valid := range map[string]bool{
+		fill: true, "\x41\x00" + fill: false, "\x41\x00\x41\x00\x41\x00\xfc\xfc\x00\x00": false,
+	} {
+		body := "\x00" + code + "\x0b"
+		wasm := header + string([]byte{byte(len(body) + 2), 1, byte(len(body))}) + body
+		padded, err := b.valid(t.Context(), []byte(wasm))
+		if padded != valid || (err == nil) != valid {
+			t.Errorf("%x: padded %v, error %v, want valid %v", code, padded, err, valid)
+		}
+		if p, f := b.checkAcceptance(t.Context(), []byte(wasm)); p != nil || f != nil {
+			t.Errorf("%x: to be run %v, find %v", code, p != nil, f)
 		}
 	}
 }
