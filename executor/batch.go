@@ -244,11 +244,11 @@ func (b *Batch) Ordered(ctx context.Context) iter.Seq2[[]byte, error] {
 // of ctx, if there is one.
 func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		arrived := newArrivals()
+		completed := newCompletions()
 		told, given := 0, 0
 		defer func() {
 			if given < told {
-				b.untell(arrived, told)
+				b.untell(completed, told)
 			}
 		}()
 		for {
@@ -256,10 +256,10 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 			fresh, changed, failure, over := b.futures[told:], b.changed, b.failure, b.over
 			b.mu.Unlock()
 			for _, f := range fresh {
-				f.tell(arrived)
+				f.tell(completed)
 			}
 			told += len(fresh)
-			for _, f := range arrived.take(nil) {
+			for _, f := range completed.take(nil) {
 				given++
 				if !yield(f.outcome()) {
 					return
@@ -273,7 +273,7 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 				return
 			}
 			select {
-			case <-arrived.bell:
+			case <-completed.bell:
 			case <-changed:
 			case <-ctx.Done():
 				yield(nil, ctx.Err())

@@ -64,7 +64,7 @@ func TestBatchSeesItsEnd(t *testing.T) {
 		}
 		got <- n
 	}()
-	var told *arrivals
+	var told *completions
 	until(t, "the batch is gone through", func() bool {
 		w := first.waiters.Load()
 		if w == nil {
@@ -75,7 +75,7 @@ func TestBatchSeesItsEnd(t *testing.T) {
 		if len(w.told) == 0 {
 			return false
 		}
-		told = w.told[0].(*arrivals) //nolint:forcetypeassert // it is what Unordered adds
+		told = w.told[0].(*completions) //nolint:forcetypeassert // it is what Unordered adds
 		return true
 	})
 	b.mu.Lock()

@@ -56,8 +56,9 @@ const (
 	ErrHost        = host.KindHost        // the worker itself failed; the task is not to blame
 )
 
-// mind breaks the pool over an error that every further call would meet.
-func (l *loop) mind(e *TaskError) {
+// checkInitializer breaks the pool where the initializer failed: every further call would meet
+// that error.
+func (l *loop) checkInitializer(e *TaskError) {
 	if e.Kind == host.KindInitializer {
 		l.log.Error("the initializer failed, so that no call can run", "rank", e.Rank, "host", e.Host, "error", e)
 		l.fail(e)

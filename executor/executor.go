@@ -67,7 +67,7 @@ func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor
 
 // build returns an executor whose loop does not run yet.
 func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor, error) {
-	holdFloor()
+	holdBallast()
 	ex := &Executor{engine: &engine{cfg: cfg, world: world, done: make(chan struct{})}}
 	ex.calls.log = cfg.Logger
 	ex.in = &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes}
@@ -282,7 +282,7 @@ func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...C
 func (ex *engine) abandon() {
 	ex.in.close(ErrClosed)
 	ex.in.request(func() {
-		if ex.loop.stop(); !ex.loop.over() {
+		if ex.loop.stop(); !ex.loop.finished() {
 			ex.loop.fail(ErrClosed)
 		}
 	})

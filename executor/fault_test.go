@@ -57,7 +57,7 @@ func openFaulty(t testing.TB, workers int, plan fault.Plan) *executor.Executor {
 	}
 	root := seal.New(fault.New(world.Endpoint(0), plan, world.Kill))
 	cfg := executor.Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	opened, err := executorhook.Over(cfg, root, root.Bell())
+	opened, err := executorhook.OpenOn(cfg, root, root.Bell())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func FuzzFrames(f *testing.F) {
 		f.Add(frame, wire.Bare(wire.KindReturned))
 	}
 	f.Add(pull(wire.Pull{Gen: 1}), wire.Bare(wire.KindReturned))
-	hello, err := wire.Control(wire.KindHello, wire.Hello{Host: "liar", Slots: 1})
+	hello, err := wire.Control(wire.KindHello, wire.Hello{Host: "misbehaving", Slots: 1})
 	if err != nil {
 		f.Fatal(err)
 	}

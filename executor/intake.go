@@ -22,8 +22,8 @@ type intake struct {
 	recalls  []*Future            // that were cancelled while a worker had them
 	promised map[*Future]struct{} // calls that others must end before; see promise
 	room     chan struct{}        // closed when there is room again; nil when nobody waits
-	closed   error                // why nothing is taken in any more but what was promised
-	over     error                // why not even that
+	closed   error                // why only promised calls are taken in
+	ended    error                // why not even those are
 }
 
 // add takes a call in, of which the loop must then be told. While too much waits it
@@ -102,10 +102,10 @@ func (q *intake) keep(f *Future) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.promised, f)
-	if q.over == nil {
+	if q.ended == nil {
 		q.append(f)
 	}
-	return q.over
+	return q.ended
 }
 
 // release takes back a promise.
@@ -140,7 +140,7 @@ func (q *intake) recall(f *Future) {
 // request runs fn on the loop, soon; never when the loop has ended.
 func (q *intake) request(fn func()) {
 	q.mu.Lock()
-	if q.over == nil { // else nobody would ever take it
+	if q.ended == nil { // else nobody would ever take it
 		q.requests = append(q.requests, fn)
 	}
 	q.mu.Unlock()
@@ -164,8 +164,8 @@ func (q *intake) empty() bool {
 	return q.first == nil && len(q.requests) == 0 && len(q.recalls) == 0
 }
 
-// through reports whether nothing is there and nothing is promised.
-func (q *intake) through() bool {
+// drained reports whether nothing is there and nothing is promised.
+func (q *intake) drained() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.first == nil && len(q.requests) == 0 && len(q.recalls) == 0 && len(q.promised) == 0
@@ -187,10 +187,10 @@ func (q *intake) sent(calls int, bytes int64) {
 func (q *intake) failure() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.over == ErrClosed { //nolint:errorlint // it is the very value
+	if q.ended == ErrClosed { //nolint:errorlint // it is the very value
 		return nil
 	}
-	return q.over
+	return q.ended
 }
 
 // crowded reports whether somebody waits for room.
@@ -218,5 +218,5 @@ func (q *intake) end(err error) {
 	q.close(err)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.over = err
+	q.ended = err
 }

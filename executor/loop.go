@@ -38,7 +38,7 @@ const longestResult = 1 << 32
 type loop struct {
 	helm   sync.Mutex
 	asleep atomic.Bool // it must be woken
-	hunger hunger
+	demand demand
 	dead   atomic.Int64 // calls that were withdrawn since the queue was swept; about as many are in it
 
 	in      *intake
@@ -106,7 +106,7 @@ func (l *loop) addFabric(ep transport.Endpoint, own bool) {
 // Every call that was taken in is resolved when it returns.
 func (l *loop) run() error {
 	l.last = nanotime()
-	for !l.over() && l.broken == nil {
+	for !l.finished() && l.broken == nil {
 		if silent := l.step(); silent > 0 && l.broken == nil {
 			l.rest(silent)
 		}
@@ -134,9 +134,9 @@ func (l *loop) step() (silent time.Duration) {
 	return 0
 }
 
-// over reports whether the loop was asked to stop and nothing is left.
-func (l *loop) over() bool {
-	return l.stopping && !l.sched.busy() && len(l.delayed) == 0 && l.in.through()
+// finished reports whether the loop was asked to stop and nothing is left.
+func (l *loop) finished() bool {
+	return l.stopping && !l.sched.busy() && len(l.delayed) == 0 && l.in.drained()
 }
 
 // turn takes in what has come, from callers and workers, and hands out calls. It
@@ -247,7 +247,7 @@ func (l *loop) dispatch() int {
 		}
 	}
 	l.balance()
-	l.hunger.feel(l.sched.hungry())
+	l.demand.set(l.sched.hasDemand())
 	return n
 }
 
@@ -541,7 +541,7 @@ func (f *fabric) drop(rank int, cause error) {
 		l.log.Error("a worker is lost", "rank", w.rank, "host", w.host, "calls", w.inflight, "running", w.suspects(cause), "error", cause)
 		reap(w, l.log)
 		for _, c := range l.sched.lose(w) {
-			l.retry(w, c)
+			l.afterLoss(w, c)
 		}
 	}
 	l.reported(w)

@@ -222,13 +222,13 @@ func TestNonsense(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			liar := world.Endpoint(2)
-			hello, err := wire.Control(wire.KindHello, wire.Hello{Host: "liar", Slots: 1})
+			misbehaving := world.Endpoint(2)
+			hello, err := wire.Control(wire.KindHello, wire.Hello{Host: "misbehaving", Slots: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, f := range [][]byte{hello, frame} {
-				if err := liar.Send(0, f); err != nil {
+				if err := misbehaving.Send(0, f); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -184,8 +184,8 @@ var errInputExited = errors.New("executor: the input ended its goroutine, by run
 func (m *mapping) feed(args iter.Seq2[[]byte, error], s *segment) {
 	defer m.settings.bond().leave()
 	defer close(m.ended)
-	m.ex.loop.hunger.join(m.room)
-	defer m.ex.loop.hunger.leave(m.room)
+	m.ex.loop.demand.notify(m.room)
+	defer m.ex.loop.demand.ignore(m.room)
 	m.failure = errInputExited
 	defer func() { m.panicked = recover() }()
 	m.failure = m.feedAll(args, m.futures(s))
@@ -341,7 +341,7 @@ func (m *mapping) hasRoom(ahead *int64, read int, size int64) bool {
 		return false
 	}
 	open += int64(read)
-	if m.settings.buffer == 0 && open >= *ahead && *ahead < mostAhead && m.ex.loop.hunger.still() {
+	if m.settings.buffer == 0 && open >= *ahead && *ahead < mostAhead && m.ex.loop.demand.take() {
 		*ahead *= 2
 	}
 	return open < *ahead

@@ -344,7 +344,7 @@ func newProgram(t *testing.T, rnd *rand.Rand, tasks *wasmtasks.Module, tally *mo
 // somebody wakes it: time does not pass for who polls.
 func (p *program) serve() {
 	l := p.ex.loop
-	for !l.over() && l.broken == nil {
+	for !l.finished() && l.broken == nil {
 		if l.turn() == 0 && l.broken == nil {
 			l.doze(0)
 		}

@@ -126,7 +126,7 @@ func (f *fabric) conclude(w *worker, c *Future, res *wire.Result, data []byte) {
 		c.options.held.hold(heldOf(res, data))
 	}
 	if res.Failed {
-		woken = f.loop.failed(c, taskError(c, w, data))
+		woken = f.loop.afterFailure(c, taskError(c, w, data))
 	} else {
 		woken = c.finish(data, nil, &f.loop.counts)
 	}

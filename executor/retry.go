@@ -115,10 +115,10 @@ func (o *callOptions) more(kind Kind) *callOptions {
 	return &next
 }
 
-// failed takes the failure of a call that is no longer in flight: the call is
+// afterFailure takes the failure of a call that is no longer in flight: the call is
 // resolved, or waits to run again.
-func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
-	l.mind(err)
+func (l *loop) afterFailure(f *Future, err *TaskError) (woken bool) {
+	l.checkInitializer(err)
 	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.broken != nil || l.unwanted(f) != nil {
 		return f.finish(nil, err, &l.counts)
 	}
@@ -144,7 +144,7 @@ func (l *loop) failed(f *Future, err *TaskError) (woken bool) {
 // the end of the pool finds it.
 func (l *loop) later(f *Future, pause time.Duration) {
 	if pause == 0 {
-		l.push(f)
+		l.pushFront(f)
 		return
 	}
 	var timer *time.Timer
@@ -152,7 +152,7 @@ func (l *loop) later(f *Future, pause time.Duration) {
 		l.in.request(func() {
 			if l.delayed[f] == timer { // else it was dropped, and f may be another call
 				delete(l.delayed, f)
-				l.push(f)
+				l.pushFront(f)
 			}
 		})
 	})
@@ -184,9 +184,9 @@ func (l *loop) unrest(f *Future) {
 	}
 }
 
-// retry queues a call again that was in flight at a lost worker, unless it has
+// afterLoss queues a call again that was in flight at a lost worker, unless it has
 // lost several already.
-func (l *loop) retry(w *worker, f *Future) {
+func (l *loop) afterLoss(w *worker, f *Future) {
 	if l.lapsed(w, f) {
 		return
 	}
@@ -221,11 +221,11 @@ func (l *loop) requeue(f *Future) {
 		f.finish(nil, ErrCancelled, &l.counts)
 		return
 	}
-	l.push(f)
+	l.pushFront(f)
 }
 
-// push puts a pending call at the head of the queue, unless it was resolved meanwhile.
-func (l *loop) push(f *Future) {
+// pushFront puts a pending call at the head of the queue, unless it was resolved meanwhile.
+func (l *loop) pushFront(f *Future) {
 	if err := l.unwanted(f); err != nil {
 		f.withdraw(always(err))
 		return

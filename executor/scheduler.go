@@ -247,8 +247,8 @@ func (s *scheduler) lose(w *worker) []*Future {
 	return calls
 }
 
-// hungry reports whether a worker has room and no call waits.
-func (s *scheduler) hungry() bool {
+// hasDemand reports whether a worker has room and no call waits.
+func (s *scheduler) hasDemand() bool {
 	return s.queue.n == 0 && (s.idle.head != nil || s.roomy.head != nil)
 }
 

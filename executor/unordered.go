@@ -37,18 +37,18 @@ func (ex *Executor) MapIndexed(ctx context.Context, task string, args iter.Seq[[
 // A reuser hands delivered futures back to who feeds. All its futures have the
 // same waiter, which takes note of them when they are resolved.
 type reuser struct {
-	arrived *arrivals
-	waiter  *waiter
-	free    chan *Future
-	fresh   []Future // only used by feed
+	completed *completions
+	waiter    *waiter
+	free      chan *Future
+	fresh     []Future // only used by feed
 
 	mu      sync.Mutex
 	numbers map[*Future]int64 // of the arguments under way; nil when nobody asks
 }
 
 func newReuser(numbered bool) *reuser {
-	a := newArrivals()
-	r := &reuser{arrived: a, waiter: &waiter{sink: a}, free: make(chan *Future, mostAhead)}
+	a := newCompletions()
+	r := &reuser{completed: a, waiter: &waiter{sink: a}, free: make(chan *Future, mostAhead)}
 	if numbered {
 		r.numbers = make(map[*Future]int64)
 	}
@@ -107,7 +107,7 @@ func (m *mapping) deliverUnordered(yield func(i int64, data []byte, err error) b
 	var batch []*Future
 	for {
 		expired := whyEnded(m.ctx) // looked at first, so that nothing is left that came before
-		batch = r.arrived.take(batch)
+		batch = r.completed.take(batch)
 		for _, f := range batch {
 			i := r.numberOf(f)
 			data, err := f.outcome()
@@ -145,7 +145,7 @@ func (m *mapping) deliverUnordered(yield func(i int64, data []byte, err error) b
 			return
 		}
 		select {
-		case <-r.arrived.bell:
+		case <-r.completed.bell:
 		case <-ended:
 			ended = nil
 		case <-abandoned:

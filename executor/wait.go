@@ -78,11 +78,11 @@ func AsCompleted[F AnyFuture](ctx context.Context, futures []F) iter.Seq2[F, err
 			yield(none, errUsedFutures)
 			return
 		}
-		arrived := newArrivals()
+		completed := newCompletions()
 		open := make(map[*Future]F, len(futures))
 		defer func() {
 			for f := range open {
-				f.untell(arrived)
+				f.untell(completed)
 			}
 		}()
 		for i, given := range futures {
@@ -93,15 +93,15 @@ func AsCompleted[F AnyFuture](ctx context.Context, futures []F) iter.Seq2[F, err
 			f := given.future()
 			if _, known := open[f]; !known {
 				open[f] = given
-				f.tell(arrived)
+				f.tell(completed)
 			}
 		}
 		futures = nil
 		var batch []*Future
 		for len(open) > 0 {
-			if batch = arrived.take(batch); len(batch) == 0 {
+			if batch = completed.take(batch); len(batch) == 0 {
 				select {
-				case <-arrived.bell:
+				case <-completed.bell:
 				case <-ctx.Done():
 					yield(none, ctx.Err())
 					return

@@ -4,8 +4,8 @@ package executorhook
 
 import "github.com/wasmpool/wasmpool/internal/transport"
 
-// Over opens an executor whose workers are behind world, on any fabric, with
+// OpenOn opens an executor whose workers are behind world, on any fabric, with
 // world's bell. cfg is an executor.Config, and what it returns is a
 // *executor.Executor, which owns world until its Shutdown. Package executor
 // sets it.
-var Over func(cfg any, world transport.Endpoint, bell *transport.Bell) (any, error)
+var OpenOn func(cfg any, world transport.Endpoint, bell *transport.Bell) (any, error)

@@ -13,25 +13,25 @@ import (
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
-// A liar is a worker that keeps the last call it was given.
-type liar struct {
+// A misbehavingWorker is one that keeps the last call it was given.
+type misbehavingWorker struct {
 	call wire.Call
 	got  bool
 }
 
-func (l *liar) Frame(_ int, frame []byte) {
+func (w *misbehavingWorker) Frame(_ int, frame []byte) {
 	kind, count, body, err := wire.Header(frame)
 	if err == nil && kind == wire.KindCalls {
 		r := wire.NewReader(count, body)
-		l.got = r.NextCall(&l.call) || l.got
+		w.got = r.NextCall(&w.call) || w.got
 	}
 }
 
-func (l *liar) Lost(int, error) {}
+func (w *misbehavingWorker) Lost(int, error) {}
 
-// TestLies checks that a worker that answers a call in a way that could never
+// TestMisbehavingWorker checks that a worker which answers a call in a way that could never
 // end, or twice, is dropped, and that the call ends once.
-func TestLies(t *testing.T) {
+func TestMisbehavingWorker(t *testing.T) {
 	t.Parallel()
 	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
 	if err != nil {
@@ -44,7 +44,7 @@ func TestLies(t *testing.T) {
 		w.AddTicket(c.Ticket, uint32(c.Number))
 		return w.Frame()
 	}
-	for name, lie := range map[string]func(c wire.Call) [][]byte{
+	for name, misbehave := range map[string]func(c wire.Call) [][]byte{
 		"a payload beyond the ids": func(c wire.Call) [][]byte {
 			return [][]byte{results(c, long(transport.MaxPayloads))}
 		},
@@ -86,14 +86,14 @@ func TestLies(t *testing.T) {
 			f := ex.Submit(ctx, "echo", []byte("hello"))
 			ep := world.Endpoint(1)
 			send(t, ep, hello(t))
-			l := &liar{}
-			for !l.got && ctx.Err() == nil {
-				if _, err := ep.Poll(l); err != nil {
+			worker := &misbehavingWorker{}
+			for !worker.got && ctx.Err() == nil {
+				if _, err := ep.Poll(worker); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(100 * time.Microsecond)
 			}
-			for _, frame := range lie(l.call) {
+			for _, frame := range misbehave(worker.call) {
 				send(t, ep, frame)
 			}
 			if out, err := f.Result(ctx); err == nil || ctx.Err() != nil {
@@ -137,7 +137,7 @@ func pull(p wire.Pull) []byte {
 
 func hello(t *testing.T) []byte {
 	t.Helper()
-	f, err := wire.Control(wire.KindHello, wire.Hello{Host: "liar", Slots: 1})
+	f, err := wire.Control(wire.KindHello, wire.Hello{Host: "misbehaving", Slots: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

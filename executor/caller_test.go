@@ -47,7 +47,7 @@ func slip(ex *Executor, fn func()) {
 }
 
 // A panic on the goroutine of a caller who recovers it.
-func TestHelmPanic(t *testing.T) {
+func TestCallerPanic(t *testing.T) {
 	ex := openSleeping(t, slog.NewTextHandler(io.Discard, nil))
 	slip(ex, func() { panic("a bug") })
 	func() {
@@ -83,7 +83,7 @@ func (l lockedLog) Handle(_ context.Context, line slog.Record) error {
 }
 
 // The log's lock is the caller's while it submits.
-func TestHelmLog(t *testing.T) {
+func TestCallerLog(t *testing.T) {
 	log := lockedLog{slog.NewTextHandler(io.Discard, nil), new(sync.Mutex), make(chan string, 10)}
 	ex := openSleeping(t, log)
 	slip(ex, func() { ex.loop.log.Warn("the loop has something to say") })
@@ -104,7 +104,7 @@ func TestHelmLog(t *testing.T) {
 }
 
 // Callers come and go while the loop falls asleep and wakes. None may be forgotten.
-func TestHelmStress(t *testing.T) {
+func TestCallerStress(t *testing.T) {
 	ex := openSleeping(t, slog.NewTextHandler(io.Discard, nil))
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()

@@ -7,10 +7,10 @@ import (
 	"github.com/wasmpool/wasmpool/internal/transport"
 )
 
-func init() { executorhook.Over = over }
+func init() { executorhook.OpenOn = openOn }
 
-// over is open for the benchmark of pools too large for this machine.
-func over(cfg any, world transport.Endpoint, bell *transport.Bell) (any, error) {
+// openOn is open for the benchmark of pools too large for this machine.
+func openOn(cfg any, world transport.Endpoint, bell *transport.Bell) (any, error) {
 	c, ok := cfg.(Config)
 	if !ok {
 		return nil, fmt.Errorf("executor: a %T is no Config", cfg)
