@@ -144,10 +144,10 @@ func (l *loop) order(calls []*Future, kind host.Kind, reason string) {
 	for _, f := range calls {
 		byWorker[f.worker] = append(byWorker[f.worker], f.number)
 	}
-	l.flush() // it must not be faster than the call
+	l.out.flush() // it must not be faster than the call
 	for w, numbers := range byWorker {
 		for part := range slices.Chunk(numbers, wire.MaxKill) {
-			l.control(w, wire.KindKill, wire.Kill{Calls: part, Kind: uint8(kind), Reason: reason[:min(len(reason), wire.MaxReason)]})
+			l.out.control(w, wire.KindKill, wire.Kill{Calls: part, Kind: uint8(kind), Reason: reason[:min(len(reason), wire.MaxReason)]})
 		}
 	}
 }

@@ -48,27 +48,25 @@ type loop struct {
 	bell    *transport.Bell
 	log     *slog.Logger
 
-	touched   []*worker      // workers with a frame under construction
-	writers   []*wire.Writer // frames that are not
-	sentBytes int64          // since the intake was last told
-	awaited   int            // workers that have not said hello and are not lost
-	spin      time.Duration  // from leastSpin to spin
-	spinner   transport.Spinner
-	gap       time.Duration // how long the silences beyond spin last lately
-	last      int64         // when something last moved, by nanotime
-	fresh     bool          // it was idle: the first answer should be seen at once
-	attended  bool          // a caller did the last step
-	visited   bool          // a caller is at the helm
-	lines     []slog.Record // what there is to log since
-	woke      bool          // a goroutine that waited has its result
-	stopping  bool          // shut down when nothing is left to do
-	broken    error         // why the pool cannot go on
-	refusing  error         // why no call is begun any more
-	final     bool          // no call runs again, as those that wait were cancelled for good
-	abandon   func()        // ends what runs on the root's own slots; nil without any
-	drained   chan struct{} // where not nil, to be closed when no call runs
-	polled    int64         // see moment
-	now       int64         // when calls were last taken in or handed out, by nanotime
+	out      outbox
+	awaited  int           // workers that have not said hello and are not lost
+	spin     time.Duration // from leastSpin to spin
+	spinner  transport.Spinner
+	gap      time.Duration // how long the silences beyond spin last lately
+	last     int64         // when something last moved, by nanotime
+	fresh    bool          // it was idle: the first answer should be seen at once
+	attended bool          // a caller did the last step
+	visited  bool          // a caller is at the helm
+	lines    []slog.Record // what there is to log since
+	woke     bool          // a goroutine that waited has its result
+	stopping bool          // shut down when nothing is left to do
+	broken   error         // why the pool cannot go on
+	refusing error         // why no call is begun any more
+	final    bool          // no call runs again, as those that wait were cancelled for good
+	abandon  func()        // ends what runs on the root's own slots; nil without any
+	drained  chan struct{} // where not nil, to be closed when no call runs
+	polled   int64         // see moment
+	now      int64         // when calls were last taken in or handed out, by nanotime
 
 	counts  counts
 	delayed map[*Future]*time.Timer // calls that rest before another run
@@ -92,6 +90,7 @@ type fabric struct {
 func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
 	l := &loop{in: in, sched: newScheduler(), bell: bell, spin: spin, delayed: map[*Future]*time.Timer{}, joined: make(chan struct{})}
 	l.log = slog.New(lateLog{log.Handler(), l})
+	l.out.fail = l.fail
 	l.helm.Lock()
 	return l
 }
@@ -241,9 +240,8 @@ func (l *loop) dispatch() int {
 		n = l.sched.assign(l.give)
 		if n > 0 {
 			l.progress(l.now)
-			l.flush()
-			l.in.sent(n, l.sentBytes+l.sched.dropped)
-			l.sentBytes, l.sched.dropped = 0, 0
+			l.out.flush()
+			l.in.sent(n, l.out.takeBytes()+l.sched.takeDropped())
 		}
 	}
 	l.balance()
@@ -251,96 +249,10 @@ func (l *loop) dispatch() int {
 	return n
 }
 
-// give adds a call to the frame for its worker. Only a frame of one call is
-// longer than what leaves at once.
+// give sends a call, which is booked at w, with the next flush.
 func (l *loop) give(w *worker, f *Future) {
-	l.announce(w, f.task)
 	f.queued += l.now
-	c := wire.Call{
-		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: f.attempt,
-		Arg: f.data, ArgLen: int64(len(f.data)), Long: len(f.data) > wire.Inline,
-	}
-	if c.Long {
-		c.Lent = w.fabric.ep.Lend(w.peer, f.ticket, f.data)
-	}
-	if f.options != nil {
-		c.Limits = f.options.wireLimits()
-	}
-	if w.out != nil && w.out.Len()+c.Size() > transport.EagerFrame {
-		l.sendCalls(w)
-	}
-	if w.out == nil {
-		w.out = l.takeWriter()
-		l.touched = append(l.touched, w)
-	}
-	w.out.AddCall(&c)
-	l.sentBytes += int64(len(f.data))
-}
-
-// flush sends the frames under construction.
-func (l *loop) flush() {
-	for _, w := range l.touched {
-		if w.out != nil {
-			l.sendCalls(w)
-		}
-	}
-	l.touched = l.touched[:0]
-}
-
-func (l *loop) sendCalls(w *worker) {
-	l.send(w, w.out.Frame())
-	l.writers = append(l.writers, w.out)
-	w.out = nil
-}
-
-// takeWriter returns a calls frame to be filled, the one that was sent last if it can: its
-// memory is in the cache, and the workers need none of their own.
-func (l *loop) takeWriter() *wire.Writer {
-	var out *wire.Writer
-	if n := len(l.writers); n > 0 {
-		out, l.writers = l.writers[n-1], l.writers[:n-1]
-	} else {
-		out = new(wire.Writer)
-	}
-	out.Reset(wire.KindCalls)
-	return out
-}
-
-func (l *loop) send(w *worker, frame []byte) {
-	if w.lost {
-		return
-	}
-	if err := w.fabric.ep.Send(w.peer, frame); err != nil {
-		l.fail(err)
-	}
-}
-
-func (l *loop) control(w *worker, kind wire.Kind, v any) {
-	frame, err := wire.Control(kind, v)
-	if err != nil {
-		l.fail(err)
-		return
-	}
-	l.send(w, frame)
-}
-
-// announce tells w about a task that it has not seen yet, and its module.
-func (l *loop) announce(w *worker, t *task) {
-	if w.tasks.has(t.number) {
-		return
-	}
-	w.tasks.add(t.number)
-	m := t.module
-	for int(m.index) >= len(w.modules) {
-		w.modules = append(w.modules, nil)
-	}
-	if w.modules[m.index] == nil {
-		w.modules[m.index] = m
-		l.control(w, wire.KindModule, wire.Module{
-			Index: m.index, Name: m.source.Name(), Digest: m.source.Digest().String(), Size: int64(len(m.source.Bytes())),
-		})
-	}
-	l.control(w, wire.KindTasks, wire.Tasks{Tasks: []wire.Task{{Task: t.number, Module: m.index, Export: t.export}}})
+	l.out.add(w, f)
 }
 
 // balance asks an overloaded worker to return calls when another one idles.
@@ -350,7 +262,7 @@ func (l *loop) balance() {
 		return
 	}
 	w.asked = true
-	l.control(w, wire.KindTakeBack, wire.TakeBack{Max: min(n, wire.MaxReturned)})
+	l.out.control(w, wire.KindTakeBack, wire.TakeBack{Max: min(n, wire.MaxReturned)})
 }
 
 // adapt learns from a silence that has ended: if they are short, spinning finds

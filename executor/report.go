@@ -116,7 +116,7 @@ func (l *loop) ask(p *pendingReport) {
 		if !w.lost {
 			w.questioned = true
 			p.awaited++
-			l.send(w, ask)
+			l.out.send(w, ask)
 		}
 	}
 	if p.awaited == 0 {

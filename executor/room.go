@@ -103,7 +103,7 @@ func noRoom(n int64, shortage error) string {
 
 // answer tells the worker whether its result is taken.
 func (a *arrival) answer(refused bool) {
-	a.fabric.loop.control(a.worker, wire.KindTake, wire.Take{Payload: a.result.Payload, Refused: refused})
+	a.fabric.loop.out.control(a.worker, wire.KindTake, wire.Take{Payload: a.result.Payload, Refused: refused})
 }
 
 // refuse fails the call, whose result there is no memory for.

@@ -46,7 +46,7 @@ type scheduler struct {
 	idle, roomy, loaded workerList
 	nloaded             int // workers in loaded
 
-	dropped int64 // bytes of arguments of cancelled calls that left the queue
+	dropped int64 // bytes of arguments of cancelled calls that left the queue since takeDropped
 
 	tickets []*Future // calls in flight, by ticket
 	free    []uint32  // tickets that are not in use
@@ -140,6 +140,14 @@ func (s *scheduler) assign(give func(*worker, *Future)) int {
 		}
 	}
 	return before - s.queue.n
+}
+
+// takeDropped returns how many bytes of arguments of cancelled calls have left the queue
+// since it was last called.
+func (s *scheduler) takeDropped() int64 {
+	n := s.dropped
+	s.dropped = 0
+	return n
 }
 
 // fill gives w its share of the queue: half of what an even split would be, so

@@ -139,7 +139,7 @@ func (l *loop) drain(cause error, drained chan struct{}) {
 	for _, w := range l.sched.workers {
 		if waiting := w.inflight - w.slots; waiting > 0 && !w.asked {
 			w.asked = true
-			l.control(w, wire.KindTakeBack, wire.TakeBack{Max: wire.MaxReturned})
+			l.out.control(w, wire.KindTakeBack, wire.TakeBack{Max: wire.MaxReturned})
 		}
 	}
 }

@@ -1,0 +1,115 @@
+package executor
+
+import (
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// An outbox sends frames to the workers. Calls are gathered: a worker's frame leaves when it
+// is full or at the next flush, and everything else at once. It belongs to the loop.
+type outbox struct {
+	fail    func(error)    // told when an endpoint is broken
+	touched []*worker      // those whose frame may be under construction
+	writers []*wire.Writer // those that no worker has
+	bytes   int64          // arguments added since takeBytes
+}
+
+// add puts a call into the frame for its worker, and tells the worker about the task if
+// need be. Only a frame of one call is longer than what leaves at once.
+func (o *outbox) add(w *worker, f *Future) {
+	o.announce(w, f.task)
+	c := wire.Call{
+		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: f.attempt,
+		Arg: f.data, ArgLen: int64(len(f.data)), Long: len(f.data) > wire.Inline,
+	}
+	if c.Long {
+		c.Lent = w.fabric.ep.Lend(w.peer, f.ticket, f.data)
+	}
+	if f.options != nil {
+		c.Limits = f.options.wireLimits()
+	}
+	if w.out != nil && w.out.Len()+c.Size() > transport.EagerFrame {
+		o.sendCalls(w)
+	}
+	if w.out == nil {
+		w.out = o.takeWriter()
+		o.touched = append(o.touched, w)
+	}
+	w.out.AddCall(&c)
+	o.bytes += int64(len(f.data))
+}
+
+// takeBytes returns how many bytes of arguments were added since it was last called.
+func (o *outbox) takeBytes() int64 {
+	n := o.bytes
+	o.bytes = 0
+	return n
+}
+
+// flush sends the frames under construction.
+func (o *outbox) flush() {
+	for _, w := range o.touched {
+		if w.out != nil {
+			o.sendCalls(w)
+		}
+	}
+	o.touched = o.touched[:0]
+}
+
+func (o *outbox) sendCalls(w *worker) {
+	o.send(w, w.out.Frame())
+	o.writers = append(o.writers, w.out)
+	w.out = nil
+}
+
+// takeWriter returns a calls frame to be filled, the one that was sent last if it can: its
+// memory is in the cache, and the workers need none of their own.
+func (o *outbox) takeWriter() *wire.Writer {
+	var out *wire.Writer
+	if n := len(o.writers); n > 0 {
+		out, o.writers = o.writers[n-1], o.writers[:n-1]
+	} else {
+		out = new(wire.Writer)
+	}
+	out.Reset(wire.KindCalls)
+	return out
+}
+
+// send sends a frame, unless its worker is lost.
+func (o *outbox) send(w *worker, frame []byte) {
+	if w.lost {
+		return
+	}
+	if err := w.fabric.ep.Send(w.peer, frame); err != nil {
+		o.fail(err)
+	}
+}
+
+// control sends a control frame. It overtakes calls that were not flushed.
+func (o *outbox) control(w *worker, kind wire.Kind, v any) {
+	frame, err := wire.Control(kind, v)
+	if err != nil {
+		o.fail(err)
+		return
+	}
+	o.send(w, frame)
+}
+
+// announce tells w about a task that it has not seen yet, and its module.
+func (o *outbox) announce(w *worker, t *task) {
+	if w.tasks.has(t.number) {
+		return
+	}
+	w.tasks.add(t.number)
+	m := t.module
+	for int(m.index) >= len(w.modules) {
+		w.modules = append(w.modules, nil)
+	}
+	if w.modules[m.index] == nil {
+		w.modules[m.index] = m
+		o.control(w, wire.KindModule, wire.Module{
+			Index: m.index, Name: m.source.Name(), Digest: m.source.Digest().String(), Size: int64(len(m.source.Bytes())),
+		})
+	}
+	o.control(w, wire.KindTasks, wire.Tasks{Tasks: []wire.Task{{Task: t.number, Module: m.index, Export: t.export}}})
+}
