@@ -255,3 +255,147 @@ func TestMapGoesOn(t *testing.T) {
 		}
 	}
 }
+
+func TestMapStopsEarly(t *testing.T) {
+	t.Parallel()
+	ex := shape(t)
+	pulled := 0
+	endless := func(yield func([]byte) bool) {
+		for yield(number(pulled)) {
+			pulled++
+		}
+	}
+	n := 0
+	for _, err := range ex.Map(t.Context(), "echo", endless) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 1000 {
+			break
+		}
+	}
+	if got, err := ex.Call(t.Context(), "square", []byte("2")); string(got) != "4" || err != nil {
+		t.Errorf("a call after the break: %q, %v", got, err)
+	}
+}
+
+func TestMapContext(t *testing.T) {
+	t.Parallel()
+	ex := shape(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	blocked := func(yield func([]byte) bool) {
+		for i := range 10 {
+			if !yield(number(i)) {
+				return
+			}
+		}
+		<-ctx.Done() // an input that has no more to say
+	}
+	n := 0
+	var last error
+	for _, err := range ex.Map(ctx, "echo", blocked) {
+		last = err
+		if n++; n == 10 {
+			cancel()
+		}
+	}
+	if n != 11 || !errors.Is(last, context.Canceled) {
+		t.Errorf("%d elements, the last with %v", n, last)
+	}
+}
+
+func TestMapPanickingInput(t *testing.T) {
+	t.Parallel()
+	ex := shape(t)
+	broken := func(yield func([]byte) bool) {
+		yield(number(1))
+		panic("the input broke")
+	}
+	n := 0
+	defer func() {
+		if v := recover(); v != "the input broke" || n != 1 {
+			t.Errorf("%d results, then the panic %v", n, v)
+		}
+	}()
+	for _, err := range ex.Map(t.Context(), "echo", broken) {
+		if err != nil {
+			t.Error(err)
+		}
+		n++
+	}
+}
+
+// TestMapFailingInput checks that an input's error surfaces after what came
+// before it.
+func TestMapFailingInput(t *testing.T) {
+	t.Parallel()
+	ex := shape(t)
+	torn := errors.New("the file is torn")
+	input := func(yield func([]byte, error) bool) {
+		for n := range numbers(100) {
+			if !yield(n, nil) {
+				return
+			}
+		}
+		yield(nil, torn)
+	}
+	n := 0
+	var failure error
+	for _, err := range ex.MapFrom(t.Context(), "echo", input) {
+		if n++; err != nil {
+			failure = err
+		}
+	}
+	if n != 101 || !errors.Is(failure, torn) {
+		t.Errorf("%d elements, %v", n, failure)
+	}
+}
+
+// TestCancelPendingOfMap cancels the waiting calls of maps that go on, whose futures
+// are then those of other calls.
+func TestCancelPendingOfMap(t *testing.T) {
+	t.Parallel()
+	const calls = 20_000
+	ex := open(t, executor.Config{RootSlots: 1})
+	maps := map[string]func(context.Context, string, iter.Seq[[]byte], ...executor.MapOption) iter.Seq2[[]byte, error]{
+		"ordered": ex.Map, "unordered": ex.MapUnordered,
+	}
+	for name, each := range maps {
+		long := ex.Submit(t.Context(), "forever", nil) // so that calls wait
+		eventually(t, "the long call runs", func() bool { return long.State() == executor.Running })
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			defer long.Kill("the slot is needed")
+			eventually(t, "calls wait, as nobody has cancelled any", func() bool {
+				st, err := ex.Stats(t.Context())
+				return err == nil && st.Queued > 0
+			})
+			for round := range 40 {
+				if round == 20 {
+					long.Kill("the slot is needed")
+				}
+				ex.CancelPending()
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		cancelled, all := 0, 0
+		for got, err := range each(t.Context(), "echo", numbers(calls), executor.Buffer(100)) {
+			switch {
+			case errors.Is(err, executor.ErrCancelled):
+				cancelled++
+			case err != nil || len(got) != 8:
+				t.Errorf("%s: %d bytes, %v", name, len(got), err)
+			}
+			all++
+		}
+		<-ended
+		if all != calls || cancelled == 0 {
+			t.Errorf("%s: of %d calls %d have an outcome, %d were cancelled", name, calls, all, cancelled)
+		}
+		if _, err := ex.Call(t.Context(), "echo", []byte("x")); err != nil { // the queue is as it should be
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,10 +1,12 @@
 package executor_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"iter"
+	"strings"
 	"sync"
 	"testing"
 
@@ -151,3 +153,47 @@ func TestStreamEndStays(t *testing.T) {
 }
 
 var errBadInput = errors.New("a bad input")
+
+func TestStream(t *testing.T) {
+	t.Parallel()
+	ex := shape(t).Fork()
+	s := ex.Stream(t.Context(), "odd", numbers(500))
+	for i := range 500 {
+		got, err := s.Next(t.Context())
+		if i%2 == 0 && (err != nil || !bytes.Equal(got, number(i))) || i%2 == 1 && err == nil {
+			t.Fatalf("element %d: % x, %v", i, got, err)
+		}
+	}
+	for range 2 {
+		if _, err := s.Next(t.Context()); !errors.Is(err, io.EOF) {
+			t.Errorf("the end: %v", err)
+		}
+	}
+	// A Next that gives up loses nothing.
+	busy := open(t, executor.Config{RootSlots: 1})
+	release := hold(t, busy)
+	slow := busy.Stream(t.Context(), "echo", numbers(1))
+	<-slow.InputDone()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := slow.Next(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a context that has ended: %v", err)
+	}
+	release()
+	if got, err := slow.Next(t.Context()); err != nil || !bytes.Equal(got, number(0)) {
+		t.Errorf("after that: % x, %v", got, err)
+	}
+	n := 0
+	for _, err := range ex.StreamUnordered(t.Context(), "echo", numbers(1_000), executor.Buffer(7)).All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 1_000 {
+		t.Errorf("%d results without order", n)
+	}
+	if err := last(ex.Stream(t.Context(), "echo", broken(3)).All(t.Context())); err == nil || !strings.Contains(err.Error(), "the input broke") {
+		t.Errorf("a broken input: %v", err)
+	}
+}
