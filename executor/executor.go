@@ -12,6 +12,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/memory"
+	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/wasmtasks"
@@ -74,7 +75,7 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 	ex.loop = newLoop(ex.in, bell, cfg.Logger)
 	ex.loop.room.most = resultBytes(cfg, memory.Process())
 	ex.loop.quiet = max(cfg.ReportAfter, 0)
-	ex.loop.progress(nanotime())
+	ex.loop.progress(monotime.Now())
 	ex.in.wake = ex.loop.wake
 	if err := cfg.checkGrants(); err != nil {
 		return nil, err

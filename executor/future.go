@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/monotime"
 )
 
 // State is where a call is in its life.
@@ -327,7 +328,7 @@ func (f *Future) withdraw(err func(*Future) error) bool {
 	f.data, f.err = nil, err(f)
 	f.attempt-- // the one that did not come
 	if queuedAgain := f.worker != nil && f.queued < 0; queuedAgain {
-		f.queued += nanotime()
+		f.queued += monotime.Now()
 	}
 	f.state.Store(uint32(f.end()))
 	f.settle()

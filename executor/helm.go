@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/transport"
 )
 
@@ -46,10 +47,10 @@ func (l *loop) attend(f *Future) {
 	l.visit(func() {
 		l.rouse()
 		var spinner transport.Spinner
-		for begin := nanotime(); ; spinner.Turn() {
+		for begin := monotime.Now(); ; spinner.Turn() {
 			silent := l.step()
 			l.attended = true
-			if f.resolved() || l.broken != nil || !l.patient(silent) || nanotime()-begin > int64(attention) {
+			if f.resolved() || l.broken != nil || !l.patient(silent) || monotime.Now()-begin > int64(attention) {
 				return
 			}
 		}
@@ -114,7 +115,7 @@ func (l *loop) doze(d time.Duration) {
 	rung := l.in.empty() && l.bell.Wait(d)
 	l.helm.Lock()
 	if rung {
-		l.last = nanotime() // what it is about may come a moment later
+		l.last = monotime.Now() // what it is about may come a moment later
 	}
 	l.asleep.Store(false)
 }
@@ -122,7 +123,7 @@ func (l *loop) doze(d time.Duration) {
 // watch waits for a call without sleeping, for so long. The helm is free meanwhile.
 func (l *loop) watch(d time.Duration) {
 	var spinner transport.Spinner
-	for begin := nanotime(); l.in.empty() && nanotime()-begin < int64(d); {
+	for begin := monotime.Now(); l.in.empty() && monotime.Now()-begin < int64(d); {
 		spinner.Turn()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -53,7 +54,7 @@ type loop struct {
 	spin     time.Duration // from leastSpin to spin
 	spinner  transport.Spinner
 	gap      time.Duration // how long the silences beyond spin last lately
-	last     int64         // when something last moved, by nanotime
+	last     int64         // when something last moved, by monotime
 	fresh    bool          // it was idle: the first answer should be seen at once
 	attended bool          // a caller did the last step
 	visited  bool          // a caller is at the helm
@@ -66,7 +67,7 @@ type loop struct {
 	abandon  func()        // ends what runs on the root's own slots; nil without any
 	drained  chan struct{} // where not nil, to be closed when no call runs
 	polled   int64         // see moment
-	now      int64         // when calls were last taken in or handed out, by nanotime
+	now      int64         // when calls were last taken in or handed out, by monotime
 
 	counts  counts
 	delayed map[*Future]*time.Timer // calls that rest before another run
@@ -76,7 +77,7 @@ type loop struct {
 	quiet   time.Duration  // after so long with calls in flight, of which none ends, it reports by itself; 0 is never
 	nextSay time.Duration  // after how long it does next
 	hasty   bool           // it was asked to stop and has not reported since
-	ended   int64          // when a call was last handed out or came back, by nanotime
+	ended   int64          // when a call was last handed out or came back, by monotime
 }
 
 // A fabric is an endpoint with the workers behind it.
@@ -104,7 +105,7 @@ func (l *loop) addFabric(ep transport.Endpoint, own bool) {
 // run serves until it was asked to stop and nothing is left, or the pool broke.
 // Every call that was taken in is resolved when it returns.
 func (l *loop) run() error {
-	l.last = nanotime()
+	l.last = monotime.Now()
 	for !l.finished() && l.broken == nil {
 		if silent := l.step(); silent > 0 && l.broken == nil {
 			l.rest(silent)
@@ -123,7 +124,7 @@ func (l *loop) step() (silent time.Duration) {
 		l.woke = false
 		runtime.Gosched() // it is next on this P, and may have another call at once
 	}
-	now := nanotime()
+	now := monotime.Now()
 	silent = time.Duration(now - l.last)
 	if moved == 0 {
 		return silent
@@ -162,7 +163,7 @@ func (l *loop) takeIn() int {
 	first, requests, recalls := l.in.drain()
 	n := len(requests) + len(recalls)
 	if first != nil {
-		l.now = nanotime()
+		l.now = monotime.Now()
 		l.fresh = l.fresh || l.now-l.last > int64(spin) && !l.sched.busy()
 	}
 	for f := first; f != nil; {
@@ -227,7 +228,7 @@ func (l *loop) poll() int {
 // for all of it.
 func (l *loop) moment() int64 {
 	if l.polled == 0 {
-		l.polled = nanotime()
+		l.polled = monotime.Now()
 	}
 	return l.polled
 }
@@ -236,7 +237,7 @@ func (l *loop) moment() int64 {
 func (l *loop) dispatch() int {
 	n := 0
 	if l.sched.queue.n > 0 {
-		l.now = nanotime()
+		l.now = monotime.Now()
 		n = l.sched.assign(l.give)
 		if n > 0 {
 			l.progress(l.now)
@@ -257,7 +258,7 @@ func (l *loop) give(w *worker, f *Future) {
 
 // balance asks an overloaded worker to return calls when another one idles.
 func (l *loop) balance() {
-	w, n := l.sched.victim(nanotime())
+	w, n := l.sched.victim(monotime.Now())
 	if w == nil {
 		return
 	}
@@ -294,7 +295,7 @@ func (l *loop) stop() {
 		return
 	}
 	l.stopping, l.hasty = true, true
-	quiet := time.Duration(nanotime() - l.ended)
+	quiet := time.Duration(monotime.Now() - l.ended)
 	l.nextSay = min(l.nextSay, quiet+stopQuiet)
 }
 
@@ -316,7 +317,7 @@ func (l *loop) rest(silent time.Duration) {
 	case silent < deepAfter:
 		l.doze(longNap)
 	default:
-		if quiet := time.Duration(nanotime() - l.ended); l.quiet > 0 && quiet >= l.nextSay {
+		if quiet := time.Duration(monotime.Now() - l.ended); l.quiet > 0 && quiet >= l.nextSay {
 			l.nextSay, l.hasty = 2*quiet, false
 			l.reportQuiet(quiet)
 		}
@@ -461,9 +462,3 @@ func (f *fabric) drop(rank int, cause error) {
 		l.fail(fmt.Errorf("%w; the last: %w", ErrNoWorkers, cause))
 	}
 }
-
-// start is what nanotime counts from.
-var start = time.Now()
-
-// nanotime reads the monotonic clock.
-func nanotime() int64 { return int64(time.Since(start)) }

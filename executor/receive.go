@@ -7,6 +7,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/lines"
+	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/plain"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -54,7 +55,7 @@ func (f *fabric) handleHello(from int, body []byte) error {
 	if f.workers[from] != nil || hello.Slots < 1 || hello.Slots > 1<<16 {
 		return fmt.Errorf("a second hello, or one with %d slots", hello.Slots)
 	}
-	w := &worker{rank: from, host: hello.Host, pid: hello.PID, slots: hello.Slots, fabric: f, peer: from, heard: nanotime()}
+	w := &worker{rank: from, host: hello.Host, pid: hello.PID, slots: hello.Slots, fabric: f, peer: from, heard: monotime.Now()}
 	if f.own {
 		w.rank = 0
 	}

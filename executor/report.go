@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -176,7 +177,7 @@ func (l *loop) compile() Report {
 	for _, w := range l.sched.workers {
 		one := WorkerReport{
 			Rank: w.rank, Host: w.host, PID: w.pid, Slots: w.slots, InFlight: w.inflight, Lost: w.lost,
-			Heard: time.Duration(nanotime() - w.heard), Work: time.Duration(w.load),
+			Heard: time.Duration(monotime.Now() - w.heard), Work: time.Duration(w.load),
 		}
 		if w.status != nil && !w.lost {
 			one.Answered, one.Waiting = true, w.status.Waiting

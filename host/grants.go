@@ -12,6 +12,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/wasmpool/wasmpool/internal/monotime"
 )
 
 // EveryModule is the name of the grants that modules have without grants of their
@@ -110,7 +112,7 @@ func (g *granted) configure(in *instance, cfg wazero.ModuleConfig) wazero.Module
 		cfg = cfg.WithRandSource(pieces{in, rand.Reader})
 	}
 	if g.Clock {
-		cfg = cfg.WithSysWalltime().WithNanotime(nanotime, sys.ClockResolution(time.Microsecond)).WithNanosleep(func(ns int64) {
+		cfg = cfg.WithSysWalltime().WithNanotime(monotime.Now, sys.ClockResolution(time.Microsecond)).WithNanosleep(func(ns int64) {
 			in.sleep(time.Duration(max(ns, 0)))
 		})
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
-	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/memory"
 )
 
 // Isolation says what a call finds of the calls that ran before it in the same
@@ -77,7 +77,7 @@ func (in *instance) save() {
 		if img.memory.grow(n, n) != nil {
 			return // each call has a new instance, then
 		}
-		transport.Copy(img.memory.space, in.view)
+		memory.Copy(img.memory.space, in.view)
 	}
 	in.image, in.altered = img, false // what it altered while it started is the image's
 	for _, name := range in.code.globals {
@@ -100,7 +100,7 @@ func (in *instance) restore() bool {
 		if len(in.view) != len(in.image.memory.space) {
 			return false // linear memory cannot shrink
 		}
-		transport.Copy(in.view, in.image.memory.space)
+		memory.Copy(in.view, in.image.memory.space)
 	}
 	for _, g := range in.image.globals {
 		g.global.Set(g.value)

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/wasmpool/wasmpool/internal/lines"
+	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -108,7 +109,7 @@ func (r *runner) serve() {
 	s.standby.begin()
 	r.slot.signs.Add(1)
 	r.busy.Store(true)
-	r.begin, r.unclocked = nanotime(), 0
+	r.begin, r.unclocked = monotime.Now(), 0
 	unsent := false // a result that should leave at once
 	for {
 		b := r.bind()
@@ -130,7 +131,7 @@ func (r *runner) serve() {
 			s.step()
 		}
 		if b.nanos == 0 || b.nanos > int64(longCall) || r.unclocked > 0 && r.timedAlone(b) {
-			r.begin, r.unclocked = nanotime(), 0
+			r.begin, r.unclocked = monotime.Now(), 0
 		}
 		r.runCall(b)
 		unsent = b.nanos > int64(longCall)
@@ -155,7 +156,7 @@ func (r *runner) tell() {
 func (r *runner) late(blocks bool) {
 	s := r.s
 	s.standby.heed()
-	if r.told || !blocks && nanotime()-r.begin < int64(lateCall) {
+	if r.told || !blocks && monotime.Now()-r.begin < int64(lateCall) {
 		return
 	}
 	r.tell()
@@ -191,7 +192,7 @@ func (r *runner) bind() *boundTask {
 		if stopped != nil { // only this call
 			return &boundTask{err: stopped.failure()}
 		}
-		r.begin = nanotime() // waiting for a module is not the call's time
+		r.begin = monotime.Now() // waiting for a module is not the call's time
 	}
 	return b
 }
@@ -233,7 +234,7 @@ func (r *runner) runCall(b *boundTask) {
 		res.Failed, res.Data = true, encodeFailure(err)
 	case len(data) > wire.Inline:
 		r.s.sendLong(r.slot, res, data)
-		r.begin, r.unclocked = nanotime(), 0 // it may have waited for the root
+		r.begin, r.unclocked = monotime.Now(), 0 // it may have waited for the root
 		return
 	}
 	if r.s.desk.put(res) {
@@ -243,7 +244,7 @@ func (r *runner) runCall(b *boundTask) {
 
 // show lets others know of the current call.
 func (r *runner) show() {
-	r.since.Store(nanotime())
+	r.since.Store(monotime.Now())
 	r.running.Store(r.current.number)
 }
 
@@ -274,7 +275,7 @@ func (r *runner) clock(b *boundTask) {
 	if r.unclocked < clockEvery && !r.timedAlone(b) {
 		return
 	}
-	now := nanotime()
+	now := monotime.Now()
 	b.nanos = max((now-r.begin)/r.unclocked, 1)
 	r.begin, r.unclocked = now, 0
 	r.slot.signs.Add(1)
@@ -288,7 +289,7 @@ func (r *runner) log(level int, text string) {
 	if r.lined != r.current.number {
 		r.lined, r.lines = r.current.number, lines.Gate{}
 	}
-	now := nanotime()
+	now := monotime.Now()
 	s.io.Lock()
 	defer s.io.Unlock()
 	defer s.stir()

@@ -314,12 +314,6 @@ func (s *server) wait() {
 	s.asleep = false
 }
 
-// start is what nanotime counts from.
-var start = time.Now()
-
-// nanotime reads the monotonic clock.
-func nanotime() int64 { return int64(time.Since(start)) }
-
 // Lost implements [transport.Handler].
 func (s *server) Lost(rank int, err error) {
 	if rank == 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/monotime"
 )
 
 // slice is how many instructions a guest executes between two ticks: some
@@ -25,7 +26,7 @@ type gauge struct {
 	budget  uint64
 
 	limit    time.Duration // not positive: none
-	deadline int64         // by nanotime; 0 before the first tick
+	deadline int64         // by monotime; 0 before the first tick
 }
 
 // attach finds the fuel of an instance. What it executed before is not known.
@@ -160,7 +161,7 @@ func (g *gauge) remaining() time.Duration {
 	if g.limit <= 0 {
 		return math.MaxInt64
 	}
-	now := nanotime()
+	now := monotime.Now()
 	if g.deadline == 0 {
 		g.deadline = now + int64(min(g.limit, math.MaxInt64/2))
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/wasmpool/wasmpool/internal/memory"
 	"github.com/wasmpool/wasmpool/internal/transport"
 )
 
@@ -165,9 +166,9 @@ func (e *endpoint) transfer(key transferKey, peer int, mine half) {
 	case len(mine.data) != len(other.data):
 		err = fmt.Errorf("mem: payload %d from rank %d to %d: one side has %d bytes, the other %d", key.id, key.from, key.to, len(mine.data), len(other.data))
 	case e.rank == key.to:
-		transport.Copy(mine.data, other.data)
+		memory.Copy(mine.data, other.data)
 	default:
-		transport.Copy(other.data, mine.data)
+		memory.Copy(other.data, mine.data)
 	}
 	other.end.complete(other.done, err)
 	e.complete(mine.done, err)

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/transport"
 )
 
@@ -34,7 +35,7 @@ type lifeline struct {
 	size      int
 	conns     []syscall.RawConn // by rank
 	borrows   []bool            // by rank: on the root, whether it takes loans
-	heard     []atomic.Int64    // by rank: when it last sent a byte, by nanotime; 0 when it is gone
+	heard     []atomic.Int64    // by rank: when it last sent a byte, by monotime; 0 when it is gone
 	closers   []net.Conn        // by rank
 	readers   sync.WaitGroup
 	closed    chan struct{} // by close
@@ -252,7 +253,7 @@ func (l *lifeline) add(rank int, conn net.Conn, borrows bool) error {
 
 // begin starts to read a connection.
 func (l *lifeline) begin(rank int) {
-	l.heard[rank].Store(nanotime())
+	l.heard[rank].Store(monotime.Now())
 	l.readers.Go(func() { l.read(rank, l.closers[rank]) })
 }
 
@@ -266,7 +267,7 @@ func (l *lifeline) read(rank int, conn net.Conn) {
 			return
 		}
 		if heard := l.heard[rank].Load(); heard != 0 {
-			l.heard[rank].CompareAndSwap(heard, nanotime())
+			l.heard[rank].CompareAndSwap(heard, monotime.Now())
 		}
 		switch c {
 		case ringByte[0]:

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/wasmpool/wasmpool/internal/monotime"
 )
 
 // stillByte is what a rank sends that stands still, before the number of a call.
@@ -115,7 +117,7 @@ func (l *lifeline) listenForPulses(beat, silence time.Duration) {
 		asleep := now.Sub(last) > 2*beat
 		last = now
 		for rank := range l.conns {
-			switch heard, now := l.heard[rank].Load(), nanotime(); {
+			switch heard, now := l.heard[rank].Load(), monotime.Now(); {
 			case heard == 0: // no connection, or told of already
 			case asleep:
 				l.heard[rank].CompareAndSwap(heard, max(heard, now))
@@ -125,10 +127,3 @@ func (l *lifeline) listenForPulses(beat, silence time.Duration) {
 		}
 	}
 }
-
-// start is what nanotime counts from.
-var start = time.Now()
-
-// nanotime reads the monotonic clock: the other may be set, and goes on while the
-// machine sleeps.
-func nanotime() int64 { return int64(time.Since(start)) }

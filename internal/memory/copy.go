@@ -1,4 +1,4 @@
-package transport
+package memory
 
 // Copy is the built-in for data of any length. The built-in itself cannot be interrupted, and for
 // gigabytes of memory that is not there yet takes as long as a rank may be silent.
