@@ -121,7 +121,7 @@ func confined(ep transport.Endpoint, cfg Config, cacheDir string) transport.Endp
 			rules.Read = append(rules.Read, folder)
 		}
 	}
-	return &confiner{Endpoint: ep, apply: func() error {
+	return &confiner{Wrapper: transport.Wrapper{Endpoint: ep}, apply: func() error {
 		lacks, err := confine.Apply(rules)
 		for _, lack := range lacks {
 			cfg.Logger.Warn("executor: a worker is confined in part only", "rank", ep.Rank(), "lack", lack)
@@ -138,7 +138,7 @@ var afterConfine func()
 
 // A confiner is the endpoint of a worker that is not confined yet.
 type confiner struct {
-	transport.Endpoint
+	transport.Wrapper
 	apply   func() error // nil afterwards
 	failure error
 	handler transport.Handler // of the Poll under way

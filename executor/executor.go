@@ -128,8 +128,8 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	pair := mem.Pair(bell)
 	own.pair = pair
 	own.root, own.worker = pair.Endpoint(0), pair.Endpoint(1)
-	if ex.world != nil {
-		ex.world.Vouch(pair.Suspect)
+	if v, ok := transport.As[transport.Voucher](ex.world); ok {
+		v.Vouch(pair.Suspect)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	own.cancel = cancel

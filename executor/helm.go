@@ -76,8 +76,8 @@ var errPanicked = errors.New("executor: the loop panicked on a caller's goroutin
 
 // rouse wakes the worker that would get a call while the frame for it is made.
 func (l *loop) rouse() {
-	if w := l.sched.idle.head; w != nil {
-		w.fabric.ep.Rouse(w.peer)
+	if w := l.sched.idle.head; w != nil && w.fabric.waker != nil {
+		w.fabric.waker.Rouse(w.peer)
 	}
 }
 

@@ -84,8 +84,10 @@ type loop struct {
 type fabric struct {
 	loop    *loop
 	ep      transport.Endpoint
-	own     bool      // it leads to the root's own slots
-	workers []*worker // by rank; nil for the root and before the worker's hello
+	lender  transport.Lender // nil where the fabric lends nothing
+	waker   transport.Waker  // nil where workers wake at once
+	own     bool             // it leads to the root's own slots
+	workers []*worker        // by rank; nil for the root and before the worker's hello
 }
 
 func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
@@ -98,7 +100,10 @@ func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
 
 // addFabric makes the loop serve the workers behind ep. It is called before run.
 func (l *loop) addFabric(ep transport.Endpoint, own bool) {
-	l.fabrics = append(l.fabrics, &fabric{loop: l, ep: ep, own: own, workers: make([]*worker, ep.Size())})
+	f := &fabric{loop: l, ep: ep, own: own, workers: make([]*worker, ep.Size())}
+	f.lender, _ = transport.As[transport.Lender](ep)
+	f.waker, _ = transport.As[transport.Waker](ep)
+	l.fabrics = append(l.fabrics, f)
 	l.awaited += ep.Size() - 1
 }
 

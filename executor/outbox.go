@@ -22,8 +22,8 @@ func (o *outbox) add(w *worker, f *Future) {
 		Number: f.number, Ticket: f.ticket, Task: f.task.number, Attempt: f.attempt,
 		Arg: f.data, ArgLen: int64(len(f.data)), Long: len(f.data) > wire.Inline,
 	}
-	if c.Long {
-		c.Lent = w.fabric.ep.Lend(w.peer, f.ticket, f.data)
+	if lender := w.fabric.lender; c.Long && lender != nil {
+		c.Lent = lender.Lend(w.peer, f.ticket, f.data)
 	}
 	if f.options != nil {
 		c.Limits = f.options.wireLimits()

@@ -233,8 +233,8 @@ func (f *fabric) comeBack(w *worker, c *Future) {
 
 // release undoes give: the call came back.
 func (f *fabric) release(w *worker, c *Future) {
-	if c.size > wire.Inline {
-		f.ep.Reclaim(c.ticket)
+	if c.size > wire.Inline && f.lender != nil {
+		f.lender.Reclaim(c.ticket)
 	}
 	f.loop.sched.release(w, c)
 }

@@ -14,7 +14,7 @@ import (
 // (TCP: 64 KiB), whether or not the receiver has asked for them. Those of one id
 // arrive in the order in which they were sent.
 type eager struct {
-	transport.Endpoint
+	transport.Wrapper
 	sent chan eagerPayload
 	done []func(error)
 }
@@ -52,7 +52,7 @@ func TestEagerResults(t *testing.T) {
 	const calls, slots = 20_000, 4
 	h := newHost(t, Config{})
 	world := mem.New(2)
-	ep := &eager{Endpoint: world.Endpoint(1), sent: make(chan eagerPayload, calls)}
+	ep := &eager{Wrapper: transport.Wrapper{Endpoint: world.Endpoint(1)}, sent: make(chan eagerPayload, calls)}
 	r := &root{t: t, world: world, served: make(chan error, 1)}
 	go func() { r.served <- Serve(t.Context(), h, ep, ServeConfig{Slots: slots}) }()
 	// as newRoot, but the module is sent

@@ -244,7 +244,10 @@ func TestStopServed(t *testing.T) {
 func TestBadLoan(t *testing.T) {
 	t.Parallel()
 	r := newRoot(t, compileWAT(t, "limits", limitsWAT), 1, "whole")
-	root := r.world.Endpoint(0)
+	root, ok := transport.As[transport.Lender](r.world.Endpoint(0))
+	if !ok {
+		t.Fatal("the root cannot lend")
+	}
 	at := root.Lend(1, 7, make([]byte, wire.Inline+1))
 	r.calls(wire.Call{Number: 1, Long: true, ArgLen: wire.Inline + 1, Lent: at})
 	r.until(func() bool { return len(r.results) == 1 })

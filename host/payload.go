@@ -128,7 +128,7 @@ func (s *server) freeFetch(f *fetch) {
 // was fetched into.
 func (r *runner) readArg(dst []byte) error {
 	s := r.s
-	if r.current.lent != 0 {
+	if r.current.lent != 0 && s.borrower != nil {
 		return r.borrow(dst, r.current.lent)
 	}
 	if f := r.current.fetch; f != nil {
@@ -163,7 +163,7 @@ func (r *runner) borrow(dst []byte, at uint64) error {
 			return ended
 		}
 		n := min(len(dst), borrowAtOnce)
-		if err := r.s.ep.Borrow(dst[:n], at); err != nil {
+		if err := r.s.borrower.Borrow(dst[:n], at); err != nil {
 			r.s.io.Lock()
 			defer r.s.io.Unlock()
 			r.s.ep.Fence(0, err)

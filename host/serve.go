@@ -72,6 +72,8 @@ func Serve(ctx context.Context, h *Host, ep transport.Endpoint, cfg ServeConfig)
 		cfg: cfg.withDefaults(), host: h, ep: ep,
 		desk: newDesk(), modules: map[uint32]*servedModule{},
 	}
+	s.borrower, _ = transport.As[transport.Borrower](ep)
+	s.waker, _ = transport.As[transport.Waker](ep)
 	h.memory.Share(s.cfg.OnNode)
 	s.standby.init(s)
 	s.pulls.Reset(wire.KindPull)
@@ -90,6 +92,9 @@ type server struct {
 	cfg  ServeConfig
 	host *Host
 	desk *desk
+
+	borrower transport.Borrower // nil where the root lends nothing
+	waker    transport.Waker    // nil where ranks wake at once
 
 	ctx    context.Context //nolint:containedctx // it bounds the server, which lives inside Serve
 	cancel context.CancelCauseFunc
@@ -136,9 +141,9 @@ func (s *server) run(ctx context.Context) error {
 	stopWatch := context.AfterFunc(s.ctx, s.ep.Bell().Ring)
 	defer stopWatch()
 
-	if !s.host.cfg.NoMeter { // else a guest may rightly take long without a tick
-		s.ep.Vouch(s.suspect)
-		defer s.ep.Vouch(nil)
+	if v, ok := transport.As[transport.Voucher](s.ep); ok && !s.host.cfg.NoMeter { // else a guest may rightly take long without a tick
+		v.Vouch(s.suspect)
+		defer v.Vouch(nil)
 	}
 	var slots sync.WaitGroup
 	for _, r := range s.runners {
@@ -246,7 +251,7 @@ func (s *server) send(kind wire.Kind, v any) {
 // holds watching.
 func (s *server) watch() {
 	since := time.Now()
-	if s.rested && s.ep.Beside(0) {
+	if s.rested && s.waker != nil && s.waker.Beside(0) {
 		since = since.Add(-spin) // it waits for the answer that was just sent
 	}
 	s.rested = false

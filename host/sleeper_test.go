@@ -12,7 +12,7 @@ import (
 // A needy endpoint's payloads leave after many polls, as long messages of MPI do, and
 // nobody rings for them.
 type needy struct {
-	transport.Endpoint
+	transport.Wrapper
 	polls int // that what waits still needs
 	waits []func()
 }
@@ -50,7 +50,7 @@ func TestSleeperIsStirred(t *testing.T) {
 	      (br_if $again (i64.ne (local.tee $i (i64.sub (local.get $i) (i64.const 1))) (i64.const 0))))
 	    (call $write (i32.const 0) (i32.const 20000)) (i32.const 0)))`)
 	world := mem.New(2)
-	r := newRootOver(t, world, &needy{Endpoint: world.Endpoint(1)}, m, 2, "slow")
+	r := newRootOver(t, world, &needy{Wrapper: transport.Wrapper{Endpoint: world.Endpoint(1)}}, m, 2, "slow")
 	for i := range 2 {
 		r.calls(wire.Call{Number: uint64(i + 1)})
 		r.until(func() bool { return len(r.results) == i+1 })

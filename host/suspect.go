@@ -5,7 +5,7 @@ package host
 // returns 0. The guest may compute in code without ticks, against all that the rewriter
 // does, and then keeps Go from stopping the world; or it waits, in an import, for its
 // module, or for a CPU, which keeps nobody from anything. The caller can tell: see
-// [transport.Endpoint], Vouch. It does not block.
+// [transport.Voucher]. It does not block.
 func (s *server) suspect() (call uint64, found bool) {
 	longest := 0
 	for _, r := range s.runners {

@@ -102,10 +102,6 @@ func (w *instantWorld) SendPayload(_ int, _ uint32, _ []byte, done func(error)) 
 
 func (w *instantWorld) RecvPayload(_ int, _ uint32, _ []byte, done func(error)) { done(errNoPayloads) }
 
-func (w *instantWorld) Lend(int, uint32, []byte) uint64 { return 0 }
-func (w *instantWorld) Reclaim(uint32)                  {}
-func (w *instantWorld) Borrow([]byte, uint64) error     { return errNoPayloads }
-
 func (w *instantWorld) Rank() int     { return 0 }
 func (w *instantWorld) Size() int     { return w.workers + 1 }
 func (w *instantWorld) Pending() bool { return false }
@@ -114,13 +110,5 @@ func (w *instantWorld) Doze()         {}
 // Fence implements [transport.Endpoint]; nobody is lost here.
 func (w *instantWorld) Fence(int, error) {}
 
-// Vouch implements [transport.Endpoint].
-func (w *instantWorld) Vouch(func() (uint64, bool)) {}
-
-// Rouse implements [transport.Endpoint].
-func (w *instantWorld) Rouse(int) {}
-
-// Beside implements [transport.Endpoint].
-func (w *instantWorld) Beside(int) bool       { return false }
 func (w *instantWorld) Bell() *transport.Bell { return w.bell }
 func (w *instantWorld) Close() error          { return nil }

@@ -3,6 +3,10 @@
 // An [Endpoint] is one rank's connection to the others. There are two fabrics:
 // mem (ranks are goroutines of one process) and mpi (ranks are processes). The
 // conformance suite in transporttest runs on both.
+//
+// What only some fabrics can do has an interface of its own: [Lender], [Borrower],
+// [Waker] and [Voucher]. The owner of an endpoint looks for them once, with [As], and
+// keeps what it finds. A type that adds something to an endpoint embeds a [Wrapper].
 package transport
 
 import "errors"
@@ -30,8 +34,9 @@ const FrameCap = 64 << 10
 // waits for the receiver to ask for it.
 const EagerFrame = 3880
 
-// SealLen is how many bytes package seal adds to a frame.
-const SealLen = 13
+// Overhead is how many bytes all wrappers of an endpoint together may add to a frame:
+// the Send of a fabric takes that much more than FrameCap.
+const Overhead = 16
 
 // A Handler receives what [Endpoint.Poll] finds. Its methods run on the
 // goroutine that polls and must not call Poll.
@@ -48,8 +53,8 @@ type Handler interface {
 // An Endpoint is one rank's connection to the others of its world. Frames go
 // between the root (rank 0) and the others only; two workers never talk.
 //
-// One goroutine at a time owns an endpoint: it alone calls the methods. Only Borrow,
-// Beside, Vouch and Bell's Ring may be called from elsewhere. No method waits for a peer.
+// One goroutine at a time owns an endpoint: it alone calls the methods. Only the Ring of
+// its Bell may be called from elsewhere. No method waits for a peer.
 type Endpoint interface {
 	// Rank is this endpoint's place in the world, 0 <= Rank < Size.
 	Rank() int
@@ -57,7 +62,8 @@ type Endpoint interface {
 	// Size is the number of ranks in the world, at least 1.
 	Size() int
 
-	// Send starts sending a frame of 1 to FrameCap bytes (and SealLen more) and returns at once.
+	// Send starts sending a frame of 1 to FrameCap bytes (a fabric takes Overhead more) and
+	// returns at once.
 	// The frame is copied: the caller may reuse it. Sending to a lost rank is
 	// not an error; the frame is dropped.
 	Send(to int, frame []byte) error
@@ -74,20 +80,6 @@ type Endpoint interface {
 	// bytes into data, which may lie in guest memory (outside the Go heap).
 	// done is called as for SendPayload.
 	RecvPayload(from int, id uint32, data []byte, done func(error))
-
-	// Lend lets a worker copy data out of the root's memory with Borrow, when and
-	// as often as it likes, and returns where it finds it; 0 means that this worker
-	// cannot. The caller must leave data alone until it calls Reclaim with the same
-	// id, which no other loan has until then.
-	Lend(to int, id uint32, data []byte) (at uint64)
-
-	// Reclaim ends a loan. What was not lent it leaves alone.
-	Reclaim(id uint32)
-
-	// Borrow copies len(dst) bytes of what the root has lent to this worker. It
-	// blocks while it copies. Unlike the other methods it may be called by any
-	// goroutine.
-	Borrow(dst []byte, at uint64) error
 
 	// Poll makes progress and delivers what has arrived to h. It returns how
 	// many things it delivered or completed; 0 means there was nothing to do.
@@ -107,26 +99,6 @@ type Endpoint interface {
 	// what arrives rings it. The owner must Poll once more after Doze before
 	// it waits, and need not say when it is awake again.
 	Doze()
-
-	// Rouse wakes a rank that dozes, when a frame for it is about to be sent:
-	// waking takes longer than sending. It is only a hint, and not heeded where the
-	// rank would come in the way of who sends.
-	Rouse(to int)
-
-	// Beside reports whether the rank was last seen on the CPU that this goroutine runs
-	// on, so that one of the two runs only when the other waits. It is only a hint: a
-	// rank is seen when it dozes, and the root when it rings.
-	Beside(rank int) bool
-
-	// Vouch makes this rank's signs of life depend on its guests: before each, suspect is
-	// called by a goroutine of the endpoint's, and says which call, if any, has not been
-	// heard of since the time before; 0 is one of an unknown number. Then the rank gives
-	// a sign only if Go can still stop that guest. A rank without signs is lost to the
-	// others, and its process ends. suspect must not block; nil ends it.
-	//
-	// Where ranks are goroutines of one process nobody could be fenced: there it is not
-	// called.
-	Vouch(suspect func() (call uint64, found bool))
 
 	// Bell is what the endpoint rings. It is the one given at construction.
 	Bell() *Bell

@@ -31,14 +31,14 @@ type Plan struct {
 // signal would end its process.
 func New(ep transport.Endpoint, plan Plan, kill func(rank int)) *Endpoint {
 	return &Endpoint{
-		Endpoint: ep, plan: plan, kill: kill, left: plan.Most,
+		Wrapper: transport.Wrapper{Endpoint: ep}, plan: plan, kill: kill, left: plan.Most,
 		rnd: rand.New(rand.NewPCG(plan.Seed, 3)), out: make([]line, ep.Size()), in: make([]line, ep.Size()),
 	}
 }
 
 // An Endpoint is a [transport.Endpoint] with faults.
 type Endpoint struct {
-	transport.Endpoint
+	transport.Wrapper
 	plan    Plan
 	kill    func(rank int)
 	rnd     *rand.Rand

@@ -9,8 +9,8 @@ import (
 	"github.com/wasmpool/wasmpool/internal/transport"
 )
 
-// An endpoint implements [transport.Endpoint]. Its owner drains the inbox,
-// which the others fill.
+// An endpoint implements [transport.Endpoint], and what else goroutines can do. Its
+// owner drains the inbox, which the others fill.
 type endpoint struct {
 	world  *World
 	rank   int
@@ -23,6 +23,12 @@ type endpoint struct {
 	closed bool
 	read   inbox // what Poll works on
 }
+
+var (
+	_ transport.Lender   = (*endpoint)(nil)
+	_ transport.Borrower = (*endpoint)(nil)
+	_ transport.Voucher  = (*endpoint)(nil)
+)
 
 // An inbox holds what has arrived. Its memory is reused.
 type inbox struct {
@@ -74,7 +80,7 @@ func (e *endpoint) lose(rank int, err error) {
 
 func (e *endpoint) Doze() { e.dozing.Store(true) }
 
-// Lend implements [transport.Endpoint].
+// Lend implements [transport.Lender].
 func (e *endpoint) Lend(to int, id uint32, data []byte) uint64 {
 	if e.closed || e.dead.Load() || e.world.ends[to].dead.Load() {
 		return 0
@@ -86,13 +92,8 @@ func (e *endpoint) Reclaim(id uint32) { e.world.loans.end(id) }
 
 func (e *endpoint) Borrow(dst []byte, at uint64) error { return e.world.loans.read(dst, at) }
 
-// Rouse does nothing: waking a goroutine takes no time worth a head start.
-func (e *endpoint) Rouse(int) {}
-
-// Beside reports false: Go finds a thread for each goroutine.
-func (e *endpoint) Beside(int) bool { return false }
-
-// Vouch keeps suspect for [World.Suspect].
+// Vouch keeps suspect for [World.Suspect]: nobody could fence a goroutine, so these ranks
+// give no signs of their own.
 func (e *endpoint) Vouch(suspect func() (call uint64, found bool)) {
 	e.world.suspect.Store(&suspect)
 }
@@ -111,7 +112,7 @@ func (e *endpoint) Send(to int, b []byte) error {
 		return transport.ErrClosed
 	case to < 0 || to >= e.Size() || to == e.rank:
 		return fmt.Errorf("mem: rank %d cannot send to rank %d of %d", e.rank, to, e.Size())
-	case len(b) == 0 || len(b) > transport.FrameCap+transport.SealLen:
+	case len(b) == 0 || len(b) > transport.FrameCap+transport.Overhead:
 		return fmt.Errorf("mem: a frame of %d bytes; 1 to %d are allowed", len(b), transport.FrameCap)
 	}
 	peer := e.world.ends[to]

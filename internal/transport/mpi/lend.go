@@ -12,7 +12,7 @@ type standing struct {
 	pin  runtime.Pinner
 }
 
-// Lend implements [transport.Endpoint].
+// Lend implements [transport.Lender].
 func (e *endpoint) Lend(to int, id uint32, data []byte) uint64 {
 	if e.closed || e.rank != 0 || to < 1 || to >= e.size || e.lost[to] || !e.loans.with[to] || len(data) == 0 {
 		return 0
@@ -28,7 +28,7 @@ func (e *endpoint) Lend(to int, id uint32, data []byte) uint64 {
 	return address(data)
 }
 
-// Reclaim implements [transport.Endpoint].
+// Reclaim implements [transport.Lender].
 func (e *endpoint) Reclaim(id uint32) {
 	if int(id) < len(e.loans.standing) {
 		e.loans.standing[id].end()
@@ -51,7 +51,7 @@ func (e *endpoint) endStanding(to int) {
 	}
 }
 
-// Borrow implements [transport.Endpoint].
+// Borrow implements [transport.Borrower].
 func (e *endpoint) Borrow(dst []byte, at uint64) error {
 	root := memory{pid: e.loans.root.pid} // of its own, as there may be several at once
 	return root.read(dst, at)

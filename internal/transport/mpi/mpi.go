@@ -269,7 +269,7 @@ func check(call *C.char, code C.int) error {
 	return fmt.Errorf("mpi: %s: %s (code %d)", C.GoString(call), text[:n], int(code))
 }
 
-// An endpoint implements [World].
+// An endpoint implements [World], and whatever else an endpoint may.
 type endpoint struct {
 	bell         *transport.Bell
 	rank, size   int
@@ -300,6 +300,13 @@ type endpoint struct {
 	finished  []completion
 }
 
+var (
+	_ transport.Lender   = (*endpoint)(nil)
+	_ transport.Borrower = (*endpoint)(nil)
+	_ transport.Waker    = (*endpoint)(nil)
+	_ transport.Voucher  = (*endpoint)(nil)
+)
+
 func (e *endpoint) Rank() int             { return e.rank }
 func (e *endpoint) Size() int             { return e.size }
 func (e *endpoint) LocalWorkers() int     { return e.localWorkers }
@@ -319,7 +326,7 @@ const (
 
 // pieceLen is how much of a frame one message carries, so that every message
 // leaves at once and a frame waits for no answer of the receiver.
-const pieceLen = transport.EagerFrame + transport.SealLen
+const pieceLen = transport.EagerFrame + transport.Overhead
 
 // ringAfter is how long a worker must have sent nothing to ring a root on another
 // node after a send. A root that waits for something sleeps without looking only after
@@ -332,7 +339,7 @@ func (e *endpoint) Send(to int, b []byte) error {
 		return transport.ErrClosed
 	case to < 0 || to >= e.size || to == e.rank:
 		return fmt.Errorf("mpi: rank %d cannot send to rank %d of %d", e.rank, to, e.size)
-	case len(b) == 0 || len(b) > transport.FrameCap+transport.SealLen:
+	case len(b) == 0 || len(b) > transport.FrameCap+transport.Overhead:
 		return fmt.Errorf("mpi: a frame of %d bytes; 1 to %d are allowed", len(b), transport.FrameCap)
 	case e.lost[to]:
 		return nil
@@ -392,7 +399,7 @@ func (e *endpoint) mustRing(to int) bool {
 	return !roused
 }
 
-// Rouse rings a worker before the frame is made. Should the worker sleep again
+// Rouse implements [transport.Waker]. It rings a worker before the frame is made. Should the worker sleep again
 // before the frame is there, it says so, as ever.
 func (e *endpoint) Rouse(to int) {
 	if e.rank == 0 && to > 0 && !e.roused[to] && !e.Beside(to) {
@@ -401,10 +408,10 @@ func (e *endpoint) Rouse(to int) {
 	}
 }
 
-// Beside implements [transport.Endpoint].
+// Beside implements [transport.Waker].
 func (e *endpoint) Beside(rank int) bool { return e.lifeline.sees(rank) }
 
-// Vouch implements [transport.Endpoint].
+// Vouch implements [transport.Voucher].
 func (e *endpoint) Vouch(suspect func() (call uint64, found bool)) {
 	switch {
 	case e.lifeline == nil:

@@ -20,7 +20,13 @@ import (
 // ErrBroken is matched by the cause with which a peer is fenced.
 var ErrBroken = errors.New("seal: frames were lost or changed on their way")
 
-// A seal is the last SealLen bytes of a frame: what the frame is, how many its
+// sealLen is how many bytes a seal has; fabrics take no more.
+const (
+	sealLen = 13
+	_       = uint(transport.Overhead - sealLen)
+)
+
+// A seal is the last sealLen bytes of a frame: what the frame is, how many its
 // sender has sent to this peer with it, how many it has received, and a CRC-32C of
 // all that.
 const (
@@ -45,12 +51,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // New returns ep with sealed frames. Both ends must be sealed.
 func New(ep transport.Endpoint) transport.Endpoint {
-	return &endpoint{Endpoint: ep, links: make([]link, ep.Size())}
+	return &endpoint{Wrapper: transport.Wrapper{Endpoint: ep}, links: make([]link, ep.Size())}
 }
 
 // An endpoint seals the frames of the one beneath. Its owner is the same.
 type endpoint struct {
-	transport.Endpoint
+	transport.Wrapper
 	handler transport.Handler // of the Poll under way
 	links   []link            // by rank
 	dozes   bool              // who polls will sleep then
@@ -157,7 +163,7 @@ func (e *endpoint) Frame(from int, frame []byte) {
 
 // unseal checks a frame and takes its seal off.
 func (e *endpoint) unseal(l *link, frame []byte) (kind byte, body []byte, err error) {
-	n := len(frame) - transport.SealLen
+	n := len(frame) - sealLen
 	if n < 0 {
 		return 0, nil, fmt.Errorf("%d bytes are no frame", len(frame))
 	}

@@ -128,7 +128,7 @@ func TestBrokenStays(t *testing.T) {
 	t.Parallel()
 	w := mem.New(2)
 	worker := seal.New(w.Endpoint(1))
-	tap := &tap{Endpoint: w.Endpoint(0)}
+	tap := &tap{Wrapper: transport.Wrapper{Endpoint: w.Endpoint(0)}}
 	sealed := seal.New(tap)
 	for _, text := range []string{"a", "b", "c"} {
 		if err := sealed.Send(1, []byte(text)); err != nil {
@@ -153,7 +153,7 @@ func TestBrokenStays(t *testing.T) {
 
 // A tap keeps what is sent through it.
 type tap struct {
-	transport.Endpoint
+	transport.Wrapper
 	frames [][]byte
 }
 
@@ -222,7 +222,8 @@ func FuzzFrame(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if l.frames == 0 && l.lost == nil && len(frame) != transport.SealLen {
+		const sealLen = 13 // a seal alone is a question or an answer
+		if l.frames == 0 && l.lost == nil && len(frame) != sealLen {
 			t.Errorf("% x was neither taken nor refused", frame)
 		}
 	})
@@ -234,7 +235,7 @@ func TestQuietDoze(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := mem.New(2)
-		p := &tap{Endpoint: w.Endpoint(0)}
+		p := &tap{Wrapper: transport.Wrapper{Endpoint: w.Endpoint(0)}}
 		root := seal.New(p)
 		if err := root.Send(1, []byte("x")); err != nil {
 			t.Fatal(err)
@@ -247,4 +248,28 @@ func TestQuietDoze(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAbilities checks that what the fabric can do is found through a seal and faults.
+func TestAbilities(t *testing.T) {
+	t.Parallel()
+	w, ends := open(2, fault.Plan{})
+	lender, lends := transport.As[transport.Lender](ends[0])
+	borrower, borrows := transport.As[transport.Borrower](ends[1])
+	voucher, vouches := transport.As[transport.Voucher](ends[1])
+	if !lends || !borrows || !vouches {
+		t.Fatalf("the root lends: %t; the worker borrows: %t, vouches: %t", lends, borrows, vouches)
+	}
+	want, got := []byte("an argument"), make([]byte, len("an argument"))
+	if err := borrower.Borrow(got, lender.Lend(1, 3, want)); err != nil || string(got) != string(want) {
+		t.Errorf("the worker borrows %q, %v", got, err)
+	}
+	lender.Reclaim(3)
+	voucher.Vouch(func() (uint64, bool) { return 5, true })
+	if call, found := w.Suspect(); call != 5 || !found {
+		t.Errorf("the suspect is call %d, %t", call, found)
+	}
+	if _, wakes := transport.As[transport.Waker](ends[0]); wakes {
+		t.Error("goroutines of one process take long to wake")
+	}
 }

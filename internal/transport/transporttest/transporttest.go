@@ -267,7 +267,7 @@ func playMisuse(_ context.Context, p *peer) error {
 	for _, wrong := range []struct {
 		to, n int
 	}{
-		{p.ep.Rank(), 1}, {-1, 1}, {p.ep.Size(), 1}, {p.partners()[0], 0}, {p.partners()[0], transport.FrameCap + transport.SealLen + 1},
+		{p.ep.Rank(), 1}, {-1, 1}, {p.ep.Size(), 1}, {p.partners()[0], 0}, {p.partners()[0], transport.FrameCap + transport.Overhead + 1},
 	} {
 		if err := p.ep.Send(wrong.to, make([]byte, wrong.n)); err == nil {
 			return fmt.Errorf("sending %d bytes from rank %d to %d is no error", wrong.n, p.ep.Rank(), wrong.to)
