@@ -133,14 +133,14 @@ fuzz: ## Fuzz each target, and compare engines, for FUZZTIME=10s each
 
 .PHONY: hostile
 hostile: deps ## Attack a pool, in one process and on 4 ranks: each kind alone, then 1,000 calls among 100,000 good ones
-	$(GO) build -o bin/hostile ./bench/hostile
+	$(GO) build -o bin/hostile ./stress/hostile
 	bin/hostile
-	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/hostile-mpi ./bench/hostile
+	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/hostile-mpi ./stress/hostile
 	OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -n 4 --oversubscribe --bind-to none bin/hostile-mpi
 
 .PHONY: survive
 survive: deps build ## Kill workers and roots, stop them, cut hosts off, RUNS=10 times each
-	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/survive-mpi ./bench/survive
+	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/survive-mpi ./stress/survive
 	scripts/survive $(RUNS)
 
 .PHONY: soak

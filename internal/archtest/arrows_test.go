@@ -35,7 +35,8 @@ var arrows = []struct {
 }{
 	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/launch", "internal/plain", "internal/transport/mpi", cobra, pflag, progressbar, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
-	{"bench", []string{"bench", "internal/bench", "internal/hostile", "executor", "pool", "sdk", "wasmtasks"}},
+	{"bench", []string{"bench", "internal/bench", "executor", "pool", "sdk", "wasmtasks"}},
+	{"stress", []string{"internal/hostile", "executor", "sdk", "wasmtasks"}},
 	{"bench/difftest", []string{"host", "internal/difftest"}},
 	{"bench/limits", []string{"executor", "host", "wasmtasks", "sdk"}},
 	{"internal/hostile", []string{"executor", "host", "wasmtasks"}},

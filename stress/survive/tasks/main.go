@@ -1,4 +1,4 @@
-// Command tasks is the guest of bench/survive.
+// Command tasks is the guest of stress/survive.
 package main
 
 import (

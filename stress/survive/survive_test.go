@@ -16,7 +16,7 @@ import (
 // TestMPI runs each scenario a few times: make survive runs them often.
 func TestMPI(t *testing.T) {
 	t.Chdir("../..") // as the flags' defaults are meant
-	program := mpitest.Build(t, "./bench/survive")
+	program := mpitest.Build(t, "./stress/survive")
 	wasmpool := filepath.Join(t.TempDir(), "wasmpool")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", wasmpool, "./cmd/wasmpool").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

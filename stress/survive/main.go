@@ -4,7 +4,7 @@
 // and workers that get a signal at random moments. Alone it starts such jobs again
 // and again, and says what came of them:
 //
-//	go run ./bench/survive -scenario kill -runs 40
+//	go run ./stress/survive -scenario kill -runs 40
 //
 // Run it with make survive, which builds what it needs.
 package main
@@ -51,7 +51,7 @@ func run(ctx context.Context, launched bool) error {
 	flag.DurationVar(&d.within, "within", 6*time.Second, "the moments at which something happens lie in this `time` from the start")
 	flag.DurationVar(&d.gone, "gone", 5*time.Second, "how `long` the workers may take to leave after the root was killed")
 	steps := flag.Uint64("steps", 5e9, "how many `steps` a long call computes, of about a nanosecond")
-	guest := flag.String("guest", "bench/survive/tasks", "the `folder` of the guest")
+	guest := flag.String("guest", "stress/survive/tasks", "the `folder` of the guest")
 	flag.IntVar(&d.runs, "runs", 10, "how often the driver starts the job")
 	flag.IntVar(&d.ranks, "ranks", 5, "with how many `ranks`")
 	flag.StringVar(&d.launch, "launch", "bin/wasmpool launch", "with which command; -n and the program follow")
