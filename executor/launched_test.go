@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/internal/jobdir"
 )
 
 // TestStoppedBefore checks that a job that was interrupted before it began does not
@@ -17,9 +17,9 @@ func TestStoppedBefore(t *testing.T) {
 	if world != nil {
 		return
 	}
-	dir := t.TempDir()
-	t.Setenv("WASMPOOL_JOB_DIR", dir)
-	if err := os.WriteFile(filepath.Join(dir, "stop"), []byte("2\n"), 0o600); err != nil {
+	dir := jobdir.Dir(t.TempDir())
+	t.Setenv(jobdir.DirVar, string(dir))
+	if err := dir.WriteStop(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	err := executor.Run(t.Context(), executor.Config{RootSlots: 1}, func(context.Context, *executor.Executor) error {
@@ -30,7 +30,11 @@ func TestStoppedBefore(t *testing.T) {
 	if !errors.As(err, &s) || s.Signal != syscall.SIGINT || executor.ExitCode(err) != 130 {
 		t.Errorf("Run returns %v, want that it was interrupted by SIGINT", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "started")); err != nil {
-		t.Errorf("wasmpool launch was told nothing: %v", err)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := dir.ReadStart(); got != (jobdir.Start{PID: os.Getpid(), Host: host}) {
+		t.Errorf("wasmpool launch was told %+v", got)
 	}
 }

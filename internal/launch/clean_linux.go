@@ -6,9 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/jobdir"
 )
 
 // attributes give the launcher a process group of its own, so that signals from
@@ -42,17 +43,9 @@ func (r *run) clean() {
 // host. FACTS: Open MPI 4 calls them vader_segment.HOST.UID.JOB.RANK, with the job
 // in hexadecimal, and tells the ranks its number as their PMIx namespace.
 func (r *run) sharedMemory() []string {
-	notes, err := filepath.Glob(filepath.Join(r.dir, "space.*"))
-	if err != nil {
-		return nil
-	}
 	var list []string
-	for _, note := range notes {
-		text, err := os.ReadFile(note)
-		if err != nil {
-			continue
-		}
-		job, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	for _, space := range r.dir.ReadSpaces() {
+		job, err := strconv.ParseUint(space, 10, 32)
 		if err != nil {
 			continue // no Open MPI
 		}
@@ -93,5 +86,5 @@ func isStopped(pid int) bool {
 // ended and was not waited for has no environment any more.
 func (r *run) marked(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	return err == nil && bytes.Contains(append([]byte{0}, text...), []byte("\x00"+jobVar+"="+r.id+"\x00"))
+	return err == nil && bytes.Contains(append([]byte{0}, text...), []byte("\x00"+jobdir.JobVar+"="+r.id+"\x00"))
 }

@@ -6,7 +6,7 @@
 // A launcher that lets a job survive a killed rank says little about how the job
 // ended: Open MPI's mpirun then returns 0, late or never. So the root's exit code
 // comes from a file, which a shell around each rank writes. The root itself says
-// in another, "started", that the ranks have found each other, and which it is.
+// in another that the ranks have found each other, and which it is: see package jobdir.
 package launch
 
 import (
@@ -21,18 +21,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/jobdir"
 )
 
 // Exit codes of a job that did not end by itself.
 const (
 	ExitSetup  = 2   // it could not be started
 	ExitKilled = 137 // the root died without an exit code
-)
-
-// The environment of a job's processes.
-const (
-	jobVar = "WASMPOOL_JOB"     // a name by which they are found
-	dirVar = "WASMPOOL_JOB_DIR" // the folder of their notes
 )
 
 // interfacesVar is for the root, see package mpi. It may be on another host, where
@@ -106,7 +102,7 @@ func (j *Job) Run(ctx context.Context) (int, error) {
 	if err != nil {
 		return ExitSetup, fmt.Errorf("launch: making a folder for the job: %w (TMPDIR names another place)", err)
 	}
-	r := &run{job: j, id: rand.Text(), dir: dir}
+	r := &run{job: j, id: rand.Text(), dir: jobdir.Dir(dir)}
 	if lock, err := r.claim(); err == nil {
 		defer lock.Close() //nolint:errcheck // last: until then the folder is not swept
 	}
@@ -137,27 +133,6 @@ func (j *Job) checkHosts() error {
 		}
 	}
 	return nil
-}
-
-// rankShell is run by each rank, around the program. It notes its own process,
-// the job's name in Open MPI and how the program ended; where the job's folder is
-// not there, on another host, it notes nothing. It outlives the signals that
-// launchers send to a rank, which are the program's, and keeps to itself what
-// shells say about a killed program.
-const rankShell = `rank=${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${SLURM_PROCID:-${PMIX_RANK:-0}}}}
-note() { echo "$2" >"$WASMPOOL_JOB_DIR/$1.$rank.part" && mv "$WASMPOOL_JOB_DIR/$1.$rank.part" "$WASMPOOL_JOB_DIR/$1.$rank"; }
-trap : HUP INT TERM USR1 USR2
-exec 3>&2 2>/dev/null
-note shell "$$"
-note space "$PMIX_NAMESPACE"
-(exec "$@" 2>&3 3>&-)
-code=$?
-note exit "$code"
-exit "$code"`
-
-// shell returns the command line of a rank.
-func (j *Job) shell(program string) []string {
-	return append([]string{"/bin/sh", "-c", rankShell, "sh", program}, j.Args...)
 }
 
 var errNoLauncher = errors.New("launch: there is no MPI launcher here: install Open MPI (make deps), or load your cluster's module for it")

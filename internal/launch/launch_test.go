@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/wasmpool/wasmpool/internal/jobdir"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -75,7 +77,7 @@ func hangups(t *testing.T) {
 }
 
 // begin is what the root's library does when the ranks have found each other.
-const begin = `echo "$$ ${OMPI_COMM_WORLD_RANK:-0} $(hostname)" >$WASMPOOL_JOB_DIR/s && mv $WASMPOOL_JOB_DIR/s $WASMPOOL_JOB_DIR/started; `
+const begin = `echo "$$ ${OMPI_COMM_WORLD_RANK:-0} $(hostname) 0" >$WASMPOOL_JOB_DIR/s && mv $WASMPOOL_JOB_DIR/s $WASMPOOL_JOB_DIR/started; `
 
 // soon is long before the scripts' sleeps end, and before expect gives up: what takes some
 // seconds is done by then on a busy machine, too.
@@ -215,14 +217,14 @@ func TestRootLost(t *testing.T) {
 
 // A root that is stopped for longer than its workers wait is ended.
 func TestRootStopped(t *testing.T) {
-	tr := newTrial(t, `[ $OMPI_COMM_WORLD_RANK = 0 ] || exit 1; `+strings.Replace(begin, "$(hostname)", "$(hostname) 300", 1)+`kill -STOP $$; exit 8`, "mpirun")
+	tr := newTrial(t, `[ $OMPI_COMM_WORLD_RANK = 0 ] || exit 1; `+strings.Replace(begin, "$(hostname) 0", "$(hostname) 300", 1)+`kill -STOP $$; exit 8`, "mpirun")
 	tr.Ranks = 3
 	tr.expect(t, ExitKilled, "the root was stopped for longer than its workers wait (300ms)")
 }
 
 // One that is stopped for a while goes on.
 func TestRootPaused(t *testing.T) {
-	tr := newTrial(t, strings.Replace(begin, "$(hostname)", "$(hostname) 10000", 1)+`(sleep 1; kill -CONT $$) & kill -STOP $$; exit 8`, "mpirun")
+	tr := newTrial(t, strings.Replace(begin, "$(hostname) 0", "$(hostname) 10000", 1)+`(sleep 1; kill -CONT $$) & kill -STOP $$; exit 8`, "mpirun")
 	tr.expect(t, 8, "")
 }
 
@@ -356,7 +358,7 @@ func mapFile(t *testing.T, name string) {
 func startMarked(t *testing.T, job string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sleep", "60")
-	cmd.Env = append(os.Environ(), jobVar+"="+job)
+	cmd.Env = append(os.Environ(), jobdir.JobVar+"="+job)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

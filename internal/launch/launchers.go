@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/jobdir"
 )
 
 // Launchers are the names for Job.Launcher, the first that fits being the default:
@@ -117,12 +119,12 @@ func (j *Job) makeDir() (string, error) {
 
 // command returns the launcher's command line.
 func (l launcher) command(j *Job, r *run, program string) *exec.Cmd {
-	vars := []string{jobVar + "=" + r.id, dirVar + "=" + r.dir}
+	vars := []string{jobdir.JobVar + "=" + r.id, jobdir.DirVar + "=" + string(r.dir)}
 	var args []string
 	switch l.name {
 	case "openmpi":
-		args = openMPI(j, r.dir)
-		for _, name := range []string{jobVar, dirVar, interfacesVar} {
+		args = openMPI(j, string(r.dir))
+		for _, name := range []string{jobdir.JobVar, jobdir.DirVar, interfacesVar} {
 			if name != interfacesVar || os.Getenv(name) != "" {
 				args = append(args, "-x", name)
 			}
@@ -138,7 +140,7 @@ func (l launcher) command(j *Job, r *run, program string) *exec.Cmd {
 	case "srun":
 		args = slurm(j, l.path)
 	}
-	args = append(append(args, j.Flags...), j.shell(program)...)
+	args = append(append(args, j.Flags...), jobdir.ShellCommand(program, j.Args)...)
 	cmd := exec.Command(l.path, args...) //nolint:noctx // run ends it step by step
 	cmd.Env = append(os.Environ(), vars...)
 	return cmd

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/jobdir"
 	"github.com/wasmpool/wasmpool/internal/mpitest"
 )
 
@@ -125,7 +126,7 @@ func (tr *trial) memory(t *testing.T) []string {
 	if err != nil || len(dirs) != 1 {
 		t.Fatalf("folders of the job: %v, %v", dirs, err)
 	}
-	list := (&run{dir: dirs[0]}).sharedMemory()
+	list := (&run{dir: jobdir.Dir(dirs[0])}).sharedMemory()
 	if len(list) == 0 {
 		t.Error("the job has no shared memory: does Open MPI give it another name?")
 	}

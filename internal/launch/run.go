@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/jobdir"
 )
 
 const (
@@ -27,25 +26,15 @@ const (
 type run struct {
 	job *Job
 	id  string // in the environment of each of its processes
-	dir string
+	dir jobdir.Dir
 
 	cmd     *exec.Cmd
 	ended   chan struct{} // closed when the launcher has ended
-	root    process
-	shell   int       // the root's, once it was seen on this host
-	stopped time.Time // since when the root does, as far as was seen
-	signals int       // those that were to end the job
-	sent    bool      // one of them, to a root on another host
-}
-
-// A process is what the root says of itself when it has started.
-type process struct {
-	pid  int // 0 before
-	rank int // of the launcher
-	host string
-
-	// patience is for how long the workers bear its silence; 0 is for ever.
-	patience time.Duration
+	root    jobdir.Start  // zero before it has started
+	shell   int           // the root's, once it was seen on this host
+	stopped time.Time     // since when the root does, as far as was seen
+	signals int           // those that were to end the job
+	sent    bool          // one of them, to a root on another host
 }
 
 // run starts the command and waits for the job's end.
@@ -133,11 +122,11 @@ func (j *Job) earlySignal() os.Signal {
 
 // interrupted returns how a job ended that a signal has ended at once.
 func interrupted(s os.Signal) (int, error) {
-	return 128 + numberOf(s), fmt.Errorf("launch: interrupted (%v)", s)
+	return 128 + int(signalOf(s)), fmt.Errorf("launch: interrupted (%v)", s)
 }
 
-func numberOf(s os.Signal) int {
-	return int(s.(syscall.Signal)) //nolint:forcetypeassert // on every system that Go knows
+func signalOf(s os.Signal) syscall.Signal {
+	return s.(syscall.Signal) //nolint:forcetypeassert // on every system that Go knows
 }
 
 // killed returns how a job ended whose root has left a code, and says so when it
@@ -162,42 +151,24 @@ func (r *run) afterLauncher() (int, error) {
 }
 
 // exitCode reads what the root's shell left, or rank 0's when there is no root yet.
-func (r *run) exitCode() (int, bool) { return r.number("exit") }
-
-// number reads what the shell of the root's rank noted.
-func (r *run) number(name string) (int, bool) {
-	text, err := os.ReadFile(r.note(name))
-	if err != nil {
-		return 0, false
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	return n, err == nil
-}
-
-func (r *run) note(name string) string {
-	return filepath.Join(r.dir, fmt.Sprintf("%s.%d", name, r.root.rank))
+func (r *run) exitCode() (int, bool) {
+	e, ended := r.dir.ReadExit(r.root.Rank)
+	return e.Code, ended
 }
 
 // alone reports whether rank 0 ended some time ago without having met the others:
 // it may be that another rank is to be the root.
 func (r *run) alone() bool {
-	info, err := os.Stat(r.note("exit"))
-	return err == nil && time.Since(info.ModTime()) > afterExit
+	e, ended := r.dir.ReadExit(r.root.Rank)
+	return ended && time.Since(e.At) > afterExit
 }
 
 // failedStart returns an error if a rank failed some time ago, for which the others
 // wait at the start.
 func (r *run) failedStart() error {
-	notes, err := filepath.Glob(filepath.Join(r.dir, "exit.*"))
-	if err != nil {
-		return nil //nolint:nilerr // the bound on the start remains
-	}
-	for _, name := range notes {
-		text, err := os.ReadFile(name)
-		info, statErr := os.Stat(name)
-		code, rank := strings.TrimSpace(string(text)), strings.TrimPrefix(filepath.Ext(name), ".")
-		if err == nil && statErr == nil && rank != "part" && code != "0" && time.Since(info.ModTime()) > afterExit {
-			return fmt.Errorf("launch: rank %s ended with exit code %s before the ranks had found each other", rank, code)
+	for _, e := range r.dir.ReadExits() {
+		if e.Code != 0 && time.Since(e.At) > afterExit {
+			return fmt.Errorf("launch: rank %d ended with exit code %d before the ranks had found each other", e.Rank, e.Code)
 		}
 	}
 	return nil
@@ -206,22 +177,15 @@ func (r *run) failedStart() error {
 // begun reports whether the root has said that the ranks have found each other. It
 // reads that once.
 func (r *run) begun() bool {
-	if r.root.pid != 0 {
+	if r.root.PID != 0 {
 		return true
 	}
-	text, err := os.ReadFile(filepath.Join(r.dir, "started"))
-	if err != nil {
+	root, started := r.dir.ReadStart()
+	if !started {
 		return false
 	}
-	var p process
-	var patience int64
-	n, err := fmt.Sscanf(string(text), "%d %d %s %d\n", &p.pid, &p.rank, &p.host, &patience)
-	if n < 3 && err != nil { // older programs do not say the last
-		return false
-	}
-	p.patience = time.Duration(patience) * time.Millisecond
-	r.root = p
-	if pid, ok := r.number("shell"); ok && r.local() && r.marked(pid) {
+	r.root = root
+	if pid, ok := r.dir.ReadShell(root.Rank); ok && r.local() && r.marked(pid) {
 		r.shell = pid
 	}
 	return true
@@ -230,7 +194,7 @@ func (r *run) begun() bool {
 // local reports whether the root is on this host.
 func (r *run) local() bool {
 	host, err := os.Hostname()
-	return err == nil && host == r.root.host
+	return err == nil && host == r.root.Host
 }
 
 // lostRoot reports whether the root's shell was here and has gone without a note:
@@ -246,22 +210,22 @@ func (r *run) lostRoot() bool {
 // gaveUpRoot reports whether the root is on this host and has been stopped for so
 // long that the workers have left: the job is over, though it cannot say so.
 func (r *run) gaveUpRoot() bool {
-	if r.root.patience == 0 || !r.local() || !isStopped(r.root.pid) {
+	if r.root.Patience == 0 || !r.local() || !isStopped(r.root.PID) {
 		r.stopped = time.Time{}
 		return false
 	}
 	if r.stopped.IsZero() {
 		r.stopped = time.Now()
 	}
-	return time.Since(r.stopped) > r.root.patience+afterStop
+	return time.Since(r.stopped) > r.root.Patience+afterStop
 }
 
 // endRoot kills a root that is stopped, for which no other signal means anything.
 func (r *run) endRoot() error {
-	if p, err := os.FindProcess(r.root.pid); err == nil && r.marked(r.root.pid) {
+	if p, err := os.FindProcess(r.root.PID); err == nil && r.marked(r.root.PID) {
 		p.Kill() //nolint:errcheck // it has ended
 	}
-	return fmt.Errorf("launch: the root was stopped for longer than its workers wait (%v), so the job is over", r.root.patience)
+	return fmt.Errorf("launch: the root was stopped for longer than its workers wait (%v), so the job is over", r.root.Patience)
 }
 
 // pass hands a signal on to the root. It reports false when the job is to end at
@@ -280,7 +244,7 @@ func (r *run) pass(s os.Signal) bool {
 	if !r.local() {
 		return r.passFar(s)
 	}
-	p, err := os.FindProcess(r.root.pid)
+	p, err := os.FindProcess(r.root.PID)
 	if err == nil {
 		err = p.Signal(s)
 	}
@@ -298,22 +262,13 @@ func (r *run) passFar(s os.Signal) bool {
 		return true // as SIGHUP may come again
 	}
 	r.sent = true
-	return r.noteStop(s) == nil && r.cmd.Process.Signal(forwarded) == nil
+	return r.dir.WriteStop(signalOf(s)) == nil && r.cmd.Process.Signal(forwarded) == nil
 }
 
 // forestalled tells a root that has not begun not to. It reports whether it has
 // meanwhile, so that it heeds signals: each of the two writes before it reads.
 func (r *run) forestalled(s os.Signal) bool {
-	return r.noteStop(s) == nil && r.begun()
-}
-
-// noteStop notes in the job's folder which signal came.
-func (r *run) noteStop(s os.Signal) error {
-	part := filepath.Join(r.dir, "stop.part")
-	if err := os.WriteFile(part, fmt.Appendf(nil, "%d\n", numberOf(s)), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(part, filepath.Join(r.dir, "stop"))
+	return r.dir.WriteStop(signalOf(s)) == nil && r.begun()
 }
 
 // end ends what is left: the launcher, first politely, then the ranks.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/wasmpool/wasmpool/internal/jobdir"
 )
 
 // A job's folder has a file that its launch holds locked. The system lets go of the
@@ -21,7 +23,7 @@ func (r *run) claim() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	part := filepath.Join(r.dir, lockName+".part")
+	part := filepath.Join(string(r.dir), lockName+".part")
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -31,7 +33,7 @@ func (r *run) claim() (*os.File, error) {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	}
 	if err == nil {
-		err = os.Rename(part, filepath.Join(r.dir, lockName))
+		err = os.Rename(part, filepath.Join(string(r.dir), lockName))
 	}
 	if err != nil {
 		f.Close() //nolint:errcheck // nothing is lost
@@ -66,7 +68,7 @@ func sweepDead(dir string) {
 	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		return
 	}
-	r := &run{dir: dir}
+	r := &run{dir: jobdir.Dir(dir)}
 	var host string
 	if _, err := fmt.Fscanf(lock, "%s %s\n", &host, &r.id); err != nil {
 		return
