@@ -71,7 +71,7 @@ func TestStandstill(t *testing.T) {
 	if world != nil {
 		return
 	}
-	bin := mpitest.BuildTest(t, "-ldflags=-X github.com/wasmpool/wasmpool/host.letThrough=spins")
+	bin := mpitest.BuildTest(t, "-ldflags=-X github.com/wasmpool/wasmpool/internal/compile.letThrough=spins")
 	spins, waits := assemble(t, "spins", spinsWAT), assemble(t, "waits", waitsWAT)
 	for _, tt := range []struct {
 		name  string

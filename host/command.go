@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/compile"
 )
 
 // mostArgv is the longest argument that a command also gets as argv[1].
@@ -20,7 +21,7 @@ const mostArgv = 4 << 10
 // runCommand runs a WASI command in an instance of its own, as a command ends
 // with its call: argument to stdin, stdout to result.
 func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
-	arg, err := s.wholeArg(c, maxMemory)
+	arg, err := s.wholeArg(c, compile.MaxMemory)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func TestCompiler(t *testing.T) {
 				t.Errorf("%v: got %s, want %d", isolation, got, want)
 			}
 		}
-		if n := h.compiled.Load(); n != 0 {
+		if n := h.pipeline.Compiled(); n != 0 {
 			t.Errorf("%v: the host compiled %d modules itself", isolation, n)
 		}
 	}
@@ -86,12 +86,12 @@ func TestCompilerWithoutCache(t *testing.T) {
 	}
 }
 
-// A compiler that was ended from outside fails the next module with a clear error.
-func TestCompilerKilled(t *testing.T) {
+// A compiler that has ended fails the next module, and the host is to blame.
+func TestCompilerEnded(t *testing.T) {
 	t.Parallel()
 	cfg := Config{CacheDir: t.TempDir()}
 	cfg.Compiler = newCompiler(t, cfg)
-	if err := cfg.Compiler.cmd.Process.Kill(); err != nil {
+	if err := cfg.Compiler.Close(); err != nil {
 		t.Fatal(err)
 	}
 	_, err := newHost(t, cfg).Load(t.Context(), countingModule(t))

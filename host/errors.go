@@ -9,6 +9,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/compile"
 	"github.com/wasmpool/wasmpool/internal/meter"
 )
 
@@ -129,6 +130,19 @@ func (e *Error) Is(target error) bool {
 func errorf(kind Kind, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Kind: kind, Message: err.Error(), err: errors.Unwrap(err)}
+}
+
+// compileError returns an error of package compile as an Error.
+func compileError(err error) *Error {
+	var bad *compile.BadModuleError
+	switch {
+	case errors.As(err, &bad):
+		return &Error{Kind: KindBadModule, Message: bad.Message, err: bad.Unwrap()}
+	case errors.Is(err, context.Canceled): // by Host.Close
+		return errorf(KindHost, "%w", ErrClosed)
+	default:
+		return errorf(KindHost, "%w", err)
+	}
 }
 
 // endedError says that ctx ended the call.

@@ -3,12 +3,9 @@ package host
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -16,7 +13,9 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/cachedir"
+	"github.com/wasmpool/wasmpool/internal/compile"
 	"github.com/wasmpool/wasmpool/internal/memory"
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -98,53 +97,44 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
-	c.MemoryLimit = min(cmp.Or(c.MemoryLimit, maxMemory), maxMemory)
+	c.MemoryLimit = min(cmp.Or(c.MemoryLimit, compile.MaxMemory), compile.MaxMemory)
 	c.Limits = c.Limits.withDefaults(c.MemoryLimit)
 	c.KeepMemory = cmp.Or(c.KeepMemory, 512<<20)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	switch {
-	case c.Compiler != nil:
-		c.CacheDir = c.Compiler.dir
-	case c.CacheDir == "":
+	if c.CacheDir == "" {
 		c.CacheDir = cachedir.Default("compiled")
 	}
 	return c
 }
 
-// checkCacheDir makes the cache folder, and does without one that others can write to.
-func (c *Config) checkCacheDir() {
+// pipeline returns the settings by which modules become code.
+func (c Config) pipeline() (compile.Config, error) {
+	functions, err := offers()
+	p := compile.Config{
+		CacheDir: c.CacheDir, MemoryLimit: c.MemoryLimit, NoMeter: c.NoMeter, Reset: c.Isolation == IsolationReset,
+		Offers: functions, Logger: c.Logger,
+	}
 	if c.Compiler != nil {
-		return // it has
+		p.Compiler = c.Compiler.process
 	}
-	if c.CacheDir == "" {
-		c.Logger.Warn("host: there is no cache folder, modules are compiled each time: name one with " + CacheEnv)
-		return
-	}
-	var unsafe *cachedir.UnsafeError
-	if err := cachedir.Make(c.CacheDir); errors.As(err, &unsafe) { // other errors come again when it is used
-		c.Logger.Warn("host: modules are compiled each time", "error", err)
-		c.CacheDir = ""
-	}
+	return p, err
 }
 
 // A Host loads modules, each once, and offers slots to run their tasks in. It
 // is safe for concurrent use.
 type Host struct {
-	cfg        Config
-	ctx        context.Context //nolint:containedctx // it ends the loads that wait for another process
-	cancel     context.CancelFunc
-	loads      sync.WaitGroup
-	compiled   atomic.Int32 // modules that the cache did not have
-	files      atomic.Int64 // that guests have open
-	mostFiles  int64        // that they may; fewer in tests
-	mostCached int64        // bytes in the cache folder; less in tests
-	memory     *memory.Account
-	moves      bool          // linear memory may move when it grows, so that no space is reserved
-	keep       atomic.Uint64 // see keepMemory
-
-	childEnded func(*os.ProcessState) // hears of each child that compiled; nil but in tests
+	cfg       Config
+	ctx       context.Context //nolint:containedctx // it ends the loads that wait for another process
+	cancel    context.CancelFunc
+	loads     sync.WaitGroup
+	pipeline  *compile.Pipeline
+	files     atomic.Int64 // that guests have open
+	mostFiles int64        // that they may; fewer in tests
+	memory    *memory.Account
+	moves     bool          // linear memory may move when it grows, so that no space is reserved
+	keep      atomic.Uint64 // see keepMemory
 
 	mu     sync.Mutex
 	codes  map[wasmtasks.Digest]*loading
@@ -156,7 +146,7 @@ type Host struct {
 }
 
 // CacheDir is the folder with the compiled modules, "" for none.
-func (h *Host) CacheDir() string { return h.cfg.CacheDir }
+func (h *Host) CacheDir() string { return h.pipeline.CacheDir() }
 
 // A programKey tells modules apart by what they run and what they are granted.
 type programKey struct {
@@ -168,7 +158,7 @@ type programKey struct {
 // closed.
 type loading struct {
 	done chan struct{}
-	code *code
+	code *compile.Code
 	err  error
 }
 
@@ -179,11 +169,14 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	if cfg.MemoryLimit < pageSize {
-		return nil, fmt.Errorf("host: a memory limit of %d bytes is too small: it takes at least %d", cfg.MemoryLimit, pageSize)
+	if cfg.MemoryLimit < wasmbin.PageSize {
+		return nil, fmt.Errorf("host: a memory limit of %d bytes is too small: it takes at least %d", cfg.MemoryLimit, wasmbin.PageSize)
 	}
-	cfg.checkCacheDir()
-	h := &Host{cfg: cfg, mostCached: mostCached, mostFiles: mostDescriptors() / 2, codes: make(map[wasmtasks.Digest]*loading), loaded: make(map[programKey]*Module)}
+	pipeline, err := cfg.pipeline()
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{cfg: cfg, pipeline: compile.New(pipeline), mostFiles: mostDescriptors() / 2, codes: make(map[wasmtasks.Digest]*loading), loaded: make(map[programKey]*Module)}
 	h.memory = memory.Process()
 	h.moves = h.memory.Bounds().Moves()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -213,7 +206,7 @@ func (h *Host) Load(ctx context.Context, m *wasmtasks.Module) (*Module, error) {
 }
 
 // program adds to a module's code what depends on its name.
-func (h *Host) program(m *wasmtasks.Module, c *code) (*Module, error) {
+func (h *Host) program(m *wasmtasks.Module, c *compile.Code) (*Module, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed { // meanwhile, and with it what was loaded
@@ -231,7 +224,7 @@ func (h *Host) program(m *wasmtasks.Module, c *code) (*Module, error) {
 	if err != nil {
 		return nil, named(m.Name(), err)
 	}
-	p := &program{code: c, digest: m.Digest(), draws: draws(m.Bytes()), grants: open}
+	p := &program{Code: c, digest: m.Digest(), draws: draws(m.Bytes()), grants: open}
 	mod := newModule(m, p)
 	p.initializer, _ = mod.Task(strings.TrimPrefix(h.cfg.Initializer, m.Name()+".")) // most have none
 	h.loaded[key] = mod
@@ -251,56 +244,22 @@ func (h *Host) begin(m *wasmtasks.Module) (*loading, error) {
 		h.codes[m.Digest()] = l
 		h.loads.Go(func() {
 			defer close(l.done)
-			l.code, l.err = h.pipeline(m)
+			l.code, l.err = h.compile(m)
 		})
 	}
 	return l, nil
 }
 
-// pipeline turns a module's bytes into code. A panic in it is the compiler's,
-// over a module that none of the checks caught; it must not end the worker.
-func (h *Host) pipeline(m *wasmtasks.Module) (_ *code, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = errorf(KindBadModule, "the compiler failed: %v", r)
-		}
-	}()
-	if h.cfg.Compiler != nil {
-		if err := h.cfg.Compiler.compile(m); err != nil {
-			return nil, err
-		}
-	}
-	facts, err := gate(m.Bytes(), h.cfg.MemoryLimit)
+// compile turns a module's bytes into code, with all that it may import.
+func (h *Host) compile(m *wasmtasks.Module) (*compile.Code, error) {
+	c, err := h.pipeline.Load(h.ctx, m)
 	if err != nil {
-		return nil, err
+		return nil, compileError(err)
 	}
-	wasm, err := h.rewrite(m.Name(), m.Digest().String(), m.Bytes(), facts)
-	if err != nil {
-		return nil, err
+	if err := instantiateImports(h.ctx, c.Runtime); err != nil {
+		return nil, errorf(KindHost, "%w", errors.Join(err, c.Close()))
 	}
-	var globals []string
-	resets := true
-	if h.cfg.Isolation == IsolationReset {
-		wasm, globals, resets = exportAll(wasm)
-	}
-	c, err := h.compile(h.keyOf(m, wasm), source{m.Bytes(), wasm, facts})
-	if err == nil {
-		c.globals, c.fixed = globals, !resets
-	}
-	return c, err
-}
-
-// keyOf names the cache entry for what is compiled of a module, which is other code
-// where it has no ticks, or its globals are exported.
-func (h *Host) keyOf(m *wasmtasks.Module, wasm []byte) string {
-	reset := h.cfg.Isolation == IsolationReset
-	if h.metered(m.Name()) && !reset {
-		return m.Digest().String()
-	}
-	sum := sha256.New()
-	fmt.Fprintf(sum, "%t %t ", !h.metered(m.Name()), reset)
-	sum.Write(wasm)
-	return hex.EncodeToString(sum.Sum(nil))
+	return c, nil
 }
 
 // named returns err with the module's name in its message.
@@ -399,7 +358,7 @@ func (h *Host) freeUnused() error {
 	for _, l := range h.codes {
 		<-l.done
 		if l.code != nil {
-			errs = append(errs, l.code.close())
+			errs = append(errs, l.code.Close())
 		}
 	}
 	for _, mod := range h.loaded {

@@ -4,10 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/gofrs/flock"
+
+	"github.com/wasmpool/wasmpool/internal/compile"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -57,7 +61,7 @@ func TestLoadOnce(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{CacheDir: t.TempDir()})
 	m := compileWAT(t, "door", doorWAT)
-	codes := make([]*code, 16)
+	codes := make([]*compile.Code, 16)
 	var wg sync.WaitGroup
 	for i := range codes {
 		wg.Go(func() {
@@ -66,7 +70,7 @@ func TestLoadOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			codes[i] = mod.code.code
+			codes[i] = mod.code.Code
 		})
 	}
 	wg.Wait()
@@ -75,7 +79,7 @@ func TestLoadOnce(t *testing.T) {
 			t.Errorf("the module was loaded more than once")
 		}
 	}
-	if n := h.compiled.Load(); n != 1 {
+	if n := h.pipeline.Compiled(); n != 1 {
 		t.Errorf("compiled %d, want 1", n)
 	}
 }
@@ -92,7 +96,7 @@ func TestLoadContext(t *testing.T) {
 	}
 	unlock()
 	load(t, h, m) // it went on
-	if n := h.compiled.Load(); n != 1 {
+	if n := h.pipeline.Compiled(); n != 1 {
 		t.Errorf("compiled %d, want 1", n)
 	}
 }
@@ -101,12 +105,11 @@ func TestLoadContext(t *testing.T) {
 // its time.
 func compiledElsewhere(t *testing.T, h *Host, m *wasmtasks.Module) (done func()) {
 	t.Helper()
-	e := entry{dir: h.cfg.CacheDir, key: m.Digest().String(), log: h.cfg.Logger}
-	unlock, err := e.lock(t.Context())
-	if err != nil {
+	l := flock.New(filepath.Join(h.CacheDir(), m.Digest().String()+".lock"))
+	if err := l.Lock(); err != nil {
 		t.Fatal(err)
 	}
-	return unlock
+	return func() { l.Close() }
 }
 
 func TestUnknownTask(t *testing.T) {
@@ -148,7 +151,7 @@ func TestClose(t *testing.T) {
 	if len(h.codes) > 0 {
 		t.Error("the code was not freed")
 	}
-	if _, err := h.program(m, task.code.code); !errors.Is(err, ErrClosed) || len(h.loaded) > 0 { // as a Load that began before does
+	if _, err := h.program(m, task.code.Code); !errors.Is(err, ErrClosed) || len(h.loaded) > 0 { // as a Load that began before does
 		t.Errorf("%v, want closed, with %d modules loaded", err, len(h.loaded))
 	}
 	if _, err := slot.Run(t.Context(), task, &Call{}); !errors.Is(err, ErrClosed) {
@@ -204,7 +207,21 @@ func TestConfig(t *testing.T) {
 		t.Error("a limit of less than a page was accepted")
 	}
 	h := newHost(t, Config{MemoryLimit: 1 << 40})
-	if h.cfg.MemoryLimit != maxMemory {
-		t.Errorf("limit %d, want %d", h.cfg.MemoryLimit, uint64(maxMemory))
+	if h.cfg.MemoryLimit != compile.MaxMemory {
+		t.Errorf("limit %d, want %d", h.cfg.MemoryLimit, uint64(compile.MaxMemory))
+	}
+}
+
+// The cache folder is where CacheEnv says.
+func TestCacheEnv(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(CacheEnv, dir)
+	h, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if got, want := h.CacheDir(), filepath.Join(dir, "compiled"); got != want {
+		t.Errorf("the cache folder is %s, want %s", got, want)
 	}
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -10,7 +11,9 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/compile"
 	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
 const (
@@ -58,6 +61,36 @@ func instantiateImports(ctx context.Context, rt wazero.Runtime) error {
 		return fmt.Errorf("host: offering WASI: %w", err)
 	}
 	return nil
+}
+
+// offers returns the signatures of the functions that a guest may import.
+var offers = sync.OnceValues(func() (compile.Offers, error) {
+	ctx := context.Background()
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer rt.Close(ctx) //nolint:errcheck // nothing is open
+	if err := instantiateImports(ctx, rt); err != nil {
+		return nil, err
+	}
+	all := make(compile.Offers)
+	for _, module := range []string{abi.Module, wasi_snapshot_preview1.ModuleName} {
+		all[module] = make(map[string]string)
+		for name, def := range rt.Module(module).ExportedFunctionDefinitions() {
+			all[module][name] = signature(def).String()
+		}
+	}
+	return all, nil
+})
+
+func signature(def api.FunctionDefinition) wasmbin.FuncType {
+	return wasmbin.FuncType{Params: valTypes(def.ParamTypes()), Results: valTypes(def.ResultTypes())}
+}
+
+func valTypes(types []api.ValueType) []wasmbin.ValType {
+	list := make([]wasmbin.ValType, len(types))
+	for i, t := range types {
+		list[i] = wasmbin.ValType(t) // both are the binary's byte
+	}
+	return list
 }
 
 func inputLen(ctx context.Context, _ api.Module, stack []uint64) {

@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/compile"
 )
 
 // An instance is one running copy of a module, with its own memory. It belongs
@@ -76,8 +77,8 @@ func (in *instance) Value(key any) any {
 // newInstance makes an instance and lets it initialize itself. configure may
 // add to what the instance is given.
 func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleConfig) wazero.ModuleConfig) (in *instance, err error) {
-	if c.start > s.limits.Memory {
-		return nil, errorf(KindMemory, "%s", startsAbove(c.start, s.limits.Memory))
+	if c.StartMemory > s.limits.Memory {
+		return nil, errorf(KindMemory, "%s", compile.StartsAbove(c.StartMemory, s.limits.Memory))
 	}
 	if s.late != nil {
 		s.late(true)
@@ -101,7 +102,7 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 		}
 	}()
 	cfg := configure(in, c.grants.configure(in, in.world.config()))
-	if in.mod, err = c.runtime.InstantiateModule(in, c.compiled, cfg); err != nil {
+	if in.mod, err = c.Runtime.InstantiateModule(in, c.Compiled, cfg); err != nil {
 		return in, err
 	}
 	in.parent = nil
@@ -185,7 +186,7 @@ func (in *instance) function(t *Task) *function {
 
 // attach looks at the guest's memory for the first time.
 func (in *instance) attach(mod api.Module) {
-	if in.mem == nil && in.code.hasMemory {
+	if in.mem == nil && in.code.HasMemory {
 		in.mem = mod.Memory()
 		in.look()
 	}

@@ -65,7 +65,7 @@ type savedGlobal struct {
 // each was read cannot be put back.
 func (in *instance) save() {
 	in.attach(in.mod)
-	if in.code.fixed || in.files > in.roots {
+	if !in.code.Resettable || in.files > in.roots {
 		return
 	}
 	in.world.renew()
@@ -80,7 +80,7 @@ func (in *instance) save() {
 		memory.Copy(img.memory.space, in.view)
 	}
 	in.image, in.altered = img, false // what it altered while it started is the image's
-	for _, name := range in.code.globals {
+	for _, name := range in.code.Globals {
 		if g, ok := in.mod.ExportedGlobal(name).(api.MutableGlobal); ok {
 			in.image.globals = append(in.image.globals, savedGlobal{g, g.Get()})
 		}

@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,7 +136,7 @@ func TestMemoryOfACall(t *testing.T) {
 		slot := newSlot(t, h)
 		grow := taskOf(t, mod, "grow")
 		for _, tt := range []struct{ limit, want uint64 }{
-			{0, 4 << 20}, {16 << 20, 15<<20 + pageSize}, {2 << 20, 1<<20 + pageSize}, {Unlimited, 63<<20 + pageSize}, {0, 4 << 20},
+			{0, 4 << 20}, {16 << 20, 15<<20 + wasmbin.PageSize}, {2 << 20, 1<<20 + wasmbin.PageSize}, {Unlimited, 63<<20 + wasmbin.PageSize}, {0, 4 << 20},
 		} {
 			_, err := slot.Run(t.Context(), grow, &Call{Number: 1, Limits: &Limits{Memory: tt.limit}})
 			e := errorOf(t, err)
@@ -367,39 +366,6 @@ func TestIsolation(t *testing.T) {
 	}
 }
 
-// Every kind of global is put back, or keeps the module from being reset.
-func TestExportGlobals(t *testing.T) {
-	t.Parallel()
-	const tasks = `(func (export "work") (result i32) (i32.const 0))`
-	for _, tt := range []struct {
-		globals string
-		want    int
-		ok      bool
-	}{
-		{"", 0, true},
-		{`(global i32 (i32.const 1))`, 0, true},
-		{`(global (mut i32) (i32.const -5)) (global f64 (f64.const 3)) (global (mut f32) (f32.const 1)) (global (mut i64) (i64.const 0x7fffffffffffffff))`, 3, true},
-		{`(global $a i32 (i32.const 7)) (global (export "b") (mut i32) (i32.const 1)) (global v128 (v128.const i64x2 1 2)) (global funcref (ref.null func))`, 1, true},
-		{`(global (mut v128) (v128.const i64x2 1 2))`, 0, false},
-		{`(global (mut externref) (ref.null extern))`, 0, false},
-	} {
-		wasm := assemble(t, "(module "+tt.globals+tasks+")")
-		out, names, ok := exportAll(wasm)
-		if ok != tt.ok || len(names) != tt.want {
-			t.Errorf("%s: %v, %t", tt.globals, names, ok)
-		}
-		m, err := wasmbin.Parse(out)
-		if err != nil {
-			t.Fatalf("%s: %v", tt.globals, err)
-		}
-		for _, name := range names {
-			if !slices.ContainsFunc(m.Exports, func(e wasmbin.Export) bool { return e.Name == name && e.Kind == wasmbin.KindGlobal }) {
-				t.Errorf("%s: %s is not exported by %v", tt.globals, name, m.Exports)
-			}
-		}
-	}
-}
-
 // An instance that grew past the bound is not kept.
 func TestKeepMemory(t *testing.T) {
 	t.Parallel()
@@ -408,7 +374,7 @@ func TestKeepMemory(t *testing.T) {
 	slot := newSlot(t, h)
 	run(t, slot, taskOf(t, mod, "count_calls"), "")
 	run(t, slot, taskOf(t, mod, "grow_politely"), "")
-	if got := slot.Usage().Memory; got != 101*pageSize {
+	if got := slot.Usage().Memory; got != 101*wasmbin.PageSize {
 		t.Errorf("it used %d bytes", got)
 	}
 	if got := run(t, slot, taskOf(t, mod, "count_calls"), ""); got != "11" {
@@ -430,7 +396,7 @@ func TestStartUnderLimit(t *testing.T) {
 		limit uint64
 		want  string
 		kept  bool
-	}{{2 * pageSize, "1", false}, {2 * pageSize, "1", true}, {0, "17", false}, {0, "17", true}, {100 * pageSize, "17", true}, {2 * pageSize, "1", false}} {
+	}{{2 * wasmbin.PageSize, "1", false}, {2 * wasmbin.PageSize, "1", true}, {0, "17", false}, {0, "17", true}, {100 * wasmbin.PageSize, "17", true}, {2 * wasmbin.PageSize, "1", false}} {
 		got, err := slot.Run(t.Context(), size, &Call{Arg: []byte("0"), Limits: &Limits{Memory: tt.limit}})
 		if err != nil || string(got) != tt.want || (slot.instance == before) != tt.kept {
 			t.Errorf("call %d, under a limit of %d: %s pages, %v, want %s; it has the instance before: %t", i, tt.limit, got, err, tt.want, slot.instance == before)

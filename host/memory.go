@@ -4,15 +4,9 @@ import (
 	"unsafe"
 
 	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/wasmpool/wasmpool/internal/compile"
 )
-
-// pageSize is the unit in which linear memory grows.
-const pageSize = 64 << 10
-
-// maxMemory is the most a guest can have. In a larger memory the engine on amd64 reads
-// and writes before its beginning: it checks a constant address of 2 GiB and more as it
-// is, and may then use it as a negative number. In this one the check refuses it.
-const maxMemory = 2 << 30
 
 // A linear is the linear memory of one instance. Where address space is not bounded,
 // the whole limit is reserved at the start and made usable as the guest grows, so
@@ -107,7 +101,7 @@ func (l *linear) explain(e *Error) {
 		e.Kind = KindMemory
 	}
 	if e.Kind == KindMemory && l.above {
-		e.Message += ": it was refused more than " + memorySize(l.most) + " of memory"
+		e.Message += ": it was refused more than " + compile.MemorySize(l.most) + " of memory"
 	}
 }
 

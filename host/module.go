@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/wasmpool/wasmpool/internal/compile"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -30,7 +31,7 @@ type Task struct {
 
 // A program is the code of a module together with what it is granted.
 type program struct {
-	*code
+	*compile.Code
 	digest      wasmtasks.Digest
 	draws       bool // a seed block is of use
 	grants      *granted
@@ -75,4 +76,19 @@ func (m *Module) noTask(export string) error {
 		names = append(names[:most], fmt.Sprintf("and %d more", n))
 	}
 	return errorf(KindUnknownTask, "module %s has no task %q, it has %s", m.source.Name(), export, strings.Join(names, ", "))
+}
+
+// Check says why each pool refuses the module, or nil, as far as that shows before the
+// engine validates it: by its imports, memory and size, and by proposals in its code
+// that are off. It runs and compiles nothing, and returns at once. The error is an
+// [*Error] of [KindBadModule].
+func Check(m *wasmtasks.Module) error {
+	functions, err := offers()
+	if err != nil {
+		return err
+	}
+	if err := compile.Check(m.Bytes(), functions); err != nil {
+		return compileError(err)
+	}
+	return nil
 }

@@ -16,9 +16,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(cacheChildEnv) != "" {
-		os.Exit(childMain())
-	}
 	dir, err := os.MkdirTemp("", "wasmpool-host-test")
 	if err != nil {
 		panic(err)

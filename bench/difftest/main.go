@@ -20,7 +20,6 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/wasmpool/wasmpool/host" // what it does with a module
 	"github.com/wasmpool/wasmpool/internal/difftest"
 )
 

@@ -86,7 +86,7 @@ func (b *bench) do(ctx context.Context, s step, seed uint64) *find {
 	case s.proposal && (s.name == exceptionsStep && b.without.Exceptions || s.name == referencesStep && b.without.References):
 		return b.compareEngines(ctx, s.wasm, seed)
 	case s.proposal:
-		return b.checkRefused(s.wasm)
+		return b.checkRefused(ctx, s.wasm)
 	case s.run:
 		return b.check(ctx, s.wasm, seed, s.nan)
 	}

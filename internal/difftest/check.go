@@ -8,7 +8,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
 
-	"github.com/wasmpool/wasmpool/internal/hosthook"
+	"github.com/wasmpool/wasmpool/internal/compile"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -57,11 +57,11 @@ func (s *Stats) add(t Stats) {
 const allMemory = 1<<32 - pageSize
 
 func newBench(ctx context.Context, without Fences) (*bench, error) {
-	b := &bench{without: without, features: uint64(hosthook.Features), memory: hosthook.MaxMemory}
+	b := &bench{without: without, features: uint64(compile.Features), memory: compile.MaxMemory}
 	if without.Memory {
 		b.memory = allMemory
 	}
-	features := hosthook.Features
+	features := compile.Features
 	if without.Exceptions {
 		features |= experimental.CoreFeaturesExceptionHandling
 	}
@@ -85,7 +85,7 @@ func (f find) String() string { return f.kind + ": " + f.text }
 // pipeline, and returns what the pipeline made of it: nil if it is not to be run.
 func (b *bench) checkAcceptance(ctx context.Context, wasm []byte) (p *prepared, f *find) {
 	b.stats.Mutants++
-	made := prepare(wasm, b.without, b.memory)
+	made := prepare(ctx, wasm, b.without, b.memory)
 	if made.refused { // and may be too large for the engine
 		b.stats.Refused++
 		return nil, nil
@@ -110,9 +110,9 @@ func (b *bench) checkAcceptance(ctx context.Context, wasm []byte) (p *prepared, 
 }
 
 // checkRefused looks that a module of a proposal that is off does not pass.
-func (b *bench) checkRefused(wasm []byte) *find {
+func (b *bench) checkRefused(ctx context.Context, wasm []byte) *find {
 	b.stats.Mutants++
-	if p := prepare(wasm, b.without, b.memory); p.err == nil {
+	if p := prepare(ctx, wasm, b.without, b.memory); p.err == nil {
 		return &find{"accepted", "a module of a proposal that is off is accepted"}
 	}
 	b.stats.Invalid++

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	_ "github.com/wasmpool/wasmpool/host" // what it does with a module
-	"github.com/wasmpool/wasmpool/internal/hosthook"
+	"github.com/wasmpool/wasmpool/internal/compile"
 )
 
 func TestMain(m *testing.M) {
@@ -135,7 +135,7 @@ func TestTruth(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			ctx := t.Context()
-			e, err := newEngines(ctx, hosthook.Features, hosthook.MaxMemory)
+			e, err := newEngines(ctx, compile.Features, compile.MaxMemory)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,6 @@
 // Package difftest looks for faults of the engine and of the rewriting: it makes
 // random modules, and mutates those of the WebAssembly specification, and runs each
-// by wazero's interpreter and its compiler, as it is and as package host rewrites it.
+// by wazero's interpreter and its compiler, as it is and as package compile rewrites it.
 //
 // All must agree: on whether the module is valid, on results (any NaN is as good as
 // another), traps, memories and globals. The rewritten ones must count the same

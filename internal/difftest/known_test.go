@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/wasmpool/wasmpool/internal/hosthook"
+	"github.com/wasmpool/wasmpool/internal/compile"
 )
 
 // Each instruction that is known to be compiled wrong is so in a module of the generator,
@@ -57,7 +57,7 @@ func TestOldCPU(t *testing.T) {
 	const seed = 4 // the first that shows it
 	for _, code := range []byte{0x67, 0x68} {
 		o := Options{Seed: seed, OldCPU: true}
-		wasm := pressed(seed, uint64(hosthook.Features), []op{{code: []byte{code}, in: []valType{i32}, out: i32}}).encode()
+		wasm := pressed(seed, uint64(compile.Features), []op{{code: []byte{code}, in: []valType{i32}, out: i32}}).encode()
 		if f, err := One(t.Context(), o, wasm); err != nil || f != nil {
 			t.Errorf("%x: %v %v", code, f, err)
 		}

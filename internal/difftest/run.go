@@ -14,7 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
-	"github.com/wasmpool/wasmpool/internal/hosthook"
+	"github.com/wasmpool/wasmpool/internal/compile"
 	"github.com/wasmpool/wasmpool/internal/meter"
 )
 
@@ -42,7 +42,7 @@ func newEngines(ctx context.Context, features api.CoreFeatures, mostMemory uint6
 	e := &engines{pages: mostMemory / pageSize}
 	var err error
 	with := func(cfg wazero.RuntimeConfig) wazero.Runtime {
-		rt := wazero.NewRuntimeWithConfig(ctx, cfg.WithCoreFeatures(features).WithMemoryLimitPages(uint32(e.pages)).WithDebugInfoEnabled(false)) // as host validates
+		rt := wazero.NewRuntimeWithConfig(ctx, cfg.WithCoreFeatures(features).WithMemoryLimitPages(uint32(e.pages)).WithDebugInfoEnabled(false)) // as compile.Validate does
 		err = errors.Join(err, offer(ctx, rt))
 		return rt
 	}
@@ -53,6 +53,10 @@ func newEngines(ctx context.Context, features api.CoreFeatures, mostMemory uint6
 func (e *engines) close(ctx context.Context) error {
 	return errors.Join(e.compiler.Close(ctx), e.interpreter.Close(ctx))
 }
+
+// offered are the imports that the bench has, see offer. What else the host offers, no
+// module asks for that the bench runs.
+var offered = compile.Offers{abi.Module: {}, "wasi_snapshot_preview1": {"random_get": "(i32, i32) -> i32"}}
 
 // offer makes the imports of all modules.
 func offer(ctx context.Context, rt wazero.Runtime) error {
@@ -381,15 +385,16 @@ func state(mod api.Module, hasMemory bool) string {
 	return b.String()
 }
 
-// prepared is a module behind the pipeline of host.
+// prepared is a module behind the steps of package compile.
 type prepared struct {
 	wasm, reset []byte
 	err         error // it cannot run, or so says a step
 	refused     bool  // for a reason that says nothing of whether it is valid
 }
 
-// policies are the reasons to refuse a module that the engine may take: host does not
-// offer something, or the engine is less strict than the specification.
+// policies are the reasons to refuse a module that the engine may take: nobody offers what
+// it imports, it has what task modules may not have, or the engine is less strict than the
+// specification.
 var policies = []string{
 	"it imports ", "it exports ", "it starts with ", "64-bit memory", "memory shared between", "the limit is", "off here", "do not run here", "does not run here",
 	"an instruction that the engine does not have, or in a longer form than it takes", // it takes the second byte of a number for a nop
@@ -400,25 +405,26 @@ func isPolicy(err error) bool {
 	return slices.ContainsFunc(policies, func(words string) bool { return strings.Contains(err.Error(), words) })
 }
 
-// prepare takes a module through the pipeline as host does, but for fences left out.
-func prepare(wasm []byte, without Fences, mostMemory uint64) (p prepared) {
-	if p.err = hosthook.Gate(wasm, mostMemory); p.err != nil {
-		p.refused = isPolicy(p.err)
-		return p
+// prepare takes a module through the steps before the compiler, as the host's pipeline
+// does, but for fences left out.
+func prepare(ctx context.Context, wasm []byte, without Fences, mostMemory uint64) (p prepared) {
+	facts, err := compile.Gate(wasm, mostMemory, offered)
+	if err == nil {
+		p.wasm, err = compile.Rewrite(wasm, facts)
 	}
-	if p.wasm, p.err = hosthook.Rewrite(wasm); p.err != nil {
-		p.refused = isPolicy(p.err)
+	if err != nil {
+		p.err, p.refused = err, isPolicy(err)
 		return p
 	}
 	if !without.Validation && !without.Memory { // it keeps the bound on memories, too
-		if p.err = hosthook.Validate(wasm); p.err != nil {
+		if p.err = compile.Validate(ctx, wasm); p.err != nil {
 			return p
 		}
 	}
 	if without.Count {
 		p.wasm = undercount(p.wasm)
 	}
-	p.reset, _ = hosthook.ExportAll(p.wasm)
+	p.reset, _, _ = compile.ExportGlobals(p.wasm)
 	return p
 }
 

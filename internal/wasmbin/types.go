@@ -82,7 +82,10 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", byte(k))
 }
 
-// Limits are the bounds of a memory, in pages of 64 KiB, or of a table.
+// PageSize is the unit of a memory's size, in bytes.
+const PageSize = 64 << 10
+
+// Limits are the bounds of a memory, in units of [PageSize], or of a table.
 type Limits struct {
 	Min, Max uint64 // Max counts only when HasMax
 	HasMax   bool

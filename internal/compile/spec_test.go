@@ -1,4 +1,4 @@
-package host
+package compile
 
 import (
 	"context"
@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
-	"github.com/wasmpool/wasmpool/internal/abi"
 	"github.com/wasmpool/wasmpool/internal/meter"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
@@ -87,11 +87,9 @@ func newSpecScript(t *testing.T, path string, hostModule []byte) *specScript {
 	s := &specScript{t: t, path: path}
 	ctx := t.Context()
 	for i := range s.sides {
-		rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features))
+		rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(Features))
 		t.Cleanup(func() { _ = rt.Close(context.Background()) })
-		_, err := rt.NewHostModuleBuilder(abi.Module).NewFunctionBuilder().
-			WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) { stack[0] = 1000 }), nil, []api.ValueType{i64}).
-			Export(meter.Tick).Instantiate(ctx)
+		err := offerTick(ctx, rt)
 		if err == nil {
 			_, err = rt.InstantiateWithConfig(ctx, hostModule, wazero.NewModuleConfig().WithName("spectest"))
 		}
@@ -171,7 +169,7 @@ func (s *specScript) instantiate(side int, wasm []byte, as string) (api.Module, 
 		var code *meter.Code
 		m, err := wasmbin.Parse(wasm)
 		if err == nil {
-			err = validate(s.t.Context(), wasm)
+			err = Validate(s.t.Context(), wasm)
 		}
 		if err == nil {
 			code, err = meter.Read(wasm, m)
@@ -220,7 +218,7 @@ func outcome(ctx context.Context, mod api.Module, c specCommand) string {
 	}
 	results, err := f.Call(ctx, specArgs(c.Action.Args)...)
 	if err != nil {
-		message, _ := splitTrap(err)
+		message, _, _ := strings.Cut(err.Error(), "\nwasm stack trace:")
 		return "error: " + message
 	}
 	for i, t := range f.Definition().ResultTypes() {

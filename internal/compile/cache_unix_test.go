@@ -1,6 +1,6 @@
 //go:build unix
 
-package host
+package compile
 
 import (
 	"bytes"
@@ -24,13 +24,10 @@ func TestCacheOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	h := newHost(t, Config{CacheDir: filepath.Join(dir, "compiled"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	m := compileWAT(t, "door", doorWAT)
-	if got := run(t, newSlot(t, h), taskOf(t, load(t, h, m), "echo"), "hello"); got != "hello" {
-		t.Errorf("echo = %q, want hello", got)
-	}
-	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "chmod o-w "+dir+`"`) || h.CacheDir() != "" {
-		t.Errorf("it uses %q and logs\n%s", h.CacheDir(), text)
+	p := newPipeline(t, Config{CacheDir: filepath.Join(dir, "compiled"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	answer(t, load(t, p, compileWAT(t, "answer", answerWAT)))
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "chmod o-w "+dir+`"`) || p.CacheDir() != "" {
+		t.Errorf("it uses %q and logs\n%s", p.CacheDir(), text)
 	}
 	if entries, err := os.ReadDir(filepath.Join(dir, "compiled")); err != nil || len(entries) > 0 {
 		t.Errorf("it holds %v, %v", entries, err)
@@ -45,11 +42,8 @@ func TestCacheOfNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	h := newHost(t, Config{CacheDir: filepath.Join(file, "compiled"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	m := compileWAT(t, "door", doorWAT)
-	if got := run(t, newSlot(t, h), taskOf(t, load(t, h, m), "echo"), "hello"); got != "hello" {
-		t.Errorf("echo = %q, want hello", got)
-	}
+	p := newPipeline(t, Config{CacheDir: filepath.Join(file, "compiled"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	answer(t, load(t, p, compileWAT(t, "answer", answerWAT)))
 	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, file) {
 		t.Errorf("it logs\n%s\nwant one line that names the folder", text)
 	}
@@ -58,7 +52,7 @@ func TestCacheOfNone(t *testing.T) {
 // What somebody else may have written is not run.
 func TestCachePlanted(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "door", doorWAT)
+	m := compileWAT(t, "answer", answerWAT)
 	dir := t.TempDir()
 	loadAndRun(t, dir, m)
 	for _, ext := range []string{"", sumSuffix} {
@@ -94,6 +88,8 @@ func TestCachePlanted(t *testing.T) {
 func elsewhere(t *testing.T, data []byte) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "file")
-	writeFile(t, file, data)
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return file
 }

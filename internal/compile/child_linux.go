@@ -1,4 +1,4 @@
-package host
+package compile
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieWithParent makes the child end when its parent does, and not before: keyboards
-// and launchers send their signals to a whole process group, which the parent heeds.
+// dieWithParent makes the child end when its parent does, and not before: a keyboard or a
+// launcher sends its signals to a whole process group, and only the parent answers them.
 func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }

@@ -1,4 +1,4 @@
-package host
+package compile
 
 import (
 	"bytes"
@@ -17,15 +17,17 @@ import (
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
-// A module that is not in the cache is compiled in a child process, which is the
-// same program: an init of this package takes over when childEnv says so. What
-// the gate's bounds do not stop, then hits the child's limits, and the worker
-// takes the code from the cache or refuses the module. See RATIONALE.md, "Why is
-// a module compiled in a child process?".
+// A module that is not in the cache is compiled in a child process, which is the same
+// program, started again: the init function below does the child's work and ends the
+// process where childEnv is set. A module that the gate's bounds do not stop, and that is
+// too much for the compiler, then meets the child's limits; the parent takes the code from
+// the cache folder, or refuses the module. See RATIONALE.md, "Why is a module compiled in
+// a child process?".
 
-// childEnv holds, for the child, its limits, the length of the module as it came, which
-// it reads from its standard input with what it is to compile behind it, and the cache
-// folder. Without a folder it only validates the module.
+// childEnv is set for a child process. It holds the child's limits, the length of the
+// module as it came, and the cache folder. The child reads the module as it came from its
+// standard input, and behind it the module that it is to compile. Without a folder it only
+// validates.
 const childEnv = "WASMPOOL_COMPILE_CHILD"
 
 // A childLimit bounds what a child may use. The time is that of the CPU, which
@@ -35,10 +37,10 @@ type childLimit struct {
 	cpu    uint64 // seconds
 }
 
-// childLimitFor returns the limits for a module. The compiler takes some 30 bytes
-// and 0.5 µs for each byte of a module that a compiler made: it gets three and six
-// times that, for the sake of slow machines. So whatever 300 KiB contain, they are
-// refused within 1 s and 160 MiB.
+// childLimitFor returns the limits for a module. The engine takes some 30 bytes and 0.5 µs
+// for each byte of a module that came from a compiler: the child may take three and six
+// times that, for the sake of slow machines. So a module of 300 KiB is refused within 1 s
+// and 160 MiB, whatever is in it.
 func childLimitFor(wasm []byte) childLimit {
 	const mib = 1 << 20
 	n := uint64(len(wasm)) * raceFactor
@@ -67,9 +69,10 @@ const (
 var errNoChild = errors.New("host: no child process for compiling")
 
 // compileInChild validates the module, and fills the cache folder dir with its native
-// code, unless dir is empty. The error is of [KindBadModule] when the engine refuses the
-// module or cannot cope with it, and matches errNoChild when there was no child. How the
-// child ended is nil when it did not start.
+// code, unless dir is empty. It blocks until the child has ended; when ctx ends, it kills
+// the child. The error is a [BadModuleError] when the engine refuses the module or cannot
+// cope with it, and matches errNoChild when there was no child. The state is how the child
+// ended, nil when it did not start.
 func compileInChild(ctx context.Context, dir string, src source) (*os.ProcessState, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -96,7 +99,7 @@ func compileInChild(ctx context.Context, dir string, src source) (*os.ProcessSta
 	case err == nil:
 		return end, nil
 	case end.ExitCode() == childRefuses:
-		return end, errorf(KindBadModule, "%s", out.String())
+		return end, badModule("%s", out.String())
 	case end.ExitCode() == childFails:
 		return end, fmt.Errorf("%w: %s", errNoChild, out.String())
 	default:
@@ -110,24 +113,26 @@ func childDeath(ctx context.Context, end *os.ProcessState, limit childLimit, std
 	outOfTime = outOfTime || end.ExitCode() == childTooSlow
 	switch {
 	case ctx.Err() != nil:
-		return errorf(KindBadModule, "compiling it was stopped: %w", context.Cause(ctx))
+		return badModule("compiling it was stopped: %w", context.Cause(ctx))
 	case outOfTime:
-		return errorf(KindBadModule, "compiling it was stopped: it took more than %d s of CPU time", limit.cpu)
+		return badModule("compiling it was stopped: it took more than %d s of CPU time", limit.cpu)
 	case outOfMemory(stderr):
-		return errorf(KindBadModule, "compiling it was stopped: it took more than %d MiB of memory", limit.memory>>20)
+		return badModule("compiling it was stopped: it took more than %d MiB of memory", limit.memory>>20)
 	case killed: // which says nothing of the module
-		return errorf(KindHost, "the process that compiles it was killed: does the machine lack memory?")
+		return errors.New("the process that compiles it was killed: does the machine lack memory?")
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
-	return errorf(KindBadModule, "compiling it ended the compiler: %v %s", end, first)
+	return badModule("compiling it ended the compiler: %v %s", end, first)
 }
 
-// outOfMemory tells by what Go, C or the race detector say at last.
+// outOfMemory reports whether a process ended for lack of memory, by the last words of Go,
+// C or the race detector.
 func outOfMemory(stderr string) bool {
 	return slices.ContainsFunc([]string{"out of memory", "annot allocate memory", "failed to allocate", "pthread_create failed"},
 		func(words string) bool { return strings.Contains(stderr, words) })
 }
 
+// The child process never gets past this function: see the package's documentation.
 func init() {
 	if order := os.Getenv(childEnv); order != "" {
 		os.Exit(beChild(order, os.Stdin, os.Stdout))
@@ -155,12 +160,12 @@ func beChild(order string, in io.Reader, out io.Writer) int {
 	switch {
 	case err == nil:
 		return 0
-	case isCacheError(err), errors.Is(err, KindHost):
-		fmt.Fprint(out, err)
-		return childFails
-	default:
+	case errors.As(err, new(*BadModuleError)):
 		fmt.Fprint(out, err)
 		return childRefuses
+	default:
+		fmt.Fprint(out, err)
+		return childFails
 	}
 }
 
@@ -181,12 +186,12 @@ func readOrder(order string) (limit childLimit, length int, dir string, err erro
 // into a folder, unless there is none.
 func childWork(dir string, original, wasm []byte) error {
 	ctx := context.Background()
-	if err := validate(ctx, original); err != nil || dir == "" {
+	if err := Validate(ctx, original); err != nil || dir == "" {
 		return err
 	}
 	c, err := newCode(ctx, wasm, dir, &wasmbin.Module{})
 	if err != nil {
 		return err
 	}
-	return c.close()
+	return c.Close()
 }

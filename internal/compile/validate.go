@@ -1,30 +1,33 @@
-package host
+package compile
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// validate has the engine check a module as it came, before it was rewritten: what is
+// Validate has the engine check a module as it came, before it was rewritten: what is
 // wrong may be right once the rewriter has added its own functions, globals and locals.
+// The error is a [BadModuleError].
+//
 // The engine validates a module and then asks who wants to listen to its functions,
 // before it compiles: there it is stopped. It is the interpreter, which has nothing to
-// set up. A hostile module can make this take long: where it can, it runs in a child
-// process.
-func validate(ctx context.Context, wasm []byte) (err error) {
+// set up. A hostile module can make this take long: the pipeline calls it in a child
+// process, if it can have one.
+func Validate(ctx context.Context, wasm []byte) (err error) {
 	rt := wazero.NewRuntimeWithConfig(ctx, bounded(wazero.NewRuntimeConfigInterpreter()).WithDebugInfoEnabled(false))
 	defer rt.Close(ctx) //nolint:errcheck // nothing is open
 	defer func() {
 		if r := recover(); r != nil && r != any(isValid{}) { // over a module that is not valid
-			err = fmt.Errorf("the engine failed to validate it: %v", r)
+			err = badModule("the engine failed to validate it: %v", r)
 		}
 	}()
-	_, err = rt.CompileModule(experimental.WithFunctionListenerFactory(ctx, isValid{}), wasm)
-	return err
+	if _, err := rt.CompileModule(experimental.WithFunctionListenerFactory(ctx, isValid{}), wasm); err != nil {
+		return badModule("%w", err)
+	}
+	return nil
 }
 
 // isValid is the listener that stops the engine when a module was validated. Nobody asks
@@ -33,5 +36,5 @@ type isValid struct{}
 
 // NewFunctionListener implements [experimental.FunctionListenerFactory].
 func (isValid) NewFunctionListener(api.FunctionDefinition) experimental.FunctionListener {
-	panic(isValid{}) //nolint:forbidigo // the only way out of the engine here; validate takes it
+	panic(isValid{}) //nolint:forbidigo // the only way out of the engine here; Validate takes it
 }

@@ -1,4 +1,4 @@
-package host
+package compile
 
 import (
 	"context"
@@ -77,8 +77,8 @@ func (e entry) files() []string {
 	return list
 }
 
-// own reports whether all that lies there is this user's own: the folder may have been
-// others' to write to.
+// own reports whether all that lies in the folder is this user's own: others may have had
+// the right to write there.
 func (e entry) own() bool {
 	own := true
 	filepath.WalkDir(e.path(), func(path string, _ fs.DirEntry, err error) error { //nolint:errcheck // what cannot be read is not own
@@ -170,9 +170,9 @@ func sumOf(data []byte) string {
 	return fmt.Sprintf(sumFormat, len(data), crc32.Checksum(data, castagnoli))
 }
 
-// sumFormat is that of a checksum. Its end is the version of all that is kept: what was
-// kept under another is not used, since it was not validated as it came, say, or
-// compiled with another table of the engine.
+// sumFormat is the format of a checksum. Its end is the version of all that is kept: what
+// was kept under another version is not used, since it was not validated as it came, say,
+// or was compiled with another table of the engine.
 const sumFormat = "%d %08x v3\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -1,4 +1,4 @@
-package host
+package compile
 
 import (
 	"bytes"
@@ -137,21 +137,20 @@ const (
 // acceptance returns an error unless the pipeline takes a module exactly if the engine
 // takes it as it came. What the pipeline refuses by a rule of its own may be valid.
 func acceptance(ctx context.Context, wasm []byte) (verdict, error) {
-	out, refused := prepare(ctx, wasm)
-	unasked := errors.As(refused, new(*Error)) // the engine has not seen it yet
-	if ownRule(refused) || unasked && announcesMuch(wasm) {
-		return ruledOut, nil // among these are modules that it does not survive
+	out, asked, refused := prepare(ctx, wasm)
+	if ownRule(refused) || !asked && announcesMuch(wasm) {
+		return ruledOut, nil // among these are modules that the engine does not survive
 	}
-	plain := validate(ctx, wasm)
+	plain := Validate(ctx, wasm)
 	if (plain == nil) != (refused == nil) {
 		return 0, fmt.Errorf("the engine says of the module as it came: %w; the pipeline: %w", cmp.Or(plain, errTakes), cmp.Or(refused, errTakes))
 	}
 	if out == nil {
 		return refusedByBoth, nil
 	}
-	exported, _, _ := exportAll(bytes.Clone(out))
+	exported, _, _ := ExportGlobals(bytes.Clone(out))
 	for _, made := range [][]byte{out, exported} {
-		if err := validate(ctx, made); err != nil {
+		if err := Validate(ctx, made); err != nil {
 			return 0, fmt.Errorf("the engine takes the module as it came, and not rewritten: %w", err)
 		}
 	}
@@ -171,20 +170,22 @@ func announcesMuch(wasm []byte) bool {
 	return false
 }
 
-// prepare does to a module what the pipeline does before it compiles it.
-func prepare(ctx context.Context, wasm []byte) ([]byte, error) {
-	m, err := gate(wasm, maxMemory)
+// prepare does to a module what the pipeline does before it compiles it. It reports whether
+// the engine was asked to validate it.
+func prepare(ctx context.Context, wasm []byte) (out []byte, asked bool, err error) {
+	m, err := Gate(wasm, MaxMemory, offers())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	code, err := gateCode(wasm, m)
+	code, err := readCode(wasm, m)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if err := validate(ctx, wasm); err != nil {
-		return nil, err
+	if err := Validate(ctx, wasm); err != nil {
+		return nil, true, err
 	}
-	return code.Rewrite()
+	out, err = code.Rewrite()
+	return out, true, err
 }
 
 // ownRule reports whether a module is refused by one of our own rules, which are

@@ -1,4 +1,4 @@
-package host
+package compile
 
 import (
 	"bytes"
@@ -15,11 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/cachedir"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // cacheChildEnv tells a process that it is one of those that share a cache folder.
-const cacheChildEnv = "WASMPOOL_HOST_TEST_CHILD"
+const cacheChildEnv = "WASMPOOL_COMPILE_TEST_CHILD"
 
 // childMain loads a module and prints how many it had to compile.
 func childMain() int {
@@ -28,16 +29,14 @@ func childMain() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	h, err := New(Config{})
-	if err == nil {
-		_, err = h.Load(context.Background(), m)
-	}
+	p := New(Config{CacheDir: cachedir.Default("compiled")}.withDefaults())
+	c, err := p.Load(context.Background(), m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println(h.compiled.Load())
-	if err := h.Close(); err != nil {
+	fmt.Println(p.Compiled())
+	if err := c.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -47,7 +46,7 @@ func childMain() int {
 func TestProcessesCompileOnce(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "guest.wasm")
-	if err := os.WriteFile(file, buildGuest(t, "guest").Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(file, buildGuest(t).Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
@@ -56,7 +55,7 @@ func TestProcessesCompileOnce(t *testing.T) {
 	for i := range out {
 		children.Go(func() {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), cacheChildEnv+"="+file, CacheEnv+"="+dir)
+			cmd.Env = append(os.Environ(), cacheChildEnv+"="+file, cachedir.Env+"="+dir)
 			text, err := cmd.CombinedOutput()
 			out[i] = strings.TrimSpace(string(text))
 			if err != nil {
@@ -77,20 +76,17 @@ func TestProcessesCompileOnce(t *testing.T) {
 		t.Errorf("%d processes compiled, want 1", compiled)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "compiled")); err != nil {
-		t.Errorf("the cache is not where %s says: %v", CacheEnv, err)
+		t.Errorf("the cache is not where %s says: %v", cachedir.Env, err)
 	}
 }
 
-// loadAndRun loads a module on a new host with this cache folder, runs its
-// task and returns how many modules were compiled for it.
-func loadAndRun(t *testing.T, dir string, m *wasmtasks.Module) int32 {
+// loadAndRun loads the module of answerWAT with a new pipeline with this cache folder, runs
+// its task and returns how many modules were compiled for it.
+func loadAndRun(t *testing.T, dir string, m *wasmtasks.Module) int {
 	t.Helper()
-	h := newHost(t, Config{CacheDir: dir})
-	slot := newSlot(t, h)
-	if got := run(t, slot, taskOf(t, load(t, h, m), "echo"), "hello"); got != "hello" {
-		t.Errorf("echo = %q, want hello", got)
-	}
-	return h.compiled.Load()
+	p := newPipeline(t, Config{CacheDir: dir})
+	answer(t, load(t, p, m))
+	return p.Compiled()
 }
 
 // cached returns the one file with native code below dir.
@@ -113,14 +109,14 @@ func cached(t *testing.T, dir string) string {
 // child process.
 func TestCacheKeys(t *testing.T) {
 	t.Parallel()
-	dir, m := t.TempDir(), compileWAT(t, "door", doorWAT)
-	for _, cfg := range []Config{{}, {NoMeter: true}, {Isolation: IsolationReset}, {NoMeter: true, Isolation: IsolationReset}} {
+	dir, m := t.TempDir(), compileWAT(t, "answer", answerWAT)
+	for _, cfg := range []Config{{}, {NoMeter: true}, {Reset: true}, {NoMeter: true, Reset: true}} {
 		cfg.CacheDir = dir
-		for _, compiles := range []int64{1, 0} {
-			h := newHost(t, cfg)
-			load(t, h, m)
-			if got := int64(h.compiled.Load()); got != compiles {
-				t.Errorf("NoMeter %t, %v: %d modules were compiled, want %d", cfg.NoMeter, cfg.Isolation, got, compiles)
+		for _, compiles := range []int{1, 0} {
+			p := newPipeline(t, cfg)
+			load(t, p, m)
+			if got := p.Compiled(); got != compiles {
+				t.Errorf("NoMeter %t, Reset %t: %d modules were compiled, want %d", cfg.NoMeter, cfg.Reset, got, compiles)
 			}
 		}
 	}
@@ -129,7 +125,7 @@ func TestCacheKeys(t *testing.T) {
 // A rewritten module that is not as it was written is written again.
 func TestCorruptRewritten(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "door", doorWAT)
+	m := compileWAT(t, "answer", answerWAT)
 	dir := t.TempDir()
 	loadAndRun(t, dir, m)
 	kept, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
@@ -153,7 +149,7 @@ func TestCorruptRewritten(t *testing.T) {
 
 func TestCorruptEntry(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "door", doorWAT)
+	m := compileWAT(t, "answer", answerWAT)
 	dir := t.TempDir()
 	if n := loadAndRun(t, dir, m); n != 1 {
 		t.Fatalf("compiled %d, want 1", n)
@@ -186,7 +182,7 @@ func TestCorruptEntry(t *testing.T) {
 		if err := damage(); err != nil {
 			t.Fatal(err)
 		}
-		want := int32(1)
+		want := 1
 		if name == "left over" {
 			want = 0 // by a process that was killed: it is not in the way
 		}
@@ -202,7 +198,7 @@ func TestCorruptEntry(t *testing.T) {
 // An entry that is as it was sealed, and that wazero does not like.
 func TestCorruptSealedEntry(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "door", doorWAT)
+	m := compileWAT(t, "answer", answerWAT)
 	dir := t.TempDir()
 	loadAndRun(t, dir, m)
 	file := cached(t, dir)
@@ -229,11 +225,11 @@ func TestCacheTrim(t *testing.T) {
 	for i := range 5 {
 		modules = append(modules, compileWAT(t, "m", fmt.Sprintf(`(module (func (export "f") (result i32) (i32.const %d)))`, i)))
 	}
-	use := func(m *wasmtasks.Module, most int64) int32 {
-		h := newHost(t, Config{CacheDir: dir})
-		h.mostCached = most
-		load(t, h, m)
-		return h.compiled.Load()
+	use := func(m *wasmtasks.Module, most int64) int {
+		p := newPipeline(t, Config{CacheDir: dir})
+		p.mostCached = most
+		load(t, p, m)
+		return p.Compiled()
 	}
 	for i, m := range modules[:4] {
 		if n := use(m, 1<<30); n != 1 {
@@ -266,7 +262,7 @@ func TestCacheTrim(t *testing.T) {
 		total += m.size
 	}
 	use(modules[4], total) // one too many: two go, so that there is room again
-	for i, want := range []int32{0, 0, 1, 1, 0} {
+	for i, want := range []int{0, 0, 1, 1, 0} {
 		if n := use(modules[i], 1<<30); n != want {
 			t.Errorf("module %d: compiled %d, want %d", i, n, want)
 		}
@@ -282,7 +278,7 @@ func TestUnusableCacheFolder(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := compileWAT(t, "door", doorWAT)
+	m := compileWAT(t, "answer", answerWAT)
 	for range 2 {
 		if n := loadAndRun(t, filepath.Join(file, "below"), m); n != 1 {
 			t.Errorf("compiled %d, want 1", n)
@@ -294,11 +290,11 @@ func TestUnusableCacheFolder(t *testing.T) {
 // stacks of its threads alone.
 func TestCompileOnManyCores(t *testing.T) { // alone, as it is this process that has so many
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(64))
-	h := newHost(t, Config{CacheDir: t.TempDir()})
+	p := newPipeline(t, Config{CacheDir: t.TempDir()})
 	ended := 0
-	h.childEnded = func(*os.ProcessState) { ended++ }
-	load(t, h, buildGuest(t, "guest"))
-	load(t, h, compileWAT(t, "small", `(module (func (export "f") (result i32) (i32.const 0)))`))
+	p.childEnded = func(*os.ProcessState) { ended++ }
+	load(t, p, buildGuest(t))
+	load(t, p, compileWAT(t, "small", `(module (func (export "f") (result i32) (i32.const 0)))`))
 	if ended != 2 {
 		t.Errorf("%d children have ended, want 2", ended)
 	}

@@ -1,4 +1,4 @@
-package host
+package compile
 
 import (
 	"fmt"
@@ -7,11 +7,11 @@ import (
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
-// The largest module that the compiler sees, beyond what package wasmbin reads at all. Real modules stay below: the largest
-// function of most Go programs has some 50 KB and 20 locals, and a switch of 400 cases,
-// or Go's own compiler, some 7,700 blocks in each other. But a few
-// hundred KB of nested blocks or branch targets keep the compiler busy for a
-// minute, and 30 bytes that declare four billion locals end its process.
+// The bounds of a module that the compiler sees, beside those of package wasmbin on what it
+// reads at all. Real modules stay below: the largest function of most Go programs has some
+// 50 KB and 20 locals, and a switch of 400 cases, or Go's own compiler, some 7,700 blocks in
+// each other. But a few hundred KB of nested blocks or branch targets keep the compiler busy
+// for a minute, and 30 bytes that declare four billion locals end its process.
 const (
 	mostFunctions   = 200_000
 	mostGlobals     = 100_000
@@ -23,7 +23,7 @@ const (
 	mostBranchTable = 65_520  // targets of one br_table
 )
 
-// checkBounds returns what of a module is too large.
+// checkBounds says which parts of a module are too large.
 func checkBounds(m *wasmbin.Module, s *meter.Shape) (problems []string) {
 	for _, part := range []struct {
 		what       string

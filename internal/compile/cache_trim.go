@@ -1,4 +1,4 @@
-package host
+package compile
 
 import (
 	"encoding/hex"
@@ -26,8 +26,8 @@ type cachedModule struct {
 	rest []string // the files beside its folder, but for the lock
 }
 
-// touch notes that the entry was used. Whoever may only read the folder leaves
-// that to others.
+// touch notes that the entry was used. A process that may only read the folder leaves it
+// as it is.
 func (e entry) touch() {
 	now := time.Now()
 	_ = os.Chtimes(e.path(), now, now)
@@ -35,8 +35,8 @@ func (e entry) touch() {
 
 // trim removes the modules that were not used for longest when the folder holds
 // more than most bytes, until a quarter is free. What another process loads or
-// compiles stays, and so does the entry itself, as it is locked. Locks are kept:
-// somebody may wait for one.
+// compiles stays, and so does the entry itself, as it is locked. The files of locks are
+// kept: a process may wait for one.
 func (e entry) trim(most int64) {
 	modules := e.all()
 	total := int64(0)

@@ -1,4 +1,4 @@
-package host
+package compile
 
 import (
 	"encoding/binary"
@@ -13,9 +13,12 @@ import (
 // exported, so that the host can put them back.
 const globalPrefix = "wasmpool_global_"
 
-// exportAll is exportGlobals for a module that was rewritten. It reports false, too,
-// for one whose code changes its tables or drops its segments.
-func exportAll(wasm []byte) (out []byte, names []string, ok bool) {
+// ExportGlobals returns a module that was rewritten with every mutable global exported, and
+// the names of these exports, for a host that puts instances back to where they started. It
+// reports false, and returns the module as it is, where that would not be all of the
+// module's state: a global holds a reference or a vector, or the code changes tables or
+// drops segments.
+func ExportGlobals(wasm []byte) (out []byte, names []string, ok bool) {
 	m, err := wasmbin.Parse(wasm)
 	if err != nil {
 		return wasm, nil, false
@@ -23,13 +26,11 @@ func exportAll(wasm []byte) (out []byte, names []string, ok bool) {
 	if slices.ContainsFunc(m.Custom, func(c wasmbin.Custom) bool { return c.Name == meter.Alters }) {
 		return wasm, nil, false
 	}
-	return exportGlobals(wasm, m)
+	return exportMutable(wasm, m)
 }
 
-// exportGlobals returns the module with every mutable global exported, and their
-// names. It reports false for a module with a global that could not be put back:
-// a reference, or a vector.
-func exportGlobals(wasm []byte, m *wasmbin.Module) (out []byte, names []string, ok bool) {
+// exportMutable is ExportGlobals without the look at the code.
+func exportMutable(wasm []byte, m *wasmbin.Module) (out []byte, names []string, ok bool) {
 	mutable, ok := mutableGlobals(wasm, m)
 	if !ok || len(mutable) == 0 {
 		return wasm, nil, ok

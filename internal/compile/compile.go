@@ -1,0 +1,133 @@
+package compile
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+)
+
+// A source is what is compiled of a module.
+type source struct {
+	original []byte // as it came: the engine must find it valid
+	wasm     []byte // what the rewriter made of it
+	facts    *wasmbin.Module
+}
+
+// compile is the last step of the pipeline: it turns bytes into native code, by way of
+// the cache entry of that key. Of the processes of a machine that want the same module,
+// one compiles while the others wait.
+func (p *Pipeline) compile(ctx context.Context, key string, src source) (*Code, error) {
+	log := p.cfg.Logger
+	e := entry{p.cfg.CacheDir, key, log}
+	if p.cfg.Compiler != nil {
+		return p.loadCompiled(ctx, e, src)
+	}
+	c, err := p.compileCached(ctx, e, src)
+	if isCacheError(err) {
+		if p.cfg.CacheDir != "" { // of a folder that is missing, New has told
+			log.Warn("host: a module is compiled without the cache folder", "dir", p.cfg.CacheDir, "error", err)
+		}
+		c, err = p.compileHere(ctx, src)
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return c, err
+}
+
+// loadCompiled loads what Config.Compiler compiled.
+func (p *Pipeline) loadCompiled(ctx context.Context, e entry, src source) (*Code, error) {
+	c, err := p.loadShared(ctx, e, src)
+	if err == nil && c == nil {
+		return nil, errors.New("what was compiled is not in the cache folder any more")
+	}
+	var bad *BadModuleError
+	if errors.As(err, &bad) { // the compiler took the module: it is not to blame
+		return nil, errors.New(bad.Message)
+	}
+	return c, err
+}
+
+// compileHere compiles where there is no cache folder: a child process could not hand
+// the code over, and only validates the module.
+func (p *Pipeline) compileHere(ctx context.Context, src source) (*Code, error) {
+	p.compiled.Add(1)
+	if err := p.inChild(ctx, "", src); err != nil {
+		return nil, err
+	}
+	return newCode(ctx, src.wasm, "", src.facts)
+}
+
+// compileCached compiles by way of a cache entry. isCacheError tells the errors of the
+// cache apart from the others.
+func (p *Pipeline) compileCached(ctx context.Context, e entry, src source) (*Code, error) {
+	if e.dir == "" {
+		return nil, &fs.PathError{Op: "open", Path: "the user's cache folder", Err: fs.ErrNotExist}
+	}
+	c, err := p.loadShared(ctx, e, src)
+	if c != nil || err != nil && !isCacheError(err) {
+		return c, err
+	}
+	unlock, err := e.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if e.sound() { // another process was faster
+		if c, err := newCode(ctx, src.wasm, e.path(), src.facts); !isCacheError(err) {
+			return c, err
+		}
+	}
+	if err := e.remove(); err != nil {
+		return nil, err
+	}
+	p.compiled.Add(1)
+	if err := os.MkdirAll(e.path(), 0o700); err != nil {
+		return nil, err
+	}
+	if err := p.inChild(ctx, e.path(), src); err != nil {
+		return nil, err
+	}
+	if c, err = newCode(ctx, src.wasm, e.path(), src.facts); err == nil {
+		e.seal()
+		e.trim(p.mostCached)
+	}
+	return c, err
+}
+
+// inChild validates a module, and compiles it into dir, which is empty, in a child
+// process. Where no child process can be had, it validates the module here and leaves the
+// compiling to the caller, who loads the entry next: the gate's bounds hold in any case.
+func (p *Pipeline) inChild(ctx context.Context, dir string, src source) error {
+	end, err := compileInChild(ctx, dir, src)
+	if p.childEnded != nil && end != nil {
+		p.childEnded(end)
+	}
+	if errors.Is(err, errNoChild) {
+		p.cfg.Logger.Warn("host: a module is compiled in this process", "error", err)
+		return Validate(ctx, src.original)
+	}
+	return err
+}
+
+// loadShared loads an entry that is sound; other processes may do so at the same time. It
+// returns nil when there is none.
+func (p *Pipeline) loadShared(ctx context.Context, e entry, src source) (*Code, error) {
+	unlock, err := e.rlock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if !e.sound() {
+		return nil, nil
+	}
+	c, err := newCode(ctx, src.wasm, e.path(), src.facts)
+	if err == nil {
+		e.touch()
+		e.seal() // new files are there when this CPU is of another kind
+	}
+	return c, err
+}

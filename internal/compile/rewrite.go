@@ -1,0 +1,93 @@
+package compile
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/wasmpool/wasmpool/internal/cachedir"
+	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// Rewrite is the second step of the pipeline. It reads the code of a module, of which m is
+// what [Gate] returned, refuses what is too large for the compiler, and returns the bytes to
+// compile, with the ticks that let a computing guest reach Go now and then. The error is a
+// [BadModuleError].
+func Rewrite(wasm []byte, m *wasmbin.Module) ([]byte, error) {
+	code, err := readCode(wasm, m)
+	if err != nil {
+		return nil, err
+	}
+	out, err := code.Rewrite()
+	if err != nil {
+		return nil, badModule("%w", err)
+	}
+	return out, nil
+}
+
+// readCode reads the module's code and refuses what is too large for the compiler.
+func readCode(wasm []byte, m *wasmbin.Module) (*meter.Code, error) {
+	code, err := meter.Read(wasm, m)
+	if err != nil {
+		return nil, badModule("%w", err)
+	}
+	if problems := checkBounds(m, &code.Shape); len(problems) > 0 {
+		return nil, badModule("%s", list(problems))
+	}
+	return code, nil
+}
+
+// rewrite returns the bytes to compile: those of [Rewrite], or, of a module that gets no
+// ticks, what it is itself. Rewritten modules are kept in the cache folder, since reading
+// the code of a Go guest takes as long as loading its native code.
+func (p *Pipeline) rewrite(m *wasmtasks.Module, facts *wasmbin.Module) ([]byte, error) {
+	wasm := m.Bytes()
+	if !p.metered(m.Name()) {
+		code, err := readCode(wasm, facts)
+		if err != nil {
+			return nil, err
+		}
+		return code.Mark(wasm), nil
+	}
+	if p.cfg.CacheDir == "" {
+		return Rewrite(wasm, facts)
+	}
+	file := filepath.Join(p.cfg.CacheDir, m.Digest().String()+".v"+meter.Version+".wasm")
+	if kept, ok := readSummed(file); ok {
+		return kept, nil
+	}
+	out, err := Rewrite(wasm, facts)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeSummed(file, out); err != nil {
+		// What is compiled cannot be kept either, and says so.
+		p.cfg.Logger.Debug("host: a rewritten module is not kept", "file", file, "error", err)
+	}
+	return out, nil
+}
+
+// readSummed reads a file of this user that is as its checksum says.
+func readSummed(file string) ([]byte, bool) {
+	if !cachedir.Own(file) || !cachedir.Own(file+sumSuffix) {
+		return nil, false
+	}
+	want, err := os.ReadFile(file + sumSuffix)
+	if err != nil {
+		return nil, false
+	}
+	data, err := os.ReadFile(file)
+	return data, err == nil && sumOf(data) == string(want)
+}
+
+// writeSummed writes a file, and its checksum.
+func writeSummed(file string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	if err := replace(file, data); err != nil {
+		return err
+	}
+	return replace(file+sumSuffix, []byte(sumOf(data)))
+}

@@ -1,0 +1,183 @@
+package compile
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	"go.uber.org/goleak"
+
+	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(cacheChildEnv) != "" {
+		os.Exit(childMain())
+	}
+	dir, err := os.MkdirTemp("", "wasmpool-compile-test")
+	if err != nil {
+		panic(err)
+	}
+	cacheDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// cacheDir is what the pipelines of all tests share, unless they set another.
+var cacheDir string
+
+// withDefaults returns settings for a pipeline of a test.
+func (c Config) withDefaults() Config {
+	if c.CacheDir == "" {
+		c.CacheDir = cacheDir
+	}
+	if c.MemoryLimit == 0 {
+		c.MemoryLimit = MaxMemory
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Offers = offers()
+	return c
+}
+
+func newPipeline(t testing.TB, cfg Config) *Pipeline {
+	t.Helper()
+	return New(cfg.withDefaults())
+}
+
+// offers are those of package host.
+var offers = sync.OnceValue(func() Offers {
+	ctx := context.Background()
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer rt.Close(ctx)
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, rt); err != nil {
+		panic(err)
+	}
+	const i32, i64 = wasmbin.I32, wasmbin.I64
+	all := Offers{wasi_snapshot_preview1.ModuleName: {}, abi.Module: {}}
+	for name, f := range map[string]wasmbin.FuncType{
+		abi.InputLen:    {Results: []wasmbin.ValType{i32}},
+		abi.InputRead:   {Params: []wasmbin.ValType{i32, i32, i32}, Results: []wasmbin.ValType{i32}},
+		abi.OutputWrite: {Params: []wasmbin.ValType{i32, i32}},
+		abi.ErrorWrite:  {Params: []wasmbin.ValType{i32, i32}},
+		abi.Log:         {Params: []wasmbin.ValType{i32, i32, i32}},
+		abi.CallMeta:    {Params: []wasmbin.ValType{i32}, Results: []wasmbin.ValType{i64}},
+		abi.DoorOpen:    {Params: []wasmbin.ValType{i32, i32}},
+		abi.SeedOpen:    {Params: []wasmbin.ValType{i32}},
+	} {
+		all[abi.Module][name] = f.String()
+	}
+	for name, def := range rt.Module(wasi_snapshot_preview1.ModuleName).ExportedFunctionDefinitions() {
+		f := wasmbin.FuncType{Params: valTypes(def.ParamTypes()), Results: valTypes(def.ResultTypes())}
+		all[wasi_snapshot_preview1.ModuleName][name] = f.String()
+	}
+	return all
+})
+
+func valTypes(types []api.ValueType) (list []wasmbin.ValType) {
+	for _, t := range types {
+		list = append(list, wasmbin.ValType(t))
+	}
+	return list
+}
+
+func load(t testing.TB, p *Pipeline, m *wasmtasks.Module) *Code {
+	t.Helper()
+	c, err := p.Load(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// answerWAT has a task that returns 42.
+const answerWAT = `(module (memory 1) (data (i32.const 8) "*") (global $n (mut i32) (i32.const 0))
+	(func (export "answer") (result i32)
+		(loop
+			(global.set $n (i32.add (global.get $n) (i32.const 1)))
+			(br_if 0 (i32.lt_u (global.get $n) (i32.const 100))))
+		(i32.load8_u (i32.const 8))))`
+
+// answer runs the task of answerWAT in a new instance.
+func answer(t testing.TB, c *Code) {
+	t.Helper()
+	ctx := t.Context()
+	if err := offerTick(ctx, c.Runtime); err != nil {
+		t.Fatal(err)
+	}
+	in, err := c.Runtime.InstantiateModule(ctx, c.Compiled, wazero.NewModuleConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := in.ExportedFunction("answer").Call(ctx); err != nil || got[0] != 42 {
+		t.Errorf("the answer is %v, %v", got, err)
+	}
+}
+
+// offerTick makes all that a rewritten module without imports of its own imports.
+func offerTick(ctx context.Context, rt wazero.Runtime) error {
+	_, err := rt.NewHostModuleBuilder(abi.Module).NewFunctionBuilder().
+		WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) { stack[0] = 1000 }), nil, []api.ValueType{api.ValueTypeI64}).
+		Export(meter.Tick).Instantiate(ctx)
+	return err
+}
+
+// buildGuest builds the Go guest of the tests of package host.
+func buildGuest(t testing.TB) *wasmtasks.Module {
+	t.Helper()
+	m, err := wasmtasks.Build(context.Background(), filepath.Join("..", "..", "host", "testdata", "guest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// compileWAT assembles a module with wat2wasm of the package wabt.
+func compileWAT(t testing.TB, name, wat string) *wasmtasks.Module {
+	t.Helper()
+	m, err := wasmtasks.Load(name, assemble(t, wat))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func assemble(t testing.TB, wat string) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "m.wasm")
+	cmd := exec.Command("wat2wasm", "--enable-all", "-", "-o", out)
+	cmd.Stdin = bytes.NewReader([]byte(wat))
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("wat2wasm (install wabt): %v\n%s", err, text)
+	}
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}
