@@ -77,8 +77,8 @@ func TestSlowReader(t *testing.T) {
 					continue
 				}
 				still := time.Now() // since it has begun the least and no more
-				for last := int64(0); time.Since(still) < 300*time.Millisecond && ctx.Err() == nil; time.Sleep(time.Millisecond) {
-					if now := pulled.Load(); now != last || now < int64(tt.least) {
+				for now, last := int64(0), int64(0); (now < int64(tt.least) || time.Since(still) < 300*time.Millisecond) && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+					if now = pulled.Load(); now != last {
 						still, last = time.Now(), now
 					}
 				}
