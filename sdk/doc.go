@@ -69,4 +69,16 @@
 // says that it was the caller's fault. What cannot be caught (os.Exit, running
 // out of memory or stack) fails the call too, and costs the worker a new
 // instance.
+//
+// # Reading the source
+//
+//   - bytes.go, json.go, number.go: Bytes, JSON, and numbers as JSON without encoding/json
+//   - errors.go: Error and BadInput, and the status of an error
+//   - panic.go: the message and stack of a panic
+//   - call.go: Call, Attempt and Rank
+//   - log.go: Log and LogAt
+//   - random.go, random_wasip1.go: Rand
+//   - generator_wasip1.go: the generator of Go's runtime, seeded for each call
+//   - guest_wasip1.go: the host's functions, in a guest
+//   - native.go: Trial, and what stands in for the host in a unit test
 package sdk

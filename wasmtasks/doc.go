@@ -16,4 +16,15 @@
 //
 // A task is known as "module.task", or "task" alone where only one module has
 // it. A [Table] finds it.
+//
+// # Reading the source
+//
+//   - module.go: Module, Load and its kin
+//   - task.go: Task, Kind: which exports are tasks, and how each is called
+//   - table.go: Table: tasks by name, and errors for unknown and ambiguous names
+//   - describe.go: Description: what inspect shows
+//   - build.go: Build: a Go package to a module, and BuildError
+//   - sources.go: the files that decide what is built, and their hash
+//   - buildcache.go: modules that were built, on disk
+//   - taskdocs.go: docs and types of tasks, read from Go sources
 package wasmtasks

@@ -1,13 +1,3 @@
-// Command compare runs wasmpool's benchmark side by side with the floor under
-// it, raw MPI in C, and with mpi4py.futures, on this machine. The programs take
-// turns in each round, so that a machine that changes its speed changes it for
-// all, and ratios are taken within a round.
-//
-//	go run ./bench/compare [-cases submit,map] [-rounds 3] [-markdown]
-//
-// It needs Open MPI (mpicc, mpirun) and, for the peer, mpi4py: on Debian the
-// packages libopenmpi-dev, openmpi-bin and python3-mpi4py. See
-// docs/benchmarks.md.
 package main
 
 import (

@@ -1,5 +1,3 @@
-// Command wasmpool runs WebAssembly tasks from the command line, alone or under
-// an MPI launcher. See its --help, and the project's README.
 package main
 
 import (

@@ -10,4 +10,7 @@
 //	go FILE      is written to FILE in the copy
 //	c FILE       likewise; so with rust and ts
 //	text         is only shown
+//
+// Other tests hold what documents say to the code: tables of tests name tests that exist,
+// links and citations lead somewhere, and each larger package's doc.go names its files.
 package doctest

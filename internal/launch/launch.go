@@ -1,12 +1,3 @@
-// Package launch starts a program on several ranks with the launcher that is
-// there, and ends it well: it bounds the start, returns the root's exit code, and
-// leaves nothing behind whatever dies. What it cannot remove as it was killed itself,
-// the next one does.
-//
-// A launcher that lets a job survive a killed rank says little about how the job
-// ended: Open MPI's mpirun then returns 0, late or never. So the root's exit code
-// comes from a file, which a shell around each rank writes. The root itself says
-// in another that the ranks have found each other, and which it is: see package jobdir.
 package launch
 
 import (

@@ -1,20 +1,3 @@
-// Package meter rewrites wasm modules so that they count what they execute.
-//
-// A rewritten module has one more global, its fuel, and imports one more
-// function, the tick. The head of each loop, the entry of each function, and longer
-// code behind the end of a block, where branches lead to, take
-// the instructions that follow off the fuel, and when that falls below zero they
-// call the tick, which returns the fuel to go on with, or does not return. So a
-// guest that computes calls out now and then, after a number of instructions
-// that depends on nothing but the path it took. A function with loops holds the fuel
-// in a local, and brings the global up to date where anybody else may look.
-//
-// What is taken off is the number of instructions as written between one such
-// place and the next, whichever branches are taken in between; opening and closing
-// a block is none. A function that
-// calls nothing, has no loop and is short takes nothing itself: a direct call of
-// it takes its length with the caller's. Instructions that move many bytes or table
-// entries take off more, by how many they are, and are cut into pieces.
 package meter
 
 import (

@@ -1,12 +1,3 @@
-// Package transport is the seam between wasmpool and what carries its frames.
-//
-// An [Endpoint] is one rank's connection to the others. There are two fabrics:
-// mem (ranks are goroutines of one process) and mpi (ranks are processes). The
-// conformance suite in transporttest runs on both.
-//
-// What only some fabrics can do has an interface of its own: [Lender], [Borrower],
-// [Waker] and [Voucher]. The owner of an endpoint looks for them once, with [As], and
-// keeps what it finds. A type that adds something to an endpoint embeds a [Wrapper].
 package transport
 
 import "errors"

@@ -29,4 +29,21 @@
 // cannot put in a frame, for frames go through MPI. MPI itself has neither proofs nor
 // secrets: who can read or change its traffic has the job. Seals on frames are against
 // mistakes, not against him.
+//
+// # Reading the source
+//
+//   - mpi.go: Open, and the endpoint: start of MPI, Send, Poll, Close
+//   - stub.go: Open in a build without the tag
+//   - fabric.c, fabric.h: all calls of MPI that travel: send, probe, receive, test
+//   - payload.go: payloads as messages of MPI, in chunks
+//   - loan.go: payloads between ranks of a node, read from and written to the root's memory
+//   - lend.go: arguments that a worker reads there by an address in their call
+//   - memory_linux.go, memory_other.go: the system calls that move memory between processes
+//   - canread_linux.go, canread_other.go: whether they are allowed, before MPI starts
+//   - lifeline.go: the connections beside MPI: who lives, who hung up, who is rung
+//   - greet.go: root and worker prove to each other that they know the job's secret
+//   - interfaces.go: the networks on which the root listens
+//   - bells_linux.go, bells_other.go: bells in memory that the ranks of a node share
+//   - pulse.go: the signs of life of this rank, and those of the others
+//   - pulse.c, pulse.h: the thread that sends them, which needs nothing of Go
 package mpi

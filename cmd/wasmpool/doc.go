@@ -1,0 +1,17 @@
+// Command wasmpool runs WebAssembly tasks from the command line, alone or under
+// an MPI launcher. See its --help, and the project's README.
+//
+// # Reading the source
+//
+//   - main.go, app.go: the command, its standard streams and signals
+//   - run.go, map.go, launch.go, inspect.go, build.go, init.go, bench.go, version.go: a subcommand each
+//   - pool.go: flags of a pool, and opening one; the module and task of a command line
+//   - grants.go: --dir, --env, --clock, --random and --isolation
+//   - input.go, glob.go: the arguments of map: lines, JSON values, files
+//   - record.go: one line of map's output
+//   - results.go: writes them, counts, and remembers the first failure
+//   - resume.go: --resume: which results an earlier run has left
+//   - progress.go: the bar, and the summary
+//   - errors.go: exit codes, and messages on one line
+//   - size.go: sizes such as 64MiB
+package main
