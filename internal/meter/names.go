@@ -27,7 +27,7 @@ func (e *editor) custom() bool {
 }
 
 // names copies the names of the module and its functions. It reads the section as the
-// engine does, which heeds the lengths of the parts that it does not know only, and
+// engine does, which looks at the lengths of the parts that it does not know only, and
 // refuses a module whose names are wrong.
 func (e *editor) names() {
 	for e.Len() > 0 && e.Err() == nil {
