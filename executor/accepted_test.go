@@ -20,15 +20,16 @@ func TestConfigRefused(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	granting := func(folder string) map[string]executor.Grants {
-		return map[string]executor.Grants{"tasks": {Folders: map[string]string{"/data": folder}}}
+	granting := func(folder string) map[string]host.Grants {
+		return map[string]host.Grants{"tasks": {Folders: map[string]string{"/data": folder}}}
 	}
 	for want, cfg := range map[string]executor.Config{
-		"Config.MaxCallsPerInstance is -1":   {MaxCallsPerInstance: -1},
-		"Config.Isolation is 9":              {Isolation: 9},
-		"Config.InitArg has 1 bytes":         {InitArg: []byte("x")},
-		"module tasks: the folder for /data": {Grants: granting(file + "/none")},
-		"is no folder":                       {Grants: granting(file)},
+		"Config.MaxCallsPerInstance is -1":    {Sandbox: host.Config{MaxCallsPerInstance: -1}},
+		"Config.Sandbox.Compiler must be nil": {Confine: true, Sandbox: host.Config{Compiler: new(host.Compiler)}},
+		"Config.Isolation is 9":               {Sandbox: host.Config{Isolation: 9}},
+		"Config.InitArg has 1 bytes":          {Sandbox: host.Config{InitArg: []byte("x")}},
+		"module tasks: the folder for /data":  {Sandbox: host.Config{Grants: granting(file + "/none")}},
+		"is no folder":                        {Sandbox: host.Config{Grants: granting(file)}},
 	} {
 		ex, err := executor.Local(cfg)
 		if err == nil {
@@ -48,7 +49,7 @@ func TestConfigRefused(t *testing.T) {
 func TestGrantsOfNobody(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
-	ex := open(t, executor.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Grants: map[string]executor.Grants{"task": {Clock: true}, "tasks": {}, host.EveryModule: {}}})
+	ex := open(t, executor.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Sandbox: host.Config{Grants: map[string]host.Grants{"task": {Clock: true}, "tasks": {}, host.EveryModule: {}}}})
 	if err := ex.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

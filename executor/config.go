@@ -2,6 +2,7 @@ package executor
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -41,41 +42,12 @@ type Config struct {
 	// when there is; a negative number is none.
 	RootSlots int
 
-	// MemoryLimit bounds the linear memory of one instance, in bytes. What the node, a
-	// control group or an rlimit does not give is not had in any case: the call that
-	// wants it fails with kind memory. See docs/limits.md.
+	// Sandbox says what calls may use, see and keep, and where compiled modules are kept.
+	// When its Initializer fails, the pool is broken. Its Logger receives what the hosts
+	// have to say of their own work.
 	//
-	// Defaults to the most that a module can use here, 2 GiB; more is an error.
-	// See docs/engine.md.
-	MemoryLimit uint64
-
-	// Limits are those of a call that does not set its own, and may go up to
-	// MemoryLimit. See their defaults there.
-	Limits Limits
-
-	// Isolation says what a call finds of those that ran before it on its slot.
-	// Defaults to reusing instances as they are.
-	Isolation host.Isolation
-
-	// MaxCallsPerInstance is after how many calls a slot replaces its instance of
-	// a module by a new one.
-	//
-	// Defaults to never.
-	MaxCallsPerInstance int
-
-	// KeepMemory is the largest linear memory, in bytes, with which an instance
-	// is kept for the next call.
-	//
-	// Defaults to 512 MiB, or less on nodes where the slots' would take a quarter of the
-	// memory.
-	KeepMemory uint64
-
-	// Grants say what modules may see of the world outside, by their names, or for
-	// all others [host.EveryModule]: folders, environment, clock, randomness. Never
-	// the network.
-	//
-	// Defaults to nothing at all.
-	Grants map[string]Grants
+	// Defaults to the zero value, but for its Logger, which defaults to the one below.
+	Sandbox host.Config
 
 	// Confine makes the worker ranks give up, before their first call, what they do not
 	// need: on Linux they can then read no files but granted folders and compiled
@@ -87,17 +59,6 @@ type Config struct {
 	//
 	// Defaults to not.
 	Confine bool
-
-	// Initializer names a task, "export" or "module.export", that runs with
-	// InitArg in each instance of its module before its first call. When it
-	// fails, the pool is broken.
-	Initializer string
-	InitArg     []byte
-
-	// CacheDir is where compiled modules are kept.
-	//
-	// Defaults to the folder wasmpool in the user's cache folder.
-	CacheDir string
 
 	// QueueCalls and QueueBytes bound the calls, and their arguments, that wait
 	// on the root. Submit blocks beyond.
@@ -147,9 +108,6 @@ type Config struct {
 // MostSlots is how many slots a process may have. Each that computes takes a thread.
 const MostSlots = 1024
 
-// mostMemory is what a module can use, as package host has it.
-const mostMemory = 2 << 30
-
 func (c Config) withDefaults() Config {
 	c.QueueCalls = cmp.Or(c.QueueCalls, 4<<20)
 	c.QueueBytes = cmp.Or(c.QueueBytes, 4<<30)
@@ -158,6 +116,9 @@ func (c Config) withDefaults() Config {
 	c.ReportAfter = cmp.Or(c.ReportAfter, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Sandbox.Logger == nil {
+		c.Sandbox.Logger = c.Logger
 	}
 	return c
 }
@@ -169,14 +130,14 @@ func (c Config) validate() error {
 	if c.RootSlots > MostSlots {
 		return fmt.Errorf("executor: Config.RootSlots is %d, must be at most %d", c.RootSlots, MostSlots)
 	}
-	if c.MemoryLimit > mostMemory {
-		return fmt.Errorf("executor: Config.MemoryLimit is %d, but a module can use no more than %d bytes", c.MemoryLimit, uint64(mostMemory))
-	}
 	if c.QueueCalls < 0 || c.QueueBytes < 0 || c.ResultBytes < 0 {
 		return fmt.Errorf("executor: Config.QueueCalls (%d), QueueBytes (%d) and ResultBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes, c.ResultBytes)
 	}
-	if err := c.host().Validate(); err != nil {
-		return fmt.Errorf("executor: %w", err)
+	if err := c.Sandbox.Validate(); err != nil {
+		return fmt.Errorf("executor: Config.Sandbox: %w", err)
+	}
+	if c.Confine && c.Sandbox.Compiler != nil {
+		return errors.New("executor: Config.Confine starts a compiler for each worker: Config.Sandbox.Compiler must be nil")
 	}
 	for i, r := range c.Ranks {
 		if r < 0 || slices.Contains(c.Ranks[:i], r) {
@@ -194,24 +155,24 @@ func (c Config) validate() error {
 // checkGrants finds folders that are not there. It is the root's to check: an error of one
 // worker, before the ranks have met, would leave the others waiting.
 func (c Config) checkGrants() error {
-	for _, module := range slices.Sorted(maps.Keys(c.Grants)) {
-		folders := c.Grants[module].Folders
+	for _, module := range slices.Sorted(maps.Keys(c.Sandbox.Grants)) {
+		folders := c.Sandbox.Grants[module].Folders
 		for _, path := range slices.Sorted(maps.Keys(folders)) {
 			switch info, err := os.Stat(folders[path]); {
 			case err != nil:
-				return fmt.Errorf("executor: Config.Grants of module %s: the folder for %s: %w", module, path, err)
+				return fmt.Errorf("executor: Config.Sandbox.Grants of module %s: the folder for %s: %w", module, path, err)
 			case !info.IsDir():
-				return fmt.Errorf("executor: Config.Grants of module %s: what is granted as %s, %s, is no folder", module, path, folders[path])
+				return fmt.Errorf("executor: Config.Sandbox.Grants of module %s: what is granted as %s, %s, is no folder", module, path, folders[path])
 			}
 		}
 	}
 	return nil
 }
 
-// ungranted returns the modules that Config.Grants names and that were never loaded.
+// ungranted returns the modules that Config.Sandbox.Grants names and that were never loaded.
 func (c Config) ungranted(loaded func(module string) bool) []string {
 	var names []string
-	for _, module := range slices.Sorted(maps.Keys(c.Grants)) {
+	for _, module := range slices.Sorted(maps.Keys(c.Sandbox.Grants)) {
 		if module != host.EveryModule && !loaded(module) {
 			names = append(names, module)
 		}
@@ -227,22 +188,11 @@ func (c Config) works(rank int) bool {
 	return slices.Index(c.Ranks, rank) > 0
 }
 
-func (c Config) host() host.Config {
-	return host.Config{
-		CacheDir: c.CacheDir, MemoryLimit: c.MemoryLimit, Logger: c.Logger,
-		Limits: c.Limits, Isolation: c.Isolation, MaxCallsPerInstance: c.MaxCallsPerInstance, KeepMemory: c.KeepMemory,
-		Grants: c.Grants, Initializer: c.Initializer, InitArg: c.InitArg,
-	}
-}
-
 // Limits bound what one call may use. See package host.
 type Limits = host.Limits
 
 // Usage says what one call used. See package host.
 type Usage = host.Usage
-
-// Grants are what a module may see of the world outside. See package host.
-type Grants = host.Grants
 
 // Unlimited lifts a limit that is a number of bytes or instructions.
 const Unlimited = host.Unlimited

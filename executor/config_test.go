@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -15,7 +16,7 @@ func TestConfigBounds(t *testing.T) {
 	for field, cfg := range map[string]executor.Config{
 		"Slots":       {Slots: executor.MostSlots + 1},
 		"RootSlots":   {RootSlots: 20_000},
-		"MemoryLimit": {MemoryLimit: 2<<30 + 1},
+		"MemoryLimit": {Sandbox: host.Config{MemoryLimit: 2<<30 + 1}},
 	} {
 		if ex, err := executor.Local(cfg); err == nil || !strings.Contains(err.Error(), "Config."+field+" is ") {
 			t.Errorf("%s: %v, %v", field, ex, err)

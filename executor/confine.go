@@ -89,7 +89,7 @@ func newHost(cfg Config, worker bool) (*host.Host, func() error, error) {
 	if cfg.Confine && worker {
 		return confinedHost(cfg)
 	}
-	h, err := host.New(cfg.host())
+	h, err := host.New(cfg.Sandbox)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -99,13 +99,12 @@ func newHost(cfg Config, worker bool) (*host.Host, func() error, error) {
 // confinedHost returns a host for a worker that will be confined, and what ends the
 // process that compiles for it.
 func confinedHost(cfg Config) (*host.Host, func() error, error) {
-	hostConfig := cfg.host()
-	compiler, err := host.StartCompiler(hostConfig)
+	compiler, err := host.StartCompiler(cfg.Sandbox)
 	if err != nil {
 		return nil, nil, err
 	}
-	hostConfig.Compiler = compiler
-	h, err := host.New(hostConfig)
+	cfg.Sandbox.Compiler = compiler
+	h, err := host.New(cfg.Sandbox)
 	if err != nil {
 		return nil, nil, errors.Join(err, compiler.Close())
 	}
@@ -116,7 +115,7 @@ func confinedHost(cfg Config) (*host.Host, func() error, error) {
 // comes, so before any call: by then all connections of the two stand.
 func confined(ep transport.Endpoint, cfg Config, cacheDir string) transport.Endpoint {
 	rules := confine.Rules{Read: []string{cacheDir}}
-	for _, g := range cfg.Grants {
+	for _, g := range cfg.Sandbox.Grants {
 		for _, folder := range g.Folders {
 			rules.Read = append(rules.Read, folder)
 		}

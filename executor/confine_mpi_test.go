@@ -25,8 +25,8 @@ const confineVar = "WASMPOOL_TEST_CONFINE"
 func init() {
 	if granted := os.Getenv(confineVar); granted != "" {
 		instead, inner.Confine = callConfined, true
-		inner.Grants = map[string]executor.Grants{host.EveryModule: {Folders: map[string]string{"/data": granted}}}
-		inner.CacheDir = filepath.Join(filepath.Dir(granted), "cache") // so that all is compiled anew
+		inner.Sandbox.Grants = map[string]host.Grants{host.EveryModule: {Folders: map[string]string{"/data": granted}}}
+		inner.Sandbox.CacheDir = filepath.Join(filepath.Dir(granted), "cache") // so that all is compiled anew
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/wasmpool/wasmpool/host"
 )
 
 // ended is a context that has ended.
@@ -304,7 +306,7 @@ func TestInitializerOfNobody(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]int{"nobody": 1, "echo": 0} {
 		var log strings.Builder
-		ex, err := Local(Config{RootSlots: 1, Initializer: name, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		ex, err := Local(Config{RootSlots: 1, Sandbox: host.Config{Initializer: name}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}

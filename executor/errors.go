@@ -52,7 +52,7 @@ const (
 	ErrKilled      = host.KindKilled      // somebody killed it
 	ErrBadModule   = host.KindBadModule   // its module cannot be loaded
 	ErrUnknownTask = host.KindUnknownTask // there is no task of that name, or several
-	ErrInitializer = host.KindInitializer // Config.Initializer failed, which breaks the pool
+	ErrInitializer = host.KindInitializer // Config.Sandbox.Initializer failed, which breaks the pool
 	ErrHost        = host.KindHost        // the worker itself failed; the task is not to blame
 )
 

@@ -85,9 +85,9 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 			return nil, err
 		}
 	}
-	if name := cfg.Initializer; name != "" && len(cfg.Modules) > 0 {
+	if name := cfg.Sandbox.Initializer; name != "" && len(cfg.Modules) > 0 {
 		if err := ex.tasks.has(name); err != nil {
-			return nil, fmt.Errorf("executor: Config.Initializer: %w", err)
+			return nil, fmt.Errorf("executor: Config.Sandbox.Initializer: %w", err)
 		}
 	}
 	alone := world == nil || world.Size() == 1
@@ -119,7 +119,7 @@ type ownWorker struct {
 }
 
 func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
-	h, err := host.New(ex.cfg.host())
+	h, err := host.New(ex.cfg.Sandbox)
 	if err != nil {
 		return err
 	}
@@ -153,10 +153,10 @@ func (ex *Executor) run() {
 	ex.err = ex.loop.run()
 	ex.last = ex.loop.stats()
 	for _, module := range ex.cfg.ungranted(ex.tasks.loaded) {
-		ex.cfg.Logger.Warn("Config.Grants names a module that was never loaded: is it called otherwise?", "module", module)
+		ex.cfg.Logger.Warn("Config.Sandbox.Grants names a module that was never loaded: is it called otherwise?", "module", module)
 	}
-	if name := ex.cfg.Initializer; name != "" && ex.tasks.has(name) != nil {
-		ex.cfg.Logger.Warn("Config.Initializer names a task that no module has which was loaded, so it never ran: is it called otherwise?", "task", name)
+	if name := ex.cfg.Sandbox.Initializer; name != "" && ex.tasks.has(name) != nil {
+		ex.cfg.Logger.Warn("Config.Sandbox.Initializer names a task that no module has which was loaded, so it never ran: is it called otherwise?", "task", name)
 	}
 	if ex.own != nil {
 		ex.err = join(ex.err, ex.own.close())

@@ -44,7 +44,7 @@ func callByName(ctx context.Context, ex *executor.Executor) error {
 func TestGrantsByName(t *testing.T) {
 	t.Parallel()
 	for _, preloaded := range [][]*wasmtasks.Module{nil, {tasks.WithName("trusted")}, {tasks.WithName("plain")}} {
-		ex, err := executor.Local(executor.Config{Modules: preloaded, RootSlots: 1, Grants: grantsByName})
+		ex, err := executor.Local(executor.Config{Modules: preloaded, RootSlots: 1, Sandbox: host.Config{Grants: grantsByName}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -91,7 +91,7 @@ func awaitResting(t *testing.T, ex *Executor, n int) {
 // A running call is killed whatever its guest does, and the slot goes on.
 func TestKillRunning(t *testing.T) {
 	t.Parallel()
-	ex := endless(t, Config{RootSlots: 1, Grants: realClock})
+	ex := endless(t, Config{RootSlots: 1, Sandbox: host.Config{Grants: realClock}})
 	for _, task := range []string{"spin", "recurse", "sleep"} {
 		f := ex.Submit(t.Context(), task, nil)
 		waiting := ex.Submit(t.Context(), "spin", nil)
@@ -199,7 +199,7 @@ func TestKillTag(t *testing.T) {
 func TestAbandonRunning(t *testing.T) {
 	t.Parallel()
 	for _, task := range []string{"spin", "recurse", "sleep"} {
-		ex := endless(t, Config{RootSlots: 2, Grants: realClock})
+		ex := endless(t, Config{RootSlots: 2, Sandbox: host.Config{Grants: realClock}})
 		f := ex.Submit(t.Context(), task, nil)
 		awaitRunning(t, ex, 1)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -216,7 +216,7 @@ func TestAbandonRunning(t *testing.T) {
 
 func TestTimeLimit(t *testing.T) {
 	t.Parallel()
-	ex := endless(t, Config{RootSlots: 1, Grants: realClock, Limits: Limits{Time: 20 * time.Millisecond}})
+	ex := endless(t, Config{RootSlots: 1, Sandbox: host.Config{Grants: realClock, Limits: Limits{Time: 20 * time.Millisecond}}})
 	for _, task := range []string{"spin", "recurse", "sleep"} {
 		_, err := ex.Call(t.Context(), task, nil)
 		var e *TaskError
@@ -251,14 +251,14 @@ func TestRunTime(t *testing.T) {
 
 func TestInitializerFails(t *testing.T) {
 	t.Parallel()
-	ex := endless(t, Config{RootSlots: 2, Initializer: "init_badly"})
+	ex := endless(t, Config{RootSlots: 2, Sandbox: host.Config{Initializer: "init_badly"}})
 	if _, err := ex.Call(t.Context(), "fine", nil); !errors.Is(err, ErrInitializer) {
 		t.Errorf("got %v, want the initializer's error", err)
 	}
 	if err := ex.Shutdown(t.Context()); !errors.Is(err, ErrInitializer) {
 		t.Errorf("Shutdown = %v, want the initializer's error", err)
 	}
-	cfg := Config{RootSlots: 1, Initializer: "nonsense", Modules: []*wasmtasks.Module{compileWAT(t, "endless", endlessWAT)}}
+	cfg := Config{RootSlots: 1, Sandbox: host.Config{Initializer: "nonsense"}, Modules: []*wasmtasks.Module{compileWAT(t, "endless", endlessWAT)}}
 	if ex, err := Local(cfg); err == nil {
 		ex.Shutdown(t.Context()) //nolint:errcheck // it should not have started
 		t.Error("an initializer that no module has is no error")

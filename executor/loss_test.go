@@ -256,7 +256,7 @@ func TestSaidOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, initializer := range map[string]string{"the initializer fail failed": "fail", ErrNoWorkers.Error(): ""} {
-		cfg := Config{Modules: []*wasmtasks.Module{tasks}, Initializer: initializer, Logger: slog.New(slog.DiscardHandler)}
+		cfg := Config{Modules: []*wasmtasks.Module{tasks}, Sandbox: host.Config{Initializer: initializer}, Logger: slog.New(slog.DiscardHandler)}
 		w := mem.New(2)
 		if initializer != "" {
 			cfg.RootSlots = 1
@@ -297,7 +297,7 @@ func TestNoBeginning(t *testing.T) {
 			}
 		})
 	}
-	cfg := Config{Modules: []*wasmtasks.Module{tasks}, Initializer: "nosuch"}.withDefaults()
+	cfg := Config{Modules: []*wasmtasks.Module{tasks}, Sandbox: host.Config{Initializer: "nosuch"}}.withDefaults()
 	root := w.Endpoint(0)
 	err = runRoot(ctx, cfg, root, root.Bell(), func(context.Context, *Executor) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "unknown task") {

@@ -23,7 +23,7 @@ func init() {
 	case os.Getenv("WASMPOOL_TEST_KILL") != "":
 		instead = mapAndKill
 	case os.Getenv("WASMPOOL_TEST_SOME") != "":
-		instead, inner.Ranks, inner.Grants = sayWhoIsThere, []int{2, 0}, grantsByName
+		instead, inner.Ranks, inner.Sandbox.Grants = sayWhoIsThere, []int{2, 0}, grantsByName
 	case os.Getenv(rootVar) != "":
 		instead = endRoot
 	case os.Getenv(movesVar) != "":

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/mpitest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -44,7 +45,7 @@ func init() {
 		inner.RootSlots = 1
 	}
 	instead, inner.Slots, inner.LostAfter = standStill, 2, standsAfter
-	inner.Grants = map[string]executor.Grants{"waits": {Clock: true}}
+	inner.Sandbox.Grants = map[string]host.Grants{"waits": {Clock: true}}
 }
 
 // spinsWAT computes without an end, and "rootspin" on the root only; the program is built

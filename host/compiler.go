@@ -15,6 +15,9 @@ type Compiler struct{ process *compile.Compiler }
 // there is no cache folder, it makes one that lasts as long as it does. It blocks until the
 // process has said which. Close ends it; it ends by itself when this process does.
 func StartCompiler(cfg Config) (*Compiler, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
 	pipeline, err := cfg.withDefaults().pipeline()
 	if err != nil {
 		return nil, err

@@ -65,10 +65,10 @@ func TestConstantAddresses(t *testing.T) {
 	}
 }
 
-// Memory ends at 2 GiB, whatever a module or a configuration says.
+// Memory ends at 2 GiB, whatever a module says.
 func TestMostMemory(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Config{MemoryLimit: 1 << 40})
+	h := newHost(t, Config{})
 	slot := newSlot(t, h)
 	const grow = ` (func (export "grow") (param i32 i32) (result i32) (drop (memory.grow (local.get 0))) (memory.grow (local.get 1))))`
 	for _, memory := range []string{`(memory 0)`, `(memory 0 65536)`, `(memory 0 32769)`} {

@@ -25,23 +25,26 @@ const CacheEnv = cachedir.Env
 
 // Config holds a Host's settings. The zero value is ready to use.
 type Config struct {
-	// CacheDir is the folder for compiled modules. Whoever may write to it may
-	// run native code as this user: it is made for this user alone, and one that
-	// others can write to, or which belongs to somebody else, is not used, nor one
-	// in such a folder. Defaults to
-	// "compiled" in the folder that WASMPOOL_CACHE names, or in "wasmpool" in
-	// [os.UserCacheDir]. Where there is none, nothing is kept. Beyond 2 GiB the
-	// modules that were not used for longest are removed; all of it may be, at
-	// any time.
+	// CacheDir is the folder for compiled modules. A user who may write to it may run
+	// native code as this one: it is made for this user alone, and a folder that others
+	// can write to, or that belongs to somebody else, is not used, nor one in such a
+	// folder. Beyond 2 GiB the modules that were not used for longest are removed; all of
+	// it may be, at any time.
+	//
+	// Defaults to "compiled" in the folder that WASMPOOL_CACHE names, or in "wasmpool" in
+	// [os.UserCacheDir]. Where there is none, no compiled module is kept.
 	CacheDir string
 
-	// MemoryLimit bounds, in bytes, the linear memory of each instance, all of which is
-	// only had where the process may have it: see docs/limits.md. Defaults
-	// to 2 GiB, the most a guest can use: see docs/engine.md.
+	// MemoryLimit bounds the linear memory of one instance, in bytes. Memory that the
+	// node, a control group or an rlimit does not give cannot be had in any case: the call
+	// that wants it fails with [KindMemory]. See docs/limits.md.
+	//
+	// Defaults to the most that a module can use, 2 GiB; more is an error. See
+	// docs/engine.md.
 	MemoryLimit uint64
 
-	// Limits are those of a call that does not set its own. See their defaults
-	// there.
+	// Limits are those of a call that does not set its own, which may go up to
+	// MemoryLimit. See [Limits] for their defaults.
 	Limits Limits
 
 	// NoMeter leaves modules without ticks: they run some 8 % faster, but a guest
@@ -50,42 +53,61 @@ type Config struct {
 	// the process stands still. See docs/limits.md.
 	NoMeter bool
 
-	// Isolation says what a call finds of those before it. Defaults to
-	// [IsolationReuse].
+	// Isolation says what a call finds of those that ran before it on its slot.
+	//
+	// Defaults to [IsolationReuse]: instances are reused as they are.
 	Isolation Isolation
 
-	// MaxCallsPerInstance is after how many calls an instance is replaced by a
-	// new one. 0 is never.
+	// MaxCallsPerInstance is after how many calls a slot replaces its instance of a
+	// module by a new one.
+	//
+	// Defaults to never.
 	MaxCallsPerInstance int
 
-	// KeepMemory bounds, in bytes, the linear memory of an instance that is kept
-	// for the next call: a larger one is closed, so that a worker does not hold
-	// for ever what one call needed. Defaults to 512 MiB. It is less where there are so
-	// many slots that kept instances would take a quarter of the memory that there is.
+	// KeepMemory is the largest linear memory, in bytes, with which an instance is kept
+	// for the next call: a larger instance is closed, so that a slot does not hold for
+	// ever the memory that one call needed.
+	//
+	// Defaults to 512 MiB, or less where there are so many slots that the instances they
+	// keep would take a quarter of the memory that there is.
 	KeepMemory uint64
 
-	// Grants say what modules may see of the world outside, by their names.
-	// [EveryModule] stands for those that are not named. Nothing, by default.
+	// Grants say what modules may see of the world outside, by the modules' names:
+	// folders, environment, clock, randomness; never the network. [EveryModule] stands for
+	// the modules that are not named.
+	//
+	// Defaults to nothing at all.
 	Grants map[string]Grants
 
 	// Initializer names a task, "export" or "module.export", that runs once in
-	// each new instance of a module that has it, with InitArg, before its
-	// first call. It is not counted as one, and takes no part in the call's
-	// limits: it may take a minute, or as long as the call where that is more. When it fails, the call fails with [KindInitializer].
+	// each new instance of a module that has it, with InitArg, before the instance's
+	// first call. It is not counted as a call, and takes no part in the call's limits: it
+	// may take a minute, or as long as the call where that is more. When it fails, the
+	// call fails with [KindInitializer].
+	//
+	// Defaults to none.
 	Initializer string
 	InitArg     []byte
 
 	// Compiler compiles the modules, for a process that is confined: the host then
-	// only reads in the compiler's cache folder, in place of CacheDir. Defaults to none.
+	// only reads in the compiler's cache folder, in place of CacheDir.
+	//
+	// Defaults to none.
 	Compiler *Compiler
 
-	// Logger receives what the host has to say. Defaults to discarding.
+	// Logger receives what the host has to say.
+	//
+	// Defaults to discarding it.
 	Logger *slog.Logger
 }
 
 // Validate returns an error for settings that make no sense, which names the field.
 func (c Config) Validate() error {
 	switch {
+	case c.MemoryLimit > 0 && c.MemoryLimit < wasmbin.PageSize:
+		return fmt.Errorf("host: Config.MemoryLimit is %d bytes, must be at least %d, a page", c.MemoryLimit, wasmbin.PageSize)
+	case c.MemoryLimit > compile.MaxMemory:
+		return fmt.Errorf("host: Config.MemoryLimit is %d, but a module can use no more than %d bytes", c.MemoryLimit, uint64(compile.MaxMemory))
 	case c.MaxCallsPerInstance < 0:
 		return fmt.Errorf("host: Config.MaxCallsPerInstance is %d, must be at least 1, or 0 for never", c.MaxCallsPerInstance)
 	case c.Isolation > IsolationFresh:
@@ -97,7 +119,7 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
-	c.MemoryLimit = min(cmp.Or(c.MemoryLimit, compile.MaxMemory), compile.MaxMemory)
+	c.MemoryLimit = cmp.Or(c.MemoryLimit, compile.MaxMemory)
 	c.Limits = c.Limits.withDefaults(c.MemoryLimit)
 	c.KeepMemory = cmp.Or(c.KeepMemory, 512<<20)
 	if c.Logger == nil {
@@ -169,9 +191,6 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	if cfg.MemoryLimit < wasmbin.PageSize {
-		return nil, fmt.Errorf("host: a memory limit of %d bytes is too small: it takes at least %d", cfg.MemoryLimit, wasmbin.PageSize)
-	}
 	pipeline, err := cfg.pipeline()
 	if err != nil {
 		return nil, err

@@ -206,7 +206,10 @@ func TestConfig(t *testing.T) {
 	if _, err := New(Config{MemoryLimit: 1000}); err == nil {
 		t.Error("a limit of less than a page was accepted")
 	}
-	h := newHost(t, Config{MemoryLimit: 1 << 40})
+	if _, err := New(Config{MemoryLimit: compile.MaxMemory + 1}); err == nil {
+		t.Error("a limit of more than a module can use was accepted")
+	}
+	h := newHost(t, Config{})
 	if h.cfg.MemoryLimit != compile.MaxMemory {
 		t.Errorf("limit %d, want %d", h.cfg.MemoryLimit, uint64(compile.MaxMemory))
 	}

@@ -257,7 +257,7 @@ func at(list []float64, share float64) float64 {
 // kill measures how long after Kill a future is resolved.
 func kill(ctx context.Context, modules []*wasmtasks.Module) error {
 	ex, err := executor.Local(executor.Config{
-		Modules: modules, RootSlots: 1, Grants: map[string]executor.Grants{"go": {Clock: true}},
+		Modules: modules, RootSlots: 1, Sandbox: host.Config{Grants: map[string]host.Grants{"go": {Clock: true}}},
 	})
 	if err != nil {
 		return err

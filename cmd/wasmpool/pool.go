@@ -110,14 +110,16 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 	}
 	grants.Output = f.verbose
 	return executor.Config{
-		RootSlots:   f.workers,
-		Slots:       f.slots,
-		MemoryLimit: uint64(f.memory),
-		Limits:      executor.Limits{Time: f.timeout, Output: uint64(f.output)},
-		Isolation:   host.Isolation(f.isolate),
-		Grants:      map[string]host.Grants{host.EveryModule: grants},
-		Confine:     f.confine,
-		Logger:      slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})),
+		RootSlots: f.workers,
+		Slots:     f.slots,
+		Sandbox: host.Config{
+			MemoryLimit: uint64(f.memory),
+			Limits:      host.Limits{Time: f.timeout, Output: uint64(f.output)},
+			Isolation:   host.Isolation(f.isolate),
+			Grants:      map[string]host.Grants{host.EveryModule: grants},
+		},
+		Confine: f.confine,
+		Logger:  slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})),
 	}, nil
 }
 
@@ -145,7 +147,7 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root fu
 	}
 	cfg.Modules = a.early(ctx, module)
 	if !a.launched { // else the pool finds it when all ranks have met
-		if err := checkFolders(cfg.Grants[host.EveryModule]); err != nil {
+		if err := checkFolders(cfg.Sandbox.Grants[host.EveryModule]); err != nil {
 			return err
 		}
 	}

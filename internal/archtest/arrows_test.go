@@ -36,7 +36,7 @@ var arrows = []struct {
 	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/launch", "internal/plain", "internal/transport/mpi", cobra, pflag, progressbar, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
 	{"bench", []string{"bench", "internal/bench", "executor", "pool", "sdk", "wasmtasks"}},
-	{"stress", []string{"internal/hostile", "executor", "sdk", "wasmtasks"}},
+	{"stress", []string{"internal/hostile", "executor", "host", "sdk", "wasmtasks"}},
 	{"bench/difftest", []string{"internal/difftest"}},
 	{"bench/limits", []string{"executor", "host", "wasmtasks", "sdk"}},
 	{"internal/hostile", []string{"executor", "host", "wasmtasks"}},

@@ -29,10 +29,12 @@ func Config() (cfg executor.Config, remove func() error, err error) {
 		return cfg, remove, err
 	}
 	return executor.Config{
-		Limits: Limits,
-		Grants: map[string]host.Grants{
-			"granted": {Folders: map[string]string{"/data": dir}, Output: true},
-			"trusted": {Env: map[string]string{"TRUSTED": "1"}},
+		Sandbox: host.Config{
+			Limits: Limits,
+			Grants: map[string]host.Grants{
+				"granted": {Folders: map[string]string{"/data": dir}, Output: true},
+				"trusted": {Env: map[string]string{"TRUSTED": "1"}},
+			},
 		},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}, remove, nil

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -44,8 +45,8 @@ type outcome struct {
 
 func (j *job) run(ctx context.Context) error {
 	// With the real clock a nap takes its time.
-	grants := map[string]executor.Grants{"tasks": {Clock: true}}
-	cfg := executor.Config{Slots: 1, LostAfter: j.LostAfter, Grants: grants}
+	sandbox := host.Config{Grants: map[string]host.Grants{"tasks": {Clock: true}}}
+	cfg := executor.Config{Slots: 1, LostAfter: j.LostAfter, Sandbox: sandbox}
 	return executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {
 		m, err := wasmtasks.Build(ctx, j.Guest)
 		if err != nil {

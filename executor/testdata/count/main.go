@@ -18,7 +18,7 @@ import (
 
 func main() {
 	// A guest's collector is part of the state that a call starts from.
-	err := executor.Run(context.Background(), executor.Config{Isolation: host.IsolationReset}, count)
+	err := executor.Run(context.Background(), executor.Config{Sandbox: host.Config{Isolation: host.IsolationReset}}, count)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
