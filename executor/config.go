@@ -85,10 +85,19 @@ type Config struct {
 	// Defaults to 10 s; a negative duration is never.
 	LostAfter time.Duration
 
-	// Grace is for how long running calls may go on after a signal. See [Run].
+	// Grace is for how long running calls may go on after a signal that Run has caught.
+	// See [Run].
 	//
 	// Defaults to 10 s; a negative duration is none.
 	Grace time.Duration
+
+	// NoSignals leaves signals to the program: [Run] catches none then, on no rank. Launchers
+	// send some signals to all ranks, and a worker rank that a signal ends is lost: so the
+	// program should catch them there, too. For an end as after a signal it calls
+	// [Executor.CancelPending], and its root function returns when the other calls are done.
+	//
+	// Defaults to not.
+	NoSignals bool
 
 	// ReportAfter is after how long a silence, with calls in flight, the executor
 	// logs what each worker does; again after twice that, and so on. While the calls

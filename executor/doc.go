@@ -33,6 +33,61 @@
 // calls of a worker that died run again elsewhere, and a pool without workers
 // fails them all.
 //
+// # What this does to your process
+//
+// A program that embeds the package shares its process with it. Besides running calls the
+// package does this there; each paragraph says why, and what keeps the package from it.
+//
+// Signals. While it lasts, [Run] catches SIGINT, SIGTERM, SIGUSR1, SIGUSR2 and, unless the
+// program was started with it ignored, SIGHUP: so an interrupted job keeps what it has, and
+// workers outlast a signal that a launcher sends to all ranks. Config.NoSignals leaves
+// signals to the program, on all ranks. [Local] catches none.
+//
+// The end of the process. Run ends it upon a second signal; not with NoSignals. Under MPI
+// a thread ends the process of a worker four seconds after the root is gone, where the worker
+// has not left by itself; and that of any rank in which Go has stood still, as a guest may
+// force it to, for four seconds longer than Config.LostAfter, unless that is negative. It
+// says so on standard error. The root also kills the process of a lost worker that is still
+// there on the root's host. Without MPI nothing but a second signal ends the process. When
+// the root function panics, Run shuts the pool down and panics with the same value.
+//
+// Goroutines. The root function runs on another goroutine than Run, so that the pool is
+// shut down however the function ends. Without MPI, the package's own goroutines have ended
+// when Run has returned.
+//
+// GOMAXPROCS. Run and Local raise it to two more than the process has slots, where it is
+// lower, since a guest that computes holds a processor; they do not lower it again. Go then
+// no longer follows changes of the CPU limit, as after any call of [runtime.GOMAXPROCS] that
+// sets it. They leave it alone when Config.Slots and RootSlots are at least two below it.
+//
+// Memory. A process with an [Executor] holds 64 MiB of address space, which it never touches,
+// for as long as it lives, so that Go collects garbage less often: not where the environment
+// has GOGC, nor with a limit by GOMEMLIMIT or [runtime/debug.SetMemoryLimit]. On Unix the
+// memory of guests is outside of Go's heap, and such a limit does not count it:
+// Config.Sandbox bounds it.
+//
+// Child processes. A module that is not in the cache folder is compiled in a child process,
+// which bounds what the compiler may take; with Config.Confine another child lasts as long as
+// the worker. Each is this program again, with WASMPOOL_COMPILE_CHILD or WASMPOOL_COMPILER in
+// its environment: main does not run, as an init of this module takes over. Packages that Go
+// initializes earlier are initialized in the child, too, and must not write to standard
+// output. There is no switch; but nothing is compiled that is in the cache folder.
+//
+// Files. Compiled modules are kept, up to 2 GiB of them, in a folder of the user's cache, or
+// the one that Config.Sandbox.CacheDir or WASMPOOL_CACHE names.
+//
+// The engine. On amd64, importing the package corrects two tables in the compiler of wazero
+// v1.12.0, for all of the program. Other versions are left alone.
+//
+// MPI. Under a launcher, in a build with -tags mpi, Run starts MPI and ends it, which can be
+// done once in a process. Before, it sets OMPI_MCA_mpi_yield_when_idle and, where ranks
+// cannot read each other's memory, OMPI_MCA_btl_vader_single_copy_mechanism, unless they are
+// set. With Confine it sets the latter, OMPI_MCA_smsc, MPIR_CVAR_CH4_CMA_ENABLE and some that
+// begin with UCX_ in any case. Programs that the process starts later have them, too.
+//
+// Rights. With Config.Confine a worker rank gives up most of its own, for good. The default is
+// that it does not.
+//
 // # Reading the source
 //
 // A call goes from Submit (executor.go) through the intake (intake.go) to the

@@ -29,6 +29,7 @@ import (
 // ends, also while they are waited for, they are dropped. For ctx's end Run returns its error only
 // where calls were dropped. Run is called once in a program's life under MPI.
 //
+// Unless Config.NoSignals is set, Run heeds signals while it lasts.
 // After SIGINT, SIGTERM, SIGUSR1 or SIGHUP on the root no call is begun any more: those
 // that wait end with a [SignalError], those that run have Config.Grace to end, then
 // they are killed; then root's ctx ends. What root yields meanwhile is whole, so
@@ -161,7 +162,9 @@ func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.World) error
 		slots = min(ownCPUs(world.LocalWorkers()), MostSlots)
 	}
 	makeRoom(slots)
-	defer ignoreStop()()
+	if !cfg.NoSignals {
+		defer ignoreStop()()
+	}
 	ep := seal.New(world)
 	if cfg.Confine {
 		ep = confined(ep, cfg, h.CacheDir())
@@ -185,7 +188,7 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 		}
 		return err
 	}
-	ctx, stopHeeding := ex.heed(ctx)
+	ctx, stopHeeding := ex.untilSignal(ctx)
 	err = apart(ctx, cfg.Logger, ex, root)
 	if err != nil {
 		ex.abandon()

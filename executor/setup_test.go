@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(signalVar) != "" {
 		os.Exit(heedSignals())
 	}
+	if os.Getenv(mannersVar) != "" {
+		os.Exit(embed())
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -45,6 +45,20 @@ func ExitCode(err error) int {
 
 func exitOf(s syscall.Signal) int { return 128 + int(s) }
 
+// untilSignal returns root's context, which a signal ends as heed says, unless signals are
+// left to the program. The returned function ends the context, and the heeding, and returns
+// the first signal's error if there was one.
+func (ex *Executor) untilSignal(ctx context.Context) (context.Context, func() error) {
+	if !ex.cfg.NoSignals {
+		return ex.heed(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	return ctx, func() error {
+		cancel()
+		return nil
+	}
+}
+
 // heed makes the executor stop in order after a signal: nothing is begun any
 // more, calls that run may end within the grace, then they are killed and the
 // returned context ends. A second signal ends the process at once, unless it is a
