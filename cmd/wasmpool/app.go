@@ -81,8 +81,8 @@ is a function that the module exports; TASK may be left out when there is one.
 
 Exit codes: 0 all is well, 1 a call failed, 2 a usage or set-up error or results
 that cannot be written, 130, 143, 138 and 129 interrupted by SIGINT, SIGTERM,
-SIGUSR1 and SIGHUP: what runs may end, what is done is written. A second signal
-ends everything at once.`,
+SIGUSR1 and SIGHUP. After a signal, calls that run have ten seconds to end, and
+what is done is written. A second one, but for SIGHUP, ends everything at once.`,
 		Example: `  wasmpool init mytasks
   wasmpool run mytasks upper --arg hello
   wasmpool map mytasks upper --lines names.txt --out names.jsonl

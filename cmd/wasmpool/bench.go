@@ -25,10 +25,10 @@ func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench [--cases NAME,…] [--runs N] [--n N] [--json]",
 		Short: "Measure this pool",
-		Long: `Bench measures how fast the pool is at calls that do nothing, how long one call
-takes, how fast long payloads travel, and what it all costs: memory, and CPU
-while nothing happens. It prints a line per case with the median, the least and
-the most of several runs; docs/benchmarks.md explains them.
+		Long: `Bench measures calls per second, how long one call takes, how fast long arguments and
+results travel, memory, and the CPU time of an idle pool. The calls do nothing. It
+prints a line per case with the median, the least and the most of several runs;
+docs/benchmarks.md explains the cases.
 
 Cases: ` + strings.Join(bench.Standard(), ", ") + `;
 and only when named: ` + strings.Join(bench.Names()[len(bench.Standard()):], ", ") + `.
@@ -53,7 +53,7 @@ Let nothing else run on the machine meanwhile.`,
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.cases, "cases", nil, "run only the cases `NAME,…`")
 	flags.IntVar(&f.runs, "runs", 5, "measure each case `N` times (by default once, if it takes long and varies little)")
-	flags.IntVar(&f.n, "n", 0, "make `N` calls in a run, cases with expensive calls at most their default (default: as suits the case)")
+	flags.IntVar(&f.n, "n", 0, "make `N` calls in a run, but no more than by default where calls are expensive (default: depends on the case)")
 	flags.StringVar(&f.guest, "guest", "tiny", "call the tasks of `MODULE`; tiny is written by hand, go is bench/tasks of the source tree")
 	flags.BoolVar(&f.json, "json", false, "print each result as a line of JSON")
 	f.pool.add(cmd)

@@ -22,13 +22,13 @@ func (a *app) inspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect MODULE [--json]",
 		Short: "Show a module's tasks, memory and imports",
-		Long: `Inspect shows what a module offers, what it needs, and what it asks of the world
-outside: clock (or to sleep), random, env, files, network. It gets what --clock,
---random, --env and --dir grant, and never the network. Without a grant the clock
-stands still and random numbers are made from the call: the same each time for equal
-arguments, unless a guest keeps a generator of its own (see --isolation of map); with
-it they are not. A module that cannot run is shown, too, with why it is refused. The
-kinds of tasks:
+		Long: `Inspect shows the tasks, memory and imports of a module, and what it asks for of the
+world outside: clock (or to sleep), random, env, files, network. A task gets what --clock,
+--random, --env and --dir of run and map grant, and never the network. Without a grant the
+clock stands still, and random numbers are made from the call: the same each time for
+equal arguments, unless the task keeps a generator of its own (see --isolation of map).
+
+A module that cannot run is shown, too, with the reason. The kinds of tasks:
 
   task     takes and gives bytes (package sdk, or any guest of wasmpool's ABI)
   raw      takes and gives numbers

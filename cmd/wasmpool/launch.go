@@ -24,22 +24,23 @@ func (a *app) launchCommand() *cobra.Command {
 		Use:   "launch [-n N] [--hosts H,…] [--launcher L] -- PROGRAM [ARGS]",
 		Short: "Start a program on several ranks, so that it survives the loss of some",
 		Long: `Launch starts a program that is built on wasmpool, with -tags mpi, on N ranks. It
-takes Open MPI's mpirun, with the flags that let the job go on when a worker dies, in a
-Slurm allocation too; else srun there, or MPICH's mpiexec. (These two end the job then.)
+takes Open MPI's mpirun, also in a Slurm allocation, with the flags with which the job
+goes on when a worker dies. Where there is none, it takes Slurm's srun or MPICH's
+mpiexec, with which the job ends when a worker dies.
 
-It ends the job if the ranks do not find each other in time, hands SIGINT, SIGTERM,
-SIGHUP, SIGUSR1 and SIGUSR2 on to the root, leaves out the launcher's messages about dead
-ranks, and ends what is left over on this host when the root is through. A second
-SIGINT or SIGTERM ends everything at once.
+Launch ends the job if the ranks do not find each other in time. It hands SIGINT, SIGTERM,
+SIGHUP, SIGUSR1 and SIGUSR2 on to the root; a second SIGINT or SIGTERM ends everything
+at once. It leaves out the launcher's messages about dead ranks. When the root has
+ended, it ends what is left of the job on this host.
 
-Standard input goes to rank 0, unless it is a terminal. The job is followed through
-a folder that rank 0 must see too: in a Slurm allocation, and with --hosts, it is made in
-the working folder, as temporary folders are not shared.
+Standard input goes to rank 0, unless it is a terminal. Launch follows the job through
+a folder that rank 0 must see, too. In a Slurm allocation, and with --hosts, that folder
+is in the working folder, as temporary folders are not shared.
 
-Exit codes: the root's; 137 when the root was killed, which a line on standard error
-says too, or had to be; 2 when the job could not be started; 130, 143, 138 or 129 when
-SIGINT, SIGTERM, SIGUSR1 or SIGHUP came before it had begun, or one of the first two a
-second time.`,
+The exit code is the root's; 137 when the root was killed, or had to be, as a line on
+standard error says, too; 2 when the job could not be started; 130, 143, 138 or 129 when
+SIGINT, SIGTERM, SIGUSR1 or SIGHUP came before the job had begun, or one of the first two
+came a second time.`,
 		Example: `  wasmpool launch -n 4 -- wasmpool-mpi map mytasks upper --lines names.txt --out names.jsonl
   wasmpool launch --hosts node1:8,node2:8 -n 16 -- ./myprogram --size 1000`,
 		Args: func(_ *cobra.Command, args []string) error {

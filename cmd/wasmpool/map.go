@@ -36,23 +36,23 @@ func (a *app) mapCommand() *cobra.Command {
 		Use:   "map MODULE [TASK] (--lines F | --jsonl F | --files GLOB) [--out F [--resume | --force]] [--unordered]",
 		Short: "Run a call per line, JSON value or file",
 		Long: `Map calls a task once for each line of a file, each JSON value of a JSON Lines
-file, or each file that a pattern matches. It writes one line of JSON per call,
-in the order of the input, or, with --unordered, as they come:
+file, or each file that a pattern matches. It writes one line of JSON per call, in
+the order of the input; with --unordered as the calls end:
 
   {"i":0,"ok":true,"out":…}
   {"i":1,"ok":false,"error":{"kind":"application","code":70,"message":"…"}}
 
-A result that is JSON stands there as it is, other text as a string; any other
-result is given in base64 as "out_b64". Characters that a terminal would obey stand
-as \u escapes, which mean the same. With --files the line names the "file"
-after "i"; a "code" stands there if the task gave one of its own. With -v errors also
-have the "rank" and, where there is one, the "stack", and the end of what the task
-printed, "stderr", and logged, "log". A summary follows on standard error.
+"out" is a result that is JSON, or other text as a string; "out_b64" is any other
+result, in base64. Characters that a terminal would obey are written as \u escapes,
+which mean the same. With --files each line has the name of its "file" after "i". An
+error has a "code" if the task gave one of its own. With -v it also has the "rank", the
+"stack" if there is one, and the end of what the task printed ("stderr") and logged
+("log"). A summary follows on standard error.
 
-Results are in the file within milliseconds. With --resume a map that ended early,
-however it ended, goes on with what its file holds: results are kept, calls that
-failed or are missing run. It needs the same input, as a file or files, and writes
-to each line a checksum of the argument, "arg_crc", to tell.
+Results are in the file within milliseconds. --resume goes on after a map that ended
+early, however it ended: results in the file are kept, and calls that failed or are
+missing run. The input must be the same, and a file or files: each line gets a
+checksum of the argument, "arg_crc", to tell.
 
 The input:
   --lines F     the argument is a line, without its newline (\n or \r\n)
@@ -60,8 +60,8 @@ The input:
   --files GLOB  the argument is a file's content; files are taken in the order of
                 their names; in a pattern ** stands for any number of folders.
                 Quote the pattern, so that the shell leaves it alone
-F may be - for standard input. Input is read as it is needed. One that cannot be
-read ends the map; what was done by then is written.`,
+F may be - for standard input. Input is read as it is needed. When it cannot be
+read, the map ends; what was done by then is written.`,
 		Example: `  wasmpool map mytasks upper --lines names.txt --out names.jsonl
   seq 1000 | wasmpool map examples/executor/tasks square --jsonl - --workers 4
   wasmpool map render.wasm frame --files 'scenes/*.json' --unordered --resume --out frames.jsonl
@@ -80,8 +80,8 @@ read ends the map; what was done by then is written.`,
 	cmd.Flags().StringVar(&f.jsonl, "jsonl", "", "call once per JSON value, one a line, of the file `F`")
 	cmd.Flags().StringVar(&f.files, "files", "", "call once per file that matches `GLOB`")
 	cmd.Flags().StringVar(&f.out, "out", "", "write the results to the file `F` (default: standard output)")
-	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "write results as they come: one slow call keeps none of the others out of the file")
-	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with what the file of --out holds; begin if there is none")
+	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "write results as calls end: no call waits for a slow one before it")
+	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with the results in the file of --out; begin if there is none")
 	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite the file of --out")
 	f.pool.add(cmd)
 	return cmd

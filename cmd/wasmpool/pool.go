@@ -44,8 +44,8 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.Var(&f.output, "output", "the longest result that a task may give, a `SIZE` such as 1GiB (default: 256MiB)")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
 	f.grants.add(flags)
-	flags.Var(&f.isolate, "isolation", "what a call finds of those before it: a `WORD` of reuse (all that a task keeps), reset (nothing), fresh (nothing, and slowly)")
-	flags.BoolVar(&f.confine, "confine", false, "let worker ranks read no files but granted folders, start no programs and open no connections, should a task break out of its sandbox (on Linux, under MPI)")
+	flags.Var(&f.isolate, "isolation", "what a call finds of the calls before it, a `WORD`: reuse (all that the task keeps), reset (nothing), fresh (nothing, but slower)")
+	flags.BoolVar(&f.confine, "confine", false, "a second wall for tasks that break out of their sandbox: worker ranks may read no files but granted folders, start no programs and open no connections (on Linux, under MPI)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show debug logs, what tasks print, and where they failed")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "root-slots" {

@@ -32,9 +32,9 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Run one call and print its result",
 		Long: `Run calls a task once and writes the bytes of its result to standard output.
 
-The argument is TEXT, the content of F, or else what standard input holds; it is
-empty when that is a terminal. A task that takes numbers (kind raw) wants them
-as a JSON array, or one bare number.`,
+The argument is TEXT, or the content of F, or else what standard input holds. It is
+empty when standard input is a terminal. A task that takes numbers (kind raw) wants
+them as a JSON array, or one bare number.`,
 		Example: `  wasmpool run examples/executor/tasks square --arg 12
   wasmpool run add.wasm add --arg '[2, 40]'
   wasmpool run render.wasm --arg-file scene.json >scene.png`,
