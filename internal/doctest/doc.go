@@ -11,6 +11,7 @@
 //	c FILE       likewise; so with rust and ts
 //	text         is only shown
 //
-// Other tests hold what documents say to the code: tables of tests name tests that exist,
-// links and citations lead somewhere, and each larger package's doc.go names its files.
+// Other tests hold what documents say to the code: the tests, files and exported names that
+// they name exist, links and citations lead somewhere, words that were given up do not come
+// back, and each larger package's doc.go names its files.
 package doctest
