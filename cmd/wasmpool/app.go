@@ -26,13 +26,13 @@ type app struct {
 	args     []string // of the command line
 	in       io.Reader
 	out      io.Writer
-	err      io.Writer // of all that is said; execute makes what is foreign in it plain
+	err      io.Writer // for messages; execute makes foreign text in them plain
 	launched bool      // by an MPI launcher, or something like it
 	rank     int       // 0 when not launched
 
-	// patience is for how long another rank than 0 leaves the floor to rank 0
-	// before it exits with the same error: launchers kill all ranks as soon as
-	// one fails, rank 0 perhaps in the middle of its sentence.
+	// patience is for how long ranks other than 0 wait before they exit with an error
+	// that rank 0 has, too: launchers kill all ranks as soon as one fails, perhaps
+	// while rank 0 writes its message.
 	patience time.Duration
 }
 

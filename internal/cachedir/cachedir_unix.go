@@ -89,9 +89,9 @@ func split(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
 }
 
-// writers says who else may change what a folder holds, or nothing. last is the cache
-// folder itself: of another one it does not matter what is in it, if it is sticky, as
-// that belongs to who made it.
+// writers says which other users may change the content of a folder, or returns nothing.
+// last is true for the cache folder itself. The content of any other folder does not matter
+// if the folder is sticky: there a file belongs to the user that made it.
 func writers(name string, info fs.FileInfo, last bool) string {
 	mode := info.Mode()
 	if mode&fs.ModeSticky != 0 && !last {

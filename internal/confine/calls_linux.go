@@ -30,7 +30,7 @@ var refused = []string{
 	"shmget", "shmat", "shmctl", "msgget", "semget", "mq_open", "mq_unlink",
 	"setpriority", "ioprio_set",
 
-	// What of files Landlock does not look at.
+	// Properties of files that Landlock does not look at.
 	"fchmod", "fchmodat", "fchmodat2", "fchown", "fchownat",
 	"setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "setxattrat", "removexattrat",
 	"utimensat", "open_by_handle_at", "name_to_handle_at", "mknodat",
@@ -101,11 +101,11 @@ const (
 	offsetOfSecond = 24
 )
 
-// What package unix lacks: FIOSETOWN and FS_IOC_FSSETXATTR.
+// FIOSETOWN and FS_IOC_FSSETXATTR, which package unix does not have.
 const fioSetOwn, fsSetXAttr = 0x8901, 0x401c5820
 
-// refuseNewer says of calls that are newer than the library's list, and so than ours, that
-// the kernel has none such: who makes them has another way then.
+// refuseNewer makes calls that are newer than the library's list, and so than ours, fail as
+// if the kernel did not have them: programs that make them have another way for such kernels.
 func refuseNewer(here *arch.Info) []bpf.Instruction {
 	newest := slices.Max(slices.Collect(maps.Values(here.SyscallNames)))
 	return []bpf.Instruction{

@@ -18,16 +18,16 @@ import (
 // Built reports whether this program can confine itself.
 const Built = true
 
-// abi is what of Landlock is used at most.
+// abi is the newest version of Landlock that is used.
 var abi = landlock.V9
 
-// system is what the Go runtime, this program and MPI read while they run. What proc
-// shows of other processes than names and numbers Landlock refuses.
+// system lists the files that the Go runtime, this program and MPI read while they run. Of
+// other processes Landlock lets /proc show names and numbers only.
 var system = []string{"/proc", "/sys/fs/cgroup", "/sys/devices/system", "/dev/null", "/dev/urandom"}
 
 // Apply confines the process, all of its threads, for good. Its open files and
-// connections stay. lacks says what this system cannot take away, in words for a log; an
-// error means that what it can was not taken away.
+// connections stay. lacks says, in words for a log, what this system cannot take away. An
+// error means that something was not taken away that this system could take away.
 func Apply(r Rules) (lacks []string, err error) {
 	_, _ = time.Now().Local().Zone() // reads a file the first time
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {

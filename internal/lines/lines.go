@@ -21,8 +21,8 @@ const (
 	// have been held up for a minute, as the root or what lies between stood still.
 	Patience = 8
 
-	// notes is how many lines Next says itself in Every, at most: that it will stop some,
-	// and how many it has stopped.
+	// notes is how many lines of its own Next returns in Every, at most: that it stops some
+	// lines from now on, and how many it has stopped.
 	notes = 2
 
 	// MostText is how many bytes of a line are sent.
@@ -40,14 +40,15 @@ type Gate struct {
 	stopped int
 }
 
-// Next reports whether one more line of who's may be sent, of most in [Every], and what is
-// to be said about those that were not. now is in nanoseconds, from 1.
+// Next reports whether one more line may be sent, where most may be in [Every]. A note that
+// is not empty is a line to send about lines that were stopped; who names their sender in
+// it. now is in nanoseconds, from 1.
 func (g *Gate) Next(now int64, who string, most int) (pass bool, note string) {
 	return g.next(now, who, most, most)
 }
 
-// Late is Next at the other end of the way. It stops nothing that Next let pass, or said,
-// unless that was held up for a minute.
+// Late is Next for the root. It stops no line that the rank's Next let pass, and no note,
+// unless the line was held up for a minute.
 func (g *Gate) Late(now int64, who string, most int) (pass bool, note string) {
 	most += notes
 	return g.next(now, who, most, most*Patience)
@@ -62,7 +63,7 @@ func (g *Gate) next(now int64, who string, most, burst int) (pass bool, note str
 		if g.stopped > 0 {
 			note = fmt.Sprintf("%d lines that %s logged were left out", g.stopped, who)
 		}
-		// By whole steps: what is left of the time counts the next time.
+		// By whole steps: the rest of the time counts the next time.
 		*g = Gate{since: g.since + past*int64(Every), sent: max(0, g.sent-int(min(past, Patience))*most)}
 	}
 	if g.sent < burst {

@@ -9,31 +9,32 @@ import (
 )
 
 const (
-	// leastSpare and mostSpare bound what is left of a bound, for those who ask for
-	// little and for all that is in no account: the runtime, stacks of guests, garbage
-	// that is not collected yet. Who has more must leave more.
+	// leastSpare and mostSpare bound how many bytes an Account does not promise. They are
+	// for holders that ask for little, and for all that is in no account: the runtime,
+	// stacks of guests, garbage that is not collected yet. A holder of more must leave more.
 	leastSpare = 64 << 20
 	mostSpare  = 512 << 20
 
-	// sharedSpare is which part of a node's memory a process leaves to the others that
-	// work there, when it takes more than its share.
+	// sharedSpare is the part of a node's memory (one in so many) that a process which takes
+	// more than its share leaves to the other processes of the job.
 	sharedSpare = 4
 
-	// largeAllocation is from where Go's heap may have to grow for one allocation: by
-	// arenas.
+	// largeAllocation is the size, in bytes, from which Go's heap may have to grow for one
+	// allocation: by arenas.
 	largeAllocation = 4 << 20
 	arena           = 64 << 20
 
-	// creditShare is which part of what is left is promised without another look.
+	// creditShare is the part of the memory that is left (one in so many) that is promised
+	// without another look at the bounds.
 	creditShare = 8
 
-	// lookAfter is how old what is known of the bounds may be.
+	// lookAfter is the age at which the account looks at the bounds again.
 	lookAfter = time.Second
 )
 
-// An Account is what a process has promised of its memory, to guests as a rule. What
-// is promised may not be used yet: without an account all could be given the same
-// memory. It is safe for concurrent use.
+// An Account keeps how much of its memory a process has promised, to guests as a rule. A
+// guest need not use at once what it was promised: without an account several could be
+// promised the same memory. It is safe for concurrent use.
 type Account struct {
 	bounds Bounds
 	total  uint64
@@ -73,7 +74,7 @@ func (a *Account) Bounds() Bounds { return a.bounds }
 // Total returns what all promises together may come to, in bytes.
 func (a *Account) Total() uint64 { return a.total - a.spare(a.total) }
 
-// spare returns what must be left when one who asks gets so many bytes in all.
+// spare returns how many bytes must be left when a holder gets so many in all.
 func (a *Account) spare(held uint64) uint64 {
 	return min(leastSpare+min(held, mostSpare-leastSpare), a.total/4)
 }
@@ -85,9 +86,9 @@ func (a *Account) Used() uint64 {
 	return a.used
 }
 
-// Take promises n bytes more to one who was promised held, or says what stands against
-// it. It looks at the bounds only after a second, or when a good part of what was left
-// has been promised.
+// Take promises n more bytes to a holder that has held of them, or returns a [*Shortage],
+// which names the bound. It looks at the bounds only after a second, or when a good part
+// of the memory that was left has been promised.
 func (a *Account) Take(n, held uint64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 // A controller is how a version of control groups shows memory.
 type controller struct {
 	limit, usage string    // files
-	cache        [2]string // labels of what of files is kept in memory, and can be reclaimed
+	cache        [2]string // labels of files' content in memory, which can be reclaimed
 }
 
 var controllers = map[string]controller{

@@ -25,7 +25,8 @@ func Text(text string) string {
 	return escape(text, func(r rune) bool { return r == '\n' || r == '\t' })
 }
 
-// escape makes what is not plain visible, but for what is allowed.
+// escape replaces characters that are not plain, but for those that allowed accepts, by
+// escapes.
 func escape(text string, allowed func(rune) bool) string {
 	var b strings.Builder
 	kept := 0
