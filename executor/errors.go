@@ -10,6 +10,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/wire"
+	workerside "github.com/wasmpool/wasmpool/internal/worker"
 )
 
 // Errors of this rank: the call did not come back from a task.
@@ -27,6 +28,9 @@ var (
 	// ErrLaunch is matched by the error of [Run] when the launcher does not fit
 	// the program. Every rank gets it.
 	ErrLaunch = errors.New("executor: the launcher does not fit the program")
+
+	// ErrRootLost is returned by [Run] on a worker whose root died or was cut off.
+	ErrRootLost = workerside.ErrRootLost
 
 	// ErrWorkerLost is matched by a [TaskError] of kind lost: the workers that
 	// ran the call died.

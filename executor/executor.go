@@ -15,6 +15,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	workerside "github.com/wasmpool/wasmpool/internal/worker"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -138,7 +139,7 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	ex.loop.abandon = own.abandon
 	go func() {
 		defer close(own.done)
-		err := host.Serve(ctx, h, own.worker, host.ServeConfig{Slots: slots, Modules: ex.cfg.Modules, Logger: ex.cfg.Logger})
+		err := workerside.Serve(ctx, h, own.worker, workerside.Config{Slots: slots, Modules: ex.cfg.Modules, Logger: ex.cfg.Logger})
 		if err != nil && ctx.Err() == nil {
 			ex.in.request(func() { ex.loop.fail(fmt.Errorf("executor: the root's own slots: %w", err)) })
 		}

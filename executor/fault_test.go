@@ -24,6 +24,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/transport/fault"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/transport/seal"
+	"github.com/wasmpool/wasmpool/internal/worker"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -48,8 +49,8 @@ func openFaulty(t testing.TB, workers int, plan fault.Plan) *executor.Executor {
 	for rank := 1; rank <= workers; rank++ {
 		serving.Go(func() {
 			ep := world.Endpoint(rank)
-			err := host.Serve(ctx, h, seal.New(ep), host.ServeConfig{Rank: rank})
-			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, host.ErrRootLost) {
+			err := worker.Serve(ctx, h, seal.New(ep), worker.Config{Rank: rank})
+			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, worker.ErrRootLost) {
 				t.Errorf("rank %d: %v", rank, err)
 			}
 			ep.Close()

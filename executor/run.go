@@ -12,6 +12,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mpi"
 	"github.com/wasmpool/wasmpool/internal/transport/seal"
+	workerside "github.com/wasmpool/wasmpool/internal/worker"
 )
 
 // Run runs root on the root with an executor, in whatever shape the program was
@@ -39,7 +40,7 @@ import (
 // [Report].
 // Workers ignore the first of these signals: launchers send them to all ranks.
 //
-// A worker whose root is gone returns [host.ErrRootLost] within seconds; should it
+// A worker whose root is gone returns [ErrRootLost] within seconds; should it
 // still be there after four more, its process is ended.
 //
 // When root panics, the pool is shut down, as after an error, and Run panics with the
@@ -167,10 +168,10 @@ func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.World) error
 	}
 	ep := seal.New(world)
 	if cfg.Confine {
-		ep = confined(ep, cfg, h.CacheDir())
+		ep = confined(ep, cfg, h.Config().CacheDir)
 	}
 	// The root decides when it is over, also when all ranks get a signal.
-	err := host.Serve(context.WithoutCancel(ctx), h, ep, host.ServeConfig{
+	err := workerside.Serve(context.WithoutCancel(ctx), h, ep, workerside.Config{
 		Slots: slots, Rank: world.Rank(), OnNode: world.LocalWorkers(), Modules: cfg.Modules, Logger: cfg.Logger,
 	})
 	if err != nil {

@@ -76,3 +76,22 @@ func (b *block) keep() func() {
 	kept := *b
 	return kept.release
 }
+
+// Keep makes memory outlive its call, for somebody who may still read or write it when
+// the call is over, such as a transport with a transfer under way. part lies in it: the
+// dst of [Call.ReadArg], while that runs, or the result of [Slot.Run], until the next
+// Run. A ReadArg that keeps dst returns an error. The slot does not free that memory any
+// more, and it counts as taken: free gives it back, and may be called once, by any
+// goroutine, or never.
+func (s *Slot) Keep(part []byte) (free func()) {
+	blocks := []*block{&s.long, &s.arg}
+	if s.instance != nil {
+		blocks = append(blocks, &s.instance.linear.block)
+	}
+	for _, b := range blocks {
+		if b.holds(part) {
+			return b.keep()
+		}
+	}
+	return func() {} // the collector does it
+}

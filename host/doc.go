@@ -1,5 +1,6 @@
-// Package host runs the tasks of wasm modules: it is the worker's side of
-// wasmpool. Only this package, and what lies below it, knows the wasm engine.
+// Package host runs the tasks of wasm modules in this process: a worker of a pool is
+// built on it, and a program may use it alone. Only this package, and what lies below it,
+// knows the wasm engine.
 //
 // A [Host] loads modules: it checks, compiles and keeps them in a cache folder
 // that all processes of a machine share. A [Slot] is a place where calls run,
@@ -22,5 +23,37 @@
 //	slot := h.NewSlot()
 //	result, err := slot.Run(ctx, task, &host.Call{Arg: []byte("hello")})
 //
-// [Serve] is the worker's loop around it.
+// A call is ended by its context, by [Limits], or by its number with [Slot.Stop]. A caller
+// with more to do than to wait finds the rest in [Call] and [Slot]: an argument that comes
+// while the call runs (Call.ReadArg, [Slot.Err], [Slot.Keep]), a sign of life (Call.Heartbeat,
+// [Slot.Ticks]), and what a call waits for before it can run ([Slot.Wait]).
+//
+// # Reading the source
+//
+// A module becomes code in package internal/compile. Here it is loaded:
+//
+//   - host.go: Config and Host: each module is loaded once, and freed with the last slot
+//   - module.go: Module and Task, what is loaded
+//   - compiler.go: the process that compiles for confined hosts
+//
+// A call runs:
+//
+//   - slot.go: Call and Slot: the path of a call, and the instances that are kept warm
+//   - stop.go: how a call is ended from outside, and heard of while it runs
+//   - instance.go: one copy of a module: how it starts, and how a call enters and leaves it
+//   - raw.go, command.go: calls that take numbers, and WASI commands
+//   - tick.go: instructions and time of a call are counted, and bounded
+//   - limits.go, errors.go: Limits and Usage; Error and its Kinds
+//   - isolation.go: what a call finds of those before it
+//   - stack.go: the stacks that a slot keeps
+//
+// What a guest has:
+//
+//   - memory.go, block.go: linear memory; long results and arguments; both outside of Go's
+//     heap, by memory_unix.go, memory_linux.go, memory_copy.go and memory_other.go
+//   - imports.go, wasi.go: the functions that a guest may import
+//   - world.go, seed.go, log.go: its clock, its random numbers, what it logs and prints
+//   - grants.go: Grants, what a module may see of the world outside
+//   - shelf.go, shelf_unix.go, shelf_other.go, lent.go: the folders that it was granted, and
+//     files in them
 package host

@@ -167,8 +167,9 @@ type Host struct {
 	reclaiming bool // memory is about to be given back to the system
 }
 
-// CacheDir is the folder with the compiled modules, "" for none.
-func (h *Host) CacheDir() string { return h.pipeline.CacheDir() }
+// Config returns the host's settings, with the defaults filled in. CacheDir is "" where
+// no compiled module is kept. What it refers to is not to be changed.
+func (h *Host) Config() Config { return h.cfg }
 
 // A programKey tells modules apart by what they run and what they are granted.
 type programKey struct {
@@ -196,6 +197,7 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{cfg: cfg, pipeline: compile.New(pipeline), mostFiles: mostDescriptors() / 2, codes: make(map[wasmtasks.Digest]*loading), loaded: make(map[programKey]*Module)}
+	h.cfg.CacheDir = h.pipeline.CacheDir()
 	h.memory = memory.Process()
 	h.moves = h.memory.Bounds().Moves()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -291,10 +293,6 @@ func named(module string, err error) error {
 	n.Message = fmt.Sprintf("module %s: %s", module, e.Message)
 	return &n
 }
-
-// ticks reports whether every guest that takes long ticks: without a meter it need not,
-// and what it is granted, a file or a clock to sleep by, may take any time.
-func (h *Host) ticks() bool { return !h.cfg.NoMeter && len(h.cfg.Grants) == 0 }
 
 // NewSlot returns a place where calls run, one at a time. A worker has as many
 // as it runs calls at once. Close the slot to free its instances.

@@ -105,7 +105,7 @@ func TestLoadContext(t *testing.T) {
 // its time.
 func compiledElsewhere(t *testing.T, h *Host, m *wasmtasks.Module) (done func()) {
 	t.Helper()
-	l := flock.New(filepath.Join(h.CacheDir(), m.Digest().String()+".lock"))
+	l := flock.New(filepath.Join(h.Config().CacheDir, m.Digest().String()+".lock"))
 	if err := l.Lock(); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestCacheEnv(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	if got, want := h.CacheDir(), filepath.Join(dir, "compiled"); got != want {
+	if got, want := h.Config().CacheDir, filepath.Join(dir, "compiled"); got != want {
 		t.Errorf("the cache folder is %s, want %s", got, want)
 	}
 }

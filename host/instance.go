@@ -80,9 +80,7 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 	if c.StartMemory > s.limits.Memory {
 		return nil, errorf(KindMemory, "%s", compile.StartsAbove(c.StartMemory, s.limits.Memory))
 	}
-	if s.late != nil {
-		s.late(true)
-	}
+	s.beat(true)
 	in = &instance{slot: s, code: c}
 	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, most: s.limits.Memory}
 	in.world.init(in)
@@ -133,21 +131,6 @@ func (in *instance) close() error {
 		in.image.memory.free()
 	}
 	return err
-}
-
-// giveUpMemory makes the memory of the call that runs, of which part is one, stay when
-// it is freed, and returns the function that frees it.
-func (s *Slot) giveUpMemory(part []byte) func() {
-	blocks := []*block{&s.long, &s.arg}
-	if s.instance != nil {
-		blocks = append(blocks, &s.instance.linear.block)
-	}
-	for _, b := range blocks {
-		if b.holds(part) {
-			return b.keep()
-		}
-	}
-	return func() {} // the collector does it
 }
 
 // fail closes the instance after an error of wazero and explains the error.
@@ -376,8 +359,8 @@ func (in *instance) fetchArg() []byte {
 
 func (in *instance) readArg(dst []byte) {
 	if err := in.call.ReadArg(dst); err != nil {
-		if ended := (*abort)(nil); errors.As(err, &ended) {
-			raise(ended)
+		if ended := (*Error)(nil); errors.As(err, &ended) {
+			raise(&abort{kind: ended.Kind, message: ended.Message, err: ended.err})
 		}
 		raise(&abort{kind: endedKind(err), message: fmt.Sprintf("reading the argument: %v", err), err: err})
 	}

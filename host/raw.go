@@ -65,8 +65,8 @@ func (s *Slot) wholeArg(c *Call, most int64) ([]byte, error) {
 		return nil, errorf(KindMemory, "%w", err)
 	}
 	if err := c.ReadArg(arg); err != nil {
-		if ended := (*abort)(nil); errors.As(err, &ended) {
-			return nil, ended.failure()
+		if ended := (*Error)(nil); errors.As(err, &ended) {
+			return nil, ended
 		}
 		return nil, errorf(endedKind(err), "reading the argument: %w", err)
 	}

@@ -219,7 +219,7 @@ func TestShelfTicks(t *testing.T) {
 	}
 	s := newShelf(t, dir, 0)
 	looks := 0
-	s.in.slot.late = func(bool) { looks++ }
+	s.in.slot.call.Heartbeat = func(bool) { looks++ }
 	check := func(what string, n, want int, err error) {
 		t.Helper()
 		if n != want || err != nil || looks < 4 {

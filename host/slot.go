@@ -33,7 +33,8 @@ type Call struct {
 	// ReadArg is set for an argument that is not in this process yet: Arg is
 	// nil then and ArgLen its length. It is called at most once, with a dst of
 	// length ArgLen, which is guest memory when the guest reads the argument
-	// whole. An error ends the call.
+	// whole. An error ends the call; an [*Error], such as that of [Slot.Err], with
+	// its kind and message. It runs on the goroutine of Run.
 	ReadArg func(dst []byte) error
 	ArgLen  int64
 
@@ -43,6 +44,14 @@ type Call struct {
 	// Log takes the lines that the guest logs, with the levels of log/slog.
 	// It may be nil.
 	Log func(level int, msg string)
+
+	// Heartbeat is called again and again while the call runs: at each tick, so
+	// every few hundred microseconds while the guest computes, and, with blocking
+	// set, before the call may do nothing for long, as it sleeps or its instance is
+	// made. There is none under [Config.NoMeter], nor while the guest waits for a
+	// file that it was granted. It runs on the goroutine of Run and should return
+	// within microseconds. It may be nil.
+	Heartbeat func(blocking bool)
 }
 
 // argLen returns the length of the argument, wherever it is.
@@ -56,7 +65,8 @@ func argLen(c *Call) int64 {
 // A Slot is a place where calls run, one at a time. It keeps an instance of
 // each module it has run, up to 32, so that a call of a small task costs
 // little more than the task itself. It is not safe for concurrent use, nor
-// need it be on one thread; only [Slot.Stop] may be called while it runs.
+// need it be on one thread; only [Slot.Stop] and [Slot.Ticks] may be called by other
+// goroutines while it runs.
 //
 // What a guest keeps in its globals may, or may not, survive to the next call:
 // see [Isolation].
@@ -72,17 +82,14 @@ type Slot struct {
 	instance *instance
 	export   *function
 
-	signs atomic.Uint64 // grows with each tick of a guest, and when calls end
+	ticks atomic.Uint64 // of its guests
 
 	renews bool // an instance may have to be replaced after any call
-
-	// late is called again and again while a call takes long: at its ticks, and, with
-	// blocks, before it sleeps or an instance is made. It may be nil.
-	late func(blocks bool)
 
 	// Of the call that runs, or ran last.
 	ctx     context.Context //nolint:containedctx // Run's: it ends the guest
 	call    *Call
+	stopped *abort // the order of Stop that ends it
 	limits  *Limits
 	own     Limits   // the call's, if it has some
 	used    Usage    // of a call whose instance is closed
@@ -104,7 +111,7 @@ type Slot struct {
 // ended within milliseconds, whatever it does; so it is by [Slot.Stop], and
 // where it goes past its limits.
 func (s *Slot) Run(ctx context.Context, t *Task, c *Call) (result []byte, err error) {
-	s.ctx, s.call, s.limits = ctx, c, &s.host.cfg.Limits
+	s.ctx, s.call, s.stopped, s.limits = ctx, c, nil, &s.host.cfg.Limits
 	if c.Limits != nil {
 		s.own = c.Limits.Over(*s.limits).within(s.host.cfg.MemoryLimit)
 		s.limits = &s.own
@@ -153,6 +160,12 @@ func (s *Slot) runTask(c *Call) ([]byte, error) {
 	}
 	return result, nil
 }
+
+// Ticks returns how often the slot's guests have ticked, since the slot was made. It grows
+// every few hundred microseconds while a guest computes, and stands still while one waits in an
+// import; without a meter it does not grow at all. It does not block, and is safe for
+// concurrent use.
+func (s *Slot) Ticks() uint64 { return s.ticks.Load() }
 
 // Usage says what the call used that ran last: nothing if it did not get as far as the
 // guest.
@@ -247,7 +260,7 @@ func (s *Slot) initialize(in *instance, t *Task) error {
 	defer func() { s.call, s.limits = call, limits }()
 	own := Limits{Time: max(s.limits.Time, startTime), Instructions: Unlimited}.Over(s.host.cfg.Limits)
 	s.limits = &own
-	s.call = &Call{Number: call.Number, Attempt: call.Attempt, Rank: call.Rank, Arg: s.host.cfg.InitArg, Log: call.Log}
+	s.call = &Call{Number: call.Number, Attempt: call.Attempt, Rank: call.Rank, Arg: s.host.cfg.InitArg, Log: call.Log, Heartbeat: call.Heartbeat}
 	s.task, s.instance, s.export = t, in, in.function(t)
 	run := func() ([]byte, error) { return s.runTask(s.call) }
 	if t.kind == wasmtasks.KindRaw {

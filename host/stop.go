@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -63,12 +64,46 @@ func (o *orders) take(call uint64) *abort {
 	return found
 }
 
+// Err returns why the call that runs is to end, by [Slot.Stop] or the context of
+// [Slot.Run], as an [*Error]; nil if it may go on. It is for [Call.ReadArg] to look at
+// every few milliseconds, and to return: no guest ticks meanwhile. It does not block.
+func (s *Slot) Err() error {
+	if a := s.ended(); a != nil {
+		return a.failure()
+	}
+	return nil
+}
+
+// Wait blocks until ready is closed, and then returns nil. It is for what a call needs
+// that is about to run, such as its module: where that call is stopped first
+// ([Slot.Stop]), or ctx ends, it returns the [*Error] that [Slot.Run] would. It is
+// called in place of Run, never at the same time.
+func (s *Slot) Wait(ctx context.Context, call uint64, ready <-chan struct{}) error {
+	for {
+		if s.orders.given.Load() {
+			if a := s.orders.take(call); a != nil {
+				return a.failure()
+			}
+		}
+		select {
+		case <-ready:
+			return nil
+		case <-ctx.Done():
+			return endedError(ctx)
+		case <-s.orders.wake:
+		}
+	}
+}
+
 // ended returns why the call that runs is to end, or nil.
 func (s *Slot) ended() *abort {
 	if s.orders.given.Load() {
 		if a := s.orders.take(s.call.Number); a != nil {
-			return a
+			s.stopped = a
 		}
+	}
+	if s.stopped != nil {
+		return s.stopped
 	}
 	if err := s.ctx.Err(); err != nil {
 		e := endedError(s.ctx)
@@ -77,12 +112,17 @@ func (s *Slot) ended() *abort {
 	return nil
 }
 
+// beat tells the caller of Run that the call goes on, or may block from here on.
+func (s *Slot) beat(blocking bool) {
+	if s.call != nil && s.call.Heartbeat != nil {
+		s.call.Heartbeat(blocking)
+	}
+}
+
 // sleep blocks the guest for d, or until its call is to end.
 func (in *instance) sleep(d time.Duration) {
 	s := in.slot
-	if s.late != nil {
-		s.late(true)
-	}
+	s.beat(true)
 	timer := time.NewTimer(min(d, in.gauge.remaining()))
 	defer timer.Stop()
 	for {

@@ -71,7 +71,7 @@ func tick(ctx context.Context, mod api.Module, stack []uint64) {
 
 // payUp leaves the guest, whose fuel is used up, if its call may not go on.
 func (in *instance) payUp() {
-	in.slot.signs.Add(1)
+	in.slot.ticks.Add(1)
 	g := &in.gauge
 	g.used, g.granted = g.count(), int64(g.fuel.Get())
 	if g.used > g.budget {
@@ -95,9 +95,7 @@ func (in *instance) fuel(mod api.Module) api.MutableGlobal {
 // check leaves the guest if its call is to end, for another reason than the
 // budget.
 func (in *instance) check() {
-	if in.slot.late != nil {
-		in.slot.late(false)
-	}
+	in.slot.beat(false)
 	if a := in.slot.ended(); a != nil {
 		raise(a)
 	}

@@ -1,14 +1,14 @@
-package host
+package worker
 
 import (
 	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
-// status says what the slots do. A call that is expected to take microseconds is
-// not told of.
+// status says which calls the slots run, and how many wait. Calls that are expected to
+// take microseconds are left out.
 func (s *server) status() wire.Status {
-	st := wire.Status{Waiting: int(s.desk.queued.Load())}
+	st := wire.Status{Waiting: int(s.backlog.queued.Load())}
 	now := monotime.Now()
 	for _, r := range s.runners {
 		if number := r.running.Load(); number != 0 {

@@ -1,13 +1,9 @@
-package host
+package worker
 
 import (
-	"errors"
-
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
-
-// errStopped ends what still runs when the root stopped the pool.
-var errStopped = errors.New("host: the pool is shut down")
 
 // handleKill ends calls. Those that wait are answered at once, those that run as
 // soon as their guests have ended. io is held.
@@ -20,35 +16,35 @@ func (s *server) handleKill(body []byte) error {
 	for _, n := range kill.Calls {
 		numbers[n] = true
 	}
-	failure := encodeFailure(&Error{Kind: Kind(kill.Kind), Message: kill.Reason})
-	s.desk.kill(numbers, failure, s.dropFetch)
+	failure := encodeFailure(&host.Error{Kind: host.Kind(kill.Kind), Message: kill.Reason})
+	s.backlog.kill(numbers, failure, s.dropFetch)
 	for _, r := range s.runners { // those that do not wait run, are about to, or have ended
-		if n := s.desk.taken(r); numbers[n] {
-			r.slot.Stop(n, Kind(kill.Kind), kill.Reason)
+		if n := s.backlog.taken(r); numbers[n] {
+			r.slot.Stop(n, host.Kind(kill.Kind), kill.Reason)
 		}
 	}
 	return nil
 }
 
-// taken returns the number of the call that a slot took last, 0 for none.
-func (d *desk) taken(r *runner) uint64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// taken returns the number of the call that a runner took last, 0 for none.
+func (b *backlog) taken(r *runner) uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return r.current.number
 }
 
 // kill answers those of the calls that wait with failure, and takes them out of
-// numbers.
-func (d *desk) kill(numbers map[uint64]bool, failure []byte, drop func(*fetch)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.calls.each(func(c *deskCall) {
+// numbers. It gives up their arguments through drop.
+func (b *backlog) kill(numbers map[uint64]bool, failure []byte, drop func(*fetch)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls.each(func(c *queuedCall) {
 		if c.killed || !numbers[c.number] {
 			return
 		}
 		delete(numbers, c.number)
 		drop(c.fetch)
 		c.killed, c.fetch = true, nil
-		d.append(&wire.Result{Ticket: c.ticket, Gen: uint32(c.number), Failed: true, Data: failure})
+		b.append(&wire.Result{Ticket: c.ticket, Gen: uint32(c.number), Failed: true, Data: failure})
 	})
 }

@@ -1,9 +1,10 @@
-package host
+package worker
 
 import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
@@ -50,11 +51,11 @@ func TestEagerResults(t *testing.T) {
 	    (drop (call $read (i32.const 0) (i32.const 0) (i32.const 8)))
 	    (call $write (i32.const 0) (i32.const 20000)) (i32.const 0)))`)
 	const calls, slots = 20_000, 4
-	h := newHost(t, Config{})
+	h := newHost(t)
 	world := mem.New(2)
 	ep := &eager{Wrapper: transport.Wrapper{Endpoint: world.Endpoint(1)}, sent: make(chan eagerPayload, calls)}
 	r := &root{t: t, world: world, served: make(chan error, 1)}
-	go func() { r.served <- Serve(t.Context(), h, ep, ServeConfig{Slots: slots}) }()
+	go func() { r.served <- Serve(t.Context(), h, ep, Config{Slots: slots}) }()
 	// as newRoot, but the module is sent
 	r.control(wire.KindModule, wire.Module{Name: m.Name(), Digest: m.Digest().String(), Size: int64(len(m.Bytes()))})
 	r.control(wire.KindTasks, wire.Tasks{Tasks: []wire.Task{{Export: "fill"}}})
@@ -88,4 +89,35 @@ func TestEagerResults(t *testing.T) {
 		t.Errorf("%d of %d calls get the result of another", wrong, calls)
 	}
 	r.stop()
+}
+
+// A slot that waits until results have left does not wait for those that another slot
+// posts meanwhile.
+func TestDrainWhileOthersPost(t *testing.T) {
+	t.Parallel()
+	world := mem.New(2)
+	root := &root{t: t, world: world}
+	s := &server{ep: world.Endpoint(1), backlog: newBacklog()}
+	post := func(id uint32) {
+		s.io.Lock()
+		defer s.io.Unlock()
+		s.post(id, make([]byte, wire.Inline+1))
+	}
+	post(1)
+	s.backlog.put(&wire.Result{Ticket: 1})
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		s.drainPosts()
+	}()
+	root.until(func() bool { return len(root.results) == 1 }) // which drainPosts has sent
+	post(2)
+	world.Endpoint(0).RecvPayload(1, 1, make([]byte, wire.Inline+1), func(error) {})
+	select {
+	case <-drained:
+	case <-time.After(time.Minute):
+		t.Error("it still waits after a minute")
+		s.backlog.close()
+		<-drained
+	}
 }

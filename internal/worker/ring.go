@@ -1,16 +1,16 @@
-package host
+package worker
 
 // A ring is a queue of calls that grows and never shrinks. Its zero value is
 // empty.
 type ring struct {
-	buf  []deskCall // its length is a power of two
-	head int        // index of the oldest, not yet masked
-	tail int        // one past the newest
+	buf  []queuedCall // its length is a power of two
+	head int          // index of the oldest, not yet masked
+	tail int          // one past the newest
 }
 
 func (r *ring) len() int { return r.tail - r.head }
 
-func (r *ring) push(c deskCall) {
+func (r *ring) push(c queuedCall) {
 	if r.len() == len(r.buf) {
 		r.grow()
 	}
@@ -19,7 +19,7 @@ func (r *ring) push(c deskCall) {
 }
 
 func (r *ring) grow() {
-	buf := make([]deskCall, max(64, 2*len(r.buf)))
+	buf := make([]queuedCall, max(64, 2*len(r.buf)))
 	n := 0
 	for ; r.head < r.tail; r.head++ {
 		buf[n] = r.buf[r.head&(len(r.buf)-1)]
@@ -29,7 +29,7 @@ func (r *ring) grow() {
 }
 
 // pop takes the oldest call.
-func (r *ring) pop(c *deskCall) bool {
+func (r *ring) pop(c *queuedCall) bool {
 	if r.len() == 0 {
 		return false
 	}
@@ -39,7 +39,7 @@ func (r *ring) pop(c *deskCall) bool {
 }
 
 // popLast takes the newest call.
-func (r *ring) popLast(c *deskCall) bool {
+func (r *ring) popLast(c *queuedCall) bool {
 	if r.len() == 0 {
 		return false
 	}
@@ -49,7 +49,7 @@ func (r *ring) popLast(c *deskCall) bool {
 }
 
 // each calls fn for every call, oldest first.
-func (r *ring) each(fn func(*deskCall)) {
+func (r *ring) each(fn func(*queuedCall)) {
 	for i := r.head; i < r.tail; i++ {
 		fn(&r.buf[i&(len(r.buf)-1)])
 	}

@@ -1,10 +1,13 @@
-package host
+package worker
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -59,7 +62,7 @@ func TestRawKilled(t *testing.T) {
 	r.calls(wire.Call{Number: 1001, Task: 1, Long: true, ArgLen: 20000})
 	r.until(func() bool { return len(r.pulls) == len(calls)+1 })
 	r.kill(1001)
-	r.failed(1001, KindKilled)
+	r.failed(1001, host.KindKilled)
 	sent := false
 	r.world.Endpoint(0).SendPayload(1, r.pulls[len(calls)].Payload, make([]byte, 20000), func(error) { sent = true })
 	r.until(func() bool { return sent })
@@ -95,4 +98,25 @@ func TestArgumentFetchedOnce(t *testing.T) {
 	}
 	r.world.Endpoint(0).RecvPayload(1, r.results[0].Payload, make([]byte, size), func(error) {})
 	r.stop()
+}
+
+// A loan that cannot be read ends the worker: it could run no call of the root.
+func TestBadLoan(t *testing.T) {
+	t.Parallel()
+	r := newRoot(t, compileWAT(t, "endless", endlessWAT), 1, "whole")
+	root, ok := transport.As[transport.Lender](r.world.Endpoint(0))
+	if !ok {
+		t.Fatal("the root cannot lend")
+	}
+	at := root.Lend(1, 7, make([]byte, wire.Inline+1))
+	r.calls(wire.Call{Number: 1, Long: true, ArgLen: wire.Inline + 1, Lent: at})
+	r.until(func() bool { return len(r.results) == 1 })
+	if r.results[0].Failed {
+		t.Error("a call with a lent argument failed")
+	}
+	root.Reclaim(7)
+	r.calls(wire.Call{Number: 2, Long: true, ArgLen: wire.Inline + 1, Lent: at})
+	if err := <-r.served; !errors.Is(err, ErrRootLost) {
+		t.Errorf("Serve = %v, want %v", err, ErrRootLost)
+	}
 }

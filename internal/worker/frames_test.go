@@ -1,4 +1,4 @@
-package host
+package worker
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -32,7 +33,7 @@ func FuzzFrames(f *testing.F) {
 		f.Add(frame, calls)
 	}
 	f.Add(wire.Bare(wire.KindAsk), wire.Bare(wire.KindStop))
-	h, err := New(Config{CacheDir: f.TempDir()})
+	h, err := host.New(host.Config{CacheDir: f.TempDir()})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func FuzzFrames(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		ended := make(chan error, 1)
-		go func() { ended <- Serve(ctx, h, world.Endpoint(1), ServeConfig{Slots: 1}) }()
+		go func() { ended <- Serve(ctx, h, world.Endpoint(1), Config{Slots: 1}) }()
 		root := world.Endpoint(0)
 		for _, frame := range [][]byte{first, second, wire.Bare(wire.KindStop)} {
 			if len(frame) > 0 && len(frame) < 60<<10 {

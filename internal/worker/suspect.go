@@ -1,4 +1,4 @@
-package host
+package worker
 
 // suspect returns a call whose guest has given no sign since suspect was called last, the
 // one that has been silent for longest: no tick came, and no call ended. Of several it
@@ -9,7 +9,7 @@ package host
 func (s *server) suspect() (call uint64, found bool) {
 	longest := 0
 	for _, r := range s.runners {
-		signs := r.slot.signs.Load()
+		signs := r.signs.Load() + r.slot.Ticks()
 		if !r.busy.Load() || signs != r.seen {
 			r.seen, r.silent = signs, 0
 			continue

@@ -1,51 +1,37 @@
-package host
+package worker
 
 import (
-	"context"
 	"fmt"
 
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 	"github.com/wasmpool/wasmpool/internal/wire"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
-// A servedModule is a module that the root offered. It is ready, with mod or
-// err set, when ready is closed.
+// A servedModule is a module that the root announced. mod or err is set when ready is
+// closed.
 type servedModule struct {
 	name  string
 	ready chan struct{}
-	mod   *Module
+	mod   *host.Module
 	err   error
 }
 
-// A servedTask is a task number of the root. The slots bind it to the module's
-// export when they first run it.
+// A servedTask is a task that the root gave a number. Each slot looks it up in its module
+// when it first runs it: see runner.bind.
 type servedTask struct {
 	module *servedModule
 	export string
 	number uint32
 }
 
-// bind waits for the module and returns the task. It returns no task and no
-// error when the call that needs it is to end first.
-func (t *servedTask) bind(ctx context.Context, slot *Slot, call uint64) (*Task, *abort, error) {
-	for waiting := true; waiting; {
-		select {
-		case <-t.module.ready:
-			waiting = false
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		case <-slot.orders.wake:
-			if a := slot.orders.take(call); a != nil {
-				return nil, a, nil
-			}
-		}
-	}
+// find returns the task, once its module is ready.
+func (t *servedTask) find() (*host.Task, error) {
 	if t.module.err != nil {
-		return nil, nil, t.module.err
+		return nil, t.module.err
 	}
-	task, err := t.module.mod.Task(t.export)
-	return task, nil, err
+	return t.module.mod.Task(t.export)
 }
 
 // preload starts compiling a module before the root asks for it.
@@ -55,47 +41,8 @@ func (s *server) preload(m *wasmtasks.Module) {
 	})
 }
 
-// Frame implements [transport.Handler]: it takes in one frame of the root. The
-// caller of Poll holds io.
-func (s *server) Frame(_ int, frame []byte) {
-	if err := s.handle(frame); err != nil {
-		s.fail(fmt.Errorf("host: a frame of the root: %w", err))
-	}
-}
-
-func (s *server) handle(frame []byte) error {
-	kind, count, body, err := wire.Header(frame)
-	if err != nil {
-		return err
-	}
-	switch kind {
-	case wire.KindCalls:
-		err := s.desk.add(s.tasks, count, body, s.fetchArg)
-		s.sendPulls()
-		return err
-	case wire.KindModule:
-		return s.handleModule(body)
-	case wire.KindTasks:
-		return s.handleTasks(body)
-	case wire.KindTakeBack:
-		return s.handleTakeBack(body)
-	case wire.KindKill:
-		return s.handleKill(body)
-	case wire.KindTake:
-		return s.handleTake(body)
-	case wire.KindAsk:
-		s.send(wire.KindStatus, s.status())
-		return nil
-	case wire.KindStop:
-		s.cancel(errStopped)
-		s.desk.close()
-		s.ep.Bell().Ring()
-		return nil
-	default:
-		return fmt.Errorf("a worker does not expect a %s frame", kind)
-	}
-}
-
+// handleModule takes in that there is a module, and loads it: its bytes come from
+// Config.Modules, or from the root. io is held.
 func (s *server) handleModule(body []byte) error {
 	var offer wire.Module
 	if err := wire.Decode(wire.KindModule, body, &offer); err != nil {
@@ -115,11 +62,12 @@ func (s *server) handleModule(body []byte) error {
 			return nil
 		}
 	}
-	return s.fetch(m, offer)
+	return s.fetchModule(m, offer)
 }
 
-// fetch asks the root for a module's bytes and loads them when they are here.
-func (s *server) fetch(m *servedModule, offer wire.Module) error {
+// fetchModule asks the root for a module's bytes and loads them when they are here. io
+// is held.
+func (s *server) fetchModule(m *servedModule, offer wire.Module) error {
 	id, ok := s.takePayload()
 	if !ok {
 		return fmt.Errorf("no payload id is free for module %s", offer.Name)
@@ -128,7 +76,7 @@ func (s *server) fetch(m *servedModule, offer wire.Module) error {
 	s.ep.RecvPayload(0, id, data, func(err error) {
 		s.payloads = append(s.payloads, id)
 		if err != nil {
-			m.fail(fmt.Errorf("host: receiving module %s: %w", offer.Name, err))
+			m.fail(fmt.Errorf("worker: receiving module %s: %w", offer.Name, err))
 			return
 		}
 		s.loads.Go(func() { s.parse(m, offer, data) })
@@ -137,10 +85,11 @@ func (s *server) fetch(m *servedModule, offer wire.Module) error {
 	return nil
 }
 
+// parse loads a module of which the bytes are here, if they are those that were offered.
 func (s *server) parse(m *servedModule, offer wire.Module, data []byte) {
 	parsed, err := wasmtasks.Load(offer.Name, data)
 	if err == nil && parsed.Digest().String() != offer.Digest {
-		err = fmt.Errorf("host: module %s arrived damaged: its digest is %s, not %s", offer.Name, parsed.Digest(), offer.Digest)
+		err = fmt.Errorf("worker: module %s arrived damaged: its digest is %s, not %s", offer.Name, parsed.Digest(), offer.Digest)
 	}
 	if err != nil {
 		m.fail(err)
@@ -155,11 +104,13 @@ func (s *server) load(m *servedModule, parsed *wasmtasks.Module) {
 	close(m.ready)
 }
 
+// fail ends the calls that wait for the module with err.
 func (m *servedModule) fail(err error) {
 	m.err = err
 	close(m.ready)
 }
 
+// handleTasks takes in the numbers of tasks. io is held.
 func (s *server) handleTasks(body []byte) error {
 	var list wire.Tasks
 	if err := wire.Decode(wire.KindTasks, body, &list); err != nil {
@@ -176,23 +127,4 @@ func (s *server) handleTasks(body []byte) error {
 		s.tasks[t.Task] = &servedTask{module: m, export: t.Export, number: t.Task}
 	}
 	return nil
-}
-
-// handleTakeBack returns calls that no slot has started, newest first.
-func (s *server) handleTakeBack(body []byte) error {
-	var ask wire.TakeBack
-	if err := wire.Decode(wire.KindTakeBack, body, &ask); err != nil {
-		return err
-	}
-	var w wire.Writer
-	w.Reset(wire.KindReturned)
-	for range min(ask.Max, wire.MaxReturned) {
-		c, ok := s.desk.takeBack()
-		if !ok {
-			break
-		}
-		s.dropFetch(c.fetch)
-		w.AddTicket(c.ticket, uint32(c.number))
-	}
-	return s.ep.Send(0, w.Frame())
 }

@@ -1,0 +1,34 @@
+// Package worker is the engine of a worker, the mirror of the root's: it takes calls
+// from frames, runs them in the slots of a [host.Host], and sends back what became of
+// them.
+//
+// A worker has no loop of its own. Each slot is a goroutine, a runner, that takes a call
+// from the backlog, runs it and puts the result into a frame. A runner without a call
+// watches for frames itself, one at a time, so that a short call is received, run and
+// answered by one goroutine. While every slot computes for long, the watchdog does it.
+// See RATIONALE.md, "Why do a worker's slots do their own receiving?".
+//
+// Locks: io guards the transport and all that only frames change; the backlog has its
+// own, which is taken while io is held, never the other way; watching is held by the
+// goroutine that watches for frames, and taken before both.
+//
+// # Reading the source
+//
+//   - serve.go: Serve, which starts and ends a worker, its Config, and the state of all
+//     below
+//   - watch.go: how frames are sent and received, and how a worker without work waits
+//   - watchdog.go: the goroutine that watches while all slots compute
+//   - frames.go: what each kind of frame from the root does
+//   - modules.go: modules and tasks that the root announces: fetched, compiled, bound
+//   - backlog.go, ring.go: the calls that wait for a slot, the results that wait to be
+//     sent
+//   - runner.go: a slot's goroutine: what happens to a call from the backlog to its
+//     result, and how its time is taken
+//   - failure.go: a failed call as the body of its result
+//   - payload.go: payload numbers and buffers
+//   - arguments.go: long arguments, by the way of a buffer or straight into guest memory
+//   - results.go: long results, likewise
+//   - kill.go: calls that the root ends
+//   - log.go: the lines that guests log, and how many of them
+//   - status.go, suspect.go: what the root, and the transport, may ask about the slots
+package worker

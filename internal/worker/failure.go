@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// encodeFailure returns the body of a failed result, short enough for a frame.
+func encodeFailure(err error) []byte {
+	var e *host.Error
+	if !errors.As(err, &e) {
+		e = &host.Error{Kind: host.KindHost, Message: err.Error()}
+	}
+	failure := wire.Failure{Kind: uint8(e.Kind), Code: e.Code, Log: e.Log}
+	if e.Usage != (host.Usage{}) {
+		u := wire.Usage(e.Usage)
+		failure.Usage = &u
+	}
+	for most := 12 << 10; ; most /= 2 {
+		text := min(most, 4<<10)
+		failure.Message, failure.Stack, failure.Stderr = shortened(e.Message, text), shortened(e.Stack, text), tail(e.Stderr, most)
+		if most < 1<<10 {
+			failure.Log = nil
+		}
+		body, err := json.Marshal(failure)
+		if err == nil && len(body) <= wire.Inline {
+			return body
+		}
+	}
+}
+
+// shortened returns the first characters of s, most bytes of them, and how much is
+// missing.
+func shortened(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return fmt.Sprintf("%s… (%d bytes more)", s[:most], len(s)-most)
+}
+
+// tail returns the end of s, from the beginning of a line where it has several.
+func tail(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	s = s[len(s)-most:]
+	for len(s) > 0 && !utf8.RuneStart(s[0]) {
+		s = s[1:]
+	}
+	if _, after, ok := strings.Cut(s, "\n"); ok && after != "" {
+		return after
+	}
+	return s
+}

@@ -1,0 +1,151 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// A root is a pool's root of which each step is a test's.
+type root struct {
+	t       *testing.T
+	world   *mem.World
+	results []wire.Result
+	begun   []uint32
+	pulls   []wire.Pull
+	served  chan error
+}
+
+func newRoot(t *testing.T, m *wasmtasks.Module, slots int, exports ...string) *root {
+	t.Helper()
+	world := mem.New(2)
+	return newRootOver(t, world, world.Endpoint(1), m, slots, exports...)
+}
+
+// newRootOver is newRoot with an endpoint for the worker.
+func newRootOver(t *testing.T, world *mem.World, ep transport.Endpoint, m *wasmtasks.Module, slots int, exports ...string) *root {
+	t.Helper()
+	h := newHost(t)
+	r := &root{t: t, world: world, served: make(chan error, 1)}
+	go func() {
+		r.served <- Serve(t.Context(), h, ep, Config{Slots: slots, Modules: []*wasmtasks.Module{m}})
+	}()
+	r.control(wire.KindModule, wire.Module{Index: 0, Name: m.Name(), Digest: m.Digest().String(), Size: int64(len(m.Bytes()))})
+	var tasks wire.Tasks
+	for i, name := range exports {
+		tasks.Tasks = append(tasks.Tasks, wire.Task{Task: uint32(i), Export: name})
+	}
+	r.control(wire.KindTasks, tasks)
+	return r
+}
+
+func (r *root) control(kind wire.Kind, v any) {
+	r.t.Helper()
+	frame, err := wire.Control(kind, v)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.send(frame)
+}
+
+func (r *root) send(frame []byte) {
+	r.t.Helper()
+	if err := r.world.Endpoint(0).Send(1, frame); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *root) calls(list ...wire.Call) {
+	r.t.Helper()
+	var w wire.Writer
+	w.Reset(wire.KindCalls)
+	for _, c := range list {
+		c.Ticket, c.Attempt = uint32(c.Number), 1
+		w.AddCall(&c)
+	}
+	r.send(w.Frame())
+}
+
+func (r *root) kill(calls ...uint64) {
+	r.t.Helper()
+	r.control(wire.KindKill, wire.Kill{Calls: calls, Kind: uint8(host.KindKilled), Reason: "because"})
+}
+
+// until takes in frames until enough have come.
+func (r *root) until(enough func() bool) {
+	r.t.Helper()
+	for end := time.Now().Add(2 * time.Minute); !enough(); {
+		if time.Now().After(end) {
+			r.t.Fatalf("waited for two minutes, with %d results", len(r.results))
+		}
+		if _, err := r.world.Endpoint(0).Poll(r); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+func (r *root) Frame(_ int, frame []byte) {
+	kind, count, body, err := wire.Header(frame)
+	if err != nil {
+		r.t.Error(err)
+	}
+	switch kind {
+	case wire.KindResults:
+		rd := wire.NewReader(count, body)
+		var res wire.Result
+		for rd.NextResult(&res) {
+			if res.Begun {
+				r.begun = append(r.begun, res.Gen)
+				continue
+			}
+			res.Data = append([]byte(nil), res.Data...)
+			r.results = append(r.results, res)
+		}
+	case wire.KindPull:
+		rd := wire.NewReader(count, body)
+		for pull, ok := rd.NextPull(); ok; pull, ok = rd.NextPull() {
+			r.pulls = append(r.pulls, pull)
+		}
+	}
+}
+
+func (r *root) Lost(int, error) {}
+
+// failed waits for a result of the call, which must have failed in that way.
+func (r *root) failed(call uint64, kind host.Kind) wire.Failure {
+	r.t.Helper()
+	var res wire.Result
+	r.until(func() bool {
+		for _, got := range r.results {
+			if got.Gen == uint32(call) {
+				res = got
+				return true
+			}
+		}
+		return false
+	})
+	var failure wire.Failure
+	if !res.Failed {
+		r.t.Fatalf("call %d succeeded", call)
+	}
+	if err := wire.Decode(wire.KindResults, res.Data, &failure); err != nil {
+		r.t.Fatal(err)
+	}
+	if host.Kind(failure.Kind) != kind {
+		r.t.Errorf("call %d failed by %v (%s), want %v", call, host.Kind(failure.Kind), failure.Message, kind)
+	}
+	return failure
+}
+
+func (r *root) stop() {
+	r.t.Helper()
+	r.send(wire.Bare(wire.KindStop))
+	if err := <-r.served; err != nil {
+		r.t.Errorf("Serve = %v", err)
+	}
+}

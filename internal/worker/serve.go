@@ -1,0 +1,202 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/lines"
+	"github.com/wasmpool/wasmpool/internal/memory"
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// ErrRootLost is returned by [Serve] when the root died or was cut off.
+var ErrRootLost = errors.New("worker: the root is lost")
+
+// errStopped ends what still runs when the root stopped the pool.
+var errStopped = errors.New("worker: the pool is shut down")
+
+// Config says how a worker serves. The zero value serves one slot.
+type Config struct {
+	// Slots is how many calls run at once. Defaults to 1.
+	Slots int
+
+	// Rank is what a task is told about its worker. It is the endpoint's rank
+	// but for the root's own slots, which are rank 0.
+	Rank int
+
+	// OnNode is how many workers share this one's node. Beyond its share of the memory
+	// each leaves a quarter of it to the others. Defaults to 1.
+	OnNode int
+
+	// Modules are compiled at once, while the transport starts, and need not
+	// be sent by the root. Others arrive when a call first needs them.
+	Modules []*wasmtasks.Module
+
+	// Logger receives what the worker has to say. Defaults to discarding.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	c.Slots, c.OnNode = max(c.Slots, 1), max(c.OnNode, 1)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Serve runs calls for the root, in slots of h, until the root stops the pool, then
+// returns nil. It owns ep until it returns and does not close it. It blocks; ctx ends
+// it early with ctx's error; calls still running are ended within milliseconds. The rank's
+// other goroutines keep going. The error is [ErrRootLost] when the root is gone; any
+// other means that the transport failed, or that a frame of the root made no sense.
+func Serve(ctx context.Context, h *host.Host, ep transport.Endpoint, cfg Config) error {
+	s := &server{
+		cfg: cfg.withDefaults(), host: h, ep: ep,
+		backlog: newBacklog(), modules: map[uint32]*servedModule{},
+	}
+	s.borrower, _ = transport.As[transport.Borrower](ep)
+	s.waker, _ = transport.As[transport.Waker](ep)
+	memory.Process().Share(s.cfg.OnNode)
+	s.watchdog.init(s)
+	s.pulls.Reset(wire.KindPull)
+	for id := range uint32(transport.MaxPayloads) {
+		s.payloads = append(s.payloads, id)
+	}
+	return s.run(ctx)
+}
+
+// A server is a worker. Its runners take turns at the transport: one that has no call to
+// run watches for frames itself, so that a call is received, run and answered by one
+// goroutine without a hand-over; the watchdog does it while all slots compute. See
+// RATIONALE.md, "Why do a worker's slots do their own receiving?".
+type server struct {
+	cfg     Config
+	host    *host.Host
+	backlog *backlog
+
+	borrower transport.Borrower // nil where the root lends nothing
+	waker    transport.Waker    // nil where ranks wake at once
+
+	ctx    context.Context //nolint:containedctx // it bounds the server, which lives inside Serve
+	cancel context.CancelCauseFunc
+
+	watching  sync.Mutex     // held by the goroutine that waits for frames
+	sleptLong bool           // that goroutine's last sleep was long; guarded by watching
+	watchdog  watchdog       // watches while every slot computes
+	runners   []*runner      // one for each slot; set before anything runs
+	loads     sync.WaitGroup // goroutines that load modules
+
+	io       sync.Mutex // guards what follows, and every use of ep
+	ep       transport.Endpoint
+	modules  map[uint32]*servedModule
+	tasks    []*servedTask
+	asleep   bool                          // the goroutine that watches waits for the bell, or will soon
+	payloads []uint32                      // free payload ids
+	lines    lines.Gate                    // of the log
+	pulls    wire.Writer                   // of arguments to be asked for
+	buffers  [][]byte                      // for payloads, free
+	fetches  []*fetch                      // free
+	posts    []*post                       // free
+	offers   map[uint32]func(refused bool) // results that the root has to take, by payload; nil before the first
+	fetched  int64                         // bytes of arguments in buffers
+	posted   int64                         // bytes of results in buffers
+	left     int64                         // bytes of results that have left buffers
+}
+
+// run serves until the end and waits for every goroutine it started.
+func (s *server) run(ctx context.Context) error {
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	defer s.cancel(nil)
+	for _, m := range s.cfg.Modules {
+		s.preload(m)
+	}
+	for range s.cfg.Slots {
+		s.runners = append(s.runners, newRunner(s))
+	}
+	if err := s.sayHello(); err != nil {
+		for _, r := range s.runners {
+			r.close()
+		}
+		return err
+	}
+	stopRinging := context.AfterFunc(s.ctx, s.ep.Bell().Ring)
+	defer stopRinging()
+
+	if v, ok := transport.As[transport.Voucher](s.ep); ok && !s.host.Config().NoMeter { // else a guest may rightly take long without a tick
+		v.Vouch(s.suspect)
+		defer v.Vouch(nil)
+	}
+	s.runAll()
+	err := context.Cause(s.ctx)
+	if errors.Is(err, errStopped) {
+		err = nil
+	}
+	s.cancel(nil) // loads that nobody waits for any more
+	s.loads.Wait()
+	if err == nil {
+		s.io.Lock()
+		defer s.io.Unlock()
+		err = s.flush()
+	}
+	return err
+}
+
+// runAll runs the runners and the watchdog until the server ends.
+func (s *server) runAll() {
+	var slots sync.WaitGroup
+	for _, r := range s.runners {
+		slots.Go(r.run)
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		s.watchdog.run()
+	}()
+	slots.Wait()
+	s.watchdog.end()
+	<-watched
+}
+
+// sayHello tells the root of the worker.
+func (s *server) sayHello() error {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unknown"
+	}
+	frame, err := wire.Control(wire.KindHello, wire.Hello{Host: name, PID: os.Getpid(), Slots: s.cfg.Slots})
+	if err != nil {
+		return err
+	}
+	s.io.Lock()
+	defer s.io.Unlock()
+	return s.ep.Send(0, frame)
+}
+
+// ended reports whether the server has ended, so that the runners return.
+func (s *server) ended() bool { return s.backlog.closed.Load() }
+
+// stop makes the runners return; run then returns err, or nil for errStopped.
+func (s *server) stop(err error) {
+	s.cancel(err)
+	s.backlog.close()
+	s.ep.Bell().Ring()
+}
+
+// fail is stop for an error of the worker, or of the root, in what the format says.
+func (s *server) fail(format string, args ...any) {
+	s.stop(fmt.Errorf("worker: "+format, args...))
+}
+
+// Lost implements [transport.Handler]: the root is lost.
+func (s *server) Lost(rank int, err error) {
+	if rank == 0 {
+		s.stop(fmt.Errorf("%w: %w", ErrRootLost, err))
+	}
+}
