@@ -41,6 +41,28 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestPromises checks that each promise of SECURITY.md names tests that exist.
+func TestPromises(t *testing.T) {
+	t.Parallel()
+	_, promised, _ := strings.Cut(readText(t, "../../SECURITY.md"), "## What is promised")
+	promised, _, _ = strings.Cut(promised, "\n## ")
+	promises := strings.Split(promised, "\n- **")[1:]
+	for _, promise := range promises {
+		tests := shownBy.FindAllStringSubmatch(promise, -1)
+		if len(tests) == 0 {
+			t.Errorf("no test is named in %q", promise)
+		}
+		for _, m := range tests {
+			if !testExists(t, m[1], m[2], m[3]) {
+				t.Errorf("there is no %s", m[0])
+			}
+		}
+	}
+	if len(promises) < 5 {
+		t.Errorf("%d promises", len(promises))
+	}
+}
+
 func testExists(t *testing.T, folder, name, part string) bool {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("../..", folder, "*_test.go"))
