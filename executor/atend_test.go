@@ -14,23 +14,23 @@ func TestMapEndsWhileFed(t *testing.T) {
 	ex := openTasks(t, Config{RootSlots: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	dropped := make(chan *mapping, 1)
-	m, err := ex.startMapping(ctx, "echo", func(yield func([]byte, error) bool) {
+	m := ex.startMapping(ctx, "echo", func(yield func([]byte, error) bool) {
 		m := <-dropped
 		cancel()
 		for !m.dropped.Load() {
 			time.Sleep(time.Millisecond)
 		}
 		yield(number(1), nil)
-	}, nil, nil)
-	if err != nil {
-		t.Fatal(err)
+	}, nil, newInOrder())
+	if m.refused != nil {
+		t.Fatal(m.refused)
 	}
 	dropped <- m
 	<-m.ended
 	if !errors.Is(m.failure, context.Canceled) {
 		t.Errorf("the input was left with %v, want %v", m.failure, context.Canceled)
 	}
-	if err := through(func(yield func([]byte, error) bool) { m.deliver(yield) }); !errors.Is(err, context.Canceled) {
+	if err := through(m.results); !errors.Is(err, context.Canceled) {
 		t.Errorf("the map ended with %v, want %v", err, context.Canceled)
 	}
 }

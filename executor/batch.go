@@ -15,17 +15,14 @@ import (
 // ahead of the workers. Unlike Map it keeps its futures, so that it can be gone
 // through several times. All methods are safe for concurrent use.
 type Batch struct {
-	ex   *Executor
-	stop context.CancelFunc
+	feeder
 
-	mu       sync.Mutex
-	futures  []*Future
-	finished int
-	over     bool          // nothing more is submitted
-	failure  error         // of the input or of submitting
-	changed  chan struct{} // closed when a call was added or finished, or at the end
-	done     chan struct{} // closed when the input is at its end and every call has an outcome
-	hooks    []func(*Batch)
+	mu      sync.Mutex
+	futures []*Future
+	closed  bool          // nothing more is submitted
+	changed chan struct{} // closed when a call was added or finished, or at the end
+	done    chan struct{} // closed when the input is at its end and every call has an outcome
+	hooks   []func(*Batch)
 }
 
 // SubmitBatch submits a call of task for each argument and returns at once. When
@@ -33,63 +30,51 @@ type Batch struct {
 // with an error. One that blocks is left where it is when ctx ends or, after a second, the
 // executor.
 func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) *Batch {
-	ctx, cancel := context.WithCancel(ctx)
-	b := &Batch{ex: ex, stop: cancel, changed: make(chan struct{}), done: make(chan struct{})}
-	set, err := mapSettingsOf(opts)
-	t, lookupErr := ex.tasks.lookup(task)
-	err = errors.Join(err, lookupErr, set.mapOnly())
-	set.bind(b, 1)
-	ex.feed(ctx, cancel, t, args, set, err, b)
+	b := &Batch{changed: make(chan struct{}), done: make(chan struct{})}
+	b.atEnd = b.close
+	input := sure(args)
+	if err := b.setUp(ctx, ex, task, input, opts, b, false); err != nil {
+		b.end(err)
+		return b
+	}
+	b.start(input, 0) // once all calls have ended there is nothing to stop
 	return b
 }
 
-// add implements feeder. Cancel may have come while the call was submitted.
-func (b *Batch) add(f *Future) {
+// future implements source.
+func (b *Batch) future() *Future { return new(Future) }
+
+// submitted implements source.
+func (b *Batch) submitted(f *Future) {
 	b.mu.Lock()
-	if b.over {
-		b.mu.Unlock()
-		f.Cancel()
-		return
-	}
 	b.futures = append(b.futures, f)
 	b.change()
 	b.mu.Unlock()
 	f.tell(b)
 }
 
-// waitRoom blocks while as many calls as the buffer holds are not finished.
-func (b *Batch) waitRoom(ctx context.Context, buffer int) error {
-	for {
-		b.mu.Lock()
-		room, changed := buffer == 0 || len(b.futures)-b.finished < buffer, b.changed
-		b.mu.Unlock()
-		if err := ctx.Err(); err != nil || room {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		case <-b.ex.gone():
-			return ErrClosed
-		case <-b.ex.done:
-			return ErrClosed
-		}
-	}
-}
-
 // resolved implements listener.
-func (b *Batch) resolved(*Future) {
+func (b *Batch) resolved(f *Future) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.finished++
+	b.ahead.took(f.size, 0)
 	b.change()
 }
 
-// change lets go who waits for the batch to become another. mu is held.
+// close notes that nothing more is submitted.
+func (b *Batch) close() {
+	b.cancel(nil)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.change()
+}
+
+// change wakes the goroutines that wait for a change. mu is held.
 func (b *Batch) change() {
 	close(b.changed)
 	b.changed = make(chan struct{})
-	if !b.over || b.finished < len(b.futures) {
+	if !b.closed || b.Finished() < len(b.futures) {
 		return
 	}
 	close(b.done)
@@ -119,17 +104,7 @@ func (b *Batch) OnDone(fn func(*Batch)) {
 func (b *Batch) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return fmt.Sprintf("Batch(%d of %d finished)", b.finished, len(b.futures))
-}
-
-// end implements feeder.
-func (b *Batch) end(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.over {
-		b.failure, b.over = err, true
-		b.change()
-	}
+	return fmt.Sprintf("Batch(%d of %d finished)", b.Finished(), len(b.futures))
 }
 
 // Futures returns the futures of the calls that were submitted so far, in order,
@@ -148,35 +123,15 @@ func (b *Batch) Submitted() int {
 }
 
 // Finished returns how many calls have an outcome.
-func (b *Batch) Finished() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.finished
-}
+func (b *Batch) Finished() int { return int(b.ahead.taken.Load()) }
 
 // Cancel gives up the input, also one that blocks, and cancels the calls that are
 // pending. It returns how many there were. Unless the input had come to its end, the
 // batch's own error is [context.Canceled] then.
-func (b *Batch) Cancel() int { return b.cancel(context.Canceled) }
-
-// halt implements stoppable.
-func (b *Batch) halt() { b.cancel(ErrStopped) }
-
-// kill implements stoppable.
-func (b *Batch) kill(reason string) {
-	for _, f := range b.Futures() {
-		f.Kill(reason)
-	}
-}
-
-func (b *Batch) cancel(why error) int {
-	b.end(why)
-	b.stop()
-	b.mu.Lock()
-	futures := b.futures
-	b.mu.Unlock()
+func (b *Batch) Cancel() int {
+	b.stop(nil)
 	n := 0
-	for _, f := range futures {
+	for _, f := range b.Futures() {
 		if f.Cancel() {
 			n++
 		}
@@ -188,16 +143,15 @@ func (b *Batch) cancel(why error) int {
 func (b *Batch) at(ctx context.Context, i int) (*Future, error) {
 	for {
 		b.mu.Lock()
-		changed, over := b.changed, b.over
+		changed, over := b.changed, b.closed
 		if i < len(b.futures) {
 			f := b.futures[i]
 			b.mu.Unlock()
 			return f, nil
 		}
-		failure := b.failure
 		b.mu.Unlock()
 		if over {
-			return nil, failure
+			return nil, b.failure
 		}
 		select {
 		case <-changed:
@@ -253,7 +207,7 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 		}()
 		for {
 			b.mu.Lock()
-			fresh, changed, failure, over := b.futures[told:], b.changed, b.failure, b.over
+			fresh, changed, over := b.futures[told:], b.changed, b.closed
 			b.mu.Unlock()
 			for _, f := range fresh {
 				f.tell(completed)
@@ -267,8 +221,8 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 			}
 			if over && given == told {
 				b.settled(ctx)
-				if failure != nil {
-					yield(nil, failure)
+				if b.failure != nil {
+					yield(nil, b.failure)
 				}
 				return
 			}

@@ -82,7 +82,8 @@ func TestBatchSeesItsEnd(t *testing.T) {
 	first.withdraw(always(ErrCancelled))
 	until(t, "it is told of the first call", func() bool { return len(told.bell) == 0 })
 	b.futures = append(b.futures, failed(nil, ErrCancelled))
-	b.finished, b.over = 2, true
+	b.ahead.taken.Store(2)
+	b.closed = true
 	b.change()
 	b.mu.Unlock()
 	select {
@@ -102,19 +103,11 @@ func TestStreamOfForkThatCloses(t *testing.T) {
 	ex, _ := inHand(t, 1, Config{})
 	fork := ex.Fork()
 	s := fork.StreamUnordered(t.Context(), "echo", blocking(t, 3))
-	until(t, "its calls are submitted", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.submitted == 3
-	})
+	until(t, "its calls are submitted", func() bool { return s.ahead.fed.Load() == 3 })
 	if err := fork.Shutdown(t.Context(), NoWait); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "its input is given up", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.over
-	})
+	<-s.InputDone() // its input is given up
 	if err := fork.Shutdown(ended()); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}

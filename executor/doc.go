@@ -94,6 +94,9 @@
 // loop (loop.go), which owns all state, and whose place a caller takes while it
 // sleeps (helm.go); the scheduler (scheduler.go) picks the
 // worker, worker.go holds what the root knows of it, receive.go takes the
-// answer and future.go resolves. map.go feeds many calls through the same way.
-// run.go and launcher.go start it all.
+// answer and future.go resolves. run.go and launcher.go start it all.
+//
+// Many calls at once (map.go, stream.go, batch.go) go through a feeder (feeder.go), which reads
+// the input as far ahead as its look-ahead allows (lookahead.go, holding.go, demand.go) and submits
+// the calls. The results of maps and streams are taken through a delivery (delivery.go).
 package executor

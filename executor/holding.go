@@ -3,27 +3,27 @@ package executor
 import "sync/atomic"
 
 const (
-	// leastHeld is from how many bytes a result counts: as many shorter ones as a map
-	// reads ahead are 64 MiB.
+	// leastHeld is the shortest result that counts, in bytes. As many shorter ones as a map
+	// reads ahead at most are 64 MiB together.
 	leastHeld = 1 << 10
 
 	// firstCalls is how many calls a map reads ahead at least before its first result,
 	// of whatever length, has come.
 	firstCalls = 16
 
-	// meanWeight is how many results the mean length of a map's remembers.
+	// meanWeight is how many results the mean length of a map's results remembers.
 	meanWeight = 64
 )
 
-// A holding is what a map has of results that were not taken: so that it does not grow
-// beyond the bound, no further call is fed. A call that was fed always gets its result,
-// and those of a map can always be taken in the end, so nothing waits for ever.
+// A holding counts the results of a map that were not taken. When they would become more than
+// Config.ResultBytes, the map submits no further call. A call that was submitted always gets its
+// result, and the results of a map can always be taken in the end, so nothing waits for ever.
 type holding struct {
 	mean int64 // bytes of a result, lately; only used by the loop
 	came bool  // a result; only used by the loop
 
-	waits atomic.Bool   // who feeds found no room, and is to be told when a result has come
-	room  chan struct{} // by this
+	waits atomic.Bool   // the feeder's goroutine found no room, and waits for a result to come
+	room  chan struct{} // rung then
 
 	known atomic.Bool  // came
 	each  atomic.Int64 // mean, for others
@@ -50,7 +50,7 @@ func (h *holding) hold(n int64) {
 	}
 }
 
-// tell lets who feeds look again: another result has come, or none does any more.
+// tell makes the feeder look for room again: another result has come, or none does any more.
 func (h *holding) tell() {
 	if h.waits.Load() {
 		h.waits.Store(false)
@@ -67,14 +67,14 @@ func (h *holding) letGo(n int) {
 }
 
 // fits reports whether the result of another call will find room, with so many calls
-// open. Calls that keep the slots busy are fed as long as there is any room. As long as
-// no result has come it is told how many calls are wanted, or few are fed.
-func (h *holding) fits(open, most, slots int64, told bool) bool {
+// open, most bytes of results and so many slots. Calls that keep the slots busy fit as long as there
+// is any room. Until the first result has come, few calls fit, unless the map has a buffer.
+func (h *holding) fits(open, most, slots int64, buffered bool) bool {
 	if open == 0 {
 		return true
 	}
 	if !h.known.Load() {
-		return told || open < max(firstCalls, 4*slots)
+		return buffered || open < max(firstCalls, 4*slots)
 	}
 	each, bytes := h.each.Load(), h.bytes.Load()
 	coming := open - h.calls.Load()

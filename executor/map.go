@@ -9,13 +9,6 @@ import (
 	"sync/atomic"
 )
 
-const (
-	segmentCalls = 256       // futures made at once
-	firstAhead   = 64        // how far Map reads ahead at first
-	mostAhead    = 64 << 10  // and at most, when workers would starve otherwise
-	aheadBytes   = 256 << 20 // and how many bytes of arguments it holds at most
-)
-
 // Map calls task once for each argument and yields the results in the order of
 // the arguments. A call that fails yields its error and the iteration goes on.
 //
@@ -38,14 +31,35 @@ const (
 // It costs no memory per call besides the result, and keeps no result that was
 // yielded.
 func (ex *Executor) Map(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) iter.Seq2[[]byte, error] {
-	return ex.mapping(ctx, task, sure(args), opts, false)
+	return ex.startMapping(ctx, task, sure(args), opts, newInOrder()).results
 }
 
 // MapFrom is [Executor.Map] for an input that may fail, such as the lines of a
 // file: its error is yielded after the results of the arguments before it, and
 // ends the iteration.
 func (ex *Executor) MapFrom(ctx context.Context, task string, args iter.Seq2[[]byte, error], opts ...MapOption) iter.Seq2[[]byte, error] {
-	return ex.mapping(ctx, task, args, opts, false)
+	return ex.startMapping(ctx, task, args, opts, newInOrder()).results
+}
+
+// MapUnordered is [Executor.Map] that yields the results as they come.
+func (ex *Executor) MapUnordered(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) iter.Seq2[[]byte, error] {
+	return ex.startMapping(ctx, task, sure(args), opts, newAnyOrder(false)).results
+}
+
+// An Outcome is how a call has ended.
+type Outcome struct {
+	Result []byte
+	Err    error
+}
+
+// MapIndexed is [Executor.MapUnordered] that tells which argument a result belongs
+// to: it yields the argument's number, from 0, with the outcome of its call. What
+// ends the iteration comes with the number -1.
+func (ex *Executor) MapIndexed(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) iter.Seq2[int64, Outcome] {
+	m := ex.startMapping(ctx, task, sure(args), opts, newAnyOrder(true))
+	return func(yield func(int64, Outcome) bool) {
+		m.deliver(func(i int64, data []byte, err error) bool { return yield(i, Outcome{data, err}) })
+	}
 }
 
 // sure makes an input that does not fail one that might.
@@ -61,332 +75,90 @@ func sure(args iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
 // errUsed is yielded when an iterator of Map is used a second time.
 var errUsed = errors.New("executor: the results of Map can be gone through once")
 
-// mapping starts a map and returns its results.
-func (ex *Executor) mapping(ctx context.Context, task string, args iter.Seq2[[]byte, error], opts []MapOption, unordered bool) iter.Seq2[[]byte, error] {
-	var r *reuser
-	if unordered {
-		r = newReuser(false)
-	}
-	m, err := ex.startMapping(ctx, task, args, opts, r)
-	return func(yield func([]byte, error) bool) {
-		switch {
-		case err != nil:
-			yield(nil, err)
-		case m.used.Swap(true):
-			yield(nil, errUsed)
-		case unordered:
-			m.deliverUnordered(func(_ int64, data []byte, err error) bool { return yield(data, err) })
-		default:
-			m.deliver(yield)
-		}
-	}
-}
-
-// startMapping starts to feed a map. With a reuser its results come as they are
-// there.
-func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq2[[]byte, error], opts []MapOption, r *reuser) (*mapping, error) {
-	set, err := mapSettingsOf(opts)
-	t, lookupErr := ex.tasks.lookup(task)
-	if args == nil {
-		err = errors.Join(err, errNoInput)
-	}
-	if err = errors.Join(err, lookupErr); err != nil {
-		return nil, err
-	}
-	m := newMapping(ex, t, set)
-	m.reuser = r
-	m.ctx, m.cancel = context.WithCancelCause(ctx)
-	m.settings.bind(m, 2)
-	m.unwatch = context.AfterFunc(m.ctx, m.drop)
-	go m.feed(args, m.first)
-	go m.guard()
-	return m, nil
-}
-
-// A segment is a run of futures that are made and reused together.
-type segment struct {
-	futures [segmentCalls]Future
-	next    atomic.Pointer[segment]
-}
-
-// A mapping is one run of Map. Two goroutines share it: feed submits calls in
-// a list of segments and counts them in fed; deliver takes their results from
-// the list and counts them in delivered.
+// A mapping is one run of Map, in one of its forms. Two goroutines share it: that of its feeder
+// submits the calls, and the caller's takes their results.
 type mapping struct {
-	ex       *Executor
-	task     *task
-	settings mapSettings // whose options name the mapping as the one that the calls are of
-	reuser   *reuser     // nil when the results are yielded in order
-	used     atomic.Bool // somebody goes through the results
+	delivery
+	refused error // why it was not started
+	ordered bool  // the results come in the order of the arguments
 
-	ctx     context.Context //nolint:containedctx // the caller's, which a stopper may end, too; it bounds the map
-	cancel  context.CancelCauseFunc
-	unwatch func() bool // the context's end does not matter any more
+	used    atomic.Bool // a goroutine goes through the results
+	unwatch func() bool // makes the context's end have no effect any more
+	quit    sync.Once   // leaves the bond, on behalf of the goroutine that takes the results
 
-	fed       atomic.Int64
-	delivered atomic.Int64
-	bytes     atomic.Int64 // arguments of the calls between the two
-	starving  atomic.Bool  // deliver waits on more
-	blocked   atomic.Bool  // feed waits on room,
-	resume    atomic.Int64 // until so many are delivered
-	dropped   atomic.Bool  // no further call is wanted
-	quit      sync.Once    // the part in the bond of who takes the results
-
-	spares  chan *segment // from deliver to feed, to be used again
-	more    chan struct{} // rung when fed has grown
-	room    chan struct{} // rung when delivered has grown
-	stopped chan struct{} // closed by deliver when it leaves
-	ended   chan struct{} // closed by feed when it leaves
-
-	abandoned chan struct{} // closed when the executor has ended and the input blocks
-
-	// Set by feed before ended is closed.
-	failure  error // of the input or of submitting
-	panicked any   // what the arguments' iterator panicked with
-
-	// Only used by deliver.
-	first  *segment
-	at     int
+	// Only used by the goroutine that takes the results.
 	failed int // calls whose errors were yielded
 	left   bool
 }
 
-func newMapping(ex *Executor, t *task, s mapSettings) *mapping {
-	m := &mapping{
-		ex: ex, task: t, settings: s, first: new(segment), spares: make(chan *segment, mostAhead/segmentCalls),
-		more: make(chan struct{}, 1), room: make(chan struct{}, 1),
-		stopped: make(chan struct{}), ended: make(chan struct{}), abandoned: make(chan struct{}),
+// startMapping starts a map whose results come as the line has them.
+func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq2[[]byte, error], opts []MapOption, l line) *mapping {
+	m := &mapping{delivery: delivery{line: l}}
+	_, m.ordered = l.(*inOrder)
+	if m.refused = m.setUp(ctx, ex, task, args, opts, l, true); m.refused != nil {
+		m.cancel(nil)
+		return m
 	}
-	var o callOptions
-	if s.options != nil {
-		o = *s.options
-	}
-	o.of, o.held = m, &holding{room: m.room}
-	m.settings.options = &o
+	m.start(args, 1)
+	m.unwatch = context.AfterFunc(m.ctx, m.drop)
 	return m
 }
 
-// owns reports whether f is a call of this map.
-func (m *mapping) owns(f *Future) bool { return f.options != nil && f.options.of == m }
-
-// drop ends the calls that have not begun, and all that are fed from here on. The map's
-// context has ended. It is safe for concurrent use.
+// drop cancels the calls that have not begun, and ends the reading. The map's context has
+// ended. It is safe for concurrent use.
 func (m *mapping) drop() {
 	m.quit.Do(m.settings.bond().leave)
-	m.dropped.Store(true) // before the request: what is fed after it was seen to finds it
-	m.ex.in.request(func() { m.ex.loop.cancel(m.owns) })
+	m.dropped.Store(true)
+	m.end(whyEnded(m.ctx)) // from here on nothing is submitted
+	m.cancelPending()
 }
 
-// errInputExited is the error of an input whose goroutine was ended.
-var errInputExited = errors.New("executor: the input ended its goroutine, by runtime.Goexit or a test's FailNow")
-
-// feed submits a call for each argument, as far ahead as is useful.
-func (m *mapping) feed(args iter.Seq2[[]byte, error], s *segment) {
-	defer m.settings.bond().leave()
-	defer close(m.ended)
-	m.ex.loop.demand.notify(m.room)
-	defer m.ex.loop.demand.ignore(m.room)
-	m.failure = errInputExited
-	defer func() { m.panicked = recover() }()
-	m.failure = m.feedAll(args, m.futures(s))
+// results yields the results, without the numbers of their arguments.
+func (m *mapping) results(yield func([]byte, error) bool) {
+	m.deliver(func(_ int64, data []byte, err error) bool { return yield(data, err) })
 }
 
-// guard gives up an input that blocks when the executor has ended.
-func (m *mapping) guard() {
-	if m.ex.outlived(m.ended, m.ctx.Done()) {
-		close(m.abandoned)
+// deliver yields the results, and last the error that ends them, with the number -1.
+func (m *mapping) deliver(yield func(i int64, data []byte, err error) bool) {
+	switch {
+	case m.refused != nil:
+		yield(-1, nil, m.refused)
+		return
+	case m.used.Swap(true):
+		yield(-1, nil, errUsed)
+		return
 	}
-}
-
-// futures returns a source of zero futures, the first ones in s.
-func (m *mapping) futures(s *segment) func() *Future {
-	if m.reuser != nil {
-		return m.reuser.get
-	}
-	at := 0
-	return func() *Future {
-		if at == segmentCalls {
-			s, at = m.grow(s), 0
-		}
-		at++
-		return &s.futures[at-1]
-	}
-}
-
-// feedAll goes through the arguments, and returns why it did not come to their end.
-// It waits for room before it asks for the next one.
-func (m *mapping) feedAll(args iter.Seq2[[]byte, error], next func() *Future) error {
-	size := max(m.settings.chunk, 1)
-	size = min(size, mostAhead)
-	ahead := int64(max(firstAhead, size))
-	if n := m.settings.buffer; n > 0 {
-		ahead, size = int64(n), min(size, n)
-	}
-	chunk := make([][]byte, 0, size) // read and not fed
-	put := func() error {
-		for _, arg := range chunk {
-			if err := m.put(next(), arg, &ahead); err != nil {
-				return err
-			}
-		}
-		clear(chunk)
-		chunk = chunk[:0]
-		return nil
-	}
-	if err := m.waitRoom(&ahead, 0, 0); err != nil {
-		return err
-	}
-	torn, failure := true, error(nil)
-	defer func() {
-		if torn && failure == nil { // by the input, which panicked or ended its goroutine: what it gave before counts
-			put() //nolint:errcheck // what the input did is told
-		}
-	}()
-	for arg, err := range args {
-		if err != nil {
-			failure = join(put(), err)
-			break
-		}
-		chunk = append(chunk, arg)
-		if len(chunk) == size {
-			failure = put()
-		}
-		if failure == nil {
-			failure = m.waitRoom(&ahead, len(chunk), 0)
-		}
-		if failure != nil {
-			break
-		}
-	}
-	torn = false
-	if failure != nil {
-		return failure
-	}
-	return put()
-}
-
-// put submits a call, when there is room for its argument. It returns why no more
-// can be.
-func (m *mapping) put(f *Future, arg []byte, ahead *int64) error {
-	if size := int64(len(arg)); m.bytes.Load()+size > aheadBytes {
-		if err := m.waitRoom(ahead, 0, size); err != nil {
-			return err
-		}
-	}
-	f.prepare(m.ex, m.task, arg, m.settings.settings)
-	if m.reuser != nil {
-		f.waiters.Store(m.reuser.waiter)
-		m.reuser.number(f, m.fed.Load())
-	}
-	m.bytes.Add(f.size)
-	m.settings.bond().enter()
-	if err := m.ex.tryAdmit(f); err != nil {
-		m.settings.bond().leave()
-		return err
-	}
-	m.fed.Add(1)
-	if m.starving.Load() {
-		ring(m.more)
-	}
-	if m.dropped.Load() {
-		m.drop()
-		return whyEnded(m.ctx)
-	}
-	return nil
-}
-
-// waitRoom blocks until a call with an argument of so many bytes may be fed, besides
-// those that were read already. It reads further ahead while workers have nothing to
-// do. It returns why no more is wanted.
-func (m *mapping) waitRoom(ahead *int64, read int, size int64) error {
-	for {
-		switch {
-		case m.ctx.Err() != nil:
-			return whyEnded(m.ctx)
-		case m.hasRoom(ahead, read, size):
-			return nil
-		}
-		// Once the limit is reached a good part of it must be delivered, so that
-		// the two goroutines do not wake each other for each call; but not more than
-		// was fed, however much was read besides.
-		fed := m.fed.Load()
-		m.resume.Store(min(fed, fed+int64(read)-*ahead*3/4))
-		m.blocked.Store(true)
-		if m.hasRoom(ahead, read, size) {
-			m.blocked.Store(false)
-			return nil
-		}
-		select {
-		case <-m.room:
-		case <-m.stopped:
-		case <-m.ctx.Done():
-		case <-m.ex.gone():
-			return ErrClosed
-		case <-m.ex.done:
-			return ErrClosed
-		}
-		m.blocked.Store(false)
-	}
-}
-
-// hasRoom reports whether another call may be fed. When workers have nothing to
-// do, it moves the limit.
-func (m *mapping) hasRoom(ahead *int64, read int, size int64) bool {
-	open := m.fed.Load() - m.delivered.Load()
-	if open > 0 && m.bytes.Load()+size > aheadBytes {
-		return false
-	}
-	if !m.settings.options.held.fits(open, m.ex.loop.room.most, m.ex.loop.sched.width.Load(), m.settings.buffer > 0) {
-		m.settings.options.held.waits.Store(true) // the caller looks again after it
-		return false
-	}
-	open += int64(read)
-	if m.settings.buffer == 0 && open >= *ahead && *ahead < mostAhead && m.ex.loop.demand.take() {
-		*ahead *= 2
-	}
-	return open < *ahead
-}
-
-// grow returns the segment after s.
-func (m *mapping) grow(s *segment) *segment {
-	var next *segment
-	select {
-	case next = <-m.spares:
-	default:
-		next = new(segment)
-	}
-	s.next.Store(next)
-	return next
-}
-
-// deliver yields the results in order.
-func (m *mapping) deliver(yield func([]byte, error) bool) {
 	defer m.leave()
-	for {
-		f, err := m.next()
+	if err := m.deliverAll(yield); err != nil {
+		m.leave() // before the caller does something else
+		yield(-1, nil, err)
+	}
+}
+
+// deliverAll yields the results. It returns the error that ends them, or nil when they came to their
+// end or no more are wanted.
+func (m *mapping) deliverAll(yield func(i int64, data []byte, err error) bool) error {
+	for skipped := false; ; {
+		f, err := m.next(m.ctx)
 		switch {
-		case err != nil:
+		case err != nil, f == nil && skipped:
+			return whyEnded(m.ctx)
 		case f == nil:
-			return
-		case f.wait(m.ctx) != nil:
-			err = whyEnded(m.ctx)
-		case f.err == ErrCancelled: //nolint:errorlint // it is the very value
-			err = whyEnded(m.ctx) // by which it was cancelled
+			return m.whyOver()
 		}
-		if err != nil {
-			m.leave() // before the caller does something else
-			yield(nil, err)
-			return
+		i, data, err := m.outcome(f)
+		if err == ErrCancelled && m.ctx.Err() != nil { //nolint:errorlint // it is the very value
+			if m.ordered {
+				return whyEnded(m.ctx)
+			}
+			skipped = true // others may have a result
+			continue
 		}
-		data, err := f.outcome()
-		m.recycle(f, len(data))
-		if !yield(data, err) {
-			return
+		if !yield(i, data, err) {
+			return nil
 		}
-		if err = m.counted(err); err != nil {
-			m.leave()
-			yield(nil, err)
-			return
+		if err := m.counted(err); err != nil {
+			return err
 		}
 	}
 }
@@ -403,50 +175,8 @@ func (m *mapping) counted(err error) error {
 	return fmt.Errorf("%w: %d", ErrFailures, m.failed)
 }
 
-// next returns the next future in order, nil after the last.
-func (m *mapping) next() (*Future, error) {
-	for m.delivered.Load() == m.fed.Load() {
-		m.starving.Store(true)
-		if m.delivered.Load() != m.fed.Load() {
-			break // it was fed before it could see that
-		}
-		select {
-		case <-m.more:
-		case <-m.ctx.Done():
-			return nil, whyEnded(m.ctx)
-		case <-m.ended:
-			if m.delivered.Load() == m.fed.Load() {
-				return nil, m.end()
-			}
-		case <-m.abandoned:
-			if m.delivered.Load() == m.fed.Load() {
-				return nil, ErrClosed
-			}
-		}
-		m.starving.Store(false)
-	}
-	return m.advance(), nil
-}
-
-// advance returns the future after the last one. It must have been fed.
-func (m *mapping) advance() *Future {
-	if m.at == segmentCalls {
-		old := m.first
-		m.first, m.at = old.next.Load(), 0
-		old.next.Store(nil)
-		select {
-		case m.spares <- old:
-		default:
-		}
-	}
-	f := &m.first.futures[m.at]
-	m.at++
-	return f
-}
-
-// end reports how feeding ended: with a panic, which goes on here, an error, the end of
-// the context, or well.
-func (m *mapping) end() error {
+// whyOver returns why the input did not come to its end, if so. If it panicked, the panic goes on here.
+func (m *mapping) whyOver() error {
 	if m.panicked != nil {
 		panic(m.panicked) //nolint:forbidigo // it is the caller's own panic, from the goroutine that ran its iterator
 	}
@@ -456,49 +186,17 @@ func (m *mapping) end() error {
 	return whyEnded(m.ctx) // an input may have ended because of it
 }
 
-// recycle makes a future, whose result of n bytes was taken, ready for another call.
-func (m *mapping) recycle(f *Future, n int) {
-	m.settings.options.held.letGo(n)
-	m.bytes.Add(-f.size)
-	*f = Future{}
-	m.delivered.Add(1)
-	if m.blocked.Load() && m.delivered.Load() >= m.resume.Load() {
-		ring(m.room)
-	}
-}
-
-// leave drops what was fed and not delivered, when deliver ends in whatever way.
+// leave ends the map, and drops the calls whose results were not taken.
 func (m *mapping) leave() {
 	if m.left {
 		return
 	}
 	m.left = true
 	m.unwatch()
-	m.cancel(nil)
-	close(m.stopped)
-	m.quit.Do(m.settings.bond().leave)
-	select {
-	case <-m.ended:
-		if m.delivered.Load() == m.fed.Load() { // nothing is left
-			return
-		}
-	default:
+	m.stop(nil)
+	if m.ahead.idle() { // nothing is left
+		m.quit.Do(m.settings.bond().leave)
+		return
 	}
 	m.drop()
-}
-
-// halt implements stoppable.
-func (m *mapping) halt() { m.cancel(ErrStopped) }
-
-// kill implements stoppable.
-func (m *mapping) kill(reason string) {
-	m.drop()
-	m.ex.in.request(func() { m.ex.loop.killWhere(m.owns, reason) })
-}
-
-func ring(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

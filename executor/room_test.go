@@ -290,22 +290,22 @@ func TestRoomOfCancelled(t *testing.T) {
 		t.Errorf("the first call gave %d bytes, %v", len(out), err)
 	}
 
-	m, err := ex.startMapping(ctx, "echo", func(yield func([]byte, error) bool) { yield([]byte("x"), nil) }, nil, nil)
-	if err != nil {
-		t.Fatal(err)
+	m := ex.startMapping(ctx, "echo", func(yield func([]byte, error) bool) { yield([]byte("x"), nil) }, nil, newInOrder())
+	if m.refused != nil {
+		t.Fatal(m.refused)
 	}
 	n := len(w.calls)
 	w.until("a map's call", func() bool { return len(w.calls) > n })
 	ex.CancelPending()
 	w.until("it is recalled", func() bool { return kills() == 2 })
 	send(t, w.ep, results(w.calls[n], wire.Result{Data: bytes.Repeat([]byte("x"), 10<<10)}))
-	m.deliver(func(_ []byte, err error) bool {
+	m.results(func(_ []byte, err error) bool {
 		if !errors.Is(err, ErrCancelled) {
 			t.Errorf("the map's call ended with %v", err)
 		}
 		return true
 	})
-	if h := m.settings.options.held; h.bytes.Load() != 0 || h.calls.Load() != 0 {
+	if h := m.ahead.held; h.bytes.Load() != 0 || h.calls.Load() != 0 {
 		t.Errorf("%d bytes of %d results are held when all were taken", h.bytes.Load(), h.calls.Load())
 	}
 	world.Kill(1)

@@ -138,20 +138,6 @@ func (s *share) ended() <-chan struct{} {
 	return s.idle
 }
 
-// tryAdmit hands a prepared call to the loop however much waits.
-func (ex *Executor) tryAdmit(f *Future) error {
-	if err := ex.enter(); err != nil {
-		return err
-	}
-	_, err := ex.in.tryAdd(f, false)
-	if err != nil {
-		ex.leave()
-		return err
-	}
-	ex.loop.wake()
-	return nil
-}
-
 // A ShutdownFlag changes what Shutdown does.
 type ShutdownFlag uint8
 

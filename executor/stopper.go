@@ -20,94 +20,86 @@ var ErrFailures = errors.New("executor: too many calls have failed")
 // safe for concurrent use. What is started after Stop or Kill ends at once.
 type Stopper struct {
 	mu      sync.Mutex
-	works   map[stoppable]struct{} // that are bound to it
+	feeders map[*feeder]struct{} // of maps, batches and streams that are bound to it
 	stopped bool
 	reason  *string // of the first Kill
-}
-
-// A stoppable is what a Stopper stops. The methods may be called at any time, and block
-// for nothing.
-type stoppable interface {
-	halt()
-	kill(reason string)
 }
 
 // Stop ends them as the end of their contexts would: no further argument is asked for, calls that
 // have not begun are cancelled, those that have go on, and who goes through the results gets
 // [ErrStopped]. It does not block, and may be called more than once.
 func (s *Stopper) Stop() {
-	for _, w := range s.stop(nil) {
-		w.halt()
+	for _, f := range s.stop(nil) {
+		f.halt()
 	}
 }
 
 // Kill is Stop that ends the calls which have begun, too, as [Future.Kill] does: also those of
 // maps that were stopped, or broken off, before.
 func (s *Stopper) Kill(reason string) {
-	for _, w := range s.stop(&reason) {
-		w.halt()
-		w.kill(reason)
+	for _, f := range s.stop(&reason) {
+		f.halt()
+		f.kill(reason)
 	}
 }
 
 // stop notes that nothing is to go on, and returns what does.
-func (s *Stopper) stop(reason *string) []stoppable {
+func (s *Stopper) stop(reason *string) []*feeder {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
 	if s.reason == nil {
 		s.reason = reason
 	}
-	works := make([]stoppable, 0, len(s.works))
-	for w := range s.works {
-		works = append(works, w)
+	feeders := make([]*feeder, 0, len(s.feeders))
+	for f := range s.feeders {
+		feeders = append(feeders, f)
 	}
-	return works
+	return feeders
 }
 
-// add puts w, which has begun, under the stopper.
-func (s *Stopper) add(w stoppable) {
+// add puts f under the stopper.
+func (s *Stopper) add(f *feeder) {
 	s.mu.Lock()
 	stopped, reason := s.stopped, s.reason
-	if s.works == nil {
-		s.works = map[stoppable]struct{}{}
+	if s.feeders == nil {
+		s.feeders = map[*feeder]struct{}{}
 	}
-	s.works[w] = struct{}{}
+	s.feeders[f] = struct{}{}
 	s.mu.Unlock()
 	if stopped {
-		w.halt()
+		f.halt()
 	}
 	if reason != nil {
-		w.kill(*reason)
+		f.kill(*reason)
 	}
 }
 
-// forget takes w out, of which nothing is left.
-func (s *Stopper) forget(w stoppable) {
+// forget takes f out. Nothing is left of it.
+func (s *Stopper) forget(f *feeder) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.works, w)
+	delete(s.feeders, f)
 }
 
-// A bond keeps a work under its stopper for as long as there is something to stop or to kill: it counts
-// who feeds it, who takes its results, where that matters, and each call without an
-// outcome. A nil one is that of a work without a stopper.
+// A bond keeps a feeder under its stopper as long as there is something to stop or to kill: it counts
+// the feeder's goroutine, in a map the goroutine that takes the results, and each call without an
+// outcome. The bond of a feeder without a stopper is nil.
 type bond struct {
 	stopper *Stopper
-	work    stoppable
+	feeder  *feeder
 	parts   atomic.Int64
 }
 
-// bind puts w, which has begun, under the stopper, if there is one. Its bond has so many parts
-// besides its calls.
-func (s *mapSettings) bind(w stoppable, parts int64) {
+// bind puts f under the stopper, if there is one. Its bond has so many parts besides its calls.
+func (s *mapSettings) bind(f *feeder, parts int64) {
 	if s.stopper == nil {
 		return
 	}
-	b := &bond{stopper: s.stopper, work: w}
+	b := &bond{stopper: s.stopper, feeder: f}
 	b.parts.Store(parts)
 	s.rare().bond = b
-	s.stopper.add(w)
+	s.stopper.add(f)
 }
 
 // bond returns what bind made.
@@ -128,7 +120,7 @@ func (b *bond) enter() {
 // leave counts one out.
 func (b *bond) leave() {
 	if b != nil && b.parts.Add(-1) == 0 {
-		b.stopper.forget(b.work)
+		b.stopper.forget(b.feeder)
 	}
 }
 

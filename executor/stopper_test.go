@@ -36,7 +36,7 @@ func TestStopperForgets(t *testing.T) {
 	kept := func() int {
 		stopper.mu.Lock()
 		defer stopper.mu.Unlock()
-		return len(stopper.works)
+		return len(stopper.feeders)
 	}
 	under := StoppedBy(&stopper)
 	closing := func(ctx context.Context, s *Stream) iter.Seq2[[]byte, error] {

@@ -2,34 +2,15 @@ package executor
 
 import (
 	"context"
-	"errors"
 	"io"
 	"iter"
-	"maps"
-	"slices"
-	"sync"
 )
 
 // A Stream is many calls of one task whose results are taken one by one. Its
 // input is pulled at once and all of it, or, with [Buffer], no more than n calls
 // ahead of the results taken. It keeps no result that was taken. Next is for one
 // goroutine at a time; the other methods are safe for concurrent use.
-type Stream struct {
-	ex        *Executor
-	unordered bool
-	stop      context.CancelFunc
-	bell      chan struct{} // holds a token when there may be something for Next
-	room      chan struct{} // the same for who feeds
-
-	mu        sync.Mutex
-	queue     []*Future            // to be taken: all that were submitted, or those that are resolved
-	open      map[*Future]struct{} // where those are the resolved ones: the others
-	submitted int
-	taken     int
-	over      bool          // nothing more is submitted
-	failure   error         // of the input or of submitting
-	inputDone chan struct{} // closed when over is set
-}
+type Stream struct{ delivery }
 
 // Stream submits a call of task for each argument and returns at once; results
 // come in the order of the arguments. When ctx ends, the input is pulled no
@@ -45,83 +26,24 @@ func (ex *Executor) StreamUnordered(ctx context.Context, task string, args iter.
 }
 
 func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byte], opts []MapOption, unordered bool) *Stream {
-	ctx, cancel := context.WithCancel(ctx)
-	s := &Stream{ex: ex, unordered: unordered, stop: cancel, bell: make(chan struct{}, 1), room: make(chan struct{}, 1), inputDone: make(chan struct{})}
+	var l line = newInOrder()
 	if unordered {
-		s.open = make(map[*Future]struct{})
+		l = newAnyOrder(false)
 	}
-	set, err := mapSettingsOf(opts)
-	t, lookupErr := ex.tasks.lookup(task)
-	err = errors.Join(err, lookupErr, set.mapOnly())
-	set.bind(s, 1) // without who takes: once all calls have ended, there is nothing to stop
-	ex.feed(ctx, cancel, t, args, set, err, s)
+	s := &Stream{delivery{line: l}}
+	s.atEnd = func() { s.cancel(nil) }
+	input := sure(args)
+	if err := s.setUp(ctx, ex, task, input, opts, l, false); err != nil {
+		s.end(err)
+		return s
+	}
+	s.start(input, 0) // once all calls have ended there is nothing to stop, even if nobody takes the results
 	return s
-}
-
-// add implements feeder. Close may have come while the call was submitted.
-func (s *Stream) add(f *Future) {
-	s.mu.Lock()
-	if s.over {
-		s.mu.Unlock()
-		f.Cancel()
-		return
-	}
-	s.submitted++
-	if s.unordered {
-		s.open[f] = struct{}{}
-	} else {
-		s.queue = append(s.queue, f)
-	}
-	s.mu.Unlock()
-	if s.unordered {
-		f.tell(s)
-	} else {
-		ring(s.bell)
-	}
-}
-
-// resolved implements listener.
-func (s *Stream) resolved(f *Future) {
-	s.mu.Lock()
-	delete(s.open, f)
-	s.queue = append(s.queue, f)
-	s.mu.Unlock()
-	ring(s.bell)
-}
-
-func (s *Stream) waitRoom(ctx context.Context, buffer int) error {
-	for {
-		s.mu.Lock()
-		room := buffer == 0 || s.submitted-s.taken < buffer
-		s.mu.Unlock()
-		if err := ctx.Err(); err != nil || room {
-			return err
-		}
-		select {
-		case <-s.room:
-		case <-ctx.Done():
-		case <-s.ex.gone():
-			return ErrClosed
-		case <-s.ex.done:
-			return ErrClosed
-		}
-	}
-}
-
-// end implements feeder.
-func (s *Stream) end(err error) {
-	s.mu.Lock()
-	if !s.over {
-		s.over, s.failure = true, err
-		close(s.inputDone)
-	}
-	s.mu.Unlock()
-	ring(s.bell)
 }
 
 // InputDone returns a channel that is closed when nothing more is submitted: the input is
 // at its end, it failed, or it was given up, as by Close.
-func (s *Stream) InputDone() <-chan struct{} { return s.inputDone }
+func (s *Stream) InputDone() <-chan struct{} { return s.ended }
 
 // Next waits for the next result and returns it, or the error of its call; the
 // stream goes on after that. At the end it returns [io.EOF] itself, or, where the input did
@@ -131,50 +53,24 @@ func (s *Stream) InputDone() <-chan struct{} { return s.inputDone }
 // [Stream.All] does not. When ctx ends first, Next returns ctx's error and nothing is lost: the next
 // call of Next goes on.
 func (s *Stream) Next(ctx context.Context) ([]byte, error) {
-	data, _, err := s.next(ctx)
+	data, _, err := s.take(ctx)
 	return data, err
 }
 
-// next is Next that tells whether nothing comes after it: the end, or that of ctx.
-func (s *Stream) next(ctx context.Context) (data []byte, last bool, err error) {
-	for {
-		s.mu.Lock()
-		over, failure := s.over && s.taken == s.submitted, s.failure
-		var f *Future
-		if len(s.queue) > 0 {
-			f = s.queue[0]
-		}
-		s.mu.Unlock()
-		switch {
-		case f != nil:
-			if err := f.wait(ctx); err != nil {
-				return nil, true, err
-			}
-			s.take()
-			data, err = f.outcome()
-			return data, false, err
-		case over:
-			if failure != nil {
-				return nil, true, failure
-			}
-			return nil, true, io.EOF
-		}
-		select {
-		case <-s.bell:
-		case <-ctx.Done():
-			return nil, true, ctx.Err()
-		}
+// take is Next that tells whether nothing comes after it: the end, or that of ctx.
+func (s *Stream) take(ctx context.Context) (data []byte, last bool, err error) {
+	f, err := s.next(ctx)
+	switch {
+	case err != nil:
+		return nil, true, err
+	case f != nil:
+		_, data, err = s.outcome(f)
+		return data, false, err
+	case s.failure != nil:
+		return nil, true, s.failure
+	default:
+		return nil, true, io.EOF
 	}
-}
-
-// take forgets the first of the queue.
-func (s *Stream) take() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue[0] = nil
-	s.queue = s.queue[1:]
-	s.taken++
-	ring(s.room)
 }
 
 // All yields what Next returns, up to the end, where it yields the error that
@@ -182,7 +78,7 @@ func (s *Stream) take() {
 func (s *Stream) All(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for {
-			data, last, err := s.next(ctx)
+			data, last, err := s.take(ctx)
 			if err == io.EOF { //nolint:errorlint // it is the very value, where the input may fail with one like it
 				return
 			}
@@ -195,31 +91,9 @@ func (s *Stream) All(ctx context.Context) iter.Seq2[[]byte, error] {
 
 // Close gives up the input and cancels the calls that are pending. What is left are the
 // outcomes of the calls that were submitted, and after them, unless the input had come to
-// its end, [context.Canceled]. It does not block, also where the input does: whoever
-// waits in Next is told, and an input that blocks is left when it yields next.
-func (s *Stream) Close() { s.close(context.Canceled) }
-
-func (s *Stream) close(why error) {
-	s.end(why)
-	s.stop()
-	for _, f := range s.left() {
-		f.Cancel()
-	}
-}
-
-// left returns the futures that were not taken.
-func (s *Stream) left() []*Future {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.AppendSeq(slices.Clone(s.queue), maps.Keys(s.open))
-}
-
-// halt implements stoppable.
-func (s *Stream) halt() { s.close(ErrStopped) }
-
-// kill implements stoppable.
-func (s *Stream) kill(reason string) {
-	for _, f := range s.left() {
-		f.Kill(reason)
-	}
+// its end, [context.Canceled]. It does not block, also where the input does: a
+// goroutine that waits in Next is told, and an input that blocks is left when it yields next.
+func (s *Stream) Close() {
+	s.stop(nil)
+	s.cancelPending()
 }

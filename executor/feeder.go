@@ -1,0 +1,346 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A feeder reads an input and submits a call for each argument. Every map, stream and
+// batch has one. They differ in how far it reads ahead (its look-ahead) and in where the
+// futures of its calls come from (its source).
+//
+// The input runs on a goroutine of the feeder's own. It may block for ever, panic, or end
+// that goroutine, and nothing can stop it. Therefore this goroutine holds busy at all times
+// except while the input's own code runs: a goroutine that gets busy knows that no call is being
+// submitted, and may end the feeder even if the input never returns. Arguments that the
+// input yields after that are not submitted.
+type feeder struct {
+	ex       *Executor
+	task     *task
+	dropped  atomic.Bool // no call is to run again; the loop reads it, so it is not beside what changes all the time
+	settings mapSettings // whose options name the feeder as the one that the calls are of
+	source   source
+	ahead    lookahead
+	queues   bool // the calls wait for room in the executor's queue, as those of Submit do
+
+	ctx    context.Context //nolint:containedctx // made of the caller's; it bounds the reading
+	cancel context.CancelCauseFunc
+
+	busy  sync.Mutex // held by the feeder's goroutine except while the input runs
+	over  bool       // nothing more is submitted
+	chunk [][]byte   // arguments that were read and not submitted
+	size  int        // how many arguments are submitted at once
+	atEnd func()     // called with busy held when nothing more is submitted; may be nil
+
+	ended    chan struct{} // closed when nothing more is submitted
+	failure  error         // why the input did not come to its end; set before ended is closed
+	panicked any           // what the input panicked with; set before ended is closed
+}
+
+// A source provides the futures of a feeder's calls. Only the feeder's goroutine calls its
+// methods, which do not block.
+type source interface {
+	// future returns the future of the next call: a zero one, except for its waiter.
+	future() *Future
+
+	// submitted is told of a call that was submitted. It may have ended by then.
+	submitted(f *Future)
+}
+
+// setUp prepares a feeder. In a map the feeder itself decides how far it
+// reads ahead. In a stream or a batch it reads the whole input, or as far as the
+// buffer says, and its calls wait for room in the executor's queue. A feeder that was set up must be
+// started or ended; with an error it can only be ended.
+func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter.Seq2[[]byte, error], opts []MapOption, from source, isMap bool) error {
+	set, err := mapSettingsOf(opts)
+	t, lookupErr := ex.tasks.lookup(task)
+	if args == nil {
+		err = errors.Join(err, errNoInput)
+	}
+	if !isMap {
+		err = errors.Join(err, set.mapOnly())
+	}
+	f.ex, f.task, f.settings, f.source = ex, t, set, from
+	f.ctx, f.cancel = context.WithCancelCause(ctx)
+	f.ended = make(chan struct{})
+	if isMap {
+		f.size = f.ahead.ofMap(ex.loop, &set)
+	} else {
+		f.size, f.queues = 1, true
+		f.ahead.fixed(&set)
+	}
+	o := f.settings.rare()
+	o.of, o.held = f, f.ahead.held
+	return errors.Join(err, lookupErr)
+}
+
+// start begins to read the input. The feeder's stopper, if it has one, keeps the feeder until its goroutine
+// and its calls have ended, and until bond().leave was called parts times besides.
+func (f *feeder) start(args iter.Seq2[[]byte, error], parts int64) {
+	f.settings.bind(f, 1+parts)
+	go f.run(args)
+	go f.guard()
+}
+
+// errInputExited is the error of an input whose goroutine was ended.
+var errInputExited = errors.New("executor: the input ended its goroutine, by runtime.Goexit or a test's FailNow")
+
+// errNoInput is the error of an input that is nil.
+var errNoInput = errors.New("executor: the arguments are a nil iterator")
+
+// run is the feeder's goroutine.
+func (f *feeder) run(args iter.Seq2[[]byte, error]) {
+	defer f.settings.bond().leave()
+	f.ahead.watch()
+	defer f.ahead.ignore()
+	failure := errInputExited
+	defer func() {
+		v := recover()
+		if v != nil {
+			failure = inputPanic(v)
+		}
+		f.busy.Lock()
+		defer f.busy.Unlock()
+		f.finish(failure, v)
+	}()
+	failure = f.read(args)
+}
+
+// inputPanic is the error of an input that panicked.
+func inputPanic(v any) error {
+	if err, ok := v.(error); ok {
+		return fmt.Errorf("executor: the input panicked: %w", err)
+	}
+	return fmt.Errorf("executor: the input panicked: %v", v)
+}
+
+// read goes through the input and returns why it did not come to its end. Before it asks for an
+// argument it waits until there is room for one.
+func (f *feeder) read(args iter.Seq2[[]byte, error]) (failure error) {
+	if err := f.locked(func() error { return f.waitRoom(0, 0) }); err != nil {
+		return err
+	}
+	whole := false
+	defer func() {
+		if !whole && failure == nil { // the input panicked or ended its goroutine: the arguments before that count
+			f.locked(f.put) //nolint:errcheck // the error is the input's
+		}
+	}()
+	for arg, err := range args {
+		if failure = f.accept(arg, err); failure != nil {
+			break
+		}
+	}
+	whole = true
+	if failure == nil {
+		failure = f.locked(f.put)
+	}
+	return failure
+}
+
+// locked calls do with busy held, unless the feeder is over.
+func (f *feeder) locked(do func() error) error {
+	f.busy.Lock()
+	defer f.busy.Unlock()
+	if f.over {
+		return f.failure
+	}
+	return do()
+}
+
+// accept handles what the input has yielded, and waits until there is room for another
+// argument. It returns why no more is wanted.
+func (f *feeder) accept(arg []byte, err error) error {
+	f.busy.Lock()
+	defer f.busy.Unlock()
+	if f.over {
+		return f.failure
+	}
+	if err != nil {
+		return join(f.put(), err)
+	}
+	f.chunk = append(f.chunk, arg)
+	if len(f.chunk) == f.size {
+		if err := f.put(); err != nil {
+			return err
+		}
+	}
+	return f.waitRoom(len(f.chunk), 0)
+}
+
+// put submits the calls of the chunk. It returns why no more can be submitted. busy is held.
+func (f *feeder) put() error {
+	for i, arg := range f.chunk {
+		if i > 0 && f.ctx.Err() != nil {
+			return whyEnded(f.ctx)
+		}
+		if err := f.submit(arg); err != nil {
+			return err
+		}
+	}
+	clear(f.chunk)
+	f.chunk = f.chunk[:0]
+	return nil
+}
+
+// submit submits one call, once there is room for its argument. busy is held.
+func (f *feeder) submit(arg []byte) error {
+	size := int64(len(arg))
+	if f.ahead.overfull(size) {
+		if err := f.waitRoom(0, size); err != nil {
+			return err
+		}
+	}
+	c := f.source.future()
+	c.prepare(f.ex, f.task, arg, f.settings.settings)
+	f.settings.bond().enter()
+	if err := f.admit(c); err != nil {
+		f.settings.bond().leave()
+		return err
+	}
+	f.ahead.gave(size)
+	f.source.submitted(c)
+	return nil
+}
+
+// admit hands a call to the loop.
+func (f *feeder) admit(c *Future) error {
+	if err := f.ex.enter(); err != nil {
+		return err
+	}
+	err := f.enqueue(c)
+	if err != nil {
+		f.ex.leave()
+		if f.ctx.Err() != nil {
+			err = whyEnded(f.ctx)
+		}
+	}
+	return err
+}
+
+func (f *feeder) enqueue(c *Future) error {
+	if f.queues {
+		if err := f.ex.in.add(f.ctx, c); err != nil {
+			return err
+		}
+		f.ex.loop.serve()
+		return nil
+	}
+	if _, err := f.ex.in.tryAdd(c, false); err != nil {
+		return err
+	}
+	f.ex.loop.wake()
+	return nil
+}
+
+// waitRoom blocks until the look-ahead has room for another call, with an argument of so many
+// bytes, besides those that were read and not submitted. It returns why no more is wanted.
+func (f *feeder) waitRoom(read int, size int64) error {
+	for {
+		if f.ctx.Err() != nil {
+			return whyEnded(f.ctx)
+		}
+		if f.ahead.opens(read, size) {
+			return nil
+		}
+		select {
+		case <-f.ahead.room:
+		case <-f.ctx.Done():
+		case <-f.ex.gone():
+			return ErrClosed
+		case <-f.ex.done:
+			return ErrClosed
+		}
+		f.ahead.blocked.Store(false)
+	}
+}
+
+// stop ends the feeder's context for a reason, nil for [context.Canceled], and with it the
+// reading. It does not wait for the input.
+func (f *feeder) stop(why error) {
+	f.cancel(why)
+	f.end(whyEnded(f.ctx))
+}
+
+// end makes the feeder submit nothing more, for a reason. The first one counts. The feeder's context
+// or its executor must have ended, or the feeder not have been started: then the feeder's
+// goroutine waits for nothing but the input, and end does not block.
+func (f *feeder) end(why error) {
+	f.busy.Lock()
+	defer f.busy.Unlock()
+	f.finish(why, nil)
+}
+
+// finish is end for a goroutine that holds busy, with what the input panicked with.
+func (f *feeder) finish(failure error, panicked any) {
+	if f.over {
+		return
+	}
+	f.over, f.failure, f.panicked = true, failure, panicked
+	close(f.ended)
+	if f.atEnd != nil {
+		f.atEnd()
+	}
+}
+
+// guard ends the feeder, even if its input blocks, when its context ends, or some time after
+// its executor.
+func (f *feeder) guard() {
+	if f.ex.outlived(f.ended, f.ctx.Done()) {
+		f.end(ErrClosed)
+	} else {
+		f.end(whyEnded(f.ctx)) // unless the input had ended
+	}
+}
+
+// inputPatience is how long an input may go on after its executor has ended. One that does not
+// return in that time is taken for one that blocks for ever.
+const inputPatience = time.Second
+
+// outlived waits until the executor has ended, and then as long as an input may go on. It
+// returns false as soon as one of the two channels is closed: then the input is over.
+func (ex *Executor) outlived(over, also <-chan struct{}) bool {
+	select {
+	case <-over:
+		return false
+	case <-also:
+		return false
+	case <-ex.gone():
+	case <-ex.done:
+	}
+	patience := time.NewTimer(inputPatience)
+	defer patience.Stop()
+	select {
+	case <-over:
+		return false
+	case <-also:
+		return false
+	case <-patience.C:
+		return true
+	}
+}
+
+// owns reports whether c is a call of this feeder.
+func (f *feeder) owns(c *Future) bool { return c.options != nil && c.options.of == f }
+
+// cancelPending cancels the calls that were submitted and have not begun. It does not
+// block: they are resolved soon after.
+func (f *feeder) cancelPending() {
+	f.ex.in.request(func() { f.ex.loop.cancel(f.owns) })
+}
+
+// halt ends the reading and cancels the calls that have not begun, for a [Stopper].
+func (f *feeder) halt() {
+	f.stop(ErrStopped)
+	f.cancelPending()
+}
+
+// kill kills the calls, also those that have begun, for a [Stopper]. It does not block.
+func (f *feeder) kill(reason string) {
+	f.ex.in.request(func() { f.ex.loop.killWhere(f.owns, reason) })
+}

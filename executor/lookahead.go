@@ -1,0 +1,149 @@
+package executor
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+const (
+	firstAhead = 64        // calls that a map reads ahead at first
+	mostAhead  = 64 << 10  // and at most, when workers would have nothing to do otherwise
+	aheadBytes = 256 << 20 // bytes of arguments that a map holds at most
+)
+
+// A lookahead bounds how far a feeder reads ahead: how many calls may be open. A call is open
+// from when it is submitted until its result is taken or, in a batch, until it has an outcome.
+// That of a map also bounds the bytes of their arguments and results.
+type lookahead struct {
+	fed   atomic.Int64 // calls that were submitted
+	taken atomic.Int64 // of those, the ones that are not open any more
+	bytes atomic.Int64 // of a map, of the arguments of the open ones
+
+	room    chan struct{} // rung when there may be room
+	blocked atomic.Bool   // the feeder's goroutine waits for room,
+	resume  atomic.Int64  // until so many calls are taken
+
+	loop *loop    // of a map; nil for a stream or a batch
+	held *holding // the results of a map that were not taken
+
+	// Only used by the feeder's goroutine.
+	calls int64 // the most that may be open
+	grows bool  // calls is doubled when workers have nothing to do
+}
+
+// ofMap sets up the look-ahead of a map, which is as far as keeps the workers busy. It
+// returns how many arguments make a chunk.
+func (a *lookahead) ofMap(l *loop, set *mapSettings) (chunk int) {
+	a.room = make(chan struct{}, 1)
+	a.loop, a.held = l, &holding{room: a.room}
+	chunk = min(max(set.chunk, 1), mostAhead)
+	if set.buffer > 0 {
+		a.calls = int64(set.buffer)
+		return min(chunk, set.buffer)
+	}
+	a.calls, a.grows = int64(max(firstAhead, chunk)), true
+	return chunk
+}
+
+// fixed sets up the look-ahead of a stream or a batch: as large as the buffer says, or without bounds.
+func (a *lookahead) fixed(set *mapSettings) {
+	a.room = make(chan struct{}, 1)
+	if a.calls = int64(set.buffer); a.calls == 0 {
+		a.calls = math.MaxInt64
+	}
+}
+
+// watch makes the loop ring room when workers have nothing to do: then a map reads on before a
+// good part of its look-ahead is free, or looks further ahead.
+func (a *lookahead) watch() {
+	if a.loop != nil {
+		a.loop.demand.notify(a.room)
+	}
+}
+
+// ignore undoes watch.
+func (a *lookahead) ignore() {
+	if a.loop != nil {
+		a.loop.demand.ignore(a.room)
+	}
+}
+
+// idle reports whether no call is open.
+func (a *lookahead) idle() bool { return a.taken.Load() == a.fed.Load() }
+
+// overfull reports whether an argument of so many bytes is too much, besides the open ones.
+func (a *lookahead) overfull(arg int64) bool { return a.bytes.Load()+arg > aheadBytes }
+
+// opens reports whether another call may be submitted, with an argument of so many bytes,
+// besides those that were read and not submitted. If not, room is rung when it may be.
+func (a *lookahead) opens(read int, arg int64) bool {
+	if a.fits(read, arg) {
+		return true
+	}
+	// No more can be taken than was submitted, however much was read besides.
+	fed := a.fed.Load()
+	a.resume.Store(min(fed, fed+int64(read)-a.low()))
+	a.blocked.Store(true)
+	if !a.fits(read, arg) {
+		return false
+	}
+	a.blocked.Store(false)
+	return true
+}
+
+// low is how many calls may be open when the feeder goes on after there was no room. In a map
+// a good part of the look-ahead must be free, so that the feeder and the goroutine that takes the
+// results do not wake each other for each call.
+func (a *lookahead) low() int64 {
+	if a.loop != nil {
+		return a.calls * 3 / 4
+	}
+	return a.calls - 1
+}
+
+// fits reports whether another call may be submitted. When workers have nothing to do, it
+// makes the look-ahead of a map longer.
+func (a *lookahead) fits(read int, arg int64) bool {
+	open := a.fed.Load() - a.taken.Load()
+	switch {
+	case a.loop == nil:
+		return open < a.calls
+	case open > 0 && a.overfull(arg):
+		return false
+	case !a.held.fits(open, a.loop.room.most, a.loop.sched.width.Load(), !a.grows):
+		a.held.waits.Store(true) // opens looks again after this
+		return false
+	}
+	open += int64(read)
+	if a.grows && open >= a.calls && a.calls < mostAhead && a.loop.demand.take() {
+		a.calls *= 2
+	}
+	return open < a.calls
+}
+
+// gave notes that a call with an argument of so many bytes was submitted.
+func (a *lookahead) gave(arg int64) {
+	if a.loop != nil {
+		a.bytes.Add(arg)
+	}
+	a.fed.Add(1)
+}
+
+// took notes that a call with an argument and a result of so many bytes is not open any more.
+func (a *lookahead) took(arg int64, result int) {
+	if a.loop != nil {
+		a.bytes.Add(-arg)
+		a.held.letGo(result)
+	}
+	if n := a.taken.Add(1); a.blocked.Load() && n >= a.resume.Load() {
+		ring(a.room)
+	}
+}
+
+// ring puts a token into a channel that holds one.
+func ring(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
