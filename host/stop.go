@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// orders are calls that a slot was told to end. They are the one part of a slot
-// that others may use while it runs.
+// orders are calls that a slot was told to end. They may be given by any goroutine while
+// the slot runs.
 type orders struct {
 	given atomic.Bool // list may not be empty
 
@@ -24,15 +24,15 @@ type order struct {
 	abort *abort
 }
 
-// mostOrders bounds the orders that a slot holds: those for calls that ended
-// first are only found to be stale by the next call.
+// mostOrders bounds the orders that a slot holds: those for calls that had ended stay
+// until the slot looks for an order for its next call.
 const mostOrders = 1024
 
 // Stop ends the call with that number if it runs, or is about to run, on this
 // slot: within a millisecond while it computes, at once while it sleeps. Run
 // then returns an error of that kind, with the reason as its message. Other
-// calls are not touched. It does not block, and unlike the slot's other methods
-// is safe for concurrent use.
+// calls are not touched. It does not block, and is safe for concurrent use; of the
+// slot's other methods only Ticks is, too.
 func (s *Slot) Stop(call uint64, kind Kind, reason string) {
 	o := &s.orders
 	o.mu.Lock()

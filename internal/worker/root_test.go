@@ -13,7 +13,7 @@ import (
 
 // A root is a pool's root of which each step is a test's.
 type root struct {
-	t       *testing.T
+	t       testing.TB
 	world   *mem.World
 	results []wire.Result
 	begun   []uint32
@@ -21,14 +21,14 @@ type root struct {
 	served  chan error
 }
 
-func newRoot(t *testing.T, m *wasmtasks.Module, slots int, exports ...string) *root {
+func newRoot(t testing.TB, m *wasmtasks.Module, slots int, exports ...string) *root {
 	t.Helper()
 	world := mem.New(2)
 	return newRootOver(t, world, world.Endpoint(1), m, slots, exports...)
 }
 
 // newRootOver is newRoot with an endpoint for the worker.
-func newRootOver(t *testing.T, world *mem.World, ep transport.Endpoint, m *wasmtasks.Module, slots int, exports ...string) *root {
+func newRootOver(t testing.TB, world *mem.World, ep transport.Endpoint, m *wasmtasks.Module, slots int, exports ...string) *root {
 	t.Helper()
 	h := newHost(t)
 	r := &root{t: t, world: world, served: make(chan error, 1)}
