@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -44,15 +45,16 @@ func BenchmarkServe(b *testing.B) {
 		b.Run(fmt.Sprintf("frame=%d", inFrame), func(b *testing.B) {
 			r := newRoot(b, m, 1, "noop")
 			ep, c, sent := r.world.Endpoint(0), &counter{b: b}, 0
+			var w wire.Writer
+			arg := []byte("12345678")
 			send := func(n int) {
-				var w wire.Writer
 				w.Reset(wire.KindCalls)
 				for range n {
 					sent++
-					w.AddCall(&wire.Call{Number: uint64(sent), Attempt: 1, Arg: []byte("12345678")})
+					w.AddCall(&wire.Call{Number: uint64(sent), Attempt: 1, Arg: arg})
 				}
 				r.send(w.Frame())
-				for c.results < sent {
+				for spinner := (transport.Spinner{}); c.results < sent; spinner.Turn() {
 					if _, err := ep.Poll(c); err != nil {
 						b.Fatal(err)
 					}
