@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,6 +32,20 @@ func init() {
 			fmt.Println("the program heard it")
 		}
 	}()
+}
+
+// environment is what the process was started with.
+var environment = os.Environ()
+
+// changed returns the names of the variables that are not as they were at the start.
+func changed() []string {
+	var names []string
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); !slices.Contains(environment, v) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // signalAll sends each worker, and the root, two signals of which the second would end it.
@@ -65,11 +80,14 @@ func signalAll(ctx context.Context, ex *executor.Executor) error {
 		answered++
 	}
 	fmt.Printf("%d calls are answered by %d workers\n", answered, ex.NumWorkers())
+	for _, name := range changed() {
+		fmt.Println("changed", name)
+	}
 	return nil
 }
 
 // TestNoSignalsOnRanks checks that Config.NoSignals leaves the signals of all ranks to the
-// program.
+// program; and that Run changes no variables but those that the package's doc names.
 func TestNoSignalsOnRanks(t *testing.T) {
 	if world != nil {
 		return
@@ -81,5 +99,14 @@ func TestNoSignalsOnRanks(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if heard := strings.Count(string(out), "the program heard it"); err != nil || heard != 6 || !strings.Contains(string(out), "100 calls are answered by 2 workers") {
 		t.Errorf("%v, and the programs heard %d signals, want 6\n%s", err, heard, out)
+	}
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if name, is := strings.CutPrefix(strings.TrimSpace(line), "changed "); is && !strings.Contains(string(doc), name) {
+			t.Errorf("Run sets %s, which doc.go does not say", name)
+		}
 	}
 }

@@ -28,8 +28,11 @@ const mannersVar = "WASMPOOL_TEST_MANNERS"
 // embed is that program. It says "ready" when it wants to have its signals.
 func embed() int {
 	how := os.Getenv(mannersVar)
-	if how == "process" {
+	switch how {
+	case "process":
 		return sayWhatChanged()
+	case "local":
+		return waitForSignal()
 	}
 	signals := make(chan os.Signal, 4)
 	if how == "heeds" {
@@ -61,6 +64,19 @@ func embed() int {
 	return executor.ExitCode(err)
 }
 
+// waitForSignal has an executor that is not Run's when the signal comes.
+func waitForSignal() int {
+	ex, err := executor.Local(executor.Config{RootSlots: 1, Modules: []*wasmtasks.Module{tasks}})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("ready")
+	time.Sleep(time.Minute)
+	fmt.Println("no signal came", ex.Shutdown(context.Background()))
+	return 1
+}
+
 // TestNoSignals sends signals to programs whose pool leaves them alone.
 func TestNoSignals(t *testing.T) {
 	if world != nil || os.Getenv(faultsVar) != "" {
@@ -75,6 +91,7 @@ func TestNoSignals(t *testing.T) {
 	}{
 		{"the program heeds them", "heeds", []syscall.Signal{term, term, syscall.SIGUSR2}, 0, "heard terminated\nheard terminated\nheard user defined signal 2\necho <nil>\n<nil>\n"},
 		{"nobody heeds them", "ignorant", []syscall.Signal{term}, term, ""},
+		{"there is no Run", "local", []syscall.Signal{term}, term, ""},
 		{"Run has returned", "after", []syscall.Signal{term}, term, "<nil>\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
