@@ -49,8 +49,8 @@ func (l *loop) attend(f *Future) {
 		var spinner transport.Spinner
 		for begin := monotime.Now(); ; spinner.Turn() {
 			silent := l.step()
-			l.attended = true
-			if f.resolved() || l.broken != nil || !l.patient(silent) || monotime.Now()-begin > int64(attention) {
+			l.idler.attended = true
+			if f.resolved() || l.broken != nil || !l.idler.patient(silent, l.pending()) || monotime.Now()-begin > int64(attention) {
 				return
 			}
 		}
@@ -115,7 +115,7 @@ func (l *loop) doze(d time.Duration) {
 	rung := l.in.empty() && l.bell.Wait(d)
 	l.helm.Lock()
 	if rung {
-		l.last = monotime.Now() // what it is about may come a moment later
+		l.idler.rung(monotime.Now())
 	}
 	l.asleep.Store(false)
 }

@@ -13,19 +13,6 @@ import (
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
-// How the loop waits while there is nothing to do.
-const (
-	spin      = 100 * time.Microsecond // it polls, and lets others run; less long where that was in vain lately
-	leastSpin = 5 * time.Microsecond
-	spinFresh = time.Millisecond      // the same for the first call after idling
-	spinSends = 50 * time.Millisecond // the same while something is being sent
-	firstNap  = 50 * time.Microsecond // then it sleeps, longer each time,
-	napsUntil = 4 * time.Millisecond  // for so long without listening for the bell,
-	longNap   = time.Millisecond      // then this long,
-	deepAfter = 20 * time.Millisecond // and after so much silence until the bell rings
-	safety    = 50 * time.Millisecond // or this has passed, while calls are in flight
-)
-
 // inlineSlab is the length from which a result gets memory of its own instead
 // of a piece of its frame's.
 const inlineSlab = 1 << 10
@@ -50,13 +37,9 @@ type loop struct {
 	log     *slog.Logger
 
 	out      outbox
-	awaited  int           // workers that have not said hello and are not lost
-	spin     time.Duration // from leastSpin to spin
+	awaited  int // workers that have not said hello and are not lost
+	idler    idler
 	spinner  transport.Spinner
-	gap      time.Duration // how long the silences beyond spin last lately
-	last     int64         // when something last moved, by monotime
-	fresh    bool          // it was idle: the first answer should be seen at once
-	attended bool          // a caller did the last step
 	visited  bool          // a caller is at the helm
 	lines    []slog.Record // what there is to log since
 	woke     bool          // a goroutine that waited has its result
@@ -91,7 +74,7 @@ type fabric struct {
 }
 
 func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
-	l := &loop{in: in, sched: newScheduler(), bell: bell, spin: spin, delayed: map[*Future]*time.Timer{}, joined: make(chan struct{})}
+	l := &loop{in: in, sched: newScheduler(), bell: bell, idler: idler{spin: mostSpin}, delayed: map[*Future]*time.Timer{}, joined: make(chan struct{})}
 	l.log = slog.New(lateLog{log.Handler(), l})
 	l.out.fail = l.fail
 	l.helm.Lock()
@@ -110,7 +93,7 @@ func (l *loop) addFabric(ep transport.Endpoint, own bool) {
 // run serves until it was asked to stop and nothing is left, or the pool broke.
 // Every call that was taken in is resolved when it returns.
 func (l *loop) run() error {
-	l.last = monotime.Now()
+	l.idler.start(monotime.Now())
 	for !l.finished() && l.broken == nil {
 		if silent := l.step(); silent > 0 && l.broken == nil {
 			l.rest(silent)
@@ -129,14 +112,7 @@ func (l *loop) step() (silent time.Duration) {
 		l.woke = false
 		runtime.Gosched() // it is next on this P, and may have another call at once
 	}
-	now := monotime.Now()
-	silent = time.Duration(now - l.last)
-	if moved == 0 {
-		return silent
-	}
-	l.adapt(silent)
-	l.last, l.attended = now, false
-	return 0
+	return l.idler.turned(monotime.Now(), moved > 0)
 }
 
 // finished reports whether the loop was asked to stop and nothing is left.
@@ -150,7 +126,7 @@ func (l *loop) turn() int {
 	moved := l.takeIn()
 	if n := l.poll(); n > 0 {
 		moved += n
-		l.fresh = false
+		l.idler.answered()
 	}
 	if l.broken != nil {
 		return moved
@@ -169,7 +145,9 @@ func (l *loop) takeIn() int {
 	n := len(requests) + len(recalls)
 	if first != nil {
 		l.now = monotime.Now()
-		l.fresh = l.fresh || l.now-l.last > int64(spin) && !l.sched.busy()
+		if !l.sched.busy() {
+			l.idler.begun(l.now)
+		}
 	}
 	for f := first; f != nil; {
 		next := f.next
@@ -271,17 +249,6 @@ func (l *loop) balance() {
 	l.out.control(w, wire.KindTakeBack, wire.TakeBack{Max: min(n, wire.MaxReturned)})
 }
 
-// adapt learns from a silence that has ended: if they are short, spinning finds
-// their end at once; if they are long, it only takes CPU from the workers.
-func (l *loop) adapt(silent time.Duration) {
-	if silent < spin {
-		l.spin = min(l.spin+l.spin/4, spin)
-		return
-	}
-	l.spin = max(l.spin/4, leastSpin)
-	l.gap += (min(silent, napsUntil) - l.gap) / 4
-}
-
 // progress notes that calls were handed out or came back.
 func (l *loop) progress(now int64) {
 	l.ended, l.nextSay = now, l.quiet
@@ -306,53 +273,37 @@ func (l *loop) stop() {
 
 // rest waits for something to happen, after so much silence.
 func (l *loop) rest(silent time.Duration) {
-	switch busy := l.sched.busy() || l.pending(); {
-	case !busy:
-		l.idle(silent)
-	case l.patient(silent):
+	switch p := l.pause(silent); p.how {
+	case pollAgain:
 		l.spinner.Turn()
-	case silent < napsUntil:
-		slack := min(time.Duration(l.sched.slack()/2), longNap)
-		nap := max(silent/8, l.gap/4, slack, firstNap)
+	case watch:
+		l.helm.Unlock()
+		l.watch(p.d)
+		l.helm.Lock()
+	case nap:
 		l.helm.Unlock()
 		if l.in.empty() {
-			transport.Nap(nap)
+			transport.Nap(p.d)
 		}
 		l.helm.Lock()
-	case silent < deepAfter:
-		l.doze(longNap)
-	default:
-		if quiet := time.Duration(monotime.Now() - l.ended); l.quiet > 0 && quiet >= l.nextSay {
-			l.nextSay, l.hasty = 2*quiet, false
-			l.reportQuiet(quiet)
-		}
-		if l.pending() { // what moves only while somebody polls
-			l.doze(longNap)
-		} else {
-			l.doze(safety)
-		}
+	case doze:
+		l.doze(p.d)
 	}
 }
 
-// patient reports whether an answer is looked for without sleeping.
-func (l *loop) patient(silent time.Duration) bool {
-	return silent < l.spin || silent < spinFresh && l.fresh || silent < spinSends && l.pending()
-}
-
-// idle waits while there is nothing to do.
-func (l *loop) idle(silent time.Duration) {
-	if !l.attended && silent < l.spin {
-		d := l.spin
-		l.helm.Unlock()
-		l.watch(d)
-		l.helm.Lock()
-		return
+// pause returns how to wait after so much silence. After a long one it reports first.
+func (l *loop) pause(silent time.Duration) pause {
+	calls := l.sched.busy()
+	if calls && l.idler.spins(silent) {
+		return pause{how: pollAgain} // the way of most turns
 	}
-	var nap time.Duration // until it is rung
-	if l.awaited > 0 || l.report != nil {
-		nap = safety // a hello, or an answer, may be late
+	busy := calls || l.pending()
+	if busy && silent >= deepAfter {
+		l.reportIfDue()
 	}
-	l.doze(nap)
+	return l.idler.decide(silent, situation{
+		busy: busy, pending: l.pending(), awaited: l.awaited > 0 || l.report != nil, slack: time.Duration(l.sched.slack()),
+	})
 }
 
 // pending reports whether an endpoint needs polling to get rid of what it has.

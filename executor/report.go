@@ -206,6 +206,14 @@ func (w *worker) running() []RunningCall {
 	return list
 }
 
+// reportIfDue logs a report if no call has ended for long enough.
+func (l *loop) reportIfDue() {
+	if quiet := time.Duration(monotime.Now() - l.ended); l.quiet > 0 && quiet >= l.nextSay {
+		l.nextSay, l.hasty = 2*quiet, false
+		l.reportQuiet(quiet)
+	}
+}
+
 // reportQuiet logs a report after a long silence, when the workers have answered
 // or the patience is over.
 func (l *loop) reportQuiet(silent time.Duration) {
