@@ -75,8 +75,8 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 	ex.in = &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes}
 	ex.loop = newLoop(ex.in, bell, cfg.Logger)
 	ex.loop.room.most = resultBytes(cfg, memory.Process())
-	ex.loop.quiet = max(cfg.ReportAfter, 0)
-	ex.loop.progress(monotime.Now())
+	ex.loop.reports.every = max(cfg.ReportAfter, 0)
+	ex.loop.reports.progress(monotime.Now())
 	ex.in.wake = ex.loop.wake
 	if err := cfg.checkGrants(); err != nil {
 		return nil, err

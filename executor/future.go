@@ -314,7 +314,7 @@ func (f *Future) giveUp(err func(*Future) error) bool {
 		f.ex.loop.wake()
 	}
 	if f.attempt > 0 { // it has run before, so it may have rested
-		f.ex.in.request(func() { f.ex.loop.unrest(f) })
+		f.ex.in.request(func() { f.ex.loop.resting.forget(f) })
 	}
 	return true
 }

@@ -53,14 +53,9 @@ type loop struct {
 	now      int64         // when calls were last taken in or handed out, by monotime
 
 	counts  counts
-	delayed map[*Future]*time.Timer // calls that rest before another run
-	joined  chan struct{}           // closed when no worker is awaited any more
-
-	report  *pendingReport // the one that workers are asked for
-	quiet   time.Duration  // after so long with calls in flight, of which none ends, it reports by itself; 0 is never
-	nextSay time.Duration  // after how long it does next
-	hasty   bool           // it was asked to stop and has not reported since
-	ended   int64          // when a call was last handed out or came back, by monotime
+	resting restingCalls
+	reports reporter
+	joined  chan struct{} // closed when no worker is awaited any more
 }
 
 // A fabric is an endpoint with the workers behind it.
@@ -74,7 +69,7 @@ type fabric struct {
 }
 
 func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
-	l := &loop{in: in, sched: newScheduler(), bell: bell, idler: idler{spin: mostSpin}, delayed: map[*Future]*time.Timer{}, joined: make(chan struct{})}
+	l := &loop{in: in, sched: newScheduler(), bell: bell, idler: idler{spin: mostSpin}, resting: restingCalls{in: in}, joined: make(chan struct{})}
 	l.log = slog.New(lateLog{log.Handler(), l})
 	l.out.fail = l.fail
 	l.helm.Lock()
@@ -96,7 +91,7 @@ func (l *loop) run() error {
 	l.idler.start(monotime.Now())
 	for !l.finished() && l.broken == nil {
 		if silent := l.step(); silent > 0 && l.broken == nil {
-			l.rest(silent)
+			l.wait(silent)
 		}
 		l.write()
 	}
@@ -117,7 +112,7 @@ func (l *loop) step() (silent time.Duration) {
 
 // finished reports whether the loop was asked to stop and nothing is left.
 func (l *loop) finished() bool {
-	return l.stopping && !l.sched.busy() && len(l.delayed) == 0 && l.in.drained()
+	return l.stopping && !l.sched.busy() && l.resting.count() == 0 && l.in.drained()
 }
 
 // turn takes in what has come, from callers and workers, and hands out calls. It
@@ -223,7 +218,7 @@ func (l *loop) dispatch() int {
 		l.now = monotime.Now()
 		n = l.sched.assign(l.give)
 		if n > 0 {
-			l.progress(l.now)
+			l.reports.progress(l.now)
 			l.out.flush()
 			l.in.sent(n, l.out.takeBytes()+l.sched.takeDropped())
 		}
@@ -249,30 +244,17 @@ func (l *loop) balance() {
 	l.out.control(w, wire.KindTakeBack, wire.TakeBack{Max: min(n, wire.MaxReturned)})
 }
 
-// progress notes that calls were handed out or came back.
-func (l *loop) progress(now int64) {
-	l.ended, l.nextSay = now, l.quiet
-	if l.hasty {
-		l.nextSay = min(l.quiet, stopQuiet)
-	}
-}
-
-// stopQuiet is after how long a silence the loop first reports while calls keep it
-// from stopping: the caller waits for them without having asked for it.
-const stopQuiet = 3 * time.Second
-
 // stop makes the loop end when nothing is left to do.
 func (l *loop) stop() {
 	if l.stopping {
 		return
 	}
-	l.stopping, l.hasty = true, true
-	quiet := time.Duration(monotime.Now() - l.ended)
-	l.nextSay = min(l.nextSay, quiet+stopQuiet)
+	l.stopping = true
+	l.reports.stop(monotime.Now())
 }
 
-// rest waits for something to happen, after so much silence.
-func (l *loop) rest(silent time.Duration) {
+// wait waits for something to happen, after so much silence.
+func (l *loop) wait(silent time.Duration) {
 	switch p := l.pause(silent); p.how {
 	case pollAgain:
 		l.spinner.Turn()
@@ -302,7 +284,7 @@ func (l *loop) pause(silent time.Duration) pause {
 		l.reportIfDue()
 	}
 	return l.idler.decide(silent, situation{
-		busy: busy, pending: l.pending(), awaited: l.awaited > 0 || l.report != nil, slack: time.Duration(l.sched.slack()),
+		busy: busy, pending: l.pending(), awaited: l.awaited > 0 || l.reports.asked != nil, slack: time.Duration(l.sched.slack()),
 	})
 }
 
@@ -341,7 +323,7 @@ func (l *loop) end() {
 	l.in.end(err)
 	l.takeIn()
 	l.dropQueued(err)
-	l.dropDelayed(anyCall, always(err))
+	l.resting.drop(anyCall, always(err))
 	for _, w := range l.sched.workers {
 		if !w.lost {
 			for _, f := range l.sched.lose(w) {
@@ -413,7 +395,7 @@ func (f *fabric) drop(rank int, cause error) {
 			l.afterLoss(w, c)
 		}
 	}
-	l.reported(w)
+	l.answered(w)
 	if l.sched.alive == 0 && l.awaited == 0 {
 		l.fail(fmt.Errorf("%w; the last: %w", ErrNoWorkers, cause))
 	}

@@ -484,7 +484,7 @@ func (p *program) census() {
 			}
 		}
 	}
-	for f := range l.delayed {
+	for f := range l.resting.timers {
 		p.put(f, rests)
 	}
 	for f := range l.in.promised {

@@ -84,7 +84,7 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 			c.begun()
 			continue
 		}
-		f.loop.progress(w.heard)
+		f.loop.reports.progress(w.heard)
 		if res.Nanos > 0 { // it ran
 			learned.add(c.task, res.Nanos)
 		}

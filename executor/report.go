@@ -78,9 +78,9 @@ func count(n int, thing string) string {
 // run by [Run] logs it when the root gets SIGUSR2, and by itself after
 // Config.ReportAfter of silence.
 func (ex *Executor) Report(ctx context.Context) (Report, error) {
-	p := &pendingReport{done: make(chan struct{})}
+	p := newPendingReport()
 	ex.in.request(func() { ex.loop.ask(p) })
-	timeout := time.AfterFunc(reportPatience, func() { ex.in.request(func() { ex.loop.conclude(p) }) })
+	timeout := time.AfterFunc(reportPatience, func() { ex.in.request(func() { ex.loop.endReport(p) }) })
 	defer timeout.Stop()
 	select {
 	case <-p.done:
@@ -96,32 +96,10 @@ func (ex *Executor) Report(ctx context.Context) (Report, error) {
 	}
 }
 
-// A pendingReport waits for workers to answer.
-type pendingReport struct {
-	awaited int // workers that were asked
-	next    *pendingReport
-	done    chan struct{} // closed when report is there
-	report  Report
-}
-
-// ask asks every worker for its status, unless that is under way.
+// ask asks the workers for p, or has p wait for what they were asked already.
 func (l *loop) ask(p *pendingReport) {
-	if l.report != nil {
-		p.next, l.report.next = l.report.next, p
-		return
-	}
-	l.report = p
-	ask := wire.Bare(wire.KindAsk)
-	for _, w := range l.sched.workers {
-		w.status, w.questioned = nil, false
-		if !w.lost {
-			w.questioned = true
-			p.awaited++
-			l.out.send(w, ask)
-		}
-	}
-	if p.awaited == 0 {
-		l.conclude(p)
+	if l.reports.ask(p, l.sched.workers, l.out.send) {
+		l.reports.end(l.report())
 	}
 }
 
@@ -132,48 +110,28 @@ func (f *fabric) handleStatus(w *worker, body []byte) error {
 		return err
 	}
 	w.status = &st
-	f.loop.reported(w)
+	f.loop.answered(w)
 	return nil
 }
 
-// reported notes that a worker which was asked has answered, or never will.
-func (l *loop) reported(w *worker) {
-	p := l.report
-	if p == nil || !w.questioned {
-		return
-	}
-	w.questioned = false
-	if p.awaited--; p.awaited <= 0 {
-		l.conclude(p)
+// answered takes in that a worker which may have been asked has answered, or never will.
+func (l *loop) answered(w *worker) {
+	if l.reports.answered(w) {
+		l.reports.end(l.report())
 	}
 }
 
-// conclude ends the report with what is known, and those that joined it.
-func (l *loop) conclude(p *pendingReport) {
-	if l.report == nil || l.report != p && !l.report.includes(p) {
-		return // it has ended
+// endReport ends p with what is known, if it still waits.
+func (l *loop) endReport(p *pendingReport) {
+	if l.reports.waits(p) {
+		l.reports.end(l.report())
 	}
-	r := l.compile()
-	for p := l.report; p != nil; p = p.next {
-		p.report = r
-		close(p.done)
-	}
-	l.report = nil
 }
 
-// includes reports whether other waits for the same answers.
-func (p *pendingReport) includes(other *pendingReport) bool {
-	for ; p != nil; p = p.next {
-		if p == other {
-			return true
-		}
-	}
-	return false
-}
-
-func (l *loop) compile() Report {
+// report makes a report of what is known.
+func (l *loop) report() Report {
 	l.sweep()
-	r := Report{Queued: l.sched.queue.n, Resting: len(l.delayed), Awaited: l.awaited}
+	r := Report{Queued: l.sched.queue.n, Resting: l.resting.count(), Awaited: l.awaited}
 	for _, w := range l.sched.workers {
 		one := WorkerReport{
 			Rank: w.rank, Host: w.host, PID: w.pid, Slots: w.slots, InFlight: w.inflight, Lost: w.lost,
@@ -208,20 +166,19 @@ func (w *worker) running() []RunningCall {
 
 // reportIfDue logs a report if no call has ended for long enough.
 func (l *loop) reportIfDue() {
-	if quiet := time.Duration(monotime.Now() - l.ended); l.quiet > 0 && quiet >= l.nextSay {
-		l.nextSay, l.hasty = 2*quiet, false
+	if quiet, due := l.reports.due(monotime.Now()); due {
 		l.reportQuiet(quiet)
 	}
 }
 
 // reportQuiet logs a report after a long silence, when the workers have answered
-// or the patience is over.
+// or reportPatience is over.
 func (l *loop) reportQuiet(silent time.Duration) {
-	p := &pendingReport{done: make(chan struct{})}
+	p := newPendingReport()
 	l.ask(p)
 	time.AfterFunc(reportPatience, func() {
 		l.in.request(func() {
-			l.conclude(p)
+			l.endReport(p)
 			l.log.Warn("no call has ended for a while", "silence", silent.Round(time.Second), "stopping", l.stopping, "report", p.report.String())
 		})
 	})

@@ -136,52 +136,17 @@ func (l *loop) afterFailure(f *Future, err *TaskError) (woken bool) {
 	}
 	l.counts.retried++
 	l.log.Debug("a call failed and runs again", append(f.words(), "call", f.number, "attempt", attempt, "error", err)...)
-	l.later(f, p.pause(runs))
+	l.rest(f, p.pause(runs))
 	return false
 }
 
-// later queues a pending call again after a pause. It waits in delayed, so that
-// the end of the pool finds it.
-func (l *loop) later(f *Future, pause time.Duration) {
+// rest queues a pending call again after a pause.
+func (l *loop) rest(f *Future, pause time.Duration) {
 	if pause == 0 {
 		l.pushFront(f)
 		return
 	}
-	var timer *time.Timer
-	timer = time.AfterFunc(pause, func() {
-		l.in.request(func() {
-			if l.delayed[f] == timer { // else it was dropped, and f may be another call
-				delete(l.delayed, f)
-				l.pushFront(f)
-			}
-		})
-	})
-	l.delayed[f] = timer
-}
-
-// dropDelayed resolves the calls that rest and match, and returns how many
-// there were.
-func (l *loop) dropDelayed(match func(*Future) bool, err func(*Future) error) int {
-	n := 0
-	for f, timer := range l.delayed {
-		if !match(f) {
-			continue
-		}
-		timer.Stop()
-		delete(l.delayed, f)
-		if f.withdraw(err) {
-			n++
-		}
-	}
-	return n
-}
-
-// unrest forgets a call that was resolved while it rested.
-func (l *loop) unrest(f *Future) {
-	if timer := l.delayed[f]; timer != nil {
-		timer.Stop()
-		delete(l.delayed, f)
-	}
+	l.resting.add(f, pause, l.pushFront)
 }
 
 // afterLoss queues a call again that was in flight at a lost worker, unless it has

@@ -256,7 +256,7 @@ func (l *loop) dropPending(match func(*Future) bool, err func(*Future) error) in
 	for _, f := range waiting {
 		f.withdraw(err)
 	}
-	n := len(waiting) + l.dropDelayed(match, err)
+	n := len(waiting) + l.resting.drop(match, err)
 	for _, f := range l.in.promises(match) {
 		if f.withdraw(err) {
 			n++

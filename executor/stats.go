@@ -84,7 +84,7 @@ func (ex *Executor) onLoop(ctx context.Context, fn func()) error {
 func (l *loop) stats() Stats {
 	l.sweep()
 	st := l.sched.stats()
-	st.Resting = len(l.delayed)
+	st.Resting = l.resting.count()
 	st.Done, st.Failed, st.Retried = l.counts.done, l.counts.failed, l.counts.retried
 	return st
 }
