@@ -14,8 +14,8 @@ import (
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
-// openSleeping returns a local pool whose loop sleeps, so that the next caller takes
-// the helm.
+// openSleeping returns a local pool whose dispatcher sleeps, so that the next caller runs
+// the loop.
 func openSleeping(t *testing.T, log slog.Handler) *Executor {
 	t.Helper()
 	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
@@ -35,12 +35,15 @@ func openSleeping(t *testing.T, log slog.Handler) *Executor {
 	if _, err := ex.Call(t.Context(), "echo", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the loop sleeps", ex.loop.asleep.Load)
+	until(t, "the dispatcher sleeps", ex.dispatcher.asleep.Load)
 	return ex
 }
 
-// slip makes who is at the helm next run fn, without waking the loop.
-func slip(ex *Executor, fn func()) {
+// loopOf returns the loop for a test that holds its lock, or knows that nobody runs it.
+func loopOf(ex *Executor) *loop { return ex.dispatcher.lock.loop }
+
+// slip makes the goroutine that runs the loop next run fn, without waking the dispatcher.
+func slip(ex *Executor, fn func(*loop)) {
 	ex.in.mu.Lock()
 	defer ex.in.mu.Unlock()
 	ex.in.requests = append(ex.in.requests, fn)
@@ -49,7 +52,7 @@ func slip(ex *Executor, fn func()) {
 // A panic on the goroutine of a caller who recovers it.
 func TestCallerPanic(t *testing.T) {
 	ex := openSleeping(t, slog.NewTextHandler(io.Discard, nil))
-	slip(ex, func() { panic("a bug") })
+	slip(ex, func(*loop) { panic("a bug") })
 	func() {
 		defer func() {
 			if v := recover(); v != "a bug" {
@@ -86,7 +89,7 @@ func (l lockedLog) Handle(_ context.Context, line slog.Record) error {
 func TestCallerLog(t *testing.T) {
 	log := lockedLog{slog.NewTextHandler(io.Discard, nil), new(sync.Mutex), make(chan string, 10)}
 	ex := openSleeping(t, log)
-	slip(ex, func() { ex.loop.log.Warn("the loop has something to say") })
+	slip(ex, func(l *loop) { l.log.Warn("the loop has something to say") })
 	log.mu.Lock()
 	f := ex.Submit(t.Context(), "echo", []byte("x"))
 	select {

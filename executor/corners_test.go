@@ -111,7 +111,7 @@ func TestStreamOfForkThatCloses(t *testing.T) {
 	if err := fork.Shutdown(ended()); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	ex.loop.turn()
+	loopOf(ex).turn()
 	n := 0
 	for _, err := range s.All(t.Context()) {
 		if n++; !errors.Is(err, ErrClosed) {
@@ -178,16 +178,16 @@ func TestBarrenIsLeftAlone(t *testing.T) {
 		ex, world := inHand(t, 2, Config{})
 		loaded, idle := world.Endpoint(1), world.Endpoint(2)
 		send(t, loaded, hello(t))
-		ex.loop.turn()
+		loopOf(ex).turn()
 		for range 2 {
 			ex.Submit(t.Context(), "echo", nil)
 		}
-		ex.loop.turn()
+		loopOf(ex).turn()
 		time.Sleep(10 * silence)
 		send(t, idle, hello(t))
 		var asks takeBacks
 		for range 10 {
-			ex.loop.turn()
+			loopOf(ex).turn()
 			if _, err := loaded.Poll(&asks); err != nil {
 				t.Fatal(err)
 			}

@@ -187,7 +187,7 @@ func TestStatsOfEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 50 {
-		ex.loop.dead.Store(8) // as calls that were withdrawn leave it
+		ex.dispatcher.withdrawn.Store(8) // as calls that were withdrawn leave it
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() {

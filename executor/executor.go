@@ -33,14 +33,14 @@ type Executor struct {
 
 // An engine is what an executor and its forks have in common.
 type engine struct {
-	cfg   Config
-	tasks taskTable
-	in    *intake
-	loop  *loop
-	world transport.Endpoint // nil without MPI
-	own   *ownWorker         // nil without root slots
-	calls callbacks
-	forks forks
+	cfg        Config
+	tasks      taskTable
+	in         *intake
+	dispatcher *dispatcher
+	world      transport.Endpoint // nil without MPI
+	own        *ownWorker         // nil without root slots
+	calls      callbacks
+	forks      forks
 
 	closing sync.Once
 	done    chan struct{} // closed when everything has ended
@@ -73,11 +73,11 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 	ex := &Executor{engine: &engine{cfg: cfg, world: world, done: make(chan struct{})}}
 	ex.calls.log = cfg.Logger
 	ex.in = &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes}
-	ex.loop = newLoop(ex.in, bell, cfg.Logger)
-	ex.loop.room.most = resultBytes(cfg, memory.Process())
-	ex.loop.reports.every = max(cfg.ReportAfter, 0)
-	ex.loop.reports.progress(monotime.Now())
-	ex.in.wake = ex.loop.wake
+	ex.dispatcher = newDispatcher(ex.in, bell, resultBytes(cfg, memory.Process()), cfg.Logger)
+	l := ex.dispatcher.lock.loop // it is held until it runs
+	l.reports.every = max(cfg.ReportAfter, 0)
+	l.reports.progress(monotime.Now())
+	ex.in.wake = ex.dispatcher.wake
 	if err := cfg.checkGrants(); err != nil {
 		return nil, err
 	}
@@ -93,14 +93,14 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 	}
 	alone := world == nil || world.Size() == 1
 	if !alone {
-		ex.loop.addFabric(world, false)
+		l.addFabric(world, false)
 	}
 	slots := cfg.RootSlots
 	if slots == 0 && alone {
 		slots = min(runtime.NumCPU(), MostSlots)
 	}
 	if slots > 0 {
-		if err := ex.startOwn(slots, bell); err != nil {
+		if err := ex.startOwn(l, slots, bell); err != nil {
 			return nil, err
 		}
 	} else if alone {
@@ -119,7 +119,7 @@ type ownWorker struct {
 	done   chan struct{}
 }
 
-func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
+func (ex *Executor) startOwn(l *loop, slots int, bell *transport.Bell) error {
 	h, err := host.New(ex.cfg.Sandbox)
 	if err != nil {
 		return err
@@ -135,13 +135,13 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	own.cancel = cancel
 	ex.own = own
-	ex.loop.addFabric(own.root, true)
-	ex.loop.abandon = own.abandon
+	l.addFabric(own.root, true)
+	l.abandon = own.abandon
 	go func() {
 		defer close(own.done)
 		err := workerside.Serve(ctx, h, own.worker, workerside.Config{Slots: slots, Modules: ex.cfg.Modules, Logger: ex.cfg.Logger})
 		if err != nil && ctx.Err() == nil {
-			ex.in.request(func() { ex.loop.fail(fmt.Errorf("executor: the root's own slots: %w", err)) })
+			ex.in.request(func(l *loop) { l.fail(fmt.Errorf("executor: the root's own slots: %w", err)) })
 		}
 	}()
 	return nil
@@ -151,8 +151,7 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 func (ex *Executor) run() {
 	defer close(ex.done)
 	defer ex.forks.end()
-	ex.err = ex.loop.run()
-	ex.last = ex.loop.stats()
+	ex.last, ex.err = ex.dispatcher.run()
 	for _, module := range ex.cfg.ungranted(ex.tasks.loaded) {
 		ex.cfg.Logger.Warn("Config.Sandbox.Grants names a module that was never loaded: is it called otherwise?", "module", module)
 	}
@@ -215,7 +214,7 @@ func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.add(m) }
 // from the future.
 func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ...CallOption) *Future {
 	f, _ := ex.submit(ctx, task, arg, false, opts)
-	ex.loop.serve()
+	ex.dispatcher.serve()
 	return f
 }
 
@@ -267,9 +266,9 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...CallOption) ([]byte, error) {
 	f, keyed := ex.submit(ctx, task, arg, true, opts)
 	if ctx.Err() == nil {
-		ex.loop.attend(f)
+		ex.dispatcher.attend(f)
 	} else {
-		ex.loop.wake()
+		ex.dispatcher.wake()
 	}
 	if err := f.wait(ctx); err != nil {
 		if !keyed && !f.Cancel() {
@@ -283,9 +282,9 @@ func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...C
 // abandon ends the loop, also with calls in flight.
 func (ex *engine) abandon() {
 	ex.in.close(ErrClosed)
-	ex.in.request(func() {
-		if ex.loop.stop(); !ex.loop.finished() {
-			ex.loop.fail(ErrClosed)
+	ex.in.request(func(l *loop) {
+		if l.stop(); !l.finished() {
+			l.fail(ErrClosed)
 		}
 	})
 }

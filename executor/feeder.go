@@ -69,7 +69,7 @@ func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	f.ended = make(chan struct{})
 	if isMap {
-		f.size = f.ahead.ofMap(ex.loop, &set)
+		f.size = f.ahead.ofMap(&ex.dispatcher.shared, &set)
 	} else {
 		f.size, f.queues = 1, true
 		f.ahead.fixed(&set)
@@ -228,13 +228,13 @@ func (f *feeder) enqueue(c *Future) error {
 		if err := f.ex.in.add(f.ctx, c); err != nil {
 			return err
 		}
-		f.ex.loop.serve()
+		f.ex.dispatcher.serve()
 		return nil
 	}
 	if _, err := f.ex.in.tryAdd(c, false); err != nil {
 		return err
 	}
-	f.ex.loop.wake()
+	f.ex.dispatcher.wake()
 	return nil
 }
 
@@ -331,7 +331,7 @@ func (f *feeder) owns(c *Future) bool { return c.options != nil && c.options.of 
 // cancelPending cancels the calls that were submitted and have not begun. It does not
 // block: they are resolved soon after.
 func (f *feeder) cancelPending() {
-	f.ex.in.request(func() { f.ex.loop.cancel(f.owns) })
+	f.ex.in.request(func(l *loop) { l.cancel(f.owns) })
 }
 
 // halt ends the reading and cancels the calls that have not begun, for a [Stopper].
@@ -342,5 +342,5 @@ func (f *feeder) halt() {
 
 // kill kills the calls, also those that have begun, for a [Stopper]. It does not block.
 func (f *feeder) kill(reason string) {
-	f.ex.in.request(func() { f.ex.loop.killWhere(f.owns, reason) })
+	f.ex.in.request(func(l *loop) { l.killWhere(f.owns, reason) })
 }

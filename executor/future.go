@@ -309,12 +309,12 @@ func (f *Future) giveUp(err func(*Future) error) bool {
 	if f.ex == nil {
 		return true
 	}
-	f.ex.loop.dead.Add(1)
+	f.ex.dispatcher.withdrawn.Add(1)
 	if f.ex.in.crowded() {
-		f.ex.loop.wake()
+		f.ex.dispatcher.wake()
 	}
 	if f.attempt > 0 { // it has run before, so it may have rested
-		f.ex.in.request(func() { f.ex.loop.resting.forget(f) })
+		f.ex.in.request(func(l *loop) { l.resting.forget(f) })
 	}
 	return true
 }

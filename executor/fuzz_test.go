@@ -57,13 +57,13 @@ func FuzzFrames(f *testing.F) {
 					t.Fatal(err)
 				}
 			}
-			ex.loop.turn()
+			loopOf(ex).turn()
 		}
 		world.Kill(1)
-		for end := time.Now().Add(10 * time.Second); ex.loop.broken == nil && time.Now().Before(end); {
-			ex.loop.turn()
+		for end := time.Now().Add(10 * time.Second); loopOf(ex).broken == nil && time.Now().Before(end); {
+			loopOf(ex).turn()
 		}
-		ex.loop.end()
+		loopOf(ex).end()
 		for _, c := range calls {
 			if n := c.resolves.Load(); n != 1 {
 				t.Errorf("a call has %d outcomes", n)

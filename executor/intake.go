@@ -18,7 +18,7 @@ type intake struct {
 	number   uint64 // of the last call
 	calls    int    // taken in and not yet sent to a worker
 	bytes    int64  // their arguments
-	requests []func()
+	requests []func(*loop)
 	recalls  []*Future            // that were cancelled while a worker had them
 	promised map[*Future]struct{} // calls that others must end before; see promise
 	room     chan struct{}        // closed when there is room again; nil when nobody waits
@@ -138,7 +138,7 @@ func (q *intake) recall(f *Future) {
 }
 
 // request runs fn on the loop, soon; never when the loop has ended.
-func (q *intake) request(fn func()) {
+func (q *intake) request(fn func(*loop)) {
 	q.mu.Lock()
 	if q.ended == nil { // else nobody would ever take it
 		q.requests = append(q.requests, fn)
@@ -149,7 +149,7 @@ func (q *intake) request(fn func()) {
 
 // drain returns all that was taken in: a list of calls linked by next, oldest
 // first, requests, and calls that are not wanted any more.
-func (q *intake) drain() (first *Future, requests []func(), recalls []*Future) {
+func (q *intake) drain() (first *Future, requests []func(*loop), recalls []*Future) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	first, requests, recalls = q.first, q.requests, q.recalls

@@ -24,7 +24,7 @@ func (f *Future) Kill(reason string) bool {
 	if f.ex == nil || f.resolved() {
 		return false
 	}
-	f.ex.in.request(func() { f.ex.loop.kill([]*Future{f}, reason) })
+	f.ex.in.request(func(l *loop) { l.kill([]*Future{f}, reason) })
 	return true
 }
 
@@ -58,7 +58,7 @@ func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, rea
 		match = func(f *Future) bool { return ex.owns(f) && all(f) }
 	}
 	n := 0
-	switch err := ex.onLoop(ctx, func() { n = ex.loop.killWhere(match, reason) }); {
+	switch err := ex.onLoop(ctx, func(l *loop) { n = l.killWhere(match, reason) }); {
 	case errors.Is(err, ErrClosed):
 		return 0, nil // nothing is left
 	case err != nil:

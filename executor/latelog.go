@@ -5,26 +5,30 @@ import (
 	"log/slog"
 )
 
-// A lateLog keeps what the loop says while a caller is at the helm: to write it may take
-// time, or a lock that the caller holds.
+// A lateLog is the loop's log. While a caller runs the loop it keeps the lines: to write one
+// may take time, or a lock that the caller holds. It belongs to the loop.
 type lateLog struct {
 	slog.Handler
-	loop *loop
+	hold  bool          // a caller runs the loop
+	lines []slog.Record // those that were kept
 }
 
 // Handle implements [slog.Handler].
-func (h lateLog) Handle(ctx context.Context, line slog.Record) error {
-	if h.loop.visited {
-		h.loop.lines = append(h.loop.lines, line.Clone())
+func (h *lateLog) Handle(ctx context.Context, line slog.Record) error {
+	if h.hold {
+		h.lines = append(h.lines, line.Clone())
 		return nil
 	}
 	return h.Handler.Handle(ctx, line)
 }
 
-// write writes what was kept. The loop's goroutine calls it.
-func (l *loop) write() {
-	for _, line := range l.lines {
-		l.log.Handler().Handle(context.Background(), line) //nolint:errcheck // as in package slog
+// has reports whether lines were kept.
+func (h *lateLog) has() bool { return len(h.lines) > 0 }
+
+// write writes what was kept.
+func (h *lateLog) write() {
+	for _, line := range h.lines {
+		h.Handler.Handle(context.Background(), line) //nolint:errcheck // as in package slog
 	}
-	l.lines = nil
+	h.lines = nil
 }

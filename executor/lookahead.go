@@ -23,7 +23,7 @@ type lookahead struct {
 	blocked atomic.Bool   // the feeder's goroutine waits for room,
 	resume  atomic.Int64  // until so many calls are taken
 
-	loop *loop    // of a map; nil for a stream or a batch
+	pool *shared  // of a map; nil for a stream or a batch
 	held *holding // the results of a map that were not taken
 
 	// Only used by the feeder's goroutine.
@@ -33,9 +33,9 @@ type lookahead struct {
 
 // ofMap sets up the look-ahead of a map, which is as far as keeps the workers busy. It
 // returns how many arguments make a chunk.
-func (a *lookahead) ofMap(l *loop, set *mapSettings) (chunk int) {
+func (a *lookahead) ofMap(pool *shared, set *mapSettings) (chunk int) {
 	a.room = make(chan struct{}, 1)
-	a.loop, a.held = l, &holding{room: a.room}
+	a.pool, a.held = pool, &holding{room: a.room}
 	chunk = min(max(set.chunk, 1), mostAhead)
 	if set.buffer > 0 {
 		a.calls = int64(set.buffer)
@@ -56,15 +56,15 @@ func (a *lookahead) fixed(set *mapSettings) {
 // watch makes the loop ring room when workers have nothing to do: then a map reads on before a
 // good part of its look-ahead is free, or looks further ahead.
 func (a *lookahead) watch() {
-	if a.loop != nil {
-		a.loop.demand.notify(a.room)
+	if a.pool != nil {
+		a.pool.demand.notify(a.room)
 	}
 }
 
 // ignore undoes watch.
 func (a *lookahead) ignore() {
-	if a.loop != nil {
-		a.loop.demand.ignore(a.room)
+	if a.pool != nil {
+		a.pool.demand.ignore(a.room)
 	}
 }
 
@@ -95,7 +95,7 @@ func (a *lookahead) opens(read int, arg int64) bool {
 // a good part of the look-ahead must be free, so that the feeder and the goroutine that takes the
 // results do not wake each other for each call.
 func (a *lookahead) low() int64 {
-	if a.loop != nil {
+	if a.pool != nil {
 		return a.calls * 3 / 4
 	}
 	return a.calls - 1
@@ -106,16 +106,16 @@ func (a *lookahead) low() int64 {
 func (a *lookahead) fits(read int, arg int64) bool {
 	open := a.fed.Load() - a.taken.Load()
 	switch {
-	case a.loop == nil:
+	case a.pool == nil:
 		return open < a.calls
 	case open > 0 && a.overfull(arg):
 		return false
-	case !a.held.fits(open, a.loop.room.most, a.loop.sched.width.Load(), !a.grows):
+	case !a.held.fits(open, a.pool.resultBytes, a.pool.slots.Load(), !a.grows):
 		a.held.waits.Store(true) // opens looks again after this
 		return false
 	}
 	open += int64(read)
-	if a.grows && open >= a.calls && a.calls < mostAhead && a.loop.demand.take() {
+	if a.grows && open >= a.calls && a.calls < mostAhead && a.pool.demand.take() {
 		a.calls *= 2
 	}
 	return open < a.calls
@@ -123,7 +123,7 @@ func (a *lookahead) fits(read int, arg int64) bool {
 
 // gave notes that a call with an argument of so many bytes was submitted.
 func (a *lookahead) gave(arg int64) {
-	if a.loop != nil {
+	if a.pool != nil {
 		a.bytes.Add(arg)
 	}
 	a.fed.Add(1)
@@ -131,7 +131,7 @@ func (a *lookahead) gave(arg int64) {
 
 // took notes that a call with an argument and a result of so many bytes is not open any more.
 func (a *lookahead) took(arg int64, result int) {
-	if a.loop != nil {
+	if a.pool != nil {
 		a.bytes.Add(-arg)
 		a.held.letGo(result)
 	}

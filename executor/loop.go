@@ -1,11 +1,8 @@
 package executor
 
 import (
-	"fmt"
 	"log/slog"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/monotime"
@@ -20,83 +17,43 @@ const inlineSlab = 1 << 10
 // longestResult bounds a result: a guest's memory has no more bytes.
 const longestResult = 1 << 32
 
-// A loop is the root's one loop: it owns the scheduler and the endpoints. All
-// fields but the first four, and all methods but wake, serve and attend, are only
-// used by who holds the helm: the goroutine in run as a rule, see helm.go.
+// A loop is what one goroutine at a time runs on the root: it takes in calls, hands them to
+// workers and resolves them. It owns all that is not in shared, its parts own their own state,
+// and it needs its lock: see loopLock.
 type loop struct {
-	helm   sync.Mutex
-	asleep atomic.Bool // it must be woken
-	demand demand
-	dead   atomic.Int64 // calls that were withdrawn since the queue was swept; about as many are in it
-
-	in      *intake
+	*shared
 	sched   *scheduler
+	out     outbox
 	room    room
+	resting restingCalls
+	idler   idler
+	reports reporter
 	fabrics []*fabric
-	bell    *transport.Bell
-	log     *slog.Logger
+	counts  counts
+	log     *slog.Logger // writes through late
+	late    *lateLog
+	spinner transport.Spinner
 
-	out      outbox
-	awaited  int // workers that have not said hello and are not lost
-	idler    idler
-	spinner  transport.Spinner
-	visited  bool          // a caller is at the helm
-	lines    []slog.Record // what there is to log since
+	awaited  int           // workers that have not said hello and are not lost
 	woke     bool          // a goroutine that waited has its result
-	stopping bool          // shut down when nothing is left to do
+	stopping bool          // it ends when nothing is left to do
 	broken   error         // why the pool cannot go on
 	refusing error         // why no call is begun any more
 	final    bool          // no call runs again, as those that wait were cancelled for good
 	abandon  func()        // ends what runs on the root's own slots; nil without any
-	drained  chan struct{} // where not nil, to be closed when no call runs
-	polled   int64         // see moment
+	drained  chan struct{} // to be closed when no call runs; nil when nobody waits for that
+	polled   int64         // when the poll under way began, by monotime; see moment
 	now      int64         // when calls were last taken in or handed out, by monotime
-
-	counts  counts
-	resting restingCalls
-	reports reporter
-	joined  chan struct{} // closed when no worker is awaited any more
 }
 
-// A fabric is an endpoint with the workers behind it.
-type fabric struct {
-	loop    *loop
-	ep      transport.Endpoint
-	lender  transport.Lender // nil where the fabric lends nothing
-	waker   transport.Waker  // nil where workers wake at once
-	own     bool             // it leads to the root's own slots
-	workers []*worker        // by rank; nil for the root and before the worker's hello
-}
-
-func newLoop(in *intake, bell *transport.Bell, log *slog.Logger) *loop {
-	l := &loop{in: in, sched: newScheduler(), bell: bell, idler: idler{spin: mostSpin}, resting: restingCalls{in: in}, joined: make(chan struct{})}
-	l.log = slog.New(lateLog{log.Handler(), l})
-	l.out.fail = l.fail
-	l.helm.Lock()
-	return l
-}
-
-// addFabric makes the loop serve the workers behind ep. It is called before run.
-func (l *loop) addFabric(ep transport.Endpoint, own bool) {
-	f := &fabric{loop: l, ep: ep, own: own, workers: make([]*worker, ep.Size())}
-	f.lender, _ = transport.As[transport.Lender](ep)
-	f.waker, _ = transport.As[transport.Waker](ep)
-	l.fabrics = append(l.fabrics, f)
-	l.awaited += ep.Size() - 1
-}
-
-// run serves until it was asked to stop and nothing is left, or the pool broke.
-// Every call that was taken in is resolved when it returns.
-func (l *loop) run() error {
-	l.idler.start(monotime.Now())
-	for !l.finished() && l.broken == nil {
-		if silent := l.step(); silent > 0 && l.broken == nil {
-			l.wait(silent)
-		}
-		l.write()
+func newLoop(s *shared, log *slog.Logger) *loop {
+	late := &lateLog{Handler: log.Handler()}
+	l := &loop{
+		shared: s, sched: newScheduler(), room: room{most: s.resultBytes}, resting: restingCalls{in: s.in},
+		idler: idler{spin: mostSpin}, log: slog.New(late), late: late,
 	}
-	l.end()
-	return l.broken
+	l.out.fail = l.fail
+	return l
 }
 
 // step is a turn and what is learnt from it. It returns for how long nothing has
@@ -156,7 +113,7 @@ func (l *loop) takeIn() int {
 		n++
 	}
 	for _, fn := range requests {
-		fn()
+		fn(l)
 	}
 	l.recall(recalls)
 	if l.litter() {
@@ -168,7 +125,7 @@ func (l *loop) takeIn() int {
 // litter reports whether the queue holds so many withdrawn calls that it is worth
 // sweeping: also fewer of them where somebody waits for their room.
 func (l *loop) litter() bool {
-	dead, n := l.dead.Load(), int64(l.sched.queue.n)
+	dead, n := l.withdrawn.Load(), int64(l.sched.queue.n)
 	switch {
 	case dead == 0:
 		return false
@@ -184,7 +141,7 @@ const leastDead = 1024
 
 // sweep takes withdrawn calls out of the queue, so that they do not count as waiting.
 func (l *loop) sweep() {
-	if l.dead.Swap(0) > 0 {
+	if l.withdrawn.Swap(0) > 0 {
 		l.in.sent(l.sched.queue.sweep())
 	}
 }
@@ -253,24 +210,43 @@ func (l *loop) stop() {
 	l.reports.stop(monotime.Now())
 }
 
-// wait waits for something to happen, after so much silence.
-func (l *loop) wait(silent time.Duration) {
-	switch p := l.pause(silent); p.how {
-	case pollAgain:
-		l.spinner.Turn()
-	case watch:
-		l.helm.Unlock()
-		l.watch(p.d)
-		l.helm.Lock()
-	case nap:
-		l.helm.Unlock()
-		if l.in.empty() {
-			transport.Nap(p.d)
-		}
-		l.helm.Lock()
-	case doze:
-		l.doze(p.d)
+// patient reports whether the loop polls on after so much silence.
+func (l *loop) patient(silent time.Duration) bool {
+	return l.idler.spins(silent) || l.idler.patient(silent, l.pending())
+}
+
+// underWay reports whether there is something to do, now or soon.
+func (l *loop) underWay() bool {
+	return l.stopping || l.broken != nil || l.sched.busy() || l.pending()
+}
+
+// rouse wakes the worker that would get a call while the frame for it is made.
+func (l *loop) rouse() {
+	if w := l.sched.idle.head; w != nil && w.fabric.waker != nil {
+		w.fabric.waker.Rouse(w.peer)
 	}
+}
+
+// retire tells the endpoints that nobody will look for a while. It reports
+// whether there is a reason not to sleep.
+func (l *loop) retire() bool {
+	for _, f := range l.fabrics {
+		f.ep.Doze()
+	}
+	return l.poll() > 0 || l.broken != nil
+}
+
+// join adds a worker to the pool.
+func (l *loop) join(w *worker) {
+	l.sched.join(w)
+	l.slots.Store(int64(l.sched.slots))
+}
+
+// lose takes a worker out of the pool, and returns the calls that were in flight there.
+func (l *loop) lose(w *worker) []*Future {
+	calls := l.sched.lose(w)
+	l.slots.Store(int64(l.sched.slots))
+	return calls
 }
 
 // pause returns how to wait after so much silence. After a long one it reports first.
@@ -298,13 +274,6 @@ func (l *loop) pending() bool {
 	return false
 }
 
-// arrived takes note that a worker is not awaited any more.
-func (l *loop) arrived() {
-	if l.awaited--; l.awaited == 0 {
-		close(l.joined)
-	}
-}
-
 // fail breaks the pool.
 func (l *loop) fail(err error) {
 	if l.broken == nil {
@@ -326,7 +295,7 @@ func (l *loop) end() {
 	l.resting.drop(anyCall, always(err))
 	for _, w := range l.sched.workers {
 		if !w.lost {
-			for _, f := range l.sched.lose(w) {
+			for _, f := range l.lose(w) {
 				f.finish(nil, err, &l.counts)
 			}
 		}
@@ -363,40 +332,3 @@ func (l *loop) stopWorkers() {
 
 // stopTimeout bounds how long the end waits for the last frames to leave.
 const stopTimeout = 5 * time.Second
-
-// Frame implements [transport.Handler].
-func (f *fabric) Frame(from int, frame []byte) {
-	if err := f.handle(from, frame); err != nil {
-		f.ep.Fence(from, fmt.Errorf("executor: rank %d sent a frame that makes no sense: %w", from, err))
-	}
-}
-
-// Lost implements [transport.Handler].
-func (f *fabric) Lost(rank int, err error) {
-	f.drop(rank, fmt.Errorf("%w: rank %d: %w", ErrWorkerLost, rank, err))
-}
-
-// drop takes a worker out of the pool and runs its calls elsewhere.
-func (f *fabric) drop(rank int, cause error) {
-	l := f.loop
-	w := f.workers[rank]
-	switch {
-	case w == nil: // lost before its hello
-		w = &worker{rank: rank, lost: true}
-		f.workers[rank] = w
-		l.arrived()
-		l.log.Error("a worker is lost before it joined", "rank", rank, "error", cause)
-	case w.lost:
-		return
-	default:
-		l.log.Error("a worker is lost", "rank", w.rank, "host", w.host, "calls", w.inflight, "running", w.suspects(cause), "error", cause)
-		reap(w, l.log)
-		for _, c := range l.sched.lose(w) {
-			l.afterLoss(w, c)
-		}
-	}
-	l.answered(w)
-	if l.sched.alive == 0 && l.awaited == 0 {
-		l.fail(fmt.Errorf("%w; the last: %w", ErrNoWorkers, cause))
-	}
-}

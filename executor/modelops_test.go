@@ -306,9 +306,9 @@ func (p *program) call() {
 	var data []byte
 	var err error
 	p.enroll(c)
-	helm := p.ex.loop.helm.TryLock()
-	if helm {
-		p.ex.loop.visited = true
+	l := p.ex.dispatcher.lock.try()
+	if l != nil {
+		l.late.hold = true
 	}
 	p.block("Call", func() bool { return ctx.Err() == nil && c.place != nowhere }, func() {
 		data, err = o.ex.Call(ctx, "echo", argument(c.id), opts...)
@@ -325,8 +325,8 @@ func (p *program) call() {
 		}
 	})
 	synctest.Wait()
-	if helm {
-		p.ex.loop.leave()
+	if l != nil {
+		p.ex.dispatcher.leave(l)
 	}
 }
 

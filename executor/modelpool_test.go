@@ -201,7 +201,7 @@ func (h *hand) receive(c wire.Call) {
 	if p.served.Load() {
 		return // it was sent before the end
 	}
-	f := p.ex.loop.sched.tickets[c.Ticket]
+	f := loopOf(p.ex).sched.tickets[c.Ticket]
 	if f == nil || f.number != c.Number {
 		p.fail("rank %d gets call %d, which is not in flight", h.rank, c.Number)
 	}
@@ -343,12 +343,13 @@ func newProgram(t *testing.T, rnd *rand.Rand, tasks *wasmtasks.Module, tally *mo
 // serve is the loop's goroutine. It differs from run in that it sleeps at once, until
 // somebody wakes it: time does not pass for who polls.
 func (p *program) serve() {
-	l := p.ex.loop
+	d := p.ex.dispatcher
+	l := d.lock.loop // locked since it was made
 	for !l.finished() && l.broken == nil {
 		if l.turn() == 0 && l.broken == nil {
-			l.doze(0)
+			d.doze(l, 0)
 		}
-		l.write()
+		l.late.write()
 	}
 	p.ex.run() // which has only to end
 	p.woken()
@@ -472,7 +473,7 @@ func (p *program) census() {
 	for _, c := range p.calls {
 		c.place = nowhere
 	}
-	l := p.ex.loop
+	l := loopOf(p.ex)
 	var bytes int64
 	n := 0
 	for i := range l.sched.queue.levels {
@@ -525,7 +526,7 @@ func (p *program) workers(waiting int) {
 	if p.served.Load() {
 		return
 	}
-	for _, w := range p.ex.loop.sched.workers {
+	for _, w := range loopOf(p.ex).sched.workers {
 		h := p.hands[w.rank-1]
 		switch {
 		case w.lost != h.lost:

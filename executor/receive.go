@@ -62,7 +62,7 @@ func (f *fabric) handleHello(from int, body []byte) error {
 	w.sent = func(err error) { f.afterSend(w, err) }
 	f.workers[from] = w
 	f.loop.arrived()
-	f.loop.sched.join(w)
+	f.loop.join(w)
 	return nil
 }
 

@@ -79,8 +79,8 @@ func count(n int, thing string) string {
 // Config.ReportAfter of silence.
 func (ex *Executor) Report(ctx context.Context) (Report, error) {
 	p := newPendingReport()
-	ex.in.request(func() { ex.loop.ask(p) })
-	timeout := time.AfterFunc(reportPatience, func() { ex.in.request(func() { ex.loop.endReport(p) }) })
+	ex.in.request(func(l *loop) { l.ask(p) })
+	timeout := time.AfterFunc(reportPatience, func() { ex.in.request(func(l *loop) { l.endReport(p) }) })
 	defer timeout.Stop()
 	select {
 	case <-p.done:
@@ -177,7 +177,7 @@ func (l *loop) reportQuiet(silent time.Duration) {
 	p := newPendingReport()
 	l.ask(p)
 	time.AfterFunc(reportPatience, func() {
-		l.in.request(func() {
+		l.in.request(func(l *loop) {
 			l.endReport(p)
 			l.log.Warn("no call has ended for a while", "silence", silent.Round(time.Second), "stopping", l.stopping, "report", p.report.String())
 		})

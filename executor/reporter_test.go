@@ -14,7 +14,7 @@ func TestReported(t *testing.T) {
 	t.Parallel()
 	w := mem.New(3)
 	root := w.Endpoint(0)
-	l := newLoop(&intake{}, root.Bell(), slog.New(slog.DiscardHandler))
+	l := newDispatcher(&intake{}, root.Bell(), 0, slog.New(slog.DiscardHandler)).lock.loop
 	l.addFabric(root, false)
 	var workers []*worker
 	for peer := 1; peer < 3; peer++ {

@@ -11,13 +11,13 @@ type restingCalls struct {
 
 // add makes a pending call rest for so long. Then the loop runs next with it, unless it was
 // forgotten meanwhile.
-func (r *restingCalls) add(f *Future, pause time.Duration, next func(*Future)) {
+func (r *restingCalls) add(f *Future, pause time.Duration, next func(*loop, *Future)) {
 	var timer *time.Timer
 	timer = time.AfterFunc(pause, func() {
-		r.in.request(func() {
+		r.in.request(func(l *loop) {
 			if r.timers[f] == timer { // else f may be another call
 				delete(r.timers, f)
-				next(f)
+				next(l, f)
 			}
 		})
 	})

@@ -146,7 +146,7 @@ func (l *loop) rest(f *Future, pause time.Duration) {
 		l.pushFront(f)
 		return
 	}
-	l.resting.add(f, pause, l.pushFront)
+	l.resting.add(f, pause, (*loop).pushFront)
 }
 
 // afterLoss queues a call again that was in flight at a lost worker, unless it has

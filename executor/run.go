@@ -246,7 +246,7 @@ func apart(ctx context.Context, log *slog.Logger, ex *Executor, root func(contex
 // dismiss ends a world whose pool cannot begin. The workers are told, as MPI waits
 // for them at the end.
 func dismiss(world transport.Endpoint, cfg Config) error {
-	l := newLoop(&intake{}, world.Bell(), cfg.Logger)
+	l := newDispatcher(&intake{}, world.Bell(), 0, cfg.Logger).lock.loop
 	l.addFabric(world, false)
 	l.stopWorkers()
 	return world.Close()

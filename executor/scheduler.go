@@ -2,7 +2,6 @@ package executor
 
 import (
 	"math"
-	"sync/atomic"
 	"time"
 )
 
@@ -39,8 +38,7 @@ const (
 type scheduler struct {
 	queue   queue
 	workers []*worker
-	slots   int          // of the workers that live
-	width   atomic.Int64 // slots, for others
+	slots   int // of the workers that live
 	alive   int
 
 	idle, roomy, loaded workerList
@@ -64,7 +62,6 @@ func newScheduler() *scheduler {
 func (s *scheduler) join(w *worker) {
 	s.workers = append(s.workers, w)
 	s.slots += w.slots
-	s.width.Store(int64(s.slots))
 	s.alive++
 	s.place(w)
 }
@@ -243,7 +240,6 @@ func (s *scheduler) slack() int64 {
 func (s *scheduler) lose(w *worker) []*Future {
 	w.lost = true
 	s.slots -= w.slots
-	s.width.Store(int64(s.slots))
 	s.alive--
 	s.place(w)
 	var calls []*Future

@@ -170,7 +170,7 @@ func TestSchedulerRandom(t *testing.T) {
 
 // cancelPending does what a shutdown that cancels does.
 func (sim *simulation) cancelPending(cancelled map[*Future]bool) {
-	l := &loop{sched: sim.s, in: &intake{}}
+	l := &loop{shared: &shared{in: &intake{}}, sched: sim.s}
 	l.dropPending(anyCall, always(ErrCancelled))
 	for f := range sim.done {
 		if s := f.State(); s == Pending {

@@ -175,9 +175,9 @@ func (ex *Executor) Shutdown(ctx context.Context, flags ...ShutdownFlag) error {
 		ex.CancelPending()
 	}
 	if ex.share == nil {
-		ex.in.request(func() {
-			ex.loop.final = ex.loop.final || all&CancelPending != 0
-			ex.loop.stop()
+		ex.in.request(func(l *loop) {
+			l.final = l.final || all&CancelPending != 0
+			l.stop()
 		})
 	}
 	if all&NoWait != 0 {
@@ -211,9 +211,9 @@ func await(ctx context.Context, c <-chan struct{}) bool {
 func (ex *Executor) awaitShare(ctx context.Context) error {
 	if !await(ctx, ex.share.ended()) {
 		ex.final.CompareAndSwap(nil, &ErrClosed) // for a Submit that is on its way
-		ex.in.request(func() {
-			ex.loop.dropPending(ex.owns, always(ErrClosed))
-			ex.loop.killWhere(ex.owns, "the executor was shut down")
+		ex.in.request(func(l *loop) {
+			l.dropPending(ex.owns, always(ErrClosed))
+			l.killWhere(ex.owns, "the executor was shut down")
 		})
 		return ctx.Err()
 	}
@@ -228,7 +228,7 @@ func (ex *Executor) CancelPending() {
 	if ex.share == nil {
 		match = anyCall
 	}
-	ex.in.request(func() { ex.loop.cancel(match) })
+	ex.in.request(func(l *loop) { l.cancel(match) })
 }
 
 // cancel resolves the calls that match and have not begun.

@@ -119,7 +119,7 @@ func (ex *Executor) drain(ctx context.Context, cause *SignalError, cancel contex
 	ex.cfg.Logger.Warn("a signal came: no call is begun any more, those that run may end; a second one ends all at once", "signal", cause.Signal, "grace", grace)
 	drained := make(chan struct{})
 	ex.in.close(cause)
-	ex.in.request(func() { ex.loop.drain(cause, drained) })
+	ex.in.request(func(l *loop) { l.drain(cause, drained) })
 	over := time.NewTimer(grace)
 	defer over.Stop()
 	select {
@@ -131,7 +131,7 @@ func (ex *Executor) drain(ctx context.Context, cause *SignalError, cancel contex
 		return
 	case <-over.C:
 	}
-	ex.in.request(func() { ex.loop.killWhere(anyCall, cause.Error()) })
+	ex.in.request(func(l *loop) { l.killWhere(anyCall, cause.Error()) })
 	patience := time.NewTimer(killPatience)
 	defer patience.Stop()
 	select {

@@ -47,7 +47,7 @@ type WorkerStats struct {
 // joined.
 func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
-	switch err := ex.onLoop(ctx, func() { s = ex.loop.stats() }); {
+	switch err := ex.onLoop(ctx, func(l *loop) { s = l.stats() }); {
 	case errors.Is(err, ErrClosed):
 		s = ex.last
 		s.Workers = slices.Clone(s.Workers)
@@ -59,10 +59,10 @@ func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
 
 // onLoop runs fn on the loop and waits for it, or until ctx ends; then fn runs all the same.
 // It returns ErrClosed when the loop has ended.
-func (ex *Executor) onLoop(ctx context.Context, fn func()) error {
+func (ex *Executor) onLoop(ctx context.Context, fn func(*loop)) error {
 	did := make(chan struct{})
-	ex.in.request(func() {
-		fn()
+	ex.in.request(func(l *loop) {
+		fn(l)
 		close(did)
 	})
 	if ctx.Err() == nil {
@@ -122,12 +122,12 @@ func (ex *Executor) Bootup(ctx context.Context) error {
 		return ErrClosed
 	}
 	select {
-	case <-ex.loop.joined:
+	case <-ex.dispatcher.joined:
 		return nil
 	default:
 	}
 	select {
-	case <-ex.loop.joined:
+	case <-ex.dispatcher.joined:
 		return nil
 	case <-ex.done:
 		return ErrClosed

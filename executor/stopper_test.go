@@ -106,9 +106,9 @@ func TestStopperForgets(t *testing.T) {
 	results := ex.Map(t.Context(), "forever", short(50), under)
 	running := func() int { // as far as the root knows: the others are recalled
 		count := make(chan int, 1)
-		ex.in.request(func() {
+		ex.in.request(func(l *loop) {
 			n := 0
-			for _, f := range ex.loop.sched.tickets {
+			for _, f := range l.sched.tickets {
 				if f != nil && f.State() == Running {
 					n++
 				}

@@ -205,5 +205,5 @@ func (s sequel) resolved(f *Future) {
 	if err := in.keep(next); err != nil {
 		next.withdraw(always(err))
 	}
-	next.ex.loop.wake()
+	next.ex.dispatcher.wake()
 }

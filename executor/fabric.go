@@ -1,0 +1,70 @@
+package executor
+
+import (
+	"fmt"
+
+	"github.com/wasmpool/wasmpool/internal/transport"
+)
+
+// A fabric is an endpoint with the workers behind it.
+type fabric struct {
+	loop    *loop
+	ep      transport.Endpoint
+	lender  transport.Lender // nil where the fabric lends nothing
+	waker   transport.Waker  // nil where workers wake at once
+	own     bool             // it leads to the root's own slots
+	workers []*worker        // by rank; nil for the root and before the worker's hello
+}
+
+// addFabric makes the loop serve the workers behind ep. It is called before run.
+func (l *loop) addFabric(ep transport.Endpoint, own bool) {
+	f := &fabric{loop: l, ep: ep, own: own, workers: make([]*worker, ep.Size())}
+	f.lender, _ = transport.As[transport.Lender](ep)
+	f.waker, _ = transport.As[transport.Waker](ep)
+	l.fabrics = append(l.fabrics, f)
+	l.awaited += ep.Size() - 1
+}
+
+// arrived takes note that a worker is not awaited any more.
+func (l *loop) arrived() {
+	if l.awaited--; l.awaited == 0 {
+		close(l.joined)
+	}
+}
+
+// Frame implements [transport.Handler].
+func (f *fabric) Frame(from int, frame []byte) {
+	if err := f.handle(from, frame); err != nil {
+		f.ep.Fence(from, fmt.Errorf("executor: rank %d sent a frame that makes no sense: %w", from, err))
+	}
+}
+
+// Lost implements [transport.Handler].
+func (f *fabric) Lost(rank int, err error) {
+	f.drop(rank, fmt.Errorf("%w: rank %d: %w", ErrWorkerLost, rank, err))
+}
+
+// drop takes a worker out of the pool and runs its calls elsewhere.
+func (f *fabric) drop(rank int, cause error) {
+	l := f.loop
+	w := f.workers[rank]
+	switch {
+	case w == nil: // lost before its hello
+		w = &worker{rank: rank, lost: true}
+		f.workers[rank] = w
+		l.arrived()
+		l.log.Error("a worker is lost before it joined", "rank", rank, "error", cause)
+	case w.lost:
+		return
+	default:
+		l.log.Error("a worker is lost", "rank", w.rank, "host", w.host, "calls", w.inflight, "running", w.suspects(cause), "error", cause)
+		reap(w, l.log)
+		for _, c := range l.lose(w) {
+			l.afterLoss(w, c)
+		}
+	}
+	l.answered(w)
+	if l.sched.alive == 0 && l.awaited == 0 {
+		l.fail(fmt.Errorf("%w; the last: %w", ErrNoWorkers, cause))
+	}
+}
