@@ -167,9 +167,9 @@ func TestTornChunk(t *testing.T) {
 	}
 }
 
-// TestBarrenIsLeftAlone asks an overloaded worker for calls that it cannot give back:
+// TestFruitlessIsLeftAlone asks an overloaded worker for calls that it cannot give back:
 // it is not asked again at once.
-func TestBarrenIsLeftAlone(t *testing.T) {
+func TestFruitlessIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	if _, err := wasmtasks.Build(t.Context(), "testdata/tasks"); err != nil {
 		t.Fatal(err)

@@ -80,14 +80,14 @@ func newDispatcher(in *intake, bell *transport.Bell, resultBytes int64, log *slo
 func (d *dispatcher) run() (last Stats, err error) {
 	l := d.lock.loop // locked since newDispatcher
 	l.idler.start(monotime.Now())
-	for !l.finished() && l.broken == nil {
-		if silent := l.step(); silent > 0 && l.broken == nil {
+	for !l.finished() && l.ending.broken == nil {
+		if silent := l.step(); silent > 0 && l.ending.broken == nil {
 			d.wait(l, silent)
 		}
 		l.late.write()
 	}
 	l.end()
-	return l.stats(), l.broken
+	return l.stats(), l.ending.broken
 }
 
 // wake wakes the dispatcher's goroutine if it sleeps.
@@ -104,7 +104,7 @@ func (d *dispatcher) serve() {
 	}
 	if l := d.lock.try(); l != nil {
 		d.visit(l, func() {
-			l.rouse()
+			l.sched.rouse()
 			l.step()
 		})
 	}
@@ -118,12 +118,12 @@ func (d *dispatcher) attend(f *Future) {
 		return
 	}
 	d.visit(l, func() {
-		l.rouse()
+		l.sched.rouse()
 		var spinner transport.Spinner
 		for begin := monotime.Now(); ; spinner.Turn() {
 			silent := l.step()
 			l.idler.attended = true
-			if f.resolved() || l.broken != nil || !l.patient(silent) || monotime.Now()-begin > int64(attention) {
+			if f.resolved() || l.ending.broken != nil || !l.patient(silent) || monotime.Now()-begin > int64(attention) {
 				return
 			}
 		}
@@ -137,7 +137,7 @@ func (d *dispatcher) visit(l *loop, do func()) {
 	whole := false
 	defer func() {
 		if !whole {
-			l.fail(errPanicked)
+			l.ending.fail(errPanicked)
 		}
 		d.leave(l)
 	}()
@@ -150,7 +150,7 @@ var errPanicked = errors.New("executor: the loop panicked on a caller's goroutin
 // leave ends a caller's visit, and wakes the dispatcher's goroutine where something is
 // under way.
 func (d *dispatcher) leave(l *loop) {
-	needed := l.underWay() || l.retire() || l.late.has()
+	needed := l.underWay() || l.announceSleep() || l.late.has()
 	l.late.hold = false
 	if needed && d.asleep.Load() {
 		d.asleep.Store(false) // the next need not ring, too
@@ -184,7 +184,7 @@ func (d *dispatcher) wait(l *loop, silent time.Duration) {
 
 // doze waits for the bell, at most for limit if that is not 0. The lock is free meanwhile.
 func (d *dispatcher) doze(l *loop, limit time.Duration) {
-	if l.retire() {
+	if l.announceSleep() {
 		return
 	}
 	d.asleep.Store(true)

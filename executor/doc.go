@@ -90,13 +90,24 @@
 //
 // # Reading the source
 //
-// A call goes from Submit (executor.go) through the intake (intake.go) to the
-// loop (loop.go), which owns all state, and whose place a caller takes while it
-// sleeps (helm.go); the scheduler (scheduler.go) picks the
-// worker, worker.go holds what the root knows of it, receive.go takes the
-// answer and future.go resolves. run.go and launcher.go start it all.
+// What a user calls: run.go and launcher.go start a program, executor.go submits a call,
+// future.go is its handle, options.go what it may be told, wait.go waits for several;
+// fork.go and shutdown.go begin and end the life of an executor.
 //
 // Many calls at once (map.go, stream.go, batch.go) go through a feeder (feeder.go), which reads
 // the input as far ahead as its look-ahead allows (lookahead.go, holding.go, demand.go) and submits
 // the calls. The results of maps and streams are taken through a delivery (delivery.go).
+//
+// What happens to a call on the root: it goes through the intake (intake.go) to the loop
+// (loop.go), which one goroutine at a time runs: that of the dispatcher as a rule, and a
+// caller's while that sleeps (dispatcher.go). The loop's parts own their state, and each has its
+// file:
+//
+//   - scheduler.go picks the worker, from the queue (queue.go); worker.go is what the root knows of one
+//   - outbox.go makes the frames; fabric.go is the way to the workers; receive.go takes their answers
+//   - room.go bounds the long results that are on their way
+//   - retry.go says which calls run again, after a failure or a loss; resting.go holds those that wait for it
+//   - kill.go ends calls that workers have; ending.go those that wait, and the loop itself
+//   - idler.go decides how the loop waits when nothing moves
+//   - reporter.go asks the workers what they do, and says when that is due
 package executor

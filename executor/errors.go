@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/wasmpool/wasmpool/host"
-	"github.com/wasmpool/wasmpool/internal/wire"
 	workerside "github.com/wasmpool/wasmpool/internal/worker"
 )
 
@@ -59,15 +58,6 @@ const (
 	ErrInitializer = host.KindInitializer // Config.Sandbox.Initializer failed, which breaks the pool
 	ErrHost        = host.KindHost        // the worker itself failed; the task is not to blame
 )
-
-// checkInitializer breaks the pool where the initializer failed: every further call would meet
-// that error.
-func (l *loop) checkInitializer(e *TaskError) {
-	if e.Kind == host.KindInitializer {
-		l.log.Error("the initializer failed, so that no call can run", "rank", e.Rank, "host", e.Host, "error", e)
-		l.fail(e)
-	}
-}
 
 // A TaskError says that a task failed; the job itself is healthy. Any other
 // error of a call comes from this rank: the transport, or the caller.
@@ -148,20 +138,4 @@ func (e *TaskError) Is(target error) bool {
 		return true
 	}
 	return false
-}
-
-// taskError makes the error of a failed result.
-func taskError(f *Future, w *worker, body []byte) *TaskError {
-	e := &TaskError{Task: f.task.name, Rank: w.rank, Host: w.host, Attempt: int(f.attempt)}
-	var failure wire.Failure
-	if err := wire.Decode(wire.KindResults, body, &failure); err != nil {
-		e.Kind, e.Message = host.KindHost, err.Error()
-		return e
-	}
-	e.Kind, e.Code, e.Message = host.Kind(failure.Kind), failure.Code, failure.Message
-	e.Stack, e.Stderr, e.Log = failure.Stack, failure.Stderr, failure.Log
-	if failure.Usage != nil {
-		e.Usage = Usage(*failure.Usage)
-	}
-	return e
 }

@@ -26,7 +26,7 @@ import (
 // not copied. Nothing is kept of a call once its future is dropped.
 type Executor struct {
 	*engine
-	share *share                // nil for the one that was opened; see Fork
+	fork  *fork                 // nil for the one that was opened
 	final atomic.Pointer[error] // what calls end with that have not begun, once it was shut down for good
 	keys  keyTable
 }
@@ -136,12 +136,12 @@ func (ex *Executor) startOwn(l *loop, slots int, bell *transport.Bell) error {
 	own.cancel = cancel
 	ex.own = own
 	l.addFabric(own.root, true)
-	l.abandon = own.abandon
+	l.ending.abandon = own.abandon
 	go func() {
 		defer close(own.done)
 		err := workerside.Serve(ctx, h, own.worker, workerside.Config{Slots: slots, Modules: ex.cfg.Modules, Logger: ex.cfg.Logger})
 		if err != nil && ctx.Err() == nil {
-			ex.in.request(func(l *loop) { l.fail(fmt.Errorf("executor: the root's own slots: %w", err)) })
+			ex.in.request(func(l *loop) { l.ending.fail(fmt.Errorf("executor: the root's own slots: %w", err)) })
 		}
 	}()
 	return nil
@@ -284,7 +284,7 @@ func (ex *engine) abandon() {
 	ex.in.close(ErrClosed)
 	ex.in.request(func(l *loop) {
 		if l.stop(); !l.finished() {
-			l.fail(ErrClosed)
+			l.ending.fail(ErrClosed)
 		}
 	})
 }

@@ -25,6 +25,39 @@ func (l *loop) addFabric(ep transport.Endpoint, own bool) {
 	l.awaited += ep.Size() - 1
 }
 
+// fabrics are the ways to all workers: one to the other ranks, one to the root's own slots.
+type fabrics []*fabric
+
+// poll takes in what has come. It returns how many things did, and the first error: then an
+// endpoint is broken.
+func (s fabrics) poll() (n int, err error) {
+	for _, f := range s {
+		got, pollErr := f.ep.Poll(f)
+		n += got
+		if err == nil {
+			err = pollErr
+		}
+	}
+	return n, err
+}
+
+// pending reports whether an endpoint has something that leaves only while it is polled.
+func (s fabrics) pending() bool {
+	for _, f := range s {
+		if f.ep.Pending() {
+			return true
+		}
+	}
+	return false
+}
+
+// doze tells the endpoints that nobody will poll for a while.
+func (s fabrics) doze() {
+	for _, f := range s {
+		f.ep.Doze()
+	}
+}
+
 // arrived takes note that a worker is not awaited any more.
 func (l *loop) arrived() {
 	if l.awaited--; l.awaited == 0 {
@@ -65,6 +98,6 @@ func (f *fabric) drop(rank int, cause error) {
 	}
 	l.answered(w)
 	if l.sched.alive == 0 && l.awaited == 0 {
-		l.fail(fmt.Errorf("%w; the last: %w", ErrNoWorkers, cause))
+		l.ending.fail(fmt.Errorf("%w; the last: %w", ErrNoWorkers, cause))
 	}
 }

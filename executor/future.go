@@ -63,33 +63,33 @@ type Future struct {
 	ex      *Executor
 	task    *task
 	data    []byte // the argument; the result once finished
-	err     error  // set before state becomes Finished or Cancelled
+	err     error  // the outcome's, nil for a success; set before state becomes Finished, Cancelled or Killed
 	number  uint64
-	options *callOptions // nil without
-	waiters atomic.Pointer[waiter]
-	state   atomic.Uint32
+	options *callOptions           // nil without
+	waiters atomic.Pointer[waiter] // nil without; resolved at the end
+	state   atomic.Uint32          // a State
 
 	// Only used by the executor's loop until the future is resolved.
-	ticket     uint32
-	next, prev *Future
-	size       int64   // of the argument, bytes
-	worker     *worker // it was sent to
-	queued     int64   // nanoseconds it has waited; while it waits, less the time since when
-	ran        int64   // nanoseconds of its last run
-	estimate   uint32  // nanoseconds it was expected to take when it was sent
+	ticket     uint32  // its index in scheduler.tickets while a worker has it
+	next, prev *Future // its neighbours in the list that it is in
+	size       int64   // the length of the argument
+	worker     *worker // the one that it was sent to last; nil before
+	queued     int64   // how long it has waited, in nanoseconds; while it waits, less the time since when
+	ran        int64   // how long its last run took, in nanoseconds
+	estimate   uint32  // how long it should take, in nanoseconds, as was thought when it was sent
 	attempt    uint16  // 1 for the first run
-	lost       uint8   // workers that died with it; or doomed
-	priority   int8
+	lost       uint8   // how many workers died with it; or doomed
+	priority   int8    // from MinPriority to MaxPriority
 }
 
 // A waiter is made when somebody waits for a future that is not done.
 type waiter struct {
-	sink listener // where there is one, it alone is told, and the rest is not used
-	done chan struct{}
+	sink listener      // where there is one, it alone is told, and the rest is not used
+	done chan struct{} // closed when the future is resolved
 
 	mu      sync.Mutex
-	settled bool
-	told    []listener
+	settled bool       // the future is resolved
+	told    []listener // those to be told of that
 }
 
 // A listener is told that a future is resolved. It must not block: it runs on
@@ -393,8 +393,8 @@ func (f *Future) settle() (woken bool) {
 	}
 	woken = f.waiters.Swap(resolved).wake(f)
 	b.leave()
-	if ex != nil && ex.share != nil {
-		ex.leave() // last: who waits for the share finds every call done
+	if ex != nil && ex.fork != nil {
+		ex.leave() // last: a goroutine that waits for the fork finds every call done
 	}
 	return woken
 }

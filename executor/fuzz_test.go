@@ -60,7 +60,7 @@ func FuzzFrames(f *testing.F) {
 			loopOf(ex).turn()
 		}
 		world.Kill(1)
-		for end := time.Now().Add(10 * time.Second); loopOf(ex).broken == nil && time.Now().Before(end); {
+		for end := time.Now().Add(10 * time.Second); loopOf(ex).ending.broken == nil && time.Now().Before(end); {
 			loopOf(ex).turn()
 		}
 		loopOf(ex).end()

@@ -5,22 +5,23 @@ import (
 	"sync"
 )
 
-// An intake is the one way into the loop: submitters add calls and requests,
-// the loop drains it whole. It holds submitters back while too much waits.
+// An intake is the one way into the loop: other goroutines add calls and requests, and
+// the loop drains it whole. It holds submitters back while too much waits. It is safe for
+// concurrent use.
 type intake struct {
-	maxCalls int
-	maxBytes int64
-	wake     func() // wakes the loop if it sleeps
+	maxCalls int    // how many calls may wait
+	maxBytes int64  // how long their arguments may be, together
+	wake     func() // wakes the dispatcher if it sleeps
 
 	mu       sync.Mutex
-	first    *Future // calls, oldest first
-	last     *Future
-	number   uint64 // of the last call
-	calls    int    // taken in and not yet sent to a worker
-	bytes    int64  // their arguments
-	requests []func(*loop)
-	recalls  []*Future            // that were cancelled while a worker had them
-	promised map[*Future]struct{} // calls that others must end before; see promise
+	first    *Future              // the oldest call
+	last     *Future              // the newest
+	number   uint64               // how many calls were ever taken in
+	calls    int                  // how many were taken in and not yet sent to a worker
+	bytes    int64                // the length of their arguments
+	requests []func(*loop)        // what the loop is to run
+	recalls  []*Future            // calls that were cancelled while a worker had them
+	promised map[*Future]struct{} // calls that wait for the results of others; see promise
 	room     chan struct{}        // closed when there is room again; nil when nobody waits
 	closed   error                // why only promised calls are taken in
 	ended    error                // why not even those are
@@ -137,7 +138,7 @@ func (q *intake) recall(f *Future) {
 	q.wake()
 }
 
-// request runs fn on the loop, soon; never when the loop has ended.
+// request has the loop run fn, soon; never when the loop has ended.
 func (q *intake) request(fn func(*loop)) {
 	q.mu.Lock()
 	if q.ended == nil { // else nobody would ever take it
@@ -193,6 +194,13 @@ func (q *intake) failure() error {
 	return q.ended
 }
 
+// takes reports whether calls are taken in.
+func (q *intake) takes() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed == nil
+}
+
 // crowded reports whether somebody waits for room.
 func (q *intake) crowded() bool {
 	q.mu.Lock()
@@ -200,7 +208,7 @@ func (q *intake) crowded() bool {
 	return q.room != nil
 }
 
-// close refuses further calls with err and lets go who waits for room.
+// close refuses further calls with err and lets those go that wait for room.
 func (q *intake) close(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/wasmpool/wasmpool/host"
-	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
 // Kill ends the call, wherever it is: one that waits is resolved at once, one
@@ -53,7 +52,7 @@ func (ex *Executor) KillTag(ctx context.Context, tag, reason string) (int, error
 
 // killWhere kills the calls that match, which runs on the loop.
 func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, reason string) (int, error) {
-	if ex.share != nil {
+	if ex.fork != nil {
 		all := match
 		match = func(f *Future) bool { return ex.owns(f) && all(f) }
 	}
@@ -97,7 +96,7 @@ func (l *loop) killWhere(match func(*Future) bool, reason string) int {
 func (l *loop) kill(calls []*Future, reason string) {
 	flying := calls[:0]
 	for _, f := range calls {
-		if l.flies(f) {
+		if l.sched.inFlight(f) {
 			f.lost = doomed
 			if !l.room.drop(f, host.KindKilled, reason) {
 				flying = append(flying, f)
@@ -106,18 +105,18 @@ func (l *loop) kill(calls []*Future, reason string) {
 			f.giveUp(killed(reason))
 		}
 	}
-	l.order(flying, host.KindKilled, reason)
+	l.out.order(flying, host.KindKilled, reason)
 }
 
 // recall asks the workers to let go of calls that were cancelled, with their results where
 // those have not been sent. Those that have come back meanwhile are resolved.
 func (l *loop) recall(calls []*Future) {
-	calls = slices.DeleteFunc(calls, func(f *Future) bool { return !l.flies(f) || l.room.drop(f, host.KindCancelled, itWasCancelled) })
-	l.order(calls, host.KindCancelled, itWasCancelled)
+	calls = slices.DeleteFunc(calls, func(f *Future) bool { return !l.sched.inFlight(f) || l.room.drop(f, host.KindCancelled, cancelReason) })
+	l.out.order(calls, host.KindCancelled, cancelReason)
 }
 
-// itWasCancelled is what workers are told of calls that are recalled.
-const itWasCancelled = "it was cancelled"
+// cancelReason is what workers are told of calls that are recalled.
+const cancelReason = "it was cancelled"
 
 // recallWhere recalls the calls that match and that have not begun, as far as is known.
 func (l *loop) recallWhere(match func(*Future) bool) {
@@ -130,35 +129,13 @@ func (l *loop) recallWhere(match func(*Future) bool) {
 	l.recall(calls)
 }
 
-// flies reports whether a worker has a call.
-func (l *loop) flies(f *Future) bool {
-	return int(f.ticket) < len(l.sched.tickets) && l.sched.tickets[f.ticket] == f
-}
-
-// order makes workers end calls that they have.
-func (l *loop) order(calls []*Future, kind host.Kind, reason string) {
-	if len(calls) == 0 {
-		return
-	}
-	byWorker := make(map[*worker][]uint64)
-	for _, f := range calls {
-		byWorker[f.worker] = append(byWorker[f.worker], f.number)
-	}
-	l.out.flush() // it must not be faster than the call
-	for w, numbers := range byWorker {
-		for part := range slices.Chunk(numbers, wire.MaxKill) {
-			l.out.control(w, wire.KindKill, wire.Kill{Calls: part, Kind: uint8(kind), Reason: reason[:min(len(reason), wire.MaxReason)]})
-		}
-	}
-}
-
 // doomed stands in Future.lost for a call that is being killed where it runs. No
 // call outlives so many workers.
 const doomed = math.MaxUint8
 
-// lapsed resolves a call that came back without an answer, if it was to be
+// endUnanswered resolves a call that came back without an answer, if it was to be
 // killed or let go, and reports whether it did.
-func (l *loop) lapsed(w *worker, f *Future) bool {
+func (l *loop) endUnanswered(w *worker, f *Future) bool {
 	if f.lost != doomed {
 		if State(f.state.Load()) != recalled {
 			return false

@@ -28,22 +28,17 @@ type loop struct {
 	resting restingCalls
 	idler   idler
 	reports reporter
-	fabrics []*fabric
+	fabrics fabrics
+	ending  ending
 	counts  counts
 	log     *slog.Logger // writes through late
 	late    *lateLog
 	spinner transport.Spinner
 
-	awaited  int           // workers that have not said hello and are not lost
-	woke     bool          // a goroutine that waited has its result
-	stopping bool          // it ends when nothing is left to do
-	broken   error         // why the pool cannot go on
-	refusing error         // why no call is begun any more
-	final    bool          // no call runs again, as those that wait were cancelled for good
-	abandon  func()        // ends what runs on the root's own slots; nil without any
-	drained  chan struct{} // to be closed when no call runs; nil when nobody waits for that
-	polled   int64         // when the poll under way began, by monotime; see moment
-	now      int64         // when calls were last taken in or handed out, by monotime
+	awaited int   // workers that have not said hello and are not lost
+	woke    bool  // a goroutine that waited has its result
+	polled  int64 // when the poll under way began, by monotime; see moment
+	now     int64 // when calls were last taken in or handed out, by monotime
 }
 
 func newLoop(s *shared, log *slog.Logger) *loop {
@@ -52,7 +47,7 @@ func newLoop(s *shared, log *slog.Logger) *loop {
 		shared: s, sched: newScheduler(), room: room{most: s.resultBytes}, resting: restingCalls{in: s.in},
 		idler: idler{spin: mostSpin}, log: slog.New(late), late: late,
 	}
-	l.out.fail = l.fail
+	l.out.fail = l.ending.fail
 	return l
 }
 
@@ -69,7 +64,7 @@ func (l *loop) step() (silent time.Duration) {
 
 // finished reports whether the loop was asked to stop and nothing is left.
 func (l *loop) finished() bool {
-	return l.stopping && !l.sched.busy() && l.resting.count() == 0 && l.in.drained()
+	return l.ending.stopping && !l.sched.busy() && l.resting.count() == 0 && l.in.drained()
 }
 
 // turn takes in what has come, from callers and workers, and hands out calls. It
@@ -80,13 +75,12 @@ func (l *loop) turn() int {
 		moved += n
 		l.idler.answered()
 	}
-	if l.broken != nil {
+	if l.ending.broken != nil {
 		return moved
 	}
 	moved += l.dispatch()
-	if l.drained != nil && !l.sched.busy() {
-		close(l.drained)
-		l.drained = nil
+	if !l.sched.busy() {
+		l.ending.idle()
 	}
 	return moved
 }
@@ -103,7 +97,7 @@ func (l *loop) takeIn() int {
 	}
 	for f := first; f != nil; {
 		next := f.next
-		if l.unwanted(f) != nil {
+		if l.ending.refuses(f) != nil {
 			l.refuse(f)
 		} else {
 			f.queued = -l.now
@@ -116,28 +110,28 @@ func (l *loop) takeIn() int {
 		fn(l)
 	}
 	l.recall(recalls)
-	if l.litter() {
+	if l.worthSweeping() {
 		l.sweep()
 	}
 	return n
 }
 
-// litter reports whether the queue holds so many withdrawn calls that it is worth
+// worthSweeping reports whether the queue holds so many withdrawn calls that it is worth
 // sweeping: also fewer of them where somebody waits for their room.
-func (l *loop) litter() bool {
-	dead, n := l.withdrawn.Load(), int64(l.sched.queue.n)
+func (l *loop) worthSweeping() bool {
+	gone, n := l.withdrawn.Load(), int64(l.sched.queue.n)
 	switch {
-	case dead == 0:
+	case gone == 0:
 		return false
-	case dead > leastDead && dead > n/2:
+	case gone > leastWithdrawn && gone > n/2:
 		return true
 	default:
-		return (n < 8*leastDead || dead > n/8) && l.in.crowded()
+		return (n < 8*leastWithdrawn || gone > n/8) && l.in.crowded()
 	}
 }
 
-// leastDead is how many withdrawn calls the queue may hold where nobody waits for room.
-const leastDead = 1024
+// leastWithdrawn is how many withdrawn calls the queue may hold where nobody waits for room.
+const leastWithdrawn = 1024
 
 // sweep takes withdrawn calls out of the queue, so that they do not count as waiting.
 func (l *loop) sweep() {
@@ -146,15 +140,12 @@ func (l *loop) sweep() {
 	}
 }
 
+// poll takes in what has come from the workers. It returns how many things did.
 func (l *loop) poll() int {
 	l.polled = 0
-	n := 0
-	for _, f := range l.fabrics {
-		got, err := f.ep.Poll(f)
-		n += got
-		if err != nil {
-			l.fail(err)
-		}
+	n, err := l.fabrics.poll()
+	if err != nil {
+		l.ending.fail(err)
 	}
 	return n
 }
@@ -201,39 +192,21 @@ func (l *loop) balance() {
 	l.out.control(w, wire.KindTakeBack, wire.TakeBack{Max: min(n, wire.MaxReturned)})
 }
 
-// stop makes the loop end when nothing is left to do.
-func (l *loop) stop() {
-	if l.stopping {
-		return
-	}
-	l.stopping = true
-	l.reports.stop(monotime.Now())
-}
-
 // patient reports whether the loop polls on after so much silence.
 func (l *loop) patient(silent time.Duration) bool {
-	return l.idler.spins(silent) || l.idler.patient(silent, l.pending())
+	return l.idler.spins(silent) || l.idler.patient(silent, l.fabrics.pending())
 }
 
 // underWay reports whether there is something to do, now or soon.
 func (l *loop) underWay() bool {
-	return l.stopping || l.broken != nil || l.sched.busy() || l.pending()
+	return l.ending.stopping || l.ending.broken != nil || l.sched.busy() || l.fabrics.pending()
 }
 
-// rouse wakes the worker that would get a call while the frame for it is made.
-func (l *loop) rouse() {
-	if w := l.sched.idle.head; w != nil && w.fabric.waker != nil {
-		w.fabric.waker.Rouse(w.peer)
-	}
-}
-
-// retire tells the endpoints that nobody will look for a while. It reports
+// announceSleep tells the endpoints that nobody will poll for a while. It reports
 // whether there is a reason not to sleep.
-func (l *loop) retire() bool {
-	for _, f := range l.fabrics {
-		f.ep.Doze()
-	}
-	return l.poll() > 0 || l.broken != nil
+func (l *loop) announceSleep() bool {
+	l.fabrics.doze()
+	return l.poll() > 0 || l.ending.broken != nil
 }
 
 // join adds a worker to the pool.
@@ -255,80 +228,11 @@ func (l *loop) pause(silent time.Duration) pause {
 	if calls && l.idler.spins(silent) {
 		return pause{how: pollAgain} // the way of most turns
 	}
-	busy := calls || l.pending()
+	busy := calls || l.fabrics.pending()
 	if busy && silent >= deepAfter {
 		l.reportIfDue()
 	}
 	return l.idler.decide(silent, situation{
-		busy: busy, pending: l.pending(), awaited: l.awaited > 0 || l.reports.asked != nil, slack: time.Duration(l.sched.slack()),
+		busy: busy, pending: l.fabrics.pending(), awaited: l.awaited > 0 || l.reports.asked != nil, slack: time.Duration(l.sched.slack()),
 	})
 }
-
-// pending reports whether an endpoint needs polling to get rid of what it has.
-func (l *loop) pending() bool {
-	for _, f := range l.fabrics {
-		if f.ep.Pending() {
-			return true
-		}
-	}
-	return false
-}
-
-// fail breaks the pool.
-func (l *loop) fail(err error) {
-	if l.broken == nil {
-		l.broken = err
-	}
-}
-
-// end resolves what is left and tells the workers to stop.
-func (l *loop) end() {
-	err := l.broken
-	if err == nil {
-		err = ErrClosed
-	} else if l.abandon != nil {
-		l.abandon()
-	}
-	l.in.end(err)
-	l.takeIn()
-	l.dropQueued(err)
-	l.resting.drop(anyCall, always(err))
-	for _, w := range l.sched.workers {
-		if !w.lost {
-			for _, f := range l.lose(w) {
-				f.finish(nil, err, &l.counts)
-			}
-		}
-	}
-	l.stopWorkers()
-}
-
-// dropQueued resolves every call that waits.
-func (l *loop) dropQueued(err error) {
-	n := l.sched.queue.n
-	for f := l.sched.queue.pop(); f != nil; f = l.sched.queue.pop() {
-		f.withdraw(always(err))
-	}
-	l.in.sent(n, 0)
-}
-
-// stopWorkers sends every rank the stop frame and waits, with a bound, until
-// the frames have left.
-func (l *loop) stopWorkers() {
-	stop := wire.Bare(wire.KindStop)
-	for _, f := range l.fabrics {
-		for rank := 1; rank < f.ep.Size(); rank++ {
-			if err := f.ep.Send(rank, stop); err != nil {
-				l.log.Warn("stopping a worker", "rank", rank, "error", err)
-			}
-		}
-	}
-	for deadline := time.Now().Add(stopTimeout); l.pending() && time.Now().Before(deadline); {
-		if l.poll() == 0 {
-			time.Sleep(firstNap)
-		}
-	}
-}
-
-// stopTimeout bounds how long the end waits for the last frames to leave.
-const stopTimeout = 5 * time.Second

@@ -345,8 +345,8 @@ func newProgram(t *testing.T, rnd *rand.Rand, tasks *wasmtasks.Module, tally *mo
 func (p *program) serve() {
 	d := p.ex.dispatcher
 	l := d.lock.loop // locked since it was made
-	for !l.finished() && l.broken == nil {
-		if l.turn() == 0 && l.broken == nil {
+	for !l.finished() && l.ending.broken == nil {
+		if l.turn() == 0 && l.ending.broken == nil {
 			d.doze(l, 0)
 		}
 		l.late.write()
@@ -670,7 +670,7 @@ func (p *program) callers() {
 
 // lifeOf checks what must be true of an executor.
 func (p *program) lifeOf(o *owner) {
-	s := o.ex.share
+	s := o.ex.fork
 	if s == nil || !o.asked {
 		return
 	}

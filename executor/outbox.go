@@ -1,6 +1,9 @@
 package executor
 
 import (
+	"slices"
+
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -93,6 +96,23 @@ func (o *outbox) control(w *worker, kind wire.Kind, v any) {
 		return
 	}
 	o.send(w, frame)
+}
+
+// order makes workers end calls that they have.
+func (o *outbox) order(calls []*Future, kind host.Kind, reason string) {
+	if len(calls) == 0 {
+		return
+	}
+	byWorker := make(map[*worker][]uint64)
+	for _, f := range calls {
+		byWorker[f.worker] = append(byWorker[f.worker], f.number)
+	}
+	o.flush() // the order must not be faster than the call
+	for w, numbers := range byWorker {
+		for part := range slices.Chunk(numbers, wire.MaxKill) {
+			o.control(w, wire.KindKill, wire.Kill{Calls: part, Kind: uint8(kind), Reason: reason[:min(len(reason), wire.MaxReason)]})
+		}
+	}
 }
 
 // announce tells w about a task that it has not seen yet, and its module.

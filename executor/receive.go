@@ -70,7 +70,7 @@ func (f *fabric) handleHello(from int, body []byte) error {
 // share one piece of memory.
 func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 	s := f.loop.sched
-	w.heard, w.barren = f.loop.moment(), false
+	w.heard, w.fruitless = f.loop.moment(), false
 	r := wire.NewReader(count, body)
 	slab := make([]byte, 0, wire.DataLen(count, body))
 	var res wire.Result
@@ -134,6 +134,22 @@ func (f *fabric) conclude(w *worker, c *Future, res *wire.Result, data []byte) {
 	f.loop.woke = f.loop.woke || woken
 }
 
+// taskError makes the error of a failed result.
+func taskError(f *Future, w *worker, body []byte) *TaskError {
+	e := &TaskError{Task: f.task.name, Rank: w.rank, Host: w.host, Attempt: int(f.attempt)}
+	var failure wire.Failure
+	if err := wire.Decode(wire.KindResults, body, &failure); err != nil {
+		e.Kind, e.Message = host.KindHost, err.Error()
+		return e
+	}
+	e.Kind, e.Code, e.Message = host.Kind(failure.Kind), failure.Code, failure.Message
+	e.Stack, e.Stderr, e.Log = failure.Stack, failure.Stderr, failure.Log
+	if failure.Usage != nil {
+		e.Usage = Usage(*failure.Usage)
+	}
+	return e
+}
+
 // heldOf returns how many bytes of a result are kept until it is taken.
 func heldOf(res *wire.Result, data []byte) int64 {
 	if res.Failed {
@@ -184,7 +200,7 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 	w.await(res.Ticket)
 	a := &arrival{fabric: f, worker: w, call: c, result: res}
 	if a.asks() && State(c.state.Load()) == recalled {
-		a.unwanted(host.KindCancelled, itWasCancelled)
+		a.unwanted(host.KindCancelled, cancelReason)
 		return nil
 	}
 	f.loop.room.admit(a)
@@ -194,7 +210,7 @@ func (f *fabric) receive(w *worker, c *Future, res wire.Result) error {
 // handleReturned puts calls that a worker gave back at the head of the queue.
 func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 	s := f.loop.sched
-	if w.asked, w.barren = false, count == 0; w.barren {
+	if w.asked, w.fruitless = false, count == 0; w.fruitless {
 		w.heard = f.loop.moment() // it is not asked again at once
 	}
 	r := wire.NewReader(count, body)
@@ -212,21 +228,21 @@ func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 		}
 		if w.departs(ticket) {
 			w.departing[ticket] = func() {
-				f.comeBack(w, c)
+				f.takeBack(w, c)
 				s.place(w)
 			}
 			continue
 		}
-		f.comeBack(w, c)
+		f.takeBack(w, c)
 	}
 	s.place(w)
 	return r.Err()
 }
 
-// comeBack queues a call again that w gave back.
-func (f *fabric) comeBack(w *worker, c *Future) {
+// takeBack queues a call again that w gave back.
+func (f *fabric) takeBack(w *worker, c *Future) {
 	f.release(w, c)
-	if !f.loop.lapsed(w, c) {
+	if !f.loop.endUnanswered(w, c) {
 		f.loop.requeue(c)
 	}
 }

@@ -179,7 +179,7 @@ func (l *loop) reportQuiet(silent time.Duration) {
 	time.AfterFunc(reportPatience, func() {
 		l.in.request(func(l *loop) {
 			l.endReport(p)
-			l.log.Warn("no call has ended for a while", "silence", silent.Round(time.Second), "stopping", l.stopping, "report", p.report.String())
+			l.log.Warn("no call has ended for a while", "silence", silent.Round(time.Second), "stopping", l.ending.stopping, "report", p.report.String())
 		})
 	})
 }

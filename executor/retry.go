@@ -115,11 +115,20 @@ func (o *callOptions) more(kind Kind) *callOptions {
 	return &next
 }
 
+// checkInitializer breaks the pool where the initializer failed: every further call would meet
+// that error.
+func (l *loop) checkInitializer(e *TaskError) {
+	if e.Kind == host.KindInitializer {
+		l.log.Error("the initializer failed, so that no call can run", "rank", e.Rank, "host", e.Host, "error", e)
+		l.ending.fail(e)
+	}
+}
+
 // afterFailure takes the failure of a call that is no longer in flight: the call is
 // resolved, or waits to run again.
 func (l *loop) afterFailure(f *Future, err *TaskError) (woken bool) {
 	l.checkInitializer(err)
-	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.broken != nil || l.unwanted(f) != nil {
+	if f.options == nil || f.options.retry == nil || f.lost == doomed || l.ending.broken != nil || l.ending.refuses(f) != nil {
 		return f.finish(nil, err, &l.counts)
 	}
 	p, runs := f.options.retry, int(f.attempt)-int(f.lost)
@@ -152,7 +161,7 @@ func (l *loop) rest(f *Future, pause time.Duration) {
 // afterLoss queues a call again that was in flight at a lost worker, unless it has
 // lost several already.
 func (l *loop) afterLoss(w *worker, f *Future) {
-	if l.lapsed(w, f) {
+	if l.endUnanswered(w, f) {
 		return
 	}
 	most := maxLost
@@ -191,7 +200,7 @@ func (l *loop) requeue(f *Future) {
 
 // pushFront puts a pending call at the head of the queue, unless it was resolved meanwhile.
 func (l *loop) pushFront(f *Future) {
-	if err := l.unwanted(f); err != nil {
+	if err := l.ending.refuses(f); err != nil {
 		f.withdraw(always(err))
 		return
 	}
@@ -204,23 +213,9 @@ func (l *loop) pushFront(f *Future) {
 	f.state.Store(uint32(Pending))
 }
 
-// unwanted returns why a call is not to run again, or nil.
-func (l *loop) unwanted(f *Future) error {
-	switch {
-	case l.refusing != nil:
-		return l.refusing
-	case f.ex.final.Load() != nil:
-		return *f.ex.final.Load()
-	case l.final || f.options != nil && f.options.of != nil && f.options.of.dropped.Load():
-		return ErrCancelled
-	default:
-		return nil
-	}
-}
-
 // refuse resolves a call that was just taken in: it was promised, or submitted while its
 // executor was shut down.
 func (l *loop) refuse(f *Future) {
 	l.in.sent(1, f.size)
-	f.withdraw(l.unwanted)
+	f.withdraw(l.ending.refuses)
 }

@@ -14,11 +14,11 @@ import (
 // A room bounds the bytes of long results that are on their way to the root. Those
 // that find none wait, in the order in which they were announced; so does the slot of
 // each with its guest. What is under way always arrives, whatever the root's program
-// does, so that those who wait get on. It belongs to the loop.
+// does, so that those that wait get on. It belongs to the loop.
 type room struct {
-	most    int64 // bytes
-	taken   int64
-	waiting []*arrival
+	most    int64      // bytes that may be on their way
+	taken   int64      // bytes that are
+	waiting []*arrival // in the order in which they were announced
 }
 
 // mostResultBytes bounds the default of Config.ResultBytes.
@@ -115,7 +115,7 @@ func (a *arrival) refuse(shortage error) {
 func (a *arrival) fail(kind host.Kind, message string) {
 	body, err := json.Marshal(wire.Failure{Kind: uint8(kind), Message: message})
 	if err != nil {
-		a.fabric.loop.fail(err) // two fields of plain types
+		a.fabric.loop.ending.fail(err) // two fields of plain types
 		return
 	}
 	a.result.Failed = true

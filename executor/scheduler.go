@@ -37,12 +37,14 @@ const (
 // window in roomy, and no step looks at all of them.
 type scheduler struct {
 	queue   queue
-	workers []*worker
-	slots   int // of the workers that live
-	alive   int
+	workers []*worker // all that ever joined
+	slots   int       // of the workers that live
+	alive   int       // workers that live
 
-	idle, roomy, loaded workerList
-	nloaded             int // workers in loaded
+	idle    workerList // workers with a free slot
+	roomy   workerList // workers without one that hold less than their window
+	loaded  workerList // workers with calls that wait for a slot
+	nloaded int        // workers in loaded
 
 	dropped int64 // bytes of arguments of cancelled calls that left the queue since takeDropped
 
@@ -202,6 +204,18 @@ func (s *scheduler) release(w *worker, f *Future) {
 	w.detach(f)
 }
 
+// rouse wakes the worker that would get a call now, while the frame for it is made.
+func (s *scheduler) rouse() {
+	if w := s.idle.head; w != nil && w.fabric.waker != nil {
+		w.fabric.waker.Rouse(w.peer)
+	}
+}
+
+// inFlight reports whether a worker has a call.
+func (s *scheduler) inFlight(f *Future) bool {
+	return int(f.ticket) < len(s.tickets) && s.tickets[f.ticket] == f
+}
+
 // victim returns an overloaded worker from which an idle one could take calls,
 // and how many, or nil. now is in nanoseconds.
 func (s *scheduler) victim(now int64) (*worker, int) {
@@ -217,7 +231,7 @@ func (s *scheduler) victim(now int64) (*worker, int) {
 		waiting := w.inflight - w.slots
 		behind := w.load * int64(waiting) / int64(w.inflight)
 		quiet := now-w.heard > int64(silence)
-		if !w.asked && (!w.barren || quiet) && (behind > int64(backlog) || quiet) {
+		if !w.asked && (!w.fruitless || quiet) && (behind > int64(backlog) || quiet) {
 			return w, (waiting + 1) / 2
 		}
 		s.loaded.remove(w)

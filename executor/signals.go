@@ -9,8 +9,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
 // ErrInterrupted is matched by a [SignalError].
@@ -144,19 +142,6 @@ func (ex *Executor) drain(ctx context.Context, cause *SignalError, cancel contex
 
 // killPatience is for how long the end waits for workers to kill what they run.
 const killPatience = 2 * time.Second
-
-// drain makes the loop begin no call any more. drained is closed when none runs.
-func (l *loop) drain(cause error, drained chan struct{}) {
-	l.refusing = cause
-	l.drained = drained
-	l.dropPending(anyCall, always(cause))
-	for _, w := range l.sched.workers {
-		if waiting := w.inflight - w.slots; waiting > 0 && !w.asked {
-			w.asked = true
-			l.out.control(w, wire.KindTakeBack, wire.TakeBack{Max: wire.MaxReturned})
-		}
-	}
-}
 
 // logReport logs who holds what.
 func (ex *Executor) logReport(ctx context.Context) {

@@ -5,40 +5,40 @@ import (
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
-// A worker is the root's view of one worker. Only the loop uses it. What each call
+// A worker is the root's view of one worker. It belongs to the loop. What each call
 // needs stands at the front: with thousands of workers it is memory that counts.
 type worker struct {
-	slots    int
-	inflight int
-	load     int64   // nanoseconds that the calls in flight should take
-	bytes    int64   // their arguments
-	first    *Future // calls in flight, linked by next and prev
-	heard    int64   // when it last answered
-	calls    uint64
-	home     *workerList // the list it is in: idle, roomy, or none
-	links    links       // in home
-	loads    links       // in scheduler.loaded
-	loaded   bool        // it is there
-	asked    bool        // a take-back is under way
-	barren   bool        // the last take-back brought nothing, and no answer came since
-	lost     bool
-	out      *wire.Writer // the calls frame under construction, or nil
-	tasks    numbers      // announced to it
-	fabric   *fabric      // how to reach it
-	peer     int          // its rank there
+	slots     int
+	inflight  int          // calls that it has
+	load      int64        // how long they should take, in nanoseconds
+	bytes     int64        // the length of their arguments
+	first     *Future      // the newest of them; they are linked by next and prev
+	heard     int64        // when it last answered, by monotime
+	calls     uint64       // those that it ended
+	home      *workerList  // the list that it is in: idle, roomy, or none
+	links     links        // its place there
+	loads     links        // its place in scheduler.loaded
+	loaded    bool         // it is there
+	asked     bool         // it was asked to return calls, and has not answered
+	fruitless bool         // it returned none the last time, and no result came since
+	lost      bool         // it is not sent anything any more
+	out       *wire.Writer // its calls frame under construction; nil without
+	tasks     numbers      // those it was told of
+	fabric    *fabric      // the way to it
+	peer      int          // its rank there
 
 	receiving map[uint32]struct{} // tickets whose long results are on their way; nil before the first
-	departing map[uint32]func()   // tickets whose long arguments are, and what follows; nil before the first
+	departing map[uint32]func()   // tickets whose long arguments are on their way, and what waits for that; nil before the first
 
-	rank       int
-	host       string
-	pid        int
-	sent       func(error)  // follows each payload that it is sent
-	modules    []*module    // by index: offered to it
-	given      numbers      // indices of those it was sent
-	status     *wire.Status // what it said last, if it was asked
-	questioned bool         // it was asked, and has not answered
-	lines      lines.Gate   // of its guests' logs
+	rank       int          // its rank for users: 0 for the root's own slots
+	host       string       // the name of its node
+	pid        int          // its process
+	sent       func(error)  // called after each payload that it was sent
+	modules    []*module    // those it was told of, by index
+	given      numbers      // indices of the modules whose bytes it was sent
+	status     *wire.Status // its last answer to a report; nil without
+	questioned bool         // a report waits for its answer
+	lines      lines.Gate   // bounds its guests' logs
 }
 
 // depart notes that a call's argument is being sent. Until it has left, its memory is

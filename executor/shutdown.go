@@ -1,0 +1,112 @@
+package executor
+
+import "context"
+
+// A ShutdownFlag changes what Shutdown does.
+type ShutdownFlag uint8
+
+// The flags of Shutdown.
+const (
+	// CancelPending resolves the calls that have not begun with [ErrCancelled]
+	// instead of running them, those too that rest before another run; and none runs
+	// again.
+	CancelPending ShutdownFlag = 1 << iota
+
+	// NoWait makes Shutdown return at once. What was submitted still runs,
+	// unless CancelPending is given too.
+	NoWait
+)
+
+// Shutdown refuses new calls, waits until all that were submitted are resolved,
+// stops the workers and waits for the local ones; on a fork it leaves the
+// workers alone. When ctx ends first, the remaining calls are resolved with
+// [ErrClosed] (on a fork, those that run are killed); then Shutdown does not wait
+// longer and returns ctx's error. Calling it again waits again. It returns the
+// error that broke the pool, if one did. Then it waits until the
+// callbacks of those calls have run, as [Run] does, but not where a callback calls it.
+func (ex *Executor) Shutdown(ctx context.Context, flags ...ShutdownFlag) error {
+	var all ShutdownFlag
+	for _, f := range flags {
+		all |= f
+	}
+	if ex.fork != nil {
+		ex.fork.close()
+	} else {
+		ex.closing.Do(func() { ex.in.close(ErrClosed) })
+	}
+	if all&CancelPending != 0 {
+		ex.final.CompareAndSwap(nil, &ErrCancelled)
+		ex.CancelPending()
+	}
+	if ex.fork == nil {
+		ex.in.request(func(l *loop) {
+			l.ending.final = l.ending.final || all&CancelPending != 0
+			l.stop()
+		})
+	}
+	if all&NoWait != 0 {
+		return nil
+	}
+	if ex.fork != nil {
+		return ex.awaitFork(ctx)
+	}
+	if !await(ctx, ex.done) {
+		ex.abandon()
+		return ctx.Err()
+	}
+	return join(ex.err, ex.calls.through(ctx))
+}
+
+// await waits for c. It returns false when ctx ends first: not when both are there.
+func await(ctx context.Context, c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+	}
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// awaitFork waits for a fork as Shutdown does.
+func (ex *Executor) awaitFork(ctx context.Context) error {
+	if !await(ctx, ex.fork.ended()) {
+		ex.final.CompareAndSwap(nil, &ErrClosed) // for a Submit that is on its way
+		ex.in.request(func(l *loop) {
+			l.dropPending(ex.owns, always(ErrClosed))
+			l.killWhere(ex.owns, "the executor was shut down")
+		})
+		return ctx.Err()
+	}
+	return join(ex.in.failure(), ex.calls.through(ctx))
+}
+
+// CancelPending resolves every call of this executor that has not begun with
+// [ErrCancelled]; with the one that was opened first, those of its forks too. It does
+// not block: they are resolved soon after, as with [Future.Cancel].
+func (ex *Executor) CancelPending() {
+	match := ex.owns
+	if ex.fork == nil {
+		match = anyCall
+	}
+	ex.in.request(func(l *loop) { l.cancel(match) })
+}
+
+// owns reports whether f is a call of this executor.
+func (ex *Executor) owns(f *Future) bool { return f.ex == ex }
+
+// Idling reports whether the pool has nothing to do: no call waits, rests or
+// runs. It waits for the loop, as Stats does.
+func (ex *Executor) Idling(ctx context.Context) (bool, error) {
+	st, err := ex.Stats(ctx)
+	return err == nil && st.Queued == 0 && st.InFlight == 0 && st.Resting == 0, err
+}
+
+// Open reports whether the executor takes calls.
+func (ex *Executor) Open() bool {
+	return (ex.fork == nil || ex.fork.takes()) && ex.in.takes()
+}
