@@ -2,6 +2,7 @@ package executor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -195,6 +196,14 @@ func (o *ownWorker) close() error {
 	<-o.done
 	o.cancel()
 	return errors.Join(o.worker.Close(), o.root.Close(), o.host.Close())
+}
+
+// mostResultBytes bounds the default of Config.ResultBytes.
+const mostResultBytes = 1 << 30
+
+// resultBytes returns how many bytes of results may be on their way at once.
+func resultBytes(cfg Config, account *memory.Account) int64 {
+	return cmp.Or(cfg.ResultBytes, int64(min(account.Total()/4, mostResultBytes)))
 }
 
 // Load makes the tasks of a module known. Loading the same module twice is fine;

@@ -2,14 +2,9 @@ package executor
 
 import (
 	"context"
-	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/wasmpool/wasmpool/host"
-	"github.com/wasmpool/wasmpool/internal/monotime"
 )
 
 // State is where a call is in its life.
@@ -23,16 +18,6 @@ const (
 	Finished               // it has a result or an error
 	Cancelled              // Cancel came in time
 	Killed                 // it was ended by Kill, or as Kill does it
-)
-
-// Further states that others need not know of.
-const (
-	// settling is held while a call gets its outcome, or its argument, or is queued again.
-	settling State = iota + Killed + 1
-
-	// recalled is a call that was cancelled while a worker had it. Its outcome comes
-	// when the worker has let it go.
-	recalled
 )
 
 // String returns the state's name.
@@ -82,69 +67,9 @@ type Future struct {
 	priority   int8    // from MinPriority to MaxPriority
 }
 
-// A waiter is made when somebody waits for a future that is not done.
-type waiter struct {
-	sink listener      // where there is one, it alone is told, and the rest is not used
-	done chan struct{} // closed when the future is resolved
-
-	mu      sync.Mutex
-	settled bool       // the future is resolved
-	told    []listener // those to be told of that
-}
-
-// A listener is told that a future is resolved. It must not block: it runs on
-// whichever goroutine resolved it, the loop as a rule.
-type listener interface{ resolved(f *Future) }
-
-// resolved stands for the waiter of a future that is done.
-var resolved = func() *waiter {
-	w := &waiter{done: make(chan struct{})}
-	close(w.done)
-	return w
-}()
-
 // Done returns a channel that is closed when the future is resolved.
 func (f *Future) Done() <-chan struct{} {
 	return f.waiter().done
-}
-
-func (f *Future) waiter() *waiter {
-	if w := f.waiters.Load(); w != nil {
-		return w
-	}
-	w := &waiter{done: make(chan struct{})}
-	if f.waiters.CompareAndSwap(nil, w) {
-		return w
-	}
-	return f.waiters.Load()
-}
-
-// tell makes l hear of the outcome, at once if it is there.
-func (f *Future) tell(l listener) {
-	w := f.waiter()
-	if w != resolved {
-		w.mu.Lock()
-		if !w.settled {
-			w.told = append(w.told, l)
-			w.mu.Unlock()
-			return
-		}
-		w.mu.Unlock()
-	}
-	l.resolved(f)
-}
-
-// untell undoes tell, for who does not wait any more.
-func (f *Future) untell(l listener) {
-	w := f.waiters.Load()
-	if w == nil || w == resolved {
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if i := slices.Index(w.told, l); i >= 0 {
-		w.told = slices.Delete(w.told, i, i+1)
-	}
 }
 
 // OnDone runs fn with the future when it is resolved, at once if it is already.
@@ -242,23 +167,6 @@ func (f *Future) State() State {
 	}
 }
 
-// taskName is the name of its task, as far as there is one.
-func (f *Future) taskName() string {
-	if f.task == nil {
-		return "?"
-	}
-	return f.task.name
-}
-
-// words are how the caller knows the call, for logs.
-func (f *Future) words() []any {
-	words := []any{"task", f.taskName()}
-	if f.options != nil && len(f.options.tags) > 0 {
-		words = append(words, "tags", f.options.tags)
-	}
-	return words
-}
-
 // String describes the future for logs: with its task and its state, and one that has
 // failed with the kind of its failure.
 func (f *Future) String() string {
@@ -270,155 +178,6 @@ func (f *Future) String() string {
 		}
 	}
 	return "Future(" + f.taskName() + ", " + state + ")"
-}
-
-// resolved reports whether the outcome may be read. Once it is true nobody else
-// touches the future, so that Map can use it again.
-func (f *Future) resolved() bool { return f.waiters.Load() == resolved }
-
-// Cancel withdraws a call that has not begun: the future is then resolved with
-// [ErrCancelled], at once while the call waits on the root, else as soon as the worker
-// that has it has let it go, a millisecond as a rule. A call that began a moment ago, of which
-// the root does not know yet, is ended. It reports whether the call is
-// cancelled, also by another Cancel: false for one that runs or is done. It does not
-// block.
-func (f *Future) Cancel() bool {
-	for ; ; runtime.Gosched() {
-		switch s := State(f.state.Load()); s {
-		case Pending:
-			if f.giveUp(always(ErrCancelled)) {
-				return true
-			}
-		case Sent:
-			if f.state.CompareAndSwap(uint32(Sent), uint32(recalled)) {
-				f.ex.in.recall(f)
-				return true
-			}
-		case settling: // for some instructions
-		default:
-			return s == Cancelled || s == recalled
-		}
-	}
-}
-
-// giveUp resolves a call that waits on the root with an error.
-func (f *Future) giveUp(err func(*Future) error) bool {
-	if !f.withdraw(err) {
-		return false
-	}
-	if f.ex == nil {
-		return true
-	}
-	f.ex.dispatcher.withdrawn.Add(1)
-	if f.ex.in.crowded() {
-		f.ex.dispatcher.wake()
-	}
-	if f.attempt > 0 { // it has run before, so it may have rested
-		f.ex.in.request(func(l *loop) { l.resting.forget(f) })
-	}
-	return true
-}
-
-// withdraw resolves a pending call with an error, without a worker. It reports false
-// for any other.
-func (f *Future) withdraw(err func(*Future) error) bool {
-	if !f.hold() {
-		return false
-	}
-	f.data, f.err = nil, err(f)
-	f.attempt-- // the one that did not come
-	if queuedAgain := f.worker != nil && f.queued < 0; queuedAgain {
-		f.queued += monotime.Now()
-	}
-	f.state.Store(uint32(f.end()))
-	f.settle()
-	return true
-}
-
-// hold moves a pending call to settling. The loop reads data only of calls that it has
-// claimed, so whoever moves a pending call elsewhere owns it. It reports false for any other.
-func (f *Future) hold() bool { return f.state.CompareAndSwap(uint32(Pending), uint32(settling)) }
-
-// claim moves a pending call to Sent. It reports false for a call that was
-// cancelled.
-func (f *Future) claim() bool { return f.state.CompareAndSwap(uint32(Pending), uint32(Sent)) }
-
-// begun notes that a call which a worker has runs.
-func (f *Future) begun() { f.state.CompareAndSwap(uint32(Sent), uint32(Running)) }
-
-// leave moves a call that a worker had to another state. It reports false for one
-// that was cancelled meanwhile.
-func (f *Future) leave(to State) bool {
-	return f.state.CompareAndSwap(uint32(Sent), uint32(to)) || f.state.CompareAndSwap(uint32(Running), uint32(to))
-}
-
-// finish resolves a call that a worker had, as cancelled if it was, counts it, and
-// reports whether somebody waited for it.
-func (f *Future) finish(data []byte, err error, c *counts) (woken bool) {
-	f.data, f.err = data, err // nobody else looks at them before it has left
-	if !f.leave(f.end()) {
-		if o := f.options; o != nil && o.held != nil {
-			o.held.letGo(len(data)) // nobody will take it
-		}
-		f.data, f.err = nil, ErrCancelled
-		f.state.Store(uint32(Cancelled))
-	}
-	c.add(f.err)
-	return f.settle()
-}
-
-// end is the state of a call that has an outcome.
-func (f *Future) end() State {
-	if f.err == nil {
-		return Finished
-	}
-	if f.err == ErrCancelled { //nolint:errorlint // it is the very value
-		return Cancelled
-	}
-	if e, ok := f.err.(*TaskError); ok && e.Kind == host.KindKilled { //nolint:errorlint // no other error wraps one here
-		return Killed
-	}
-	return Finished
-}
-
-// settle wakes who waits, when the state is that of the outcome. After the swap somebody
-// else may use the future again, unless a waiter was told of it.
-func (f *Future) settle() (woken bool) {
-	ex := f.ex
-	var b *bond
-	if o := f.options; o != nil {
-		if b = o.bond; o.key != "" {
-			ex.keys.forget(f)
-		}
-	}
-	woken = f.waiters.Swap(resolved).wake(f)
-	b.leave()
-	if ex != nil && ex.fork != nil {
-		ex.leave() // last: a goroutine that waits for the fork finds every call done
-	}
-	return woken
-}
-
-// wake tells those who wait for f, which is resolved, and reports whether there
-// were any. w may be nil.
-func (w *waiter) wake(f *Future) bool {
-	if w == nil || w == resolved {
-		return false
-	}
-	if w.sink != nil {
-		w.sink.resolved(f)
-		return true
-	}
-	w.mu.Lock()
-	w.settled = true
-	told := w.told
-	w.told = nil
-	w.mu.Unlock()
-	close(w.done)
-	for _, l := range told {
-		l.resolved(f)
-	}
-	return true
 }
 
 // failed returns a future that is resolved with err from the start.

@@ -1,70 +1,12 @@
 package executor
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/wasmpool/wasmpool/host"
 )
-
-// Kill ends the call, wherever it is: one that waits is resolved at once, one
-// that runs within milliseconds, whatever its guest does, but not before a long
-// argument that is on its way to another node has left. The future is then
-// resolved with a [*TaskError] of kind killed, which matches [ErrKilled], whose
-// message is reason. Kill returns false for a call that is done. It does not
-// block; a call that ends at the same time may still give its result.
-func (f *Future) Kill(reason string) bool {
-	if f.giveUp(killed(reason)) {
-		return true
-	}
-	if f.ex == nil || f.resolved() {
-		return false
-	}
-	f.ex.in.request(func(l *loop) { l.kill([]*Future{f}, reason) })
-	return true
-}
-
-// KillAll kills every call of this executor: with the one that was opened first,
-// those of its forks too. See [Future.Kill]. It returns how many
-// there were. It waits for the loop, a few microseconds as a rule, or until ctx
-// ends; they are killed all the same then.
-func (ex *Executor) KillAll(ctx context.Context, reason string) (int, error) {
-	return ex.killWhere(ctx, func(*Future) bool { return true }, reason)
-}
-
-// KillTask kills every call of one task. See [Executor.KillAll].
-func (ex *Executor) KillTask(ctx context.Context, name, reason string) (int, error) {
-	t, err := ex.tasks.lookup(name)
-	if err != nil {
-		return 0, err
-	}
-	return ex.killWhere(ctx, func(f *Future) bool { return f.task == t }, reason)
-}
-
-// KillTag kills every call that has the tag among its [Tags], of whichever task;
-// no call need have it. See [Executor.KillAll].
-func (ex *Executor) KillTag(ctx context.Context, tag, reason string) (int, error) {
-	return ex.killWhere(ctx, func(f *Future) bool { return f.options != nil && slices.Contains(f.options.tags, tag) }, reason)
-}
-
-// killWhere kills the calls that match, which runs on the loop.
-func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, reason string) (int, error) {
-	if ex.fork != nil {
-		all := match
-		match = func(f *Future) bool { return ex.owns(f) && all(f) }
-	}
-	n := 0
-	switch err := ex.onLoop(ctx, func(l *loop) { n = l.killWhere(match, reason) }); {
-	case errors.Is(err, ErrClosed):
-		return 0, nil // nothing is left
-	case err != nil:
-		return 0, err
-	}
-	return n, nil
-}
 
 // killed makes the error of a call that is killed where it waits.
 func killed(reason string) func(*Future) error {

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/wasmpool/wasmpool/internal/monotime"
-	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
 // reportPatience is for how long a report waits for the workers' answers.
@@ -94,92 +91,4 @@ func (ex *Executor) Report(ctx context.Context) (Report, error) {
 	default:
 		return Report{}, ctx.Err()
 	}
-}
-
-// ask asks the workers for p, or has p wait for what they were asked already.
-func (l *loop) ask(p *pendingReport) {
-	if l.reports.ask(p, l.sched.workers, l.out.send) {
-		l.reports.end(l.report())
-	}
-}
-
-// handleStatus takes in a worker's answer.
-func (f *fabric) handleStatus(w *worker, body []byte) error {
-	var st wire.Status
-	if err := wire.Decode(wire.KindStatus, body, &st); err != nil {
-		return err
-	}
-	w.status = &st
-	f.loop.answered(w)
-	return nil
-}
-
-// answered takes in that a worker which may have been asked has answered, or never will.
-func (l *loop) answered(w *worker) {
-	if l.reports.answered(w) {
-		l.reports.end(l.report())
-	}
-}
-
-// endReport ends p with what is known, if it still waits.
-func (l *loop) endReport(p *pendingReport) {
-	if l.reports.waits(p) {
-		l.reports.end(l.report())
-	}
-}
-
-// report makes a report of what is known.
-func (l *loop) report() Report {
-	l.sweep()
-	r := Report{Queued: l.sched.queue.n, Resting: l.resting.count(), Awaited: l.awaited}
-	for _, w := range l.sched.workers {
-		one := WorkerReport{
-			Rank: w.rank, Host: w.host, PID: w.pid, Slots: w.slots, InFlight: w.inflight, Lost: w.lost,
-			Heard: time.Duration(monotime.Now() - w.heard), Work: time.Duration(w.load),
-		}
-		if w.status != nil && !w.lost {
-			one.Answered, one.Waiting = true, w.status.Waiting
-			one.Running = w.running()
-		}
-		r.Workers = append(r.Workers, one)
-	}
-	return r
-}
-
-// running names the calls that a worker said it runs.
-func (w *worker) running() []RunningCall {
-	var list []RunningCall
-	for f := w.first; f != nil; f = f.next {
-		for _, c := range w.status.Running {
-			if c.Number != f.number {
-				continue
-			}
-			call := RunningCall{Number: c.Number, Task: f.task.name, For: time.Duration(c.Nanos)}
-			if f.options != nil {
-				call.Tags = f.options.tags
-			}
-			list = append(list, call)
-		}
-	}
-	return list
-}
-
-// reportIfDue logs a report if no call has ended for long enough.
-func (l *loop) reportIfDue() {
-	if quiet, due := l.reports.due(monotime.Now()); due {
-		l.reportQuiet(quiet)
-	}
-}
-
-// reportQuiet logs a report after a long silence, when the workers have answered
-// or reportPatience is over.
-func (l *loop) reportQuiet(silent time.Duration) {
-	p := newPendingReport()
-	l.ask(p)
-	time.AfterFunc(reportPatience, func() {
-		l.in.request(func(l *loop) {
-			l.endReport(p)
-			l.log.Warn("no call has ended for a while", "silence", silent.Round(time.Second), "stopping", l.ending.stopping, "report", p.report.String())
-		})
-	})
 }

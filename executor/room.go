@@ -1,7 +1,6 @@
 package executor
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -19,14 +18,6 @@ type room struct {
 	most    int64      // bytes that may be on their way
 	taken   int64      // bytes that are
 	waiting []*arrival // in the order in which they were announced
-}
-
-// mostResultBytes bounds the default of Config.ResultBytes.
-const mostResultBytes = 1 << 30
-
-// resultBytes returns how many bytes of results may be on their way at once.
-func resultBytes(cfg Config, account *memory.Account) int64 {
-	return cmp.Or(cfg.ResultBytes, int64(min(account.Total()/4, mostResultBytes)))
 }
 
 // An arrival is a long result that was announced.

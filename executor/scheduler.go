@@ -2,6 +2,7 @@ package executor
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -290,4 +291,15 @@ func (t *task) estimate() uint32 {
 		return uint32(firstEstimate)
 	}
 	return uint32(min(t.nanos, math.MaxUint32))
+}
+
+func (s *scheduler) stats() Stats {
+	st := Stats{Queued: s.queue.n, InFlight: len(s.tickets) - len(s.free)}
+	for _, w := range s.workers {
+		st.Workers = append(st.Workers, WorkerStats{
+			Rank: w.rank, Host: w.host, PID: w.pid, Slots: w.slots, Calls: w.calls, InFlight: w.inflight, Lost: w.lost,
+		})
+	}
+	slices.SortFunc(st.Workers, func(a, b WorkerStats) int { return a.Rank - b.Rank })
+	return st
 }

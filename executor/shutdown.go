@@ -85,20 +85,6 @@ func (ex *Executor) awaitFork(ctx context.Context) error {
 	return join(ex.in.failure(), ex.calls.through(ctx))
 }
 
-// CancelPending resolves every call of this executor that has not begun with
-// [ErrCancelled]; with the one that was opened first, those of its forks too. It does
-// not block: they are resolved soon after, as with [Future.Cancel].
-func (ex *Executor) CancelPending() {
-	match := ex.owns
-	if ex.fork == nil {
-		match = anyCall
-	}
-	ex.in.request(func(l *loop) { l.cancel(match) })
-}
-
-// owns reports whether f is a call of this executor.
-func (ex *Executor) owns(f *Future) bool { return f.ex == ex }
-
 // Idling reports whether the pool has nothing to do: no call waits, rests or
 // runs. It waits for the loop, as Stats does.
 func (ex *Executor) Idling(ctx context.Context) (bool, error) {

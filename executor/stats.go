@@ -19,18 +19,6 @@ type Stats struct {
 	Retried uint64 // further runs of calls, after a failure or the loss of a worker
 }
 
-// counts are what the loop has seen calls do.
-type counts struct{ done, failed, retried uint64 }
-
-// add counts an outcome.
-func (c *counts) add(err error) {
-	if err == nil {
-		c.done++
-	} else if _, failed := err.(*TaskError); failed { //nolint:errorlint // no other error wraps one here
-		c.failed++
-	}
-}
-
 // WorkerStats says what one worker did.
 type WorkerStats struct {
 	Rank     int    // 0 for the root's own slots
@@ -79,25 +67,6 @@ func (ex *Executor) onLoop(ctx context.Context, fn func(*loop)) error {
 	default:
 		return ctx.Err()
 	}
-}
-
-func (l *loop) stats() Stats {
-	l.sweep()
-	st := l.sched.stats()
-	st.Resting = l.resting.count()
-	st.Done, st.Failed, st.Retried = l.counts.done, l.counts.failed, l.counts.retried
-	return st
-}
-
-func (s *scheduler) stats() Stats {
-	st := Stats{Queued: s.queue.n, InFlight: len(s.tickets) - len(s.free)}
-	for _, w := range s.workers {
-		st.Workers = append(st.Workers, WorkerStats{
-			Rank: w.rank, Host: w.host, PID: w.pid, Slots: w.slots, Calls: w.calls, InFlight: w.inflight, Lost: w.lost,
-		})
-	}
-	slices.SortFunc(st.Workers, func(a, b WorkerStats) int { return a.Rank - b.Rank })
-	return st
 }
 
 // NumWorkers returns how many workers the pool started with: the worker ranks,
