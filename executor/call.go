@@ -66,7 +66,7 @@ func (f *Future) tell(l listener) {
 	l.resolved(f)
 }
 
-// untell undoes tell, for who does not wait any more.
+// untell undoes tell, for a listener that does not wait any more.
 func (f *Future) untell(l listener) {
 	w := f.waiters.Load()
 	if w == nil || w == resolved {
@@ -163,7 +163,7 @@ func (f *Future) end() State {
 	return Finished
 }
 
-// settle wakes who waits, when the state is that of the outcome. After the swap somebody
+// settle wakes those that wait, when the state is that of the outcome. After the swap somebody
 // else may use the future again, unless a waiter was told of it.
 func (f *Future) settle() (woken bool) {
 	ex := f.ex
@@ -181,7 +181,7 @@ func (f *Future) settle() (woken bool) {
 	return woken
 }
 
-// wake tells those who wait for f, which is resolved, and reports whether there
+// wake tells those that wait for f, which is resolved, and reports whether there
 // were any. w may be nil.
 func (w *waiter) wake(f *Future) bool {
 	if w == nil || w == resolved {

@@ -28,7 +28,7 @@ type dispatcher struct {
 // for concurrent use.
 type shared struct {
 	in          *intake       // the way into the loop
-	demand      demand        // tells those who feed calls that workers have room
+	demand      demand        // tells feeders that workers have room
 	withdrawn   atomic.Int64  // calls withdrawn since the queue was swept; about as many are in it
 	slots       atomic.Int64  // of the workers that live
 	joined      chan struct{} // closed when no worker is awaited any more

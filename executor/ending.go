@@ -100,7 +100,7 @@ func (l *loop) dropPending(match func(*Future) bool, err func(*Future) error) in
 	return n
 }
 
-// end resolves what is left and tells the workers to stop.
+// end resolves the calls that are left and tells the workers to stop.
 func (l *loop) end() {
 	err := l.ending.broken
 	if err == nil {

@@ -28,8 +28,8 @@ func (l *loop) addFabric(ep transport.Endpoint, own bool) {
 // fabrics are the ways to all workers: one to the other ranks, one to the root's own slots.
 type fabrics []*fabric
 
-// poll takes in what has come. It returns how many things did, and the first error: then an
-// endpoint is broken.
+// poll takes in the workers' frames. It returns how many things it found, and the first error:
+// then an endpoint is broken.
 func (s fabrics) poll() (n int, err error) {
 	for _, f := range s {
 		got, pollErr := f.ep.Poll(f)

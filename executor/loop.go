@@ -51,13 +51,12 @@ func newLoop(s *shared, log *slog.Logger) *loop {
 	return l
 }
 
-// step is a turn and what is learnt from it. It returns for how long nothing has
-// moved.
+// step makes a turn and learns from it. It returns for how long nothing has moved.
 func (l *loop) step() (silent time.Duration) {
 	moved := l.turn()
 	if l.woke {
 		l.woke = false
-		runtime.Gosched() // it is next on this P, and may have another call at once
+		runtime.Gosched() // that goroutine is next on this P, and may have another call at once
 	}
 	return l.idler.turned(monotime.Now(), moved > 0)
 }
@@ -67,7 +66,7 @@ func (l *loop) finished() bool {
 	return l.ending.stopping && !l.sched.busy() && l.resting.count() == 0 && l.in.drained()
 }
 
-// turn takes in what has come, from callers and workers, and hands out calls. It
+// turn takes in calls and requests, and the workers' frames, and hands out calls. It
 // returns how many things it moved. It does not block.
 func (l *loop) turn() int {
 	moved := l.takeIn()
@@ -140,7 +139,7 @@ func (l *loop) sweep() {
 	}
 }
 
-// poll takes in what has come from the workers. It returns how many things did.
+// poll takes in the workers' frames. It returns how many things it found.
 func (l *loop) poll() int {
 	l.polled = 0
 	n, err := l.fabrics.poll()

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// uninitialized returns n bytes that hold whatever was there, for who fills them
+// uninitialized returns n bytes that hold whatever was there, for callers that fill them
 // all: clearing memory takes as long as receiving a result into it. The bytes hold
 // no pointers, so nothing else looks at them.
 func uninitialized(n int) []byte {

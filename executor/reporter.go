@@ -99,7 +99,7 @@ func (r *reporter) waits(p *pendingReport) bool {
 	return false
 }
 
-// end gives what is known to all that wait for answers.
+// end gives report to all that wait for answers.
 func (r *reporter) end(report Report) {
 	for p := r.asked; p != nil; p = p.next {
 		p.report = report
@@ -133,14 +133,14 @@ func (l *loop) answered(w *worker) {
 	}
 }
 
-// endReport ends p with what is known, if it still waits.
+// endReport ends p without the answers that have not come, if it still waits.
 func (l *loop) endReport(p *pendingReport) {
 	if l.reports.waits(p) {
 		l.reports.end(l.report())
 	}
 }
 
-// report makes a report of what is known.
+// report makes a report of what the root knows and the workers have answered.
 func (l *loop) report() Report {
 	l.sweep()
 	r := Report{Queued: l.sched.queue.n, Resting: l.resting.count(), Awaited: l.awaited}
