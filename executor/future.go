@@ -54,7 +54,8 @@ type Future struct {
 	waiters atomic.Pointer[waiter] // nil without; resolved at the end
 	state   atomic.Uint32          // a State
 
-	// Only used by the executor's loop until the future is resolved.
+	// All below belongs to the goroutine that submits the call until the intake has it, then to the loop,
+	// or to a goroutine that has moved the pending call to settling, until the future is resolved.
 	ticket     uint32  // its index in scheduler.tickets while a worker has it
 	next, prev *Future // its neighbours in the list that it is in
 	size       int64   // the length of the argument
