@@ -91,8 +91,9 @@
 // # Reading the source
 //
 // What a user calls: run.go and launcher.go start a program, executor.go submits a call,
-// future.go is its handle, options.go what it may be told, wait.go waits for several;
-// fork.go and shutdown.go begin and end the life of an executor.
+// future.go is its handle and cancel.go takes it back, options.go is what it may be told, wait.go
+// waits for several; fork.go and shutdown.go begin and end the life of an executor, report.go and
+// stats.go describe it, errors.go lists what may go wrong.
 //
 // Many calls at once (map.go, stream.go, batch.go) go through a feeder (feeder.go), which reads
 // the input as far ahead as its look-ahead allows (lookahead.go, holding.go, demand.go) and submits
@@ -103,11 +104,16 @@
 // caller's while that sleeps (dispatcher.go). The loop's parts own their state, and each has its
 // file:
 //
-//   - scheduler.go picks the worker, from the queue (queue.go); worker.go is what the root knows of one
+//   - call.go is what happens to a call, and resolves it; counts.go counts that
+//   - tasks.go knows the tasks; scheduler.go picks the worker for a call of the queue (queue.go)
+//   - worker.go is what the root knows of a worker (numbers.go: which tasks that was told of)
 //   - outbox.go makes the frames; fabric.go is the way to the workers; receive.go takes their answers
-//   - room.go bounds the long results that are on their way
+//   - room.go bounds the long results that are on their way, for which memory.go and huge_linux.go get memory
 //   - retry.go says which calls run again, after a failure or a loss; resting.go holds those that wait for it
+//   - suspects.go says what a lost worker ran; reap.go ends its process
 //   - kill.go ends calls that workers have; ending.go those that wait, and the loop itself
 //   - idler.go decides how the loop waits when nothing moves
 //   - reporter.go asks the workers what they do, and says when that is due
+//   - callbacks.go runs what OnDone was given
+//   - latelog.go keeps the loop's log lines while a caller runs it
 package executor
