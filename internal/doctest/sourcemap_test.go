@@ -19,9 +19,6 @@ const mapTitle = "# Reading the source"
 // mostWithoutMap is how many files a package may have without such a part.
 const mostWithoutMap = 5
 
-// withoutMap are packages whose map is still missing, or has gaps.
-var withoutMap = []string{"executor"}
-
 // fileName is a file of source code, as a map names it.
 var fileName = regexp.MustCompile(`\b\w+\.(?:go|c|h|s)\b`)
 
@@ -31,9 +28,6 @@ func TestSourceMaps(t *testing.T) {
 	t.Parallel()
 	withMap := 0
 	for folder, files := range sourceFiles(t) {
-		if slices.Contains(withoutMap, folder) {
-			continue
-		}
 		text := packageMap(t, folder)
 		if text == "" {
 			if len(files) > mostWithoutMap {
