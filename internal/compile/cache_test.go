@@ -3,6 +3,7 @@ package compile
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -297,5 +298,27 @@ func TestCompileOnManyCores(t *testing.T) { // alone, as it is this process that
 	load(t, p, compileWAT(t, "small", `(module (func (export "f") (result i32) (i32.const 0)))`))
 	if ended != 2 {
 		t.Errorf("%d children have ended, want 2", ended)
+	}
+}
+
+// A module that is refused is not taken for a fault of the cache, whatever its names are.
+func TestNamesAreNoCacheError(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	p := newPipeline(t, Config{CacheDir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	ended := 0
+	p.childEnded = func(*os.ProcessState) { ended++ }
+	const returnLong = "\x42\x00\x0b" // where an i32 is due
+	wasm := cat(wasmHead, oneType, oneFunc, sec(7, 1, str("compilationcache:"), 0, 0), fnBody(noLocals, returnLong))
+	m, err := wasmtasks.Load("bad", wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Load(t.Context(), m)
+	if !errors.As(err, new(*BadModuleError)) || !strings.Contains(err.Error(), "compilationcache:") {
+		t.Errorf("got %v, want it refused, with its name", err)
+	}
+	if ended != 1 || log.Len() > 0 {
+		t.Errorf("%d children have ended, want 1; the log is %q", ended, &log)
 	}
 }

@@ -30,7 +30,7 @@ func beCompiler(in io.Reader, out io.Writer) int {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	requests := bufio.NewReader(endingWith(in, cancel))
+	requests := bufio.NewReaderSize(endingWith(in, cancel), mostLine)
 	reply := json.NewEncoder(out).Encode
 	var order compilerOrder
 	if err := readLine(requests, &order); err != nil {
@@ -98,9 +98,14 @@ func readModule(requests *bufio.Reader) (m sentModule, err error) {
 	return m, err
 }
 
-// readLine decodes one line.
+// mostLine is the longest line in bytes that the process reads; its order has some 3 KiB.
+// The sender may be a process that a guest has taken over, which must not fill the memory of
+// this one, as nothing confines it.
+const mostLine = 64 << 10
+
+// readLine decodes one line, of at most as many bytes as the reader holds.
 func readLine(r *bufio.Reader, into any) error {
-	line, err := r.ReadBytes('\n')
+	line, err := r.ReadSlice('\n')
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 )
@@ -62,4 +63,18 @@ func TestCompilerKilled(t *testing.T) {
 			t.Errorf("got %v, want that the compiler is gone", err)
 		}
 	}
+}
+
+// A confined process that a guest has taken over can have its compiler end, but not fill the
+// memory with a line that has no end.
+func TestCompilerEndlessLine(t *testing.T) {
+	t.Parallel()
+	c := newCompiler(t, Config{CacheDir: t.TempDir()})
+	some := bytes.Repeat([]byte{' '}, mostLine)
+	for range 100 {
+		if _, err := c.in.Write(some); err != nil {
+			return
+		}
+	}
+	t.Error("the compiler still reads")
 }

@@ -96,9 +96,13 @@ func (c *Code) Close() error {
 	return err
 }
 
-// isCacheError reports whether err is about the cache and not the module.
-// wazero has no error value for it.
+// isCacheError reports whether err is about the cache and not the module. wazero has no
+// error value for it. What a [BadModuleError] says does not count: there are names of the
+// module in it.
 func isCacheError(err error) bool {
+	if errors.As(err, new(*BadModuleError)) {
+		return false
+	}
 	var path *fs.PathError
 	var link *os.LinkError
 	return err != nil && (errors.As(err, &path) || errors.As(err, &link) || strings.Contains(err.Error(), "compilationcache:"))
