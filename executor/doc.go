@@ -118,7 +118,8 @@
 //   - room.go bounds the long results that are on their way, for which memory.go and
 //     huge_linux.go (elsewhere huge_other.go) get memory
 //   - retry.go says which calls run again, after a failure or a loss; resting.go holds those that wait for it
-//   - suspects.go says what a lost worker ran; reap.go ends its process
+//   - suspects.go says what a lost worker ran; reap.go ends its process, and
+//     processends.go logs how that ended
 //   - kill.go ends calls that workers have; ending.go those that wait, and the loop itself
 //   - idler.go decides how the loop waits when nothing moves
 //   - reporter.go asks the workers what they do, and says when that is due

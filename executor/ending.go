@@ -120,6 +120,7 @@ func (l *loop) end() {
 		}
 	}
 	l.stopWorkers()
+	l.ends.end()
 }
 
 // dropQueued resolves every call that waits.

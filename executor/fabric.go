@@ -91,7 +91,9 @@ func (f *fabric) drop(rank int, cause error) {
 		return
 	default:
 		l.log.Error("a worker is lost", "rank", w.rank, "host", w.host, "calls", w.inflight, "running", w.suspects(cause), "error", cause)
-		reap(w, l.log)
+		if !reap(w, l.log) {
+			l.ends.watch(w)
+		}
 		for _, c := range l.lose(w) {
 			l.afterLoss(w, c)
 		}

@@ -29,6 +29,7 @@ type loop struct {
 	idler   idler
 	reports reporter
 	fabrics fabrics
+	ends    processEnds
 	ending  ending
 	counts  counts
 	log     *slog.Logger // writes through late
@@ -47,6 +48,7 @@ func newLoop(s *shared, log *slog.Logger) *loop {
 		shared: s, sched: newScheduler(), room: room{most: s.resultBytes}, resting: restingCalls{in: s.in},
 		idler: idler{spin: mostSpin}, log: slog.New(late), late: late,
 	}
+	l.ends.in, l.ends.log = s.in, l.log
 	l.out.fail = l.ending.fail
 	return l
 }

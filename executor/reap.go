@@ -13,13 +13,14 @@ var jobVars = []string{"PMIX_NAMESPACE", "PMI_JOBID", "SLURM_JOB_ID", "SLURM_STE
 // reap ends the process of a lost worker of this node, if it is still there: one
 // that hangs would keep the launcher from ending, and one that was cut off holds
 // memory and CPUs. A process that is not surely of this job is left alone; on
-// other nodes a worker that still runs finds its lifeline cut and leaves.
-func reap(w *worker, log *slog.Logger) {
+// other nodes a worker that still runs finds its lifeline cut and leaves. It reports
+// whether it ended one.
+func reap(w *worker, log *slog.Logger) bool {
 	if w.pid <= 0 || w.pid == os.Getpid() || !sameJob(w.pid) {
-		return
+		return false
 	}
 	if name, err := os.Hostname(); err != nil || name != w.host {
-		return
+		return false
 	}
 	p, err := os.FindProcess(w.pid)
 	if err == nil {
@@ -28,6 +29,7 @@ func reap(w *worker, log *slog.Logger) {
 	if err != nil {
 		log.Debug("ending a lost worker", "rank", w.rank, "pid", w.pid, "error", err)
 	}
+	return err == nil
 }
 
 // sameJob reports whether a process of this node is another rank of this job.

@@ -55,7 +55,7 @@ func (f *fabric) handleHello(from int, body []byte) error {
 	if f.workers[from] != nil || hello.Slots < 1 || hello.Slots > 1<<16 {
 		return fmt.Errorf("a second hello, or one with %d slots", hello.Slots)
 	}
-	w := &worker{rank: from, host: hello.Host, pid: hello.PID, slots: hello.Slots, fabric: f, peer: from, heard: monotime.Now()}
+	w := &worker{rank: from, host: hello.Host, pid: hello.PID, slots: hello.Slots, launchRank: hello.LaunchRank, fabric: f, peer: from, heard: monotime.Now()}
 	if f.own {
 		w.rank = 0
 	}

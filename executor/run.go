@@ -171,8 +171,9 @@ func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.World) error
 		ep = confined(ep, cfg, h.Config().CacheDir)
 	}
 	// The root decides when it is over, also when all ranks get a signal.
+	launchRank, _ := LaunchRank()
 	err := workerside.Serve(context.WithoutCancel(ctx), h, ep, workerside.Config{
-		Slots: slots, Rank: world.Rank(), OnNode: world.LocalWorkers(), Modules: cfg.Modules, Logger: cfg.Logger,
+		Slots: slots, Rank: world.Rank(), LaunchRank: launchRank, OnNode: world.LocalWorkers(), Modules: cfg.Modules, Logger: cfg.Logger,
 	})
 	if err != nil {
 		world.Leave()

@@ -33,6 +33,7 @@ type worker struct {
 	rank       int          // its rank for users: 0 for the root's own slots
 	host       string       // the name of its node
 	pid        int          // its process
+	launchRank int          // the rank that the launcher gave the process
 	sent       func(error)  // called after each payload that it was sent
 	modules    []*module    // those it was told of, by index
 	given      numbers      // indices of the modules whose bytes it was sent

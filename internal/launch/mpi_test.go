@@ -110,6 +110,9 @@ func (r ranks) run(t *testing.T, n int, flags string, code int, message, out str
 	if tr.out.String() != out {
 		t.Errorf("standard output %q, want %q\n%s", &tr.out, out, &tr.err)
 	}
+	if end := "exit status 137 (signal: killed)"; flags == "-kill worker" && !strings.Contains(tr.err.String(), end) {
+		t.Errorf("nothing says %q:\n%s", end, &tr.err)
+	}
 	for _, word := range []string{"PMIX ERROR", "mpirun noticed", "Killed"} {
 		if strings.Contains(tr.err.String(), word) {
 			t.Errorf("standard error has the launcher's noise:\n%s", &tr.err)

@@ -5,6 +5,9 @@ type Hello struct {
 	Host  string `json:"host"`
 	PID   int    `json:"pid"`
 	Slots int    `json:"slots"`
+
+	// LaunchRank is the rank that the launcher gave the process; 0 without a launcher.
+	LaunchRank int `json:"launch_rank,omitempty"`
 }
 
 // Module offers a module. A worker that has no module with the digest asks

@@ -31,6 +31,9 @@ type Config struct {
 	// but for the root's own slots, which are rank 0.
 	Rank int
 
+	// LaunchRank is the rank that the launcher gave this process. Defaults to 0.
+	LaunchRank int
+
 	// OnNode is how many workers share this one's node. Beyond its share of the memory
 	// each leaves a quarter of it to the others. Defaults to 1.
 	OnNode int
@@ -170,7 +173,7 @@ func (s *server) sayHello() error {
 	if err != nil {
 		name = "unknown"
 	}
-	frame, err := wire.Control(wire.KindHello, wire.Hello{Host: name, PID: os.Getpid(), Slots: s.cfg.Slots})
+	frame, err := wire.Control(wire.KindHello, wire.Hello{Host: name, PID: os.Getpid(), Slots: s.cfg.Slots, LaunchRank: s.cfg.LaunchRank})
 	if err != nil {
 		return err
 	}
