@@ -17,7 +17,7 @@ func TestMapEndsWhileFed(t *testing.T) {
 	m := ex.startMapping(ctx, "echo", func(yield func([]byte, error) bool) {
 		m := <-dropped
 		cancel()
-		for !m.dropped.Load() {
+		for !m.origin.dropped.Load() {
 			time.Sleep(time.Millisecond)
 		}
 		yield(number(1), nil)

@@ -299,13 +299,16 @@ func (o *anyOrder) numberOf(f *Future) int64 {
 	return i
 }
 
-// returnSpares adds the futures whose results were taken to the spares.
+// returnSpares adds the futures whose results were taken to the spares. Those that are more than a
+// map reads ahead are dropped: a stream may have had very many at once.
 func (o *anyOrder) returnSpares() {
 	if o.back == o.at {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.spares = append(o.spares, o.batch[o.back:o.at]...)
+	taken := o.batch[o.back:o.at]
+	o.spares = append(o.spares, taken[:min(len(taken), mostAhead-len(o.spares))]...)
+	clear(taken)
 	o.back = o.at
 }

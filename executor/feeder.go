@@ -22,8 +22,8 @@ import (
 type feeder struct {
 	ex       *Executor
 	task     *task
-	dropped  atomic.Bool // no call is to run again; the loop reads it, so it is not beside what changes all the time
-	settings mapSettings // whose options name the feeder as the one that the calls are of
+	origin   *origin
+	settings mapSettings // whose options name the origin as the one that the calls are of
 	source   source
 	ahead    lookahead
 	queues   bool // the calls wait for room in the executor's queue, as those of Submit do
@@ -40,6 +40,12 @@ type feeder struct {
 	ended    chan struct{} // closed when nothing more is submitted
 	failure  error         // why the input did not come to its end; set before ended is closed
 	panicked any           // what the input panicked with; set before ended is closed
+}
+
+// An origin stands for a feeder in its calls. The future of one call may be kept for long: it must
+// not keep the feeder, and with it a batch and its results.
+type origin struct {
+	dropped atomic.Bool // no call is to run again; the loop reads it, so it is not beside what changes all the time
 }
 
 // A source provides the futures of a feeder's calls. Only the feeder's goroutine calls its
@@ -65,7 +71,7 @@ func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter
 	if !isMap {
 		err = errors.Join(err, set.mapOnly())
 	}
-	f.ex, f.task, f.settings, f.source = ex, t, set, from
+	f.ex, f.task, f.origin, f.settings, f.source = ex, t, new(origin), set, from
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	f.ended = make(chan struct{})
 	if isMap {
@@ -75,7 +81,7 @@ func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter
 		f.ahead.fixed(&set)
 	}
 	o := f.settings.rare()
-	o.of, o.held = f, f.ahead.held
+	o.of, o.held = f.origin, f.ahead.held
 	return errors.Join(err, lookupErr)
 }
 
@@ -326,11 +332,14 @@ func (ex *Executor) outlived(over, also <-chan struct{}) bool {
 }
 
 // owns reports whether c is a call of this feeder.
-func (f *feeder) owns(c *Future) bool { return c.options != nil && c.options.of == f }
+func (f *feeder) owns(c *Future) bool { return c.options != nil && c.options.of == f.origin }
 
 // cancelPending cancels the calls that were submitted and have not begun. It does not
-// block: they are resolved soon after.
+// block: they are resolved soon after. The feeder must have ended.
 func (f *feeder) cancelPending() {
+	if f.ahead.idle() {
+		return // nothing is left: the loop need not go through all that waits
+	}
 	f.ex.in.request(func(l *loop) { l.cancel(f.owns) })
 }
 

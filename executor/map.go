@@ -108,7 +108,7 @@ func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq
 // ended. It is safe for concurrent use.
 func (m *mapping) drop() {
 	m.quit.Do(m.settings.bond().leave)
-	m.dropped.Store(true)
+	m.origin.dropped.Store(true)
 	m.end(whyEnded(m.ctx)) // from here on nothing is submitted
 	m.cancelPending()
 }
@@ -193,10 +193,6 @@ func (m *mapping) leave() {
 	}
 	m.left = true
 	m.unwatch()
-	m.stop(nil)
-	if m.ahead.idle() { // nothing is left
-		m.quit.Do(m.settings.bond().leave)
-		return
-	}
+	m.cancel(nil)
 	m.drop()
 }

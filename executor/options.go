@@ -125,7 +125,7 @@ type callOptions struct {
 	retry  *RetryPolicy
 	key    string
 	tags   []string
-	of     *feeder  // that has submitted the call; nil for a call of Submit
+	of     *origin  // of the feeder that has submitted the call; nil for a call of Submit
 	held   *holding // of the map that the call is of; nil for the others
 	bond   *bond    // of the map, batch or stream that the call is of; nil without a stopper
 	usage  Usage    // of a run that has ended; set on a copy that is the call's own

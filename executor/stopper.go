@@ -121,6 +121,7 @@ func (b *bond) enter() {
 func (b *bond) leave() {
 	if b != nil && b.parts.Add(-1) == 0 {
 		b.stopper.forget(b.feeder)
+		b.feeder = nil // the futures of its calls lead here
 	}
 }
 
