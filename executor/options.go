@@ -195,10 +195,12 @@ func Timeout(d time.Duration) CallOption {
 // earlier option or the pool says.
 func WithLimits(l Limits) CallOption {
 	return optionFunc(func(s *settings) error {
+		limits := &l // which does not change: the option may be that of many calls
 		if old := s.rare().limits; old != nil {
-			l = l.Over(*old)
+			all := l.Over(*old)
+			limits = &all
 		}
-		s.options.limits = &l
+		s.options.limits = limits
 		return nil
 	})
 }
@@ -206,11 +208,11 @@ func WithLimits(l Limits) CallOption {
 // Retries says when a call that failed is run again. Without it only the loss of
 // a worker is a reason.
 func Retries(p RetryPolicy) CallOption {
+	p.Kinds = slices.Clone(p.Kinds)
 	return optionFunc(func(s *settings) error {
 		if err := p.validate(); err != nil {
 			return err
 		}
-		p.Kinds = slices.Clone(p.Kinds)
 		s.rare().retry = &p
 		return nil
 	})

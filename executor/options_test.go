@@ -2,6 +2,8 @@ package executor_test
 
 import (
 	"math"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,4 +85,28 @@ func TestKey(t *testing.T) {
 	if c := ex.Submit(t.Context(), "where", nil, executor.Key("k")); c == a {
 		t.Error("the key of a finished call is not free")
 	}
+}
+
+// TestOptionsAreUsedAgain gives the same options to many calls at once: none learns what another
+// one was given besides.
+func TestOptionsAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{})
+	common := []executor.CallOption{
+		executor.WithLimits(executor.Limits{Time: time.Minute}),
+		executor.Retries(executor.RetryPolicy{Attempts: 2, Kinds: []executor.Kind{executor.ErrTimeout}}),
+	}
+	tight := slices.Insert(slices.Clone(common), 0, executor.WithLimits(executor.Limits{Output: 1}))
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if _, err := ex.Call(t.Context(), "echo", number(1), tight...); err == nil {
+				t.Error("a result of 8 bytes is within a limit of 1")
+			}
+			if _, err := ex.Call(t.Context(), "echo", number(1), common...); err != nil {
+				t.Errorf("a call without that limit: %v", err)
+			}
+		})
+	}
+	all.Wait()
 }
