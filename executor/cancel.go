@@ -52,7 +52,7 @@ func (f *Future) Kill(reason string) bool {
 // KillAll kills every call of this executor: with the one that was opened first,
 // those of its forks too. See [Future.Kill]. It returns how many
 // there were. It waits for the loop, a few microseconds as a rule, or until ctx
-// ends; they are killed all the same then.
+// ends; they are killed all the same then. Calls that are submitted later are not touched.
 func (ex *Executor) KillAll(ctx context.Context, reason string) (int, error) {
 	return ex.killWhere(ctx, func(*Future) bool { return true }, reason)
 }
@@ -74,12 +74,12 @@ func (ex *Executor) KillTag(ctx context.Context, tag, reason string) (int, error
 
 // killWhere kills the calls that match, which runs on the loop.
 func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, reason string) (int, error) {
-	if ex.fork != nil {
-		all := match
-		match = func(f *Future) bool { return ex.owns(f) && all(f) }
-	}
+	submitted := ex.submitted()
 	n := 0
-	switch err := ex.onLoop(ctx, func(l *loop) { n = l.killWhere(match, reason) }); {
+	kill := func(l *loop) {
+		n = l.killWhere(func(f *Future) bool { return submitted(f) && match(f) }, reason)
+	}
+	switch err := ex.onLoop(ctx, kill); {
 	case errors.Is(err, ErrClosed):
 		return 0, nil // nothing is left
 	case err != nil:
@@ -90,13 +90,18 @@ func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, rea
 
 // CancelPending resolves every call of this executor that has not begun with
 // [ErrCancelled]; with the one that was opened first, those of its forks too. It does
-// not block: they are resolved soon after, as with [Future.Cancel].
+// not block: they are resolved soon after, as with [Future.Cancel]. Calls that are submitted
+// after it has returned are not touched.
 func (ex *Executor) CancelPending() {
-	match := ex.owns
-	if ex.fork == nil {
-		match = anyCall
-	}
-	ex.in.request(func(l *loop) { l.cancel(match) })
+	submitted := ex.submitted()
+	ex.in.request(func(l *loop) { l.cancel(submitted) })
+}
+
+// submitted returns what matches the calls of this executor that were submitted before, with
+// the one that was opened first those of its forks too: when the loop looks, there may be more.
+func (ex *Executor) submitted() func(*Future) bool {
+	newest := ex.in.newest()
+	return func(f *Future) bool { return f.number <= newest && (ex.fork == nil || ex.owns(f)) }
 }
 
 // owns reports whether f is a call of this executor.

@@ -44,7 +44,8 @@ type Config struct {
 
 	// Sandbox says what calls may use, see and keep, and where compiled modules are kept.
 	// When its Initializer fails, the pool is broken. Its Logger receives what the hosts
-	// have to say of their own work.
+	// have to say of their own work. With its NoMeter a guest that computes cannot be ended, so
+	// that Shutdown may give up on one, and the process stay.
 	//
 	// Defaults to the zero value, but for its Logger, which defaults to the one below.
 	Sandbox host.Config

@@ -16,7 +16,7 @@ type intake struct {
 	mu       sync.Mutex
 	first    *Future              // the oldest call
 	last     *Future              // the newest
-	number   uint64               // how many calls were ever taken in
+	number   uint64               // of the call that was taken in or promised last; they count from 1
 	calls    int                  // how many were taken in and not yet sent to a worker
 	bytes    int64                // the length of their arguments
 	requests []func(*loop)        // what the loop is to run
@@ -64,15 +64,28 @@ func (q *intake) tryAdd(f *Future, bounded bool) (room <-chan struct{}, err erro
 		q.mu.Unlock()
 		return room, nil
 	}
+	q.give(f)
 	q.append(f)
 	q.mu.Unlock()
 	return nil, nil
 }
 
-// append adds a call to those that were taken in. mu is held.
-func (q *intake) append(f *Future) {
+// newest returns the number of the call that was taken in or promised last: later ones have
+// higher numbers.
+func (q *intake) newest() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.number
+}
+
+// give gives a call its number. mu is held.
+func (q *intake) give(f *Future) {
 	q.number++
 	f.number = q.number
+}
+
+// append adds a call to those that were taken in. mu is held.
+func (q *intake) append(f *Future) {
 	q.calls++
 	q.bytes += f.size
 	if q.last == nil {
@@ -94,6 +107,7 @@ func (q *intake) promise(f *Future) error {
 	if q.promised == nil {
 		q.promised = map[*Future]struct{}{}
 	}
+	q.give(f)
 	q.promised[f] = struct{}{}
 	return nil
 }

@@ -47,6 +47,7 @@ type program struct {
 	end      time.Time   // of the loop
 	served   atomic.Bool // the loop has ended
 	waiting  int         // calls that wait for a worker, by the intake
+	ages     uint64      // the newest age of a call
 
 	clock atomic.Int64 // of the times at which all was quiet; see woken
 
@@ -89,6 +90,7 @@ type tracked struct {
 	err      error
 
 	number   uint64 // the executor's
+	age      uint64 // its place among all calls that were ever seen to wait, from 1; 0 before it was
 	place    place
 	fed      bool // it was somewhere
 	waited   bool // when all was quiet before
@@ -516,6 +518,10 @@ func (p *program) put(f *Future, at place) {
 	case c.place != nowhere:
 		p.wrong(c, fmt.Sprintf("it is at %d, too", at))
 	}
+	if at == waits && c.age == 0 {
+		p.ages++
+		c.age = p.ages
+	}
 	c.number, c.place, c.fed = f.number, at, true
 	c.own.open++
 	p.tally.places[at].Add(1)
@@ -583,7 +589,7 @@ func (p *program) inOrder() {
 }
 
 func (c *tracked) sooner(than *tracked) bool {
-	return cmp.Or(cmp.Compare(than.priority, c.priority), cmp.Compare(c.number, than.number)) < 0
+	return cmp.Or(cmp.Compare(than.priority, c.priority), cmp.Compare(c.age-1, than.age-1)) < 0 // one that was never seen came last
 }
 
 // look compares one call.
