@@ -105,5 +105,5 @@ func isCacheError(err error) bool {
 	}
 	var path *fs.PathError
 	var link *os.LinkError
-	return err != nil && (errors.As(err, &path) || errors.As(err, &link) || strings.Contains(err.Error(), "compilationcache:"))
+	return err != nil && (errors.As(err, &path) || errors.As(err, &link) || strings.HasPrefix(err.Error(), "compilationcache:"))
 }
