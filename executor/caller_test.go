@@ -141,3 +141,18 @@ func TestCallerStress(t *testing.T) {
 	}
 	callers.Wait()
 }
+
+// A pool that is given up when nothing is left is not broken, also where a request comes at
+// the same time: as when Run shuts the pool down once more.
+func TestAbandonWithNothingLeft(t *testing.T) {
+	ex := openSleeping(t, slog.NewTextHandler(io.Discard, nil))
+	ex.dispatcher.lock.acquire()
+	slip(ex, func(*loop) { ex.in.request(func(*loop) {}) })
+	ex.abandon()
+	ex.dispatcher.lock.release()
+	ex.dispatcher.wake()
+	<-ex.Ended()
+	if ex.err != nil {
+		t.Errorf("the pool ended with %v", ex.err)
+	}
+}

@@ -292,7 +292,7 @@ func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...C
 func (ex *engine) abandon() {
 	ex.in.close(ErrClosed)
 	ex.in.request(func(l *loop) {
-		if l.stop(); !l.finished() {
+		if l.stop(); !l.settled() {
 			l.ending.fail(ErrClosed)
 		}
 	})

@@ -179,6 +179,13 @@ func (q *intake) empty() bool {
 	return q.first == nil && len(q.requests) == 0 && len(q.recalls) == 0
 }
 
+// holds reports whether a call is there or promised.
+func (q *intake) holds() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.first != nil || len(q.promised) > 0
+}
+
 // drained reports whether nothing is there and nothing is promised.
 func (q *intake) drained() bool {
 	q.mu.Lock()

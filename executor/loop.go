@@ -65,7 +65,12 @@ func (l *loop) step() (silent time.Duration) {
 
 // finished reports whether the loop was asked to stop and nothing is left.
 func (l *loop) finished() bool {
-	return l.ending.stopping && !l.sched.busy() && l.resting.count() == 0 && l.in.drained()
+	return l.ending.stopping && l.settled() && l.in.drained()
+}
+
+// settled reports whether every call that was submitted is resolved.
+func (l *loop) settled() bool {
+	return !l.sched.busy() && l.resting.count() == 0 && !l.in.holds()
 }
 
 // turn takes in calls and requests, and the workers' frames, and hands out calls. It
