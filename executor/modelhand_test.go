@@ -1,0 +1,255 @@
+package executor
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// A hand is a worker whose calls begin and end when the program wants it.
+type hand struct {
+	p      *program
+	rank   int
+	ep     transport.Endpoint
+	slots  int
+	prompt bool // it obeys at once
+	joined bool
+	lost   bool
+	calls  []*held
+	asks   []int // how many calls it is to give back
+	heard  int   // frames, when all was quiet last
+	w      wire.Writer
+}
+
+type held struct {
+	wire.Call
+	c    *tracked
+	told Kind // to end it so
+}
+
+// Lost implements [transport.Handler].
+func (h *hand) Lost(int, error) {}
+
+// Frame implements [transport.Handler].
+func (h *hand) Frame(_ int, frame []byte) {
+	kind, count, body, err := wire.Header(frame)
+	if err != nil {
+		h.p.t.Fatal(err)
+	}
+	switch kind {
+	case wire.KindCalls:
+		r := wire.NewReader(count, body)
+		var c wire.Call
+		for r.NextCall(&c) {
+			h.receive(c)
+		}
+	case wire.KindTakeBack:
+		var back wire.TakeBack
+		err = wire.Decode(kind, body, &back)
+		h.asks = append(h.asks, back.Max)
+	case wire.KindKill:
+		var kill wire.Kill
+		err = wire.Decode(kind, body, &kill)
+		for _, n := range kill.Calls {
+			if i := slices.IndexFunc(h.calls, func(c *held) bool { return c.Number == n }); i >= 0 {
+				h.calls[i].told, h.calls[i].c.told = Kind(kill.Kind), true
+			}
+		}
+	default: // modules and their tasks are nothing to a hand
+	}
+	if err != nil {
+		h.p.t.Fatal(err)
+	}
+}
+
+func (h *hand) receive(c wire.Call) {
+	p := h.p
+	if p.served.Load() {
+		return // it was sent before the end
+	}
+	f := loopOf(p.ex).sched.tickets[c.Ticket]
+	if f == nil || f.number != c.Number {
+		p.fail("rank %d gets call %d, which is not in flight", h.rank, c.Number)
+	}
+	call := p.of(f)
+	switch {
+	case call == nil:
+		p.fail("rank %d gets call %d, which nobody submitted", h.rank, c.Number)
+	case call.over || call.holder != nil:
+		p.wrong(call, fmt.Sprintf("rank %d gets it", h.rank))
+	case binary.LittleEndian.Uint64(c.Arg) != call.arg():
+		p.wrong(call, fmt.Sprintf("its argument is %x", c.Arg))
+	case int(c.Attempt) != call.attempt():
+		p.wrong(call, fmt.Sprintf("it is attempt %d", c.Attempt))
+	}
+	call.number, call.holder, call.told, call.sent = c.Number, h, false, true
+	h.calls = append(h.calls, &held{Call: c, c: call})
+}
+
+// obey does what the root has ordered. It says so of some calls.
+func (h *hand) obey() {
+	for i := len(h.calls) - 1; i >= 0; i-- {
+		c := h.calls[i]
+		switch {
+		case c.told == 0:
+		case !c.c.began && h.p.rnd.IntN(4) == 0:
+			h.giveBack(1, i)
+		default:
+			h.fail(i, c.told)
+		}
+	}
+	for _, n := range h.asks {
+		h.giveBack(n, len(h.calls)-1)
+	}
+	h.asks = h.asks[:0]
+}
+
+// giveBack returns up to n calls that have not begun, the last ones before the one at.
+func (h *hand) giveBack(n, at int) {
+	h.w.Reset(wire.KindReturned)
+	for ; n > 0 && at >= 0; at-- {
+		if c := h.calls[at]; !c.c.began {
+			h.w.AddTicket(c.Ticket, uint32(c.Number))
+			h.drop(at).returned(false)
+			n--
+		}
+	}
+	h.send(h.w.Frame())
+}
+
+// drop takes a call out.
+func (h *hand) drop(i int) *tracked {
+	c := h.calls[i].c
+	c.holder, c.flown = nil, true
+	h.calls = slices.Delete(h.calls, i, i+1)
+	return c
+}
+
+func (h *hand) send(frame []byte) {
+	if err := h.ep.Send(0, frame); err != nil {
+		h.p.t.Fatal(err)
+	}
+}
+
+func (h *hand) say(c *held, r wire.Result) {
+	r.Ticket, r.Gen = c.Ticket, uint32(c.Number)
+	h.w.Reset(wire.KindResults)
+	h.w.AddResult(&r)
+	h.send(h.w.Frame())
+}
+
+func (h *hand) begin(i int) {
+	if c := h.calls[i]; !c.c.began {
+		c.c.began, c.c.fresh = true, true
+		h.say(c, wire.Result{Begun: true})
+	}
+}
+
+func (h *hand) finish(i int) {
+	c := h.calls[i]
+	h.say(c, wire.Result{Nanos: 1 + h.p.rnd.Int64N(3_000_000), Data: argument(c.c.answer())})
+	h.drop(i).result()
+}
+
+func (h *hand) fail(i int, kind Kind) {
+	c := h.calls[i]
+	h.say(c, wire.Result{Failed: true, Data: fmt.Appendf(nil, `{"kind":%d,"message":"no"}`, kind)})
+	h.drop(i).failure(kind, time.Now())
+}
+
+func (h *hand) join() {
+	frame, err := wire.Control(wire.KindHello, wire.Hello{Host: "hand", Slots: h.slots})
+	if err != nil {
+		h.p.t.Fatal(err)
+	}
+	h.joined = true
+	h.send(frame)
+}
+
+// lose ends the worker, of which everything that it said before has arrived.
+func (h *hand) lose() {
+	h.lost = true
+	h.p.world.Kill(h.rank)
+	for len(h.calls) > 0 {
+		h.drop(0).returned(true)
+	}
+	h.p.tally.losses.Add(1)
+	h.p.lost = !slices.ContainsFunc(h.p.hands, func(h *hand) bool { return !h.lost })
+}
+
+// hand returns a worker that has calls, or nil.
+func (p *program) hand() *hand {
+	for range 3 {
+		if h := pick(p.rnd, p.hands); !h.lost && len(h.calls) > 0 {
+			return h
+		}
+	}
+	return nil
+}
+
+func (p *program) begin() {
+	if h := p.hand(); h != nil {
+		h.begin(p.rnd.IntN(len(h.calls)))
+	}
+}
+
+func (p *program) finish() {
+	h := p.hand()
+	if h == nil {
+		return
+	}
+	switch i := p.rnd.IntN(len(h.calls)); p.rnd.IntN(8) {
+	case 0:
+		h.fail(i, host.KindApplication)
+	case 1:
+		h.fail(i, host.KindBadInput)
+	default:
+		h.finish(i)
+	}
+}
+
+func (p *program) obey() {
+	if h := p.hand(); h != nil {
+		h.obey()
+	}
+}
+
+func (p *program) giveBack() {
+	if h := p.hand(); h != nil {
+		h.giveBack(1+p.rnd.IntN(3), len(h.calls)-1)
+	}
+}
+
+func (p *program) join() {
+	if h := pick(p.rnd, p.hands); !h.joined && !h.lost {
+		h.join()
+	}
+}
+
+// lose ends a worker, seldom the last one.
+func (p *program) lose() {
+	p.quiet()
+	alive := 0
+	for _, h := range p.hands {
+		if !h.lost {
+			alive++
+		}
+	}
+	h := pick(p.rnd, p.hands)
+	if h.lost || alive == 1 && p.rnd.IntN(20) > 0 {
+		return
+	}
+	if h.lose(); p.lost {
+		for _, o := range p.owners {
+			o.lately |= asBroken
+		}
+		for _, c := range p.calls {
+			c.ask(asBroken|asDropped, false)
+		}
+	}
+}
