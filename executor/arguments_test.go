@@ -130,7 +130,7 @@ func TestAbandonLocal(t *testing.T) {
 	if err := unix.Munmap(arg); err != nil { // it is resolved: the argument is the test's again
 		t.Error(err)
 	}
-	<-ex.Ended()
+	<-ex.Done()
 }
 
 // Call returns because its context ended; its argument is used again, while

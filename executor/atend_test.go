@@ -47,7 +47,7 @@ func TestNothingKeptAfterTheEnd(t *testing.T) {
 		if st, err := ex.Stats(t.Context()); err != nil || st.Queued != 0 || st.InFlight != 0 {
 			t.Errorf("%+v, %v", st, err)
 		}
-		ex.CancelPending()
+		ex.CancelAll()
 	}
 	ex.in.mu.Lock()
 	defer ex.in.mu.Unlock()

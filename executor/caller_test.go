@@ -30,7 +30,7 @@ func openSleeping(t *testing.T, log slog.Handler) *Executor {
 		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 		defer stop()
 		ex.Shutdown(ctx) //nolint:errcheck // the pool may be broken
-		<-ex.Ended()
+		<-ex.Done()
 	})
 	if _, err := ex.Call(t.Context(), "echo", []byte("x")); err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestAbandonWithNothingLeft(t *testing.T) {
 	ex.abandon()
 	ex.dispatcher.lock.release()
 	ex.dispatcher.wake()
-	<-ex.Ended()
+	<-ex.Done()
 	if ex.err != nil {
 		t.Errorf("the pool ended with %v", ex.err)
 	}

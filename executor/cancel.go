@@ -88,11 +88,11 @@ func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, rea
 	return n, nil
 }
 
-// CancelPending resolves every call of this executor that has not begun with
+// CancelAll resolves every call of this executor that has not begun with
 // [ErrCancelled]; with the one that was opened first, those of its forks too. It does
 // not block: they are resolved soon after, as with [Future.Cancel]. Calls that are submitted
 // after it has returned are not touched.
-func (ex *Executor) CancelPending() {
+func (ex *Executor) CancelAll() {
 	submitted := ex.submitted()
 	ex.in.request(func(l *loop) { l.cancel(submitted) })
 }

@@ -18,7 +18,7 @@ func TestEndsCallsOfBefore(t *testing.T) {
 		do   func(*Executor)
 		want error
 	}{
-		{"CancelPending", (*Executor).CancelPending, ErrCancelled},
+		{"CancelAll", (*Executor).CancelAll, ErrCancelled},
 		{"KillAll", func(ex *Executor) {
 			if _, err := ex.KillAll(ended, "enough"); !errors.Is(err, context.Canceled) {
 				t.Errorf("KillAll with an ended context: %v", err)

@@ -96,7 +96,7 @@ type Config struct {
 	// send some signals to all ranks, and a worker rank that a signal ends is lost: so the
 	// program should catch them there, too. With the root on another host, wasmpool launch
 	// sends SIGUSR1 to all ranks in place of SIGINT, SIGTERM and SIGHUP. For an end as after a
-	// signal the program calls [Executor.CancelPending], and its root function returns when
+	// signal the program calls [Executor.CancelAll], and its root function returns when
 	// the other calls are done.
 	//
 	// Defaults to not.

@@ -69,7 +69,7 @@ func TestConfine(t *testing.T) {
 // callConfined loads modules when the workers are confined, and runs calls of all
 // sizes, some of which fail.
 func callConfined(ctx context.Context, ex *executor.Executor) error {
-	if err := errors.Join(ex.Bootup(ctx), ex.Load(tasks)); err != nil {
+	if err := errors.Join(ex.WaitReady(ctx), ex.Load(tasks)); err != nil {
 		return err
 	}
 	i := 0

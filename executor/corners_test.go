@@ -104,7 +104,7 @@ func TestStreamOfForkThatCloses(t *testing.T) {
 	fork := ex.Fork()
 	s := fork.StreamUnordered(t.Context(), "echo", blocking(t, 3))
 	until(t, "its calls are submitted", func() bool { return s.ahead.fed.Load() == 3 })
-	if err := fork.Shutdown(t.Context(), NoWait); err != nil {
+	if err := fork.Shutdown(t.Context(), NoWait()); err != nil {
 		t.Fatal(err)
 	}
 	<-s.InputDone() // its input is given up

@@ -47,8 +47,8 @@ func TestEndOfCrowdedFork(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for name, end := range map[string]func(fork *Executor) error{
-		"CancelPending": func(fork *Executor) error { return fork.Shutdown(ctx, CancelPending) },
-		"NoWait":        func(fork *Executor) error { return fork.Shutdown(ctx, NoWait) },
+		"CancelPending": func(fork *Executor) error { return fork.Shutdown(ctx, CancelPending()) },
+		"NoWait":        func(fork *Executor) error { return fork.Shutdown(ctx, NoWait()) },
 		"ended context": func(fork *Executor) error { fork.Shutdown(ended()); return nil }, //nolint:errcheck // it is the context's
 	} {
 		long := ex.Submit(t.Context(), "forever", nil)
@@ -67,8 +67,8 @@ func TestEndOfCrowdedFork(t *testing.T) {
 			t.Fatalf("%s: Submit does not end", name)
 		}
 		long.Kill("enough")
-		ex.CancelPending()
-		until(t, "the pool is idle", func() bool { idle, err := ex.Idling(t.Context()); return idle && err == nil })
+		ex.CancelAll()
+		until(t, "the pool is idle", func() bool { idle, err := ex.Idle(t.Context()); return idle && err == nil })
 	}
 }
 
@@ -92,7 +92,7 @@ func TestWithdrawnMakeRoom(t *testing.T) {
 		case <-time.After(time.Minute):
 			t.Errorf("%s makes no room", name)
 		}
-		ex.CancelPending()
+		ex.CancelAll()
 		long.Kill("enough")
 	}
 }
@@ -146,7 +146,7 @@ func TestEndedContext(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := open.Bootup(t.Context()); err != nil {
+	if err := open.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for range 50 {
@@ -161,7 +161,7 @@ func TestEndedContext(t *testing.T) {
 		_, report := shut.Report(ended())
 		for name, is := range map[string]struct{ got, want error }{
 			"Shutdown": {shut.Shutdown(ended()), nil}, "Shutdown of a fork": {fork.Shutdown(ended()), nil},
-			"Bootup": {open.Bootup(ended()), nil}, "Bootup after Shutdown": {shut.Bootup(t.Context()), ErrClosed},
+			"WaitReady": {open.WaitReady(ended()), nil}, "WaitReady after Shutdown": {shut.WaitReady(t.Context()), ErrClosed},
 			"Results": {results, nil}, "Unordered": {unordered, nil},
 			"Stats after Shutdown": {stats, nil}, "KillAll after Shutdown": {killed, nil},
 			"Stats": {alive, context.Canceled}, "Report after Shutdown": {report, ErrClosed},
@@ -218,8 +218,8 @@ func TestShutdownAndCallbacks(t *testing.T) {
 		for range 3 {
 			ex.Submit(t.Context(), "echo", nil).OnDone(func(*Future) { <-release; ran.Add(1) })
 		}
-		ex.Shutdown(t.Context(), NoWait) //nolint:errcheck // it does not wait
-		<-ex.Ended()
+		ex.Shutdown(t.Context(), NoWait()) //nolint:errcheck // it does not wait
+		<-ex.Done()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		if err := ex.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("fork %t: with a callback that blocks: %v", forked, err)

@@ -162,13 +162,13 @@ func ExampleExecutor_Fork() {
 		fork := ex.Fork()
 		out, err := fork.Call(ctx, "square", []byte("4"))
 		fmt.Printf("%s %v\n", out, err)
-		fmt.Println(fork.Shutdown(ctx), ex.Open())
+		fmt.Println(fork.Shutdown(ctx), fork.Closed(), ex.Closed())
 	}
 	// Output:
 	// 16 <nil>
-	// <nil> true
+	// <nil> true false
 	// 16 <nil>
-	// <nil> true
+	// <nil> true false
 }
 
 // A call that runs too long is stopped, whatever its task does.

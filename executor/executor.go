@@ -215,7 +215,7 @@ func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.add(m) }
 // task is named "module.export", or "export" where only one module has it. The
 // argument is not copied: leave it alone until the future is resolved. Memory
 // outside of Go's heap must stay longer where a worker was lost or the pool broke, for
-// MPI may still read it: until [Executor.Ended] of the executor that was opened first.
+// MPI may still read it: until [Executor.Done] of the executor that was opened first.
 //
 // Submit blocks while too many calls wait (Config.QueueCalls, QueueBytes),
 // until ctx ends; ctx does not bound the call itself, but with one that has ended nothing

@@ -124,10 +124,10 @@ func (ex *Executor) gone() <-chan struct{} {
 	return ex.done
 }
 
-// Ended returns a channel that is closed when the executor was shut down and all
+// Done returns a channel that is closed when the executor was shut down and all
 // its calls are resolved; that of a fork also when the executor that was opened
 // first has ended.
-func (ex *Executor) Ended() <-chan struct{} {
+func (ex *Executor) Done() <-chan struct{} {
 	if f := ex.fork; f != nil {
 		return f.ended()
 	}

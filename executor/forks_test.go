@@ -31,7 +31,7 @@ func TestForks(t *testing.T) {
 		if err := fork.Shutdown(t.Context()); err != nil {
 			return err
 		}
-		if _, err := fork.Call(t.Context(), "echo", nil); !errors.Is(err, executor.ErrClosed) || fork.Open() {
+		if _, err := fork.Call(t.Context(), "echo", nil); !errors.Is(err, executor.ErrClosed) || !fork.Closed() {
 			return fmt.Errorf("executor %d takes a call after Shutdown: %w", id, err)
 		}
 		return fork.Shutdown(t.Context()) // twice is fine
@@ -50,7 +50,7 @@ func TestForks(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if !ex.Open() {
+	if ex.Closed() {
 		t.Error("the executor beneath is closed")
 	}
 }

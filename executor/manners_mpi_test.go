@@ -53,7 +53,7 @@ func signalAll(ctx context.Context, ex *executor.Executor) error {
 	if err := ex.Load(tasks); err != nil {
 		return err
 	}
-	if err := ex.Bootup(ctx); err != nil {
+	if err := ex.WaitReady(ctx); err != nil {
 		return err
 	}
 	st, err := ex.Stats(ctx)

@@ -46,7 +46,7 @@ func ran(t testing.TB, ex *executor.Executor) (n uint64) {
 func idle(t testing.TB, ex *executor.Executor) {
 	t.Helper()
 	eventually(t, "the pool is idle", func() bool {
-		idle, err := ex.Idling(t.Context())
+		idle, err := ex.Idle(t.Context())
 		return idle && err == nil
 	})
 }
@@ -376,7 +376,7 @@ func TestCancelPendingOfMap(t *testing.T) {
 				if round == 20 {
 					long.Kill("the slot is needed")
 				}
-				ex.CancelPending()
+				ex.CancelAll()
 				time.Sleep(time.Millisecond)
 			}
 		}()

@@ -98,7 +98,7 @@ func never() bool { return false }
 
 func (p *program) cancelPending() {
 	o := p.owner()
-	o.ex.CancelPending()
+	o.ex.CancelAll()
 	p.each(o, asCancelled, func(c *tracked) { c.cancelPending(c.there()) })
 }
 
@@ -186,13 +186,13 @@ func (p *program) shutdown() {
 
 func (p *program) shutdownOf(o *owner) {
 	ctx, cancel := context.WithCancel(p.t.Context())
-	var flags []ShutdownFlag
+	var opts []ShutdownOption
 	kind := p.rnd.IntN(5)
 	if kind == 0 || kind == 2 {
-		flags = append(flags, NoWait)
+		opts = append(opts, NoWait())
 	}
 	if kind == 1 || kind == 2 {
-		flags = append(flags, CancelPending)
+		opts = append(opts, CancelPending())
 		p.each(o, asCancelled|asFailure, func(c *tracked) { c.cancelPending(c.there()) })
 	}
 	if kind == 4 {
@@ -204,7 +204,7 @@ func (p *program) shutdownOf(o *owner) {
 	}
 	p.block("Shutdown of kind "+strconv.Itoa(kind), func() bool { return kind != 0 && kind != 2 && ctx.Err() == nil && open() }, func() {
 		defer cancel()
-		err := o.ex.Shutdown(ctx, flags...)
+		err := o.ex.Shutdown(ctx, opts...)
 		asWell := kind == 4 && errors.Is(err, context.Canceled) || errors.Is(err, ErrNoWorkers) || errors.Is(err, ErrClosed)
 		if err != nil && !asWell {
 			p.complain("Shutdown: %v", err)

@@ -136,7 +136,7 @@ func someLong(n int) []byte {
 
 // mapAndKill kills one of the workers while it maps, and checks every result.
 func mapAndKill(ctx context.Context, ex *executor.Executor) error {
-	if err := errors.Join(ex.Load(tasks), ex.Bootup(ctx)); err != nil {
+	if err := errors.Join(ex.Load(tasks), ex.WaitReady(ctx)); err != nil {
 		return err
 	}
 	i := 0

@@ -70,12 +70,12 @@ func TestOnDoneSubmits(t *testing.T) {
 	got := make(chan *executor.Future, 1)
 	ex.Submit(t.Context(), "echo", number(1)).OnDone(func(*executor.Future) {
 		got <- ex.Submit(context.Background(), "square", []byte("7"))
-		ex.Shutdown(context.Background(), executor.NoWait) //nolint:errcheck // it does not wait
+		ex.Shutdown(context.Background(), executor.NoWait()) //nolint:errcheck // it does not wait
 	})
 	if data, err := (<-got).Result(t.Context()); err != nil || string(data) != "49" {
 		t.Errorf("%q, %v", data, err)
 	}
-	<-ex.Ended()
+	<-ex.Done()
 }
 
 // TestCallbackExits checks that callbacks run after one that ended its goroutine, and

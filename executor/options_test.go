@@ -60,7 +60,7 @@ func TestPriority(t *testing.T) {
 	if s := low[len(low)-1].State(); s == executor.Finished {
 		t.Error("a call of high priority was overtaken by 50 of low")
 	}
-	ex.CancelPending()
+	ex.CancelAll()
 }
 
 func TestKey(t *testing.T) {

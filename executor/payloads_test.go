@@ -96,7 +96,7 @@ func movePayloads(ctx context.Context, ex *executor.Executor) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(ex.Load(tasks), ex.Load(m), ex.Bootup(ctx)); err != nil {
+	if err := errors.Join(ex.Load(tasks), ex.Load(m), ex.WaitReady(ctx)); err != nil {
 		return err
 	}
 	for _, moves := range []struct{ calls, long, short int }{

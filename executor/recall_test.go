@@ -35,7 +35,7 @@ func pools(t *testing.T, fn func(t *testing.T, ex *Executor, hold func() (releas
 			t.Parallel()
 			var ran atomic.Int64
 			ex := open(t, Config{RootSlots: 1, Logger: slog.New(spoken{slog.DiscardHandler, &ran})})
-			if err := ex.Bootup(t.Context()); err != nil {
+			if err := ex.WaitReady(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			fn(t, ex, func() func() {
@@ -110,9 +110,9 @@ func TestCancelSent(t *testing.T) {
 					}
 				}
 			},
-			"CancelPending": func(ex *Executor, _ []*Future) { ex.CancelPending() },
+			"CancelAll": func(ex *Executor, _ []*Future) { ex.CancelAll() },
 			"Shutdown": func(ex *Executor, _ []*Future) {
-				if err := ex.Shutdown(t.Context(), CancelPending); err != nil {
+				if err := ex.Shutdown(t.Context(), CancelPending()); err != nil {
 					t.Error(err)
 				}
 			},
@@ -202,8 +202,8 @@ func TestThenAtTheEnd(t *testing.T) {
 	for name, end := range map[string]func(ex *Executor) error{
 		"Shutdown": func(ex *Executor) error { return ex.Shutdown(t.Context()) },
 		"NoWait": func(ex *Executor) error {
-			defer func() { <-ex.Ended() }()
-			return ex.Shutdown(t.Context(), NoWait)
+			defer func() { <-ex.Done() }()
+			return ex.Shutdown(t.Context(), NoWait())
 		},
 	} {
 		for _, fork := range []bool{false, true} {
@@ -288,7 +288,7 @@ func shutDownRetries(t *testing.T, fork bool, limit time.Duration) (inTime bool)
 	follows := running.Then("echo")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if err := ex.Shutdown(ctx, CancelPending); err != nil {
+	if err := ex.Shutdown(ctx, CancelPending()); err != nil {
 		t.Errorf("fork %t: Shutdown: %v", fork, err)
 	}
 	for what, f := range map[string]*Future{"rested": resting, "was promised": follows} {
@@ -312,7 +312,7 @@ func TestForksEnd(t *testing.T) {
 	t.Parallel()
 	ex := openTasks(t, Config{RootSlots: 1})
 	early, late, shut, never := ex.Fork(), ex.Fork(), ex.Fork(), ex.Fork()
-	ends := []<-chan struct{}{early.Ended(), shut.Ended()}
+	ends := []<-chan struct{}{early.Done(), shut.Done()}
 	f := early.Submit(t.Context(), "burn", number(20_000))
 	if err := shut.Shutdown(t.Context()); err != nil {
 		t.Error(err)
@@ -325,14 +325,14 @@ func TestForksEnd(t *testing.T) {
 	if err := ex.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	for i, end := range append(ends, late.Ended(), late.Ended()) {
+	for i, end := range append(ends, late.Done(), late.Done()) {
 		select {
 		case <-end:
 		case <-time.After(time.Minute):
 			t.Fatalf("fork %d does not end", i)
 		}
 	}
-	if err := f.Err(t.Context()); err != nil || early.Open() {
+	if err := f.Err(t.Context()); err != nil || !early.Closed() {
 		t.Errorf("its call ended with %v", err)
 	}
 	var end error // its input is not read any more, and its goroutine gone
@@ -379,7 +379,7 @@ func TestKeysOfForks(t *testing.T) {
 func TestSentGoElsewhere(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3)
-	if err := c.ex.Bootup(t.Context()); err != nil {
+	if err := c.ex.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for round := range 10 {

@@ -68,7 +68,7 @@ func TestReportBeforeTheEnd(t *testing.T) {
 	ex := open(t, executor.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	f := ex.Submit(t.Context(), "forever", nil)
 	eventually(t, "it runs", func() bool { return f.State() == executor.Running })
-	if err := ex.Shutdown(t.Context(), executor.NoWait); err != nil {
+	if err := ex.Shutdown(t.Context(), executor.NoWait()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a report while it stops that names the call", func() bool {

@@ -83,7 +83,7 @@ func TestRetryRests(t *testing.T) {
 	if err := g.Err(t.Context()); err == nil {
 		t.Error("the resting call succeeded")
 	}
-	<-ex.Ended()
+	<-ex.Done()
 }
 
 // TestRetryWithdrawn checks that Shutdown does not wait for the rest of a call that
@@ -101,7 +101,7 @@ func TestRetryWithdrawn(t *testing.T) {
 		return err == nil && st.Resting == len(futures)
 	})
 	futures[0].Cancel()
-	ex.Shutdown(t.Context(), executor.NoWait) //nolint:errcheck // without waiting there is no error
+	ex.Shutdown(t.Context(), executor.NoWait()) //nolint:errcheck // without waiting there is no error
 	time.Sleep(50 * time.Millisecond)
 	futures[1].Cancel()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -265,7 +265,7 @@ func TestRoomOfCancelled(t *testing.T) {
 	w.announce(2, 5<<20)
 	w.until("the first result to be taken", func() bool { return len(w.takes) == 2 })
 	for name, cancel := range map[string]func(f *Future){
-		"Cancel": func(f *Future) { f.Cancel() }, "CancelPending": func(*Future) { ex.CancelPending() },
+		"Cancel": func(f *Future) { f.Cancel() }, "CancelAll": func(*Future) { ex.CancelAll() },
 	} {
 		f := give()
 		w.announce(3, 5<<20)
@@ -296,7 +296,7 @@ func TestRoomOfCancelled(t *testing.T) {
 	}
 	n := len(w.calls)
 	w.until("a map's call", func() bool { return len(w.calls) > n })
-	ex.CancelPending()
+	ex.CancelAll()
 	w.until("it is recalled", func() bool { return kills() == 2 })
 	send(t, w.ep, results(w.calls[n], wire.Result{Data: bytes.Repeat([]byte("x"), 10<<10)}))
 	m.results(func(_ []byte, err error) bool {

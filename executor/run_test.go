@@ -50,7 +50,7 @@ func TestRootEnds(t *testing.T) {
 			t.Errorf("the stack of the root is not in the log:\n%s", &log)
 		}
 		select {
-		case <-pool.Ended():
+		case <-pool.Done():
 		default:
 			t.Errorf("%s: the pool is there when Run is through", name)
 		}

@@ -2,20 +2,17 @@ package executor
 
 import "context"
 
-// A ShutdownFlag changes what Shutdown does.
-type ShutdownFlag uint8
+// A ShutdownOption changes what Shutdown does.
+type ShutdownOption struct{ cancel, noWait bool }
 
-// The flags of Shutdown.
-const (
-	// CancelPending resolves the calls that have not begun with [ErrCancelled]
-	// instead of running them, those too that rest before another run; and none runs
-	// again.
-	CancelPending ShutdownFlag = 1 << iota
+// CancelPending makes Shutdown resolve the calls that have not begun with [ErrCancelled]
+// instead of running them, those too that rest before another run; and none runs
+// again.
+func CancelPending() ShutdownOption { return ShutdownOption{cancel: true} }
 
-	// NoWait makes Shutdown return at once. What was submitted still runs,
-	// unless CancelPending is given too.
-	NoWait
-)
+// NoWait makes Shutdown return at once. What was submitted still runs,
+// unless [CancelPending] is given too.
+func NoWait() ShutdownOption { return ShutdownOption{noWait: true} }
 
 // Shutdown refuses new calls, waits until all that were submitted are resolved,
 // stops the workers and waits for the local ones; on a fork it leaves the
@@ -24,27 +21,28 @@ const (
 // longer and returns ctx's error. Calling it again waits again. It returns the
 // error that broke the pool, if one did. Then it waits until the
 // callbacks of those calls have run, as [Run] does, but not where a callback calls it.
-func (ex *Executor) Shutdown(ctx context.Context, flags ...ShutdownFlag) error {
-	var all ShutdownFlag
-	for _, f := range flags {
-		all |= f
+func (ex *Executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
+	var all ShutdownOption
+	for _, o := range opts {
+		all.cancel = all.cancel || o.cancel
+		all.noWait = all.noWait || o.noWait
 	}
 	if ex.fork != nil {
 		ex.fork.close()
 	} else {
 		ex.closing.Do(func() { ex.in.close(ErrClosed) })
 	}
-	if all&CancelPending != 0 {
+	if all.cancel {
 		ex.final.CompareAndSwap(nil, &ErrCancelled)
-		ex.CancelPending()
+		ex.CancelAll()
 	}
 	if ex.fork == nil {
 		ex.in.request(func(l *loop) {
-			l.ending.final = l.ending.final || all&CancelPending != 0
+			l.ending.final = l.ending.final || all.cancel
 			l.stop()
 		})
 	}
-	if all&NoWait != 0 {
+	if all.noWait {
 		return nil
 	}
 	if ex.fork != nil {
@@ -85,14 +83,14 @@ func (ex *Executor) awaitFork(ctx context.Context) error {
 	return join(ex.in.failure(), ex.calls.through(ctx))
 }
 
-// Idling reports whether the pool has nothing to do: no call waits, rests or
+// Idle reports whether the pool has nothing to do: no call waits, rests or
 // runs. It waits for the loop, as Stats does.
-func (ex *Executor) Idling(ctx context.Context) (bool, error) {
+func (ex *Executor) Idle(ctx context.Context) (bool, error) {
 	st, err := ex.Stats(ctx)
 	return err == nil && st.Queued == 0 && st.InFlight == 0 && st.Resting == 0, err
 }
 
-// Open reports whether the executor takes calls.
-func (ex *Executor) Open() bool {
-	return (ex.fork == nil || ex.fork.takes()) && ex.in.takes()
+// Closed reports whether the executor takes no calls any more.
+func (ex *Executor) Closed() bool {
+	return !ex.in.takes() || ex.fork != nil && !ex.fork.takes()
 }

@@ -93,7 +93,7 @@ func TestShutdownCancel(t *testing.T) {
 		woken.Go(func() { <-futures[i].Done() })
 	}
 	begin := time.Now()
-	if err := ex.Shutdown(t.Context(), executor.CancelPending); err != nil {
+	if err := ex.Shutdown(t.Context(), executor.CancelPending()); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("Shutdown took %v", time.Since(begin))
@@ -122,7 +122,7 @@ func TestShutdownNoWait(t *testing.T) {
 	for i := range 2_000 {
 		futures = append(futures, ex.Submit(t.Context(), "echo", number(i)))
 	}
-	if err := ex.Shutdown(t.Context(), executor.NoWait); err != nil {
+	if err := ex.Shutdown(t.Context(), executor.NoWait()); err != nil {
 		t.Fatal(err)
 	}
 	if err := ex.Submit(t.Context(), "echo", nil).Err(t.Context()); !errors.Is(err, executor.ErrClosed) {
@@ -133,5 +133,5 @@ func TestShutdownNoWait(t *testing.T) {
 			t.Fatalf("call %d: % x, %v", i, got, err)
 		}
 	}
-	<-ex.Ended()
+	<-ex.Done()
 }

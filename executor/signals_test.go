@@ -36,7 +36,7 @@ func heedSignals() int {
 	}
 	cfg := executor.Config{RootSlots: 2, Grace: grace, Modules: []*wasmtasks.Module{tasks}}
 	err = executor.Run(context.Background(), cfg, func(ctx context.Context, ex *executor.Executor) error {
-		if err := ex.Bootup(ctx); err != nil {
+		if err := ex.WaitReady(ctx); err != nil {
 			return err
 		}
 		var futures []*executor.Future

@@ -120,7 +120,7 @@ func standStill(ctx context.Context, ex *executor.Executor) error {
 			return err
 		}
 	}
-	if err := errors.Join(ex.Load(tasks), ex.Bootup(ctx)); err != nil {
+	if err := errors.Join(ex.Load(tasks), ex.WaitReady(ctx)); err != nil {
 		return err
 	}
 	if os.Getenv(standsVar) == "a worker" {

@@ -82,12 +82,12 @@ func (ex *Executor) NumWorkers() int {
 	return n
 }
 
-// Bootup waits until every worker has joined or is known to be lost, or until
+// WaitReady waits until every worker has joined or is known to be lost, or until
 // ctx ends. Nothing needs it: calls go to the workers that are there. It makes
 // the first calls of a measurement as fast as the others, once their module is
 // loaded. After Shutdown it returns [ErrClosed].
-func (ex *Executor) Bootup(ctx context.Context) error {
-	if !ex.Open() {
+func (ex *Executor) WaitReady(ctx context.Context) error {
+	if ex.Closed() {
 		return ErrClosed
 	}
 	select {

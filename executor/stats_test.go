@@ -37,17 +37,17 @@ func TestStatsCount(t *testing.T) {
 	}
 }
 
-func TestBootupAndIdling(t *testing.T) {
+func TestWaitReadyAndIdle(t *testing.T) {
 	t.Parallel()
 	ex := open(t, executor.Config{})
-	if err := ex.Bootup(t.Context()); err != nil {
+	if err := ex.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if idle, err := ex.Idling(t.Context()); !idle || err != nil {
+	if idle, err := ex.Idle(t.Context()); !idle || err != nil {
 		t.Errorf("a fresh pool idles: %t, %v", idle, err)
 	}
 	f := ex.Submit(t.Context(), "forever", nil)
-	if idle, err := ex.Idling(t.Context()); idle || err != nil {
+	if idle, err := ex.Idle(t.Context()); idle || err != nil {
 		t.Errorf("a working pool idles: %t, %v", idle, err)
 	}
 	f.Kill("the test is over")

@@ -48,7 +48,7 @@ func TestStormOfMaps(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	s := &storm{t: t, ex: shape(t), ends: map[string]int{}}
-	if err := s.ex.Bootup(t.Context()); err != nil {
+	if err := s.ex.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.ex.Call(t.Context(), "echo", nil); err != nil {
@@ -144,7 +144,7 @@ func (s *storm) one(rnd *rand.Rand) {
 		s.t.Errorf("Shutdown of a fork: %v", err)
 	}
 	select {
-	case <-fork.Ended():
+	case <-fork.Done():
 	case <-over.Done():
 		s.t.Error("a fork did not end")
 	}
@@ -157,13 +157,13 @@ func (s *storm) disturb(fork *executor.Executor, what int) {
 	var err error
 	switch what {
 	case 0:
-		fork.CancelPending()
+		fork.CancelAll()
 	case 1:
 		_, err = fork.KillAll(ctx, "a storm")
 	case 2:
-		err = fork.Shutdown(ctx, executor.NoWait)
+		err = fork.Shutdown(ctx, executor.NoWait())
 	case 3:
-		err = fork.Shutdown(ctx, executor.CancelPending)
+		err = fork.Shutdown(ctx, executor.CancelPending())
 	default:
 		cancel() // what runs is killed
 		if err = fork.Shutdown(ctx); errors.Is(err, context.Canceled) {
@@ -276,7 +276,7 @@ func (s *storm) fits(ctx context.Context, err error, fork *executor.Executor, in
 	switch {
 	case errors.As(err, new(*executor.TaskError)), errors.Is(err, executor.ErrCancelled):
 	case errors.Is(err, executor.ErrClosed):
-		if fork.Open() {
+		if !fork.Closed() {
 			s.t.Error("it is closed, says a map of a fork that is open")
 		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -107,7 +107,7 @@ func TestTerminateCrowded(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		ex.Shutdown(t.Context()) //nolint:errcheck // it has ended: what runs is dropped
-		<-ex.Ended()
+		<-ex.Done()
 	})
 	ex.Submit(t.Context(), "forever", nil)
 	p := pool.New(ex)

@@ -164,8 +164,8 @@ func (p *Pool) Join(ctx context.Context) error {
 	if !await(ctx, p.drained) {
 		return ctx.Err()
 	}
-	p.ex.Shutdown(ctx, executor.NoWait) //nolint:errcheck // without waiting there is no error
-	if !await(ctx, p.ex.Ended()) {
+	p.ex.Shutdown(ctx, executor.NoWait()) //nolint:errcheck // without waiting there is no error
+	if !await(ctx, p.ex.Done()) {
 		return ctx.Err()
 	}
 	return nil

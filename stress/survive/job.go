@@ -52,7 +52,7 @@ func (j *job) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(ex.Load(m), ex.Bootup(ctx)); err != nil {
+		if err := errors.Join(ex.Load(m), ex.WaitReady(ctx)); err != nil {
 			return err
 		}
 		st, err := ex.Stats(ctx)

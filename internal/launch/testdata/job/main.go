@@ -57,7 +57,7 @@ func run(ctx context.Context, ex *executor.Executor) error {
 	if err := ex.Load(m); err != nil {
 		return err
 	}
-	if err := ex.Bootup(ctx); err != nil {
+	if err := ex.WaitReady(ctx); err != nil {
 		return err
 	}
 	if *wait {
