@@ -33,7 +33,7 @@ func (l *holder) Frame(_ int, frame []byte) {
 func (l *holder) Lost(int, error) {}
 
 // holdTwo returns a pool whose one worker is the test's and holds two calls.
-func holdTwo(t *testing.T, arg func(i int) []byte) (context.Context, []*Future, *mem.World, []wire.Call) {
+func holdTwo(t *testing.T, arg func(i int) []byte) (context.Context, []*Future, *mem.Fabric, []wire.Call) {
 	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 
 // inHand returns an executor whose loop turns when the test wants it, and the endpoints
 // of workers that have not joined.
-func inHand(t *testing.T, workers int, cfg Config) (*Executor, *mem.World) {
+func inHand(t *testing.T, workers int, cfg Config) (*Executor, *mem.Fabric) {
 	t.Helper()
 	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
 	if err != nil {

@@ -113,7 +113,7 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 // An ownWorker serves the root's own slots.
 type ownWorker struct {
 	host   *host.Host
-	pair   *mem.World
+	pair   *mem.Fabric
 	root   transport.Endpoint
 	worker transport.Endpoint
 	cancel context.CancelFunc

@@ -23,7 +23,7 @@ import (
 // be on a rank of its own, so that they can be lost.
 type cluster struct {
 	ex      *Executor
-	world   *mem.World
+	world   *mem.Fabric
 	workers sync.WaitGroup
 	errs    []error // of the workers, by rank; read after workers.Wait
 }

@@ -24,7 +24,7 @@ type program struct {
 	t     *testing.T
 	rnd   *rand.Rand
 	ex    *Executor
-	world *mem.World
+	world *mem.Fabric
 	hands []*hand
 	steps int
 	trail []string // what was done, the last

@@ -71,7 +71,7 @@ func (d *dawdler) announce(payload uint32, n int64) {
 }
 
 // openRoot opens an executor on the root of a world whose other ranks the test plays.
-func openRoot(t *testing.T, world *mem.World, cfg Config) *Executor {
+func openRoot(t *testing.T, world *mem.Fabric, cfg Config) *Executor {
 	t.Helper()
 	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
 	if err != nil {

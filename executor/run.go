@@ -139,7 +139,7 @@ func warm(ctx context.Context, h *host.Host, cfg Config, l launcher) func() {
 }
 
 // openWorld starts MPI and checks that it agrees with the launcher.
-func openWorld(ctx context.Context, cfg Config, l launcher, bell *transport.Bell) (mpi.World, error) {
+func openWorld(ctx context.Context, cfg Config, l launcher, bell *transport.Bell) (mpi.Endpoint, error) {
 	if cfg.Confine {
 		if err := copyByMessages(); err != nil {
 			return nil, fmt.Errorf("executor: preparing MPI for confined workers: %w", err)
@@ -157,7 +157,7 @@ func openWorld(ctx context.Context, cfg Config, l launcher, bell *transport.Bell
 }
 
 // serve is what a worker rank does.
-func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.World) error {
+func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.Endpoint) error {
 	slots := cfg.Slots
 	if slots == 0 {
 		slots = min(ownCPUs(world.LocalWorkers()), MostSlots)

@@ -20,7 +20,7 @@
 //   - load.go: calls that take real time, beside serial loops
 //   - idle.go: the CPU time of an idle pool
 //   - memory.go: bytes per pending call, and memory of a long map
-//   - scheduler.go, world.go: the root's cost with 4096 workers that answer at once
+//   - scheduler.go, instant.go: the root's cost with 4096 workers that answer at once
 //   - guest.go: the module whose tasks are called
 //   - process_linux.go, process_other.go: CPU time and memory of this process
 package bench

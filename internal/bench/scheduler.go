@@ -28,7 +28,7 @@ func measureScheduler(ctx context.Context, p *pool, n int) ([]float64, error) {
 // calls.
 func (p *pool) rootTime(ctx context.Context, workers, n int) (d time.Duration, err error) {
 	bell := transport.NewBell()
-	opened, err := executorhook.OpenOn(executor.Config{RootSlots: -1}, newInstantWorld(workers, bell), bell)
+	opened, err := executorhook.OpenOn(executor.Config{RootSlots: -1}, newInstantEndpoint(workers, bell), bell)
 	if err != nil {
 		return 0, err
 	}

@@ -41,16 +41,16 @@ type Handler interface {
 	Lost(rank int, err error)
 }
 
-// An Endpoint is one rank's connection to the others of its world. Frames go
-// between the root (rank 0) and the others only; two workers never talk.
+// An Endpoint is one rank's connection to the others. Frames go between the root (rank 0)
+// and the others only; two workers never talk.
 //
 // One goroutine at a time owns an endpoint: it alone calls the methods. Only the Ring of
 // its Bell may be called from elsewhere. No method waits for a peer.
 type Endpoint interface {
-	// Rank is this endpoint's place in the world, 0 <= Rank < Size.
+	// Rank is this endpoint's number, 0 <= Rank < Size.
 	Rank() int
 
-	// Size is the number of ranks in the world, at least 1.
+	// Size is the number of ranks, at least 1.
 	Size() int
 
 	// Send starts sending a frame of 1 to FrameCap bytes (a fabric takes Overhead more) and

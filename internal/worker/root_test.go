@@ -14,7 +14,7 @@ import (
 // A root is a pool's root of which each step is a test's.
 type root struct {
 	t       testing.TB
-	world   *mem.World
+	world   *mem.Fabric
 	results []wire.Result
 	begun   []uint32
 	pulls   []wire.Pull
@@ -28,7 +28,7 @@ func newRoot(t testing.TB, m *wasmtasks.Module, slots int, exports ...string) *r
 }
 
 // newRootOver is newRoot with an endpoint for the worker.
-func newRootOver(t testing.TB, world *mem.World, ep transport.Endpoint, m *wasmtasks.Module, slots int, exports ...string) *root {
+func newRootOver(t testing.TB, world *mem.Fabric, ep transport.Endpoint, m *wasmtasks.Module, slots int, exports ...string) *root {
 	t.Helper()
 	h := newHost(t)
 	r := &root{t: t, world: world, served: make(chan error, 1)}

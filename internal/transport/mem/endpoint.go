@@ -12,7 +12,7 @@ import (
 // An endpoint implements [transport.Endpoint], and what else goroutines can do. Its
 // owner drains the inbox, which the others fill.
 type endpoint struct {
-	world  *World
+	fabric *Fabric
 	rank   int
 	bell   *transport.Bell
 	dead   atomic.Bool // to the others
@@ -53,7 +53,7 @@ type completion struct {
 }
 
 func (e *endpoint) Rank() int             { return e.rank }
-func (e *endpoint) Size() int             { return len(e.world.ends) }
+func (e *endpoint) Size() int             { return len(e.fabric.ends) }
 func (e *endpoint) Bell() *transport.Bell { return e.bell }
 
 // Pending reports false: nothing here needs polling to leave.
@@ -65,8 +65,8 @@ func (e *endpoint) Fence(rank int, cause error) {
 		return
 	}
 	worker := max(rank, e.rank)
-	if e.world.kill(worker, cause) {
-		e.world.ends[worker].lose(0, cause)
+	if e.fabric.kill(worker, cause) {
+		e.fabric.ends[worker].lose(0, cause)
 	}
 }
 
@@ -82,20 +82,20 @@ func (e *endpoint) Doze() { e.dozing.Store(true) }
 
 // Lend implements [transport.Lender].
 func (e *endpoint) Lend(to int, id uint32, data []byte) uint64 {
-	if e.closed || e.dead.Load() || e.world.ends[to].dead.Load() {
+	if e.closed || e.dead.Load() || e.fabric.ends[to].dead.Load() {
 		return 0
 	}
-	return e.world.loans.add(id, data)
+	return e.fabric.loans.add(id, data)
 }
 
-func (e *endpoint) Reclaim(id uint32) { e.world.loans.end(id) }
+func (e *endpoint) Reclaim(id uint32) { e.fabric.loans.end(id) }
 
-func (e *endpoint) Borrow(dst []byte, at uint64) error { return e.world.loans.read(dst, at) }
+func (e *endpoint) Borrow(dst []byte, at uint64) error { return e.fabric.loans.read(dst, at) }
 
-// Vouch keeps suspect for [World.Suspect]: nobody could fence a goroutine, so these ranks
+// Vouch keeps suspect for [Fabric.Suspect]: nobody could fence a goroutine, so these ranks
 // give no signs of their own.
 func (e *endpoint) Vouch(suspect func() (call uint64, found bool)) {
-	e.world.suspect.Store(&suspect)
+	e.fabric.suspect.Store(&suspect)
 }
 
 // arrived tells the owner that its inbox has something.
@@ -115,7 +115,7 @@ func (e *endpoint) Send(to int, b []byte) error {
 	case len(b) == 0 || len(b) > transport.FrameCap+transport.Overhead:
 		return fmt.Errorf("mem: a frame of %d bytes; 1 to %d are allowed", len(b), transport.FrameCap)
 	}
-	peer := e.world.ends[to]
+	peer := e.fabric.ends[to]
 	if e.dead.Load() || peer.dead.Load() {
 		return nil
 	}
@@ -145,21 +145,21 @@ func (e *endpoint) transfer(key transferKey, peer int, mine half) {
 		e.complete(mine.done, transport.ErrClosed)
 		return
 	}
-	w := e.world
-	w.mu.Lock()
-	if e.dead.Load() || w.ends[peer].dead.Load() {
-		w.mu.Unlock()
+	f := e.fabric
+	f.mu.Lock()
+	if e.dead.Load() || f.ends[peer].dead.Load() {
+		f.mu.Unlock()
 		e.complete(mine.done, ErrKilled)
 		return
 	}
-	other, met := w.transfers[key]
+	other, met := f.transfers[key]
 	if !met {
-		w.transfers[key] = mine
-		w.mu.Unlock()
+		f.transfers[key] = mine
+		f.mu.Unlock()
 		return
 	}
-	delete(w.transfers, key)
-	w.mu.Unlock()
+	delete(f.transfers, key)
+	f.mu.Unlock()
 	var err error
 	switch {
 	case other.end == e:
@@ -195,7 +195,7 @@ func (e *endpoint) Poll(h transport.Handler) (int, error) {
 	n := len(r.frames) + len(r.done) + len(r.lost)
 	at := 0
 	for _, f := range r.frames {
-		if !e.world.ends[f.from].dead.Load() {
+		if !e.fabric.ends[f.from].dead.Load() {
 			h.Frame(f.from, r.bytes[at:f.end:f.end])
 		}
 		at = f.end
@@ -227,7 +227,7 @@ func (e *endpoint) Close() error {
 	if e.closed {
 		return nil
 	}
-	e.world.drop(func(k transferKey) bool { return k.from == e.rank || k.to == e.rank }, transport.ErrClosed)
+	e.fabric.drop(func(k transferKey) bool { return k.from == e.rank || k.to == e.rank }, transport.ErrClosed)
 	e.swap()
 	e.closed = true
 	for _, c := range e.read.done {

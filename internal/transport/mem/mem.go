@@ -9,11 +9,11 @@ import (
 	"github.com/wasmpool/wasmpool/internal/transport"
 )
 
-// ErrKilled is what the others see of a rank that [World.Kill] took.
+// ErrKilled is what the others see of a rank that [Fabric.Kill] took.
 var ErrKilled = errors.New("mem: the rank was killed")
 
-// A World is a set of endpoints that reach each other.
-type World struct {
+// A Fabric is a set of endpoints that reach each other.
+type Fabric struct {
 	ends []*endpoint
 
 	mu        sync.Mutex
@@ -25,10 +25,10 @@ type World struct {
 }
 
 // Suspect says what the last function given to Vouch of one of the endpoints does: it is
-// for a process that has a rank's signs of life to give in another world.
-func (w *World) Suspect() (call uint64, found bool) {
-	if f := w.suspect.Load(); f != nil && *f != nil {
-		return (*f)()
+// for a process that has a rank's signs of life to give on another fabric.
+func (f *Fabric) Suspect() (call uint64, found bool) {
+	if fn := f.suspect.Load(); fn != nil && *fn != nil {
+		return (*fn)()
 	}
 	return 0, false
 }
@@ -46,44 +46,44 @@ type half struct {
 	done func(error)
 }
 
-// New returns a world of n ranks, each with a bell of its own.
-func New(n int) *World {
+// New returns a fabric of n ranks, each with a bell of its own.
+func New(n int) *Fabric {
 	bells := make([]*transport.Bell, n)
 	for i := range bells {
 		bells[i] = transport.NewBell()
 	}
-	return newWorld(bells)
+	return newFabric(bells)
 }
 
-// Pair returns a world of two ranks in which the root has that bell, so that it
+// Pair returns a fabric of two ranks in which the root has that bell, so that it
 // can wait for another fabric as well.
-func Pair(root *transport.Bell) *World {
-	return newWorld([]*transport.Bell{root, transport.NewBell()})
+func Pair(root *transport.Bell) *Fabric {
+	return newFabric([]*transport.Bell{root, transport.NewBell()})
 }
 
-func newWorld(bells []*transport.Bell) *World {
-	w := &World{transfers: map[transferKey]half{}, loans: loans{open: map[uint32][]byte{}}}
+func newFabric(bells []*transport.Bell) *Fabric {
+	f := &Fabric{transfers: map[transferKey]half{}, loans: loans{open: map[uint32][]byte{}}}
 	for rank, bell := range bells {
-		w.ends = append(w.ends, &endpoint{world: w, rank: rank, bell: bell})
+		f.ends = append(f.ends, &endpoint{fabric: f, rank: rank, bell: bell})
 	}
-	return w
+	return f
 }
 
 // Endpoint returns the endpoint of a rank.
-func (w *World) Endpoint(rank int) transport.Endpoint { return w.ends[rank] }
+func (f *Fabric) Endpoint(rank int) transport.Endpoint { return f.ends[rank] }
 
 // Kill makes a rank look dead to the others: what it sends or is sent from now
 // on is dropped, its payloads fail, and each of the others is told once. It is
 // safe for concurrent use.
-func (w *World) Kill(rank int) { w.kill(rank, ErrKilled) }
+func (f *Fabric) Kill(rank int) { f.kill(rank, ErrKilled) }
 
 // kill reports whether the rank was alive.
-func (w *World) kill(rank int, cause error) bool {
-	if w.ends[rank].dead.Swap(true) {
+func (f *Fabric) kill(rank int, cause error) bool {
+	if f.ends[rank].dead.Swap(true) {
 		return false
 	}
-	w.drop(func(k transferKey) bool { return k.from == rank || k.to == rank }, cause)
-	for _, e := range w.ends {
+	f.drop(func(k transferKey) bool { return k.from == rank || k.to == rank }, cause)
+	for _, e := range f.ends {
 		if e.rank != rank && (rank == 0 || e.rank == 0) {
 			e.lose(rank, cause)
 		}
@@ -92,12 +92,12 @@ func (w *World) kill(rank int, cause error) bool {
 }
 
 // drop ends the waiting halves of the payloads that match.
-func (w *World) drop(match func(transferKey) bool, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for k, h := range w.transfers {
+func (f *Fabric) drop(match func(transferKey) bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for k, h := range f.transfers {
 		if match(k) {
-			delete(w.transfers, k)
+			delete(f.transfers, k)
 			h.end.complete(h.done, err)
 		}
 	}

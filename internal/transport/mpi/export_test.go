@@ -6,9 +6,9 @@ package mpi
 func CanRead() bool { return canRead() }
 
 // Loans returns with how many ranks payloads go by loans.
-func Loans(w World) int {
+func Loans(e Endpoint) int {
 	n := 0
-	for _, with := range w.(*endpoint).loans.with { //nolint:forcetypeassert // there is no other
+	for _, with := range e.(*endpoint).loans.with { //nolint:forcetypeassert // there is no other
 		if with {
 			n++
 		}

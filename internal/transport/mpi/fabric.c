@@ -95,7 +95,7 @@ const char *wp_start(int *code, int *provided) {
 	return "MPI_Init_thread";
 }
 
-const char *wp_world(int *code, const int *ranks, int n, wp_place *place) {
+const char *wp_communicators(int *code, const int *ranks, int n, wp_place *place) {
 	MPI_Comm base = MPI_COMM_WORLD, node;
 	MPI_Group all, members;
 	int lowest;

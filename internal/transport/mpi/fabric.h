@@ -40,7 +40,7 @@ typedef struct {
 int wp_yield(int on);
 
 const char *wp_start(int *code, int *provided);
-const char *wp_world(int *code, const int *ranks, int n, wp_place *place);
+const char *wp_communicators(int *code, const int *ranks, int n, wp_place *place);
 
 // wp_share gives all ranks the root's data, and has them meet as wp_drain does: a rank
 // that is confined later cannot make the connections which that takes.

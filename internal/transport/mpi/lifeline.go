@@ -59,7 +59,7 @@ type card struct {
 	Network string   `json:"network"`
 	Addrs   []string `json:"addrs"`
 	Secret  []byte   `json:"secret"`
-	Size    int      `json:"size,omitempty"` // of the world, where the root sends bells
+	Size    int      `json:"size,omitempty"` // how many ranks there are, where the root sends bells
 	PID     int      `json:"pid"`            // the root's
 	Probe   uint64   `json:"probe"`          // where it keeps the secret, see loan.go
 }

@@ -39,8 +39,8 @@ const Built = true
 // startTimeout bounds how long Open waits for the other ranks.
 const startTimeout = 60 * time.Second
 
-// A World is the endpoint of a rank among MPI processes.
-type World interface {
+// An Endpoint is that of a rank among MPI processes.
+type Endpoint interface {
 	transport.Endpoint
 
 	// LocalWorkers is how many workers share this rank's node.
@@ -62,29 +62,28 @@ func Version() string {
 
 var opened sync.Once
 
-// world keeps the endpoint, and with it the memory that MPI or a lost rank may still
+// kept is the endpoint, which holds the memory that MPI or a lost rank may still
 // use, for as long as the process lives.
-var world atomic.Pointer[endpoint]
+var kept atomic.Pointer[endpoint]
 
 // Open starts MPI and connects the ranks. All ranks of the launcher must call it,
 // with the same members, once in a process's life. It blocks until all have, at
 // most a minute or until ctx ends; after such an error the process can only leave.
 //
-// members are the launcher's ranks that form the world, in the order of their
-// ranks in it: the first is its root. None stands for all. A rank that is no
-// member gets a world of size 0, which it can only close; that blocks until the
-// members are done.
+// members are the launcher's ranks that take part, in the order of the ranks that they
+// get: the first is the root. None stands for all. A rank that is no member gets an
+// endpoint of size 0, which it can only close; that blocks until the members are done.
 //
 // A peer that is silent for longer than silence though its connection stands is
 // lost; with 0 none is.
-func Open(ctx context.Context, bell *transport.Bell, members []int, silence time.Duration) (World, error) {
+func Open(ctx context.Context, bell *transport.Bell, members []int, silence time.Duration) (Endpoint, error) {
 	err := errors.New("mpi: opened twice; MPI starts once in a process")
 	var e *endpoint
 	opened.Do(func() { e, err = openOnce(ctx, bell, members, silence) })
 	if err != nil {
 		return nil, err
 	}
-	world.Store(e)
+	kept.Store(e)
 	return e, nil
 }
 
@@ -161,7 +160,7 @@ func (e *endpoint) place(members []int, all int) error {
 	}
 	var code C.int
 	var at C.wp_place
-	call := C.wp_world(&code, &ranks[0], C.int(len(members)), &at)
+	call := C.wp_communicators(&code, &ranks[0], C.int(len(members)), &at)
 	if err := check(call, code); err != nil {
 		return err
 	}
@@ -269,14 +268,14 @@ func check(call *C.char, code C.int) error {
 	return fmt.Errorf("mpi: %s: %s (code %d)", C.GoString(call), text[:n], int(code))
 }
 
-// An endpoint implements [World], and whatever else an endpoint may.
+// An endpoint implements [Endpoint], and whatever else an endpoint may.
 type endpoint struct {
 	bell         *transport.Bell
 	rank, size   int
 	local        int // ranks of this node
 	localWorkers int
 	card         string    // how to reach the root's lifeline
-	lifeline     *lifeline // nil in a world of one
+	lifeline     *lifeline // nil where there is one rank only
 	yields       bool      // Open MPI is told when to give up the CPU
 
 	// Only used by the owner.

@@ -40,39 +40,39 @@ func play(role string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	world, err := mpi.Open(ctx, transport.NewBell(), nil, 3*time.Second)
+	ep, err := mpi.Open(ctx, transport.NewBell(), nil, 3*time.Second)
 	if err != nil {
 		return err
 	}
-	if got := world.LocalWorkers(); got != world.Size()-1 {
-		return fmt.Errorf("rank %d sees %d workers on its node of %d ranks", world.Rank(), got, world.Size())
+	if got := ep.LocalWorkers(); got != ep.Size()-1 {
+		return fmt.Errorf("rank %d sees %d workers on its node of %d ranks", ep.Rank(), got, ep.Size())
 	}
 	switch {
 	case role == "suite":
-		if err := checkLoans(world); err != nil {
+		if err := checkLoans(ep); err != nil {
 			return err
 		}
-		return transporttest.Play(ctx, world)
+		return transporttest.Play(ctx, ep)
 	case role == "mismatch":
-		if err := mismatch(ctx, world); err != nil {
+		if err := mismatch(ctx, ep); err != nil {
 			return err
 		}
-		fmt.Printf("rank %d noticed\n", world.Rank())
-		if err := world.Close(); err != nil {
+		fmt.Printf("rank %d noticed\n", ep.Rank())
+		if err := ep.Close(); err != nil {
 			return err
 		}
 		os.Exit(0) // MPI cannot be finalized
 	case role == "asleep":
-		return playAsleep(ctx, world)
+		return playAsleep(ctx, ep)
 	case role == "unfinished":
-		return playUnfinished(ctx, world)
+		return playUnfinished(ctx, ep)
 	case role == "finalize":
-		if world.Rank() == 2 {
+		if ep.Rank() == 2 {
 			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
 		began := time.Now()
-		err = world.Close()
-		fmt.Printf("rank %d closed\n", world.Rank())
+		err = ep.Close()
+		fmt.Printf("rank %d closed\n", ep.Rank())
 		if took := time.Since(began); took > 30*time.Second {
 			err = errors.Join(err, fmt.Errorf("closing took %v", took))
 		}
@@ -80,23 +80,23 @@ func play(role string) error {
 			os.Exit(0) // MPI may still wait in another thread
 		}
 		return err
-	case world.Rank() > 0:
-		if err := os.WriteFile(pidFile(role, world.Rank()), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+	case ep.Rank() > 0:
+		if err := os.WriteFile(pidFile(role, ep.Rank()), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
 			return err
 		}
-		if err := transporttest.PlaySurvivor(ctx, world); err != nil {
+		if err := transporttest.PlaySurvivor(ctx, ep); err != nil {
 			return err
 		}
 		os.Exit(0) // as after every loss: MPI cannot be finalized
 	}
 	const victim = 2
 	pid := pidFile(role, victim)
-	err = transporttest.PlayLoss(ctx, world, victim, func() {
+	err = transporttest.PlayLoss(ctx, ep, victim, func() {
 		switch os.Getenv(wayVar) {
 		case "stop":
 			err = signalFile(pid, syscall.SIGSTOP)
 		case "fence":
-			world.Fence(victim, errors.New("for the test"))
+			ep.Fence(victim, errors.New("for the test"))
 		default:
 			err = signalFile(pid, syscall.SIGKILL)
 		}
@@ -107,7 +107,7 @@ func play(role string) error {
 	if os.Getenv(wayVar) == "stop" {
 		err = errors.Join(err, signalFile(pid, syscall.SIGKILL)) // mpirun would wait for it
 	}
-	return errors.Join(err, world.Close())
+	return errors.Join(err, ep.Close())
 }
 
 // loansVar says whether payloads are to go by loans.
@@ -116,19 +116,19 @@ const loansVar = "WASMPOOL_TEST_LOANS"
 // noCopy keeps ranks from using each other's memory.
 const noCopy = "OMPI_MCA_btl_vader_single_copy_mechanism=none"
 
-func checkLoans(world mpi.World) error {
+func checkLoans(ep mpi.Endpoint) error {
 	want := 0
 	if os.Getenv(loansVar) != "" && mpi.CanRead() {
 		want = 1 // a worker's, with the root
-		if world.Rank() == 0 {
-			want = world.Size() - 1
+		if ep.Rank() == 0 {
+			want = ep.Size() - 1
 		}
 	}
-	if got := mpi.Loans(world); got != want {
-		return fmt.Errorf("rank %d has loans with %d ranks, want %d", world.Rank(), got, want)
+	if got := mpi.Loans(ep); got != want {
+		return fmt.Errorf("rank %d has loans with %d ranks, want %d", ep.Rank(), got, want)
 	}
-	if world.Rank() == 0 {
-		lender, _ := transport.As[transport.Lender](world)
+	if ep.Rank() == 0 {
+		lender, _ := transport.As[transport.Lender](ep)
 		if at := lender.Lend(1, 0, make([]byte, 10)); (at != 0) != (want > 0) {
 			return fmt.Errorf("with loans for %d workers the address of one is %#x", want, at)
 		}
@@ -139,60 +139,60 @@ func checkLoans(world mpi.World) error {
 
 // mismatch moves a payload for which the ranks do not agree on a length. It must
 // end on both sides, with errors.
-func mismatch(ctx context.Context, world mpi.World) error {
+func mismatch(ctx context.Context, ep mpi.Endpoint) error {
 	var h lossHandler
 	ended := false
 	var failure error
 	done := func(err error) { ended, failure = true, err }
-	if world.Rank() == 0 {
-		world.SendPayload(1, 7, make([]byte, 10), done)
+	if ep.Rank() == 0 {
+		ep.SendPayload(1, 7, make([]byte, 10), done)
 	} else {
-		world.RecvPayload(0, 7, make([]byte, 20), done)
+		ep.RecvPayload(0, 7, make([]byte, 20), done)
 	}
 	for !ended || h.lost == nil {
-		if _, err := world.Poll(&h); err != nil {
+		if _, err := ep.Poll(&h); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("rank %d: ended %t, lost: %w", world.Rank(), ended, h.lost)
+			return fmt.Errorf("rank %d: ended %t, lost: %w", ep.Rank(), ended, h.lost)
 		}
 		time.Sleep(time.Millisecond)
 	}
 	if failure == nil {
-		return fmt.Errorf("rank %d: the payload ended well", world.Rank())
+		return fmt.Errorf("rank %d: the payload ended well", ep.Rank())
 	}
 	return nil
 }
 
 // playAsleep has the workers fall asleep unheard, before the root's last frame.
-func playAsleep(ctx context.Context, world mpi.World) error {
-	if world.Rank() == 0 {
+func playAsleep(ctx context.Context, ep mpi.Endpoint) error {
+	if ep.Rank() == 0 {
 		time.Sleep(200 * time.Millisecond)
-		for rank := 1; rank < world.Size(); rank++ {
-			if err := world.Send(rank, []byte("stop")); err != nil {
+		for rank := 1; rank < ep.Size(); rank++ {
+			if err := ep.Send(rank, []byte("stop")); err != nil {
 				return err
 			}
 		}
-		return world.Close()
+		return ep.Close()
 	}
 	const patience = 20 * time.Second
 	var h listener
 	began := time.Now()
 	for h.frames == 0 {
-		world.Doze()
-		n, err := world.Poll(&h)
+		ep.Doze()
+		n, err := ep.Poll(&h)
 		if err != nil || ctx.Err() != nil {
-			return fmt.Errorf("rank %d: %w", world.Rank(), errors.Join(err, ctx.Err()))
+			return fmt.Errorf("rank %d: %w", ep.Rank(), errors.Join(err, ctx.Err()))
 		}
 		if n == 0 {
-			world.Bell().Wait(patience)
+			ep.Bell().Wait(patience)
 		}
 	}
 	if took := time.Since(began); took > patience/2 {
-		return fmt.Errorf("rank %d was not woken for %v", world.Rank(), took)
+		return fmt.Errorf("rank %d was not woken for %v", ep.Rank(), took)
 	}
-	fmt.Printf("rank %d woke\n", world.Rank())
-	return world.Close()
+	fmt.Printf("rank %d woke\n", ep.Rank())
+	return ep.Close()
 }
 
 // A lossHandler notes who is lost.
@@ -201,64 +201,64 @@ type lossHandler struct{ lost error }
 func (*lossHandler) Frame(int, []byte)       {}
 func (h *lossHandler) Lost(_ int, err error) { h.lost = err }
 
-// playOthers is a world of some of the ranks, which takes longer than ranks wait for
+// playOthers runs on some of the ranks, which takes longer than ranks wait for
 // each other at the end.
 func playOthers() error {
 	const patience = 500 * time.Millisecond
-	world, err := mpi.Open(context.Background(), transport.NewBell(), []int{0, 1}, 0)
+	ep, err := mpi.Open(context.Background(), transport.NewBell(), []int{0, 1}, 0)
 	if err != nil {
 		return err
 	}
-	if world.Size() == 0 {
+	if ep.Size() == 0 {
 		mpi.ShortenFinalize(patience)
-		return world.Close()
+		return ep.Close()
 	}
 	time.Sleep(4 * patience)
 	fmt.Println("the members are done")
-	return world.Close()
+	return ep.Close()
 }
 
 // playUnfinished loses a worker of which the root awaits many payloads, and moves
 // another with the worker that is left.
-func playUnfinished(ctx context.Context, world mpi.World) error {
+func playUnfinished(ctx context.Context, ep mpi.Endpoint) error {
 	const victim, payloads = 2, 200
 	var h listener
 	want := []byte("a payload")
-	switch world.Rank() {
+	switch ep.Rank() {
 	case 0:
 		for id := range uint32(payloads) {
-			world.RecvPayload(victim, id, make([]byte, 1<<10), func(error) { h.ended++ })
+			ep.RecvPayload(victim, id, make([]byte, 1<<10), func(error) { h.ended++ })
 		}
-		world.Fence(victim, errors.New("for the test"))
-		if err := h.poll(ctx, world, func() bool { return h.ended == payloads }); err != nil {
+		ep.Fence(victim, errors.New("for the test"))
+		if err := h.poll(ctx, ep, func() bool { return h.ended == payloads }); err != nil {
 			return err
 		}
-		world.SendPayload(1, 0, want, func(err error) { h.err = err; h.ended++ })
-		if err := h.poll(ctx, world, func() bool { return h.ended > payloads && h.frames > 0 }); err != nil || h.err != nil {
+		ep.SendPayload(1, 0, want, func(err error) { h.err = err; h.ended++ })
+		if err := h.poll(ctx, ep, func() bool { return h.ended > payloads && h.frames > 0 }); err != nil || h.err != nil {
 			return errors.Join(err, h.err)
 		}
 		fmt.Println("the payload has left")
 	case 1:
 		got := make([]byte, len(want))
-		world.RecvPayload(0, 0, got, func(err error) { h.err = err; h.ended++ })
-		if err := h.poll(ctx, world, func() bool { return h.ended > 0 }); err != nil {
+		ep.RecvPayload(0, 0, got, func(err error) { h.err = err; h.ended++ })
+		if err := h.poll(ctx, ep, func() bool { return h.ended > 0 }); err != nil {
 			return err
 		}
 		if !bytes.Equal(got, want) {
 			return fmt.Errorf("received %q", got)
 		}
 		fmt.Println("the payload has arrived")
-		if err := world.Send(0, []byte("thanks")); err != nil {
+		if err := ep.Send(0, []byte("thanks")); err != nil {
 			return err
 		}
 	}
-	if world.Rank() > 0 { // the root hangs up, on the victim or at its end
-		if err := h.poll(ctx, world, func() bool { return h.lost }); err != nil {
+	if ep.Rank() > 0 { // the root hangs up, on the victim or at its end
+		if err := h.poll(ctx, ep, func() bool { return h.lost }); err != nil {
 			return err
 		}
 	}
-	world.Leave()
-	err := errors.Join(h.err, world.Close())
+	ep.Leave()
+	err := errors.Join(h.err, ep.Close())
 	if err == nil {
 		os.Exit(0) // as after every loss
 	}
@@ -277,13 +277,13 @@ func (h *listener) Frame(int, []byte) { h.frames++ }
 func (h *listener) Lost(int, error)   { h.lost = true }
 
 // poll polls until the condition holds.
-func (h *listener) poll(ctx context.Context, world mpi.World, cond func() bool) error {
+func (h *listener) poll(ctx context.Context, ep mpi.Endpoint, cond func() bool) error {
 	for !cond() {
-		if _, err := world.Poll(h); err != nil {
+		if _, err := ep.Poll(h); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("rank %d waits: %w", world.Rank(), ctx.Err())
+			return fmt.Errorf("rank %d waits: %w", ep.Rank(), ctx.Err())
 		}
 	}
 	return nil

@@ -13,8 +13,8 @@ import (
 // Built reports whether this program has MPI.
 const Built = false
 
-// A World is the endpoint of a rank among MPI processes.
-type World interface {
+// An Endpoint is that of a rank among MPI processes.
+type Endpoint interface {
 	transport.Endpoint
 
 	// LocalWorkers is how many workers share this rank's node.
@@ -29,6 +29,6 @@ type World interface {
 func Version() string { return "" }
 
 // Open fails: this program was built without MPI.
-func Open(context.Context, *transport.Bell, []int, time.Duration) (World, error) {
+func Open(context.Context, *transport.Bell, []int, time.Duration) (Endpoint, error) {
 	return nil, errors.New("mpi: built without MPI, rebuild with -tags mpi")
 }

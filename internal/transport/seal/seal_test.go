@@ -22,9 +22,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// open returns the endpoints of a world with sealed frames and faults beneath
+// open returns the endpoints of a fabric with sealed frames and faults beneath
 // the root's.
-func open(size int, plan fault.Plan) (*mem.World, []transport.Endpoint) {
+func open(size int, plan fault.Plan) (*mem.Fabric, []transport.Endpoint) {
 	w := mem.New(size)
 	ends := []transport.Endpoint{seal.New(fault.New(w.Endpoint(0), plan, w.Kill))}
 	for rank := 1; rank < size; rank++ {

@@ -35,8 +35,8 @@ var scenarios = []scenario{
 	{"close", playClose}, // the last one
 }
 
-// Exercise runs the suite on worlds whose ranks are all in this process. open
-// returns the endpoints of a world of that size.
+// Exercise runs the suite on fabrics whose ranks are all in this process. open
+// returns the endpoints of a fabric of that size.
 func Exercise(t *testing.T, open func(t *testing.T, size int) []transport.Endpoint) {
 	for _, size := range []int{2, 4} {
 		t.Run(fmt.Sprintf("ranks=%d", size), func(t *testing.T) {
@@ -300,8 +300,8 @@ func playClose(ctx context.Context, p *peer) error {
 	return nil
 }
 
-// PlayLoss is played by the root of a world in which the rank victim dies after
-// it has said "alive". kill makes it die.
+// PlayLoss is played by the root where the rank victim dies after it has said "alive".
+// kill makes it die.
 func PlayLoss(ctx context.Context, ep transport.Endpoint, victim int, kill func()) error {
 	p := &peer{ep: ep}
 	for range p.partners() {
