@@ -77,7 +77,7 @@ func (b *block) keep() func() {
 	return kept.release
 }
 
-// Keep makes memory outlive its call, for somebody who may still read or write it when
+// Keep makes memory outlive its call, for a reader or writer that is not done when
 // the call is over, such as a transport with a transfer under way. part lies in it: the
 // dst of [Call.ReadArg], while that runs, or the result of [Slot.Run], until the next
 // Run. A ReadArg that keeps dst returns an error. The slot does not free that memory any

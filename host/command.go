@@ -31,7 +31,7 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.world.renew()
+	in.renew()
 	in.beginRead(c, arg)
 	_, err = in.mod.ExportedFunction(abi.Start).Call(in)
 	if exit := (*sys.ExitError)(nil); err == nil || errors.As(err, &exit) && exit.ExitCode() == 0 {

@@ -52,8 +52,9 @@
 //   - memory.go, block.go: linear memory; long results and arguments; both outside of Go's
 //     heap, by memory_unix.go, memory_linux.go, memory_copy.go and memory_other.go
 //   - imports.go, wasi.go: the functions that a guest may import
-//   - world.go, seed.go, log.go: its clock, its random numbers, what it logs and prints
+//   - clock.go, seed.go, output.go, log.go: its clock, its random numbers, what it prints and
+//     logs
 //   - grants.go: Grants, what a module may see of the world outside
-//   - shelf.go, shelf_unix.go, shelf_other.go, lent.go: the folders that it was granted, and
-//     files in them
+//   - folder.go, folder_unix.go, folder_other.go, openfile.go: the folders that it was
+//     granted, and files in them
 package host

@@ -101,7 +101,7 @@ func (g *granted) configure(in *instance, cfg wazero.ModuleConfig) wazero.Module
 	if len(g.folders) > 0 {
 		files := wazero.NewFSConfig()
 		for _, f := range g.folders {
-			files = files.WithFSMount(&shelf{root: f.root, in: in}, f.path)
+			files = files.WithFSMount(&folderFS{root: f.root, in: in}, f.path)
 		}
 		cfg = cfg.WithFSConfig(files)
 	}

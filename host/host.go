@@ -152,8 +152,8 @@ type Host struct {
 	cancel    context.CancelFunc
 	loads     sync.WaitGroup
 	pipeline  *compile.Pipeline
-	files     atomic.Int64 // that guests have open
-	mostFiles int64        // that they may; fewer in tests
+	files     atomic.Int64 // how many guests have open
+	mostFiles int64        // how many they may have open; fewer in tests
 	memory    *memory.Account
 	moves     bool          // linear memory may move when it grows, so that no space is reserved
 	keep      atomic.Uint64 // see keepMemory

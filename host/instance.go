@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
 	"github.com/wasmpool/wasmpool/internal/compile"
@@ -37,21 +38,23 @@ type instance struct {
 	stack     [1]uint64   // parameters and results of a task's export
 
 	call    *Call  // nil while the instance is made, and before a call has begun
-	taken   bool   // ReadArg was called and its bytes went into guest memory,
-	takenAt uint32 // which is here
+	taken   bool   // ReadArg was called and its bytes went into guest memory
+	takenAt uint32 // where they are there
 	fetched bool   // ReadArg was called and its bytes are in arg
 	arg     []byte // a long argument read piecewise
 
 	linear  linear
 	starved uint64 // the limit on memory by which it was refused some as it started; 0 if it was not
-	world   world
+	clock   clock
+	seeds   seeds
+	printed printed
 	block   seedBlock
 	gauge   gauge
 	image   *image          // what IsolationReset goes back to
-	calls   int             // it has run
-	earlier int             // likewise, as initializer
-	files   int             // it has open
-	roots   int             // of them the folders it was granted
+	calls   int             // how many it has run
+	earlier int             // how many it ran before these, as initializer
+	files   int             // how many it has open
+	roots   int             // how many of these are the folders that it was granted
 	altered bool            // it has changed a descriptor that it started with
 	parent  context.Context //nolint:containedctx // what wazero may find while the instance is made
 }
@@ -83,7 +86,8 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 	s.beat(true)
 	in = &instance{slot: s, code: c}
 	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, most: s.limits.Memory}
-	in.world.init(in)
+	in.clock = clock{in: in, begin: resolution} // Go does not start at zero
+	in.seeds.in, in.printed.in = in, in
 	in.parent = experimental.WithMemoryAllocator(context.Background(), &in.linear)
 	defer func() {
 		if r := recover(); r != nil { // there is no other way to say that there is no memory
@@ -99,7 +103,7 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 			in, err = nil, e
 		}
 	}()
-	cfg := configure(in, c.grants.configure(in, in.world.config()))
+	cfg := configure(in, c.grants.configure(in, in.ownConfig()))
 	if in.mod, err = c.Runtime.InstantiateModule(in, c.Compiled, cfg); err != nil {
 		return in, err
 	}
@@ -112,6 +116,27 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 		in.gauge.attach(in.mod)
 	}
 	return in, nil
+}
+
+// ownConfig returns what an instance is made with before its grants: nothing that it sees of
+// the world outside is real.
+func (in *instance) ownConfig() wazero.ModuleConfig {
+	return wazero.NewModuleConfig().
+		WithName(""). // so that there can be many
+		WithStartFunctions(abi.Initialize).
+		WithStdout(&in.printed).
+		WithStderr(&in.printed).
+		WithRandSource(&in.seeds).
+		WithWalltime(in.clock.walltime, sys.ClockResolution(resolution)).
+		WithNanotime(in.clock.nanotime, sys.ClockResolution(resolution)).
+		WithNanosleep(in.clock.nanosleep)
+}
+
+// renew makes clock, random numbers and output as they are at the start of a call.
+func (in *instance) renew() {
+	in.clock.renew()
+	in.seeds.renew()
+	in.printed.reset()
 }
 
 // fits reports whether the instance is as one that is made under that limit on memory.
@@ -135,7 +160,7 @@ func (in *instance) close() error {
 
 // fail closes the instance after an error of wazero and explains the error.
 func (in *instance) fail(err error) *Error {
-	e := crashError(err, in.world.printed.String())
+	e := crashError(err, in.printed.String())
 	in.linear.explain(e)
 	e.Log, e.Usage = in.slot.lastWords(), in.usage()
 	in.slot.used = e.Usage

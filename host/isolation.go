@@ -68,9 +68,9 @@ func (in *instance) save() {
 	if !in.code.Resettable || in.files > in.roots {
 		return
 	}
-	in.world.renew()
+	in.renew()
 	img := &image{
-		clock: in.world.begin, memory: block{account: in.slot.host.memory},
+		clock: in.clock.begin, memory: block{account: in.slot.host.memory},
 		doorAt: in.doorAt, door: len(in.door), block: in.block,
 	}
 	if n := uint64(len(in.view)); n > 0 {
@@ -105,7 +105,7 @@ func (in *instance) restore() bool {
 	for _, g := range in.image.globals {
 		g.global.Set(g.value)
 	}
-	in.world.begin = in.image.clock
+	in.clock.begin = in.image.clock
 	in.block = in.image.block
 	in.doorAt, in.door = in.image.doorAt, nil
 	if n := in.image.door; n > 0 {
@@ -120,7 +120,7 @@ func (in *instance) spent() bool {
 	switch {
 	case in.calls == 0:
 		return false
-	case in.linear.size > in.slot.host.keepMemory(), in.world.exhausted():
+	case in.linear.size > in.slot.host.keepMemory(), in.clock.exhausted():
 		return true
 	case cfg.MaxCallsPerInstance > 0 && in.calls >= cfg.MaxCallsPerInstance:
 		return true

@@ -12,8 +12,8 @@ import (
 // the whole limit is reserved at the start and made usable as the guest grows, so
 // that growing never moves. Else it is a block, which moves.
 //
-// What is usable is in the account of the process's memory, whether the guest uses it
-// or not: see RATIONALE.md, "Who may have how much memory?".
+// The usable part is in the account of the process's memory, whether the guest uses it
+// or not: see RATIONALE.md, "How much memory may guests have?".
 //
 // It is its own allocator, since an instance has one memory. Its owner calls
 // Free again after wazero did, or in its place where wazero does not.
@@ -25,8 +25,8 @@ type linear struct {
 	fixed bool   // all of space is reserved, and the first size bytes usable
 	size  uint64 // usable, and ever used: it never shrinks
 
-	refused bool // the guest asked for more than it can have, in this call
-	above   bool // and more than it may have
+	refused bool // in this call the guest asked for more than there is
+	above   bool // in this call the guest asked for more than it may have
 }
 
 // Allocate implements [experimental.MemoryAllocator].

@@ -16,6 +16,7 @@ import (
 // that it gets the same ones wherever it runs, when, and after what. They are made
 // when they are first asked for, since most calls do not ask.
 type seeds struct {
+	in     *instance
 	hashed bool
 	sum    [sha256.Size]byte // of the argument
 	seeded bool
@@ -26,19 +27,18 @@ type seeds struct {
 func (s *seeds) renew() { s.hashed, s.seeded = false, false }
 
 // Read implements [io.Reader]: it gives random numbers.
-func (w *world) Read(p []byte) (int, error) {
-	s := &w.seeds
+func (s *seeds) Read(p []byte) (int, error) {
 	if !s.seeded {
-		seed := w.in.seed()
+		seed := s.in.seed()
 		if s.random == nil {
 			s.random = rand.NewChaCha8(seed)
 		} else {
 			s.random.Seed(seed)
 		}
 		s.seeded = true
-		w.in.slot.dirty = true
+		s.in.slot.dirty = true
 	}
-	return pieces{w.in, s.random}.Read(p)
+	return pieces{s.in, s.random}.Read(p)
 }
 
 // seed returns what the random numbers of the call are made from. While an instance
@@ -58,7 +58,7 @@ func (in *instance) seed() (seed [sha256.Size]byte) {
 // argumentSum returns the SHA-256 of the call's argument. Of a long one that the guest
 // has in its memory, it is that of what now is there.
 func (in *instance) argumentSum() [sha256.Size]byte {
-	s := &in.world.seeds
+	s := &in.seeds
 	if s.hashed {
 		return s.sum
 	}

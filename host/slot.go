@@ -68,8 +68,7 @@ func argLen(c *Call) int64 {
 // need it be on one thread; only [Slot.Stop] and [Slot.Ticks] may be called by other
 // goroutines while it runs.
 //
-// What a guest keeps in its globals may, or may not, survive to the next call:
-// see [Isolation].
+// The next call may find what a guest has kept in its globals, or may not: see [Isolation].
 type Slot struct {
 	host   *Host
 	orders orders
@@ -95,11 +94,11 @@ type Slot struct {
 	used    Usage    // of a call whose instance is closed
 	logged  uint64   // bytes
 	lines   []string // the last ones of its log
-	streams []byte   // the line it is printing; nil if that is not logged
-	out     []byte   // its result, as far as it was written
-	long    block    // where out is when it is long
-	arg     block    // its argument, when that is long and not read by the guest
-	errText []byte   // what it said about an error
+	streams []byte   // the line that the guest is printing; nil if that is not logged
+	out     []byte   // the result, as far as it was written
+	long    block    // the memory of a long result
+	arg     block    // the argument, when that is long and not read by the guest
+	errText []byte   // what the task said about an error
 	numbers []uint64 // parameters and results of a raw export
 	dirty   bool     // something of the call must be cleaned up before the next
 }
@@ -188,7 +187,7 @@ func (s *Slot) crashed(err error) error {
 func (s *Slot) refused(status int) error {
 	e := statusError(status, text(s.errText))
 	s.instance.linear.explain(e)
-	e.Stderr = s.instance.world.printed.String()
+	e.Stderr = s.instance.printed.String()
 	e.Log, e.Usage = s.lastWords(), s.instance.usage()
 	return e
 }
@@ -362,7 +361,7 @@ func (s *Slot) clean(in *instance) {
 	if in != nil {
 		in.arg, in.fetched = nil, false
 		in.linear.refused, in.linear.above = false, false
-		in.world.renew()
+		in.renew()
 		if in.spent() {
 			s.retire(in)
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// What the functions of WASI are given decides how long they take, and nothing ends
-// them before they return. So they pay for it like instructions, and what no program
-// needs is a trap.
+// How long the functions of WASI take depends on their arguments, and nothing ends them before
+// they return. So a guest pays for that as for instructions, and arguments that no program
+// needs are a trap.
 const (
 	// mostPath is how many bytes a path may have, and mostEntries how many entries
 	// a list: what Linux takes.
@@ -48,7 +48,7 @@ type wasiShape struct {
 	vectors, entries, size int
 	bounded                int
 	most                   uint64 // of the parameter that is bounded
-	what                   string // that is
+	what                   string // what that parameter is
 	cost                   uint64 // beyond what its lengths cost
 	given                  bool   // it copies arguments or environment
 	alters                 bool   // it changes what the descriptor stands for that is its first parameter

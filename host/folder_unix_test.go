@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// newShelf returns a folder as an instance sees it whose call may run for so long.
-func newShelf(t *testing.T, dir string, limit time.Duration) *shelf {
+// newFolderFS returns a folder as an instance sees it whose call may run for so long.
+func newFolderFS(t *testing.T, dir string, limit time.Duration) *folderFS {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -24,7 +24,7 @@ func newShelf(t *testing.T, dir string, limit time.Duration) *shelf {
 	t.Cleanup(func() { root.Close() })
 	in := &instance{slot: &Slot{host: newHost(t, Config{}), ctx: t.Context(), call: &Call{}}}
 	in.gauge.limit = limit
-	return &shelf{root: root, in: in}
+	return &folderFS{root: root, in: in}
 }
 
 func writeFile(t testing.TB, path string, data []byte) {
@@ -58,9 +58,9 @@ func within(t *testing.T, pipe string, f func()) {
 
 // A guest cannot open pipes, sockets and devices, by whatever name, and does not wait
 // for them.
-func TestShelfPlainFiles(t *testing.T) {
+func TestFolderPlainFiles(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "shelf") //nolint:usetesting // a socket has a short name
+	dir, err := os.MkdirTemp("", "folder") //nolint:usetesting // a socket has a short name
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestShelfPlainFiles(t *testing.T) {
 }
 
 // A file that is replaced by a pipe while it is opened is found out.
-func TestShelfRace(t *testing.T) {
+func TestFolderRace(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	name, pipe := filepath.Join(dir, "name"), filepath.Join(dir, "pipe")
@@ -119,7 +119,7 @@ func TestShelfRace(t *testing.T) {
 			}
 		}
 	}()
-	s := newShelf(t, dir, 0)
+	s := newFolderFS(t, dir, 0)
 	within(t, pipe, func() {
 		opened, refused := 0, 0
 		for n := 0; n < 100_000 && (n < 30_000 || opened == 0 || refused == 0); n++ {
@@ -159,7 +159,7 @@ const openWAT = `(module
 
 // No path leads out of a granted folder: the guest makes the calls itself, so that no
 // library cleans them.
-func TestShelfHolds(t *testing.T) {
+func TestFolderHolds(t *testing.T) {
 	t.Parallel()
 	out := t.TempDir()
 	dir := filepath.Join(out, "dir")
@@ -204,7 +204,7 @@ func TestShelfHolds(t *testing.T) {
 
 // However much a guest reads at once, the host looks now and then whether its call is
 // to end.
-func TestShelfTicks(t *testing.T) {
+func TestFolderTicks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	large := make([]byte, 8*piece+1)
@@ -217,7 +217,7 @@ func TestShelfTicks(t *testing.T) {
 	for i := range entries {
 		writeFile(t, filepath.Join(dir, "many", fmt.Sprint(i)), nil)
 	}
-	s := newShelf(t, dir, 0)
+	s := newFolderFS(t, dir, 0)
 	looks := 0
 	s.in.slot.call.Heartbeat = func(bool) { looks++ }
 	check := func(what string, n, want int, err error) {
@@ -233,9 +233,9 @@ func TestShelfTicks(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make([]byte, len(large)+1)
-	n, err := file.(*lent).Read(got)
+	n, err := file.(*openFile).Read(got)
 	check("Read", n, len(large), err)
-	n, err = file.(*lent).ReadAt(got[:len(large)-1], 1)
+	n, err = file.(*openFile).ReadAt(got[:len(large)-1], 1)
 	check("ReadAt", n, len(large)-1, err)
 	if got[n-1] != 7 {
 		t.Error("ReadAt reads something else")
@@ -244,9 +244,9 @@ func TestShelfTicks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := folder.(*lent).Readdir(entries)
+	list, err := folder.(*openFile).Readdir(entries)
 	check("Readdir", len(list), entries, err)
-	if _, err := folder.(*lent).Readdir(mostListed + 1); !errors.Is(err, syscall.EINVAL) {
+	if _, err := folder.(*openFile).Readdir(mostListed + 1); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("a very long list: %v", err)
 	}
 	if err := errors.Join(file.Close(), folder.Close()); err != nil || s.in.files != 0 {
@@ -255,7 +255,7 @@ func TestShelfTicks(t *testing.T) {
 }
 
 // A read that waits ends with its call.
-func TestShelfReadWaits(t *testing.T) {
+func TestFolderReadWaits(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -263,8 +263,8 @@ func TestShelfReadWaits(t *testing.T) {
 	}
 	defer r.Close()
 	defer w.Close()
-	in := newShelf(t, t.TempDir(), 50*time.Millisecond).in
-	file := &lent{File: r, in: in, waits: true}
+	in := newFolderFS(t, t.TempDir(), 50*time.Millisecond).in
+	file := &openFile{File: r, in: in, waits: true}
 	if _, err := w.WriteString("some"); err != nil {
 		t.Fatal(err)
 	}
@@ -281,4 +281,4 @@ func TestShelfReadWaits(t *testing.T) {
 	t.Errorf("read %d bytes, %v", n, err)
 }
 
-var _ fs.FS = (*shelf)(nil)
+var _ fs.FS = (*folderFS)(nil)

@@ -26,9 +26,9 @@ const (
 	readPatience = 10 * time.Millisecond
 )
 
-// A lent file counts until it is closed. However much a guest reads of it, and
+// An openFile counts until it is closed. However much a guest reads of it, and
 // however long it waits, its call can be ended.
-type lent struct {
+type openFile struct {
 	*os.File
 	in    *instance
 	waits bool // a read may, as of a log of the system
@@ -36,38 +36,38 @@ type lent struct {
 }
 
 // Close implements [io.Closer].
-func (l *lent) Close() error {
-	err := l.File.Close()
+func (f *openFile) Close() error {
+	err := f.File.Close()
 	if err == nil {
-		l.in.files--
-		l.in.slot.host.files.Add(-1)
-		if l.root {
-			l.in.roots--
+		f.in.files--
+		f.in.slot.host.files.Add(-1)
+		if f.root {
+			f.in.roots--
 		}
 	}
 	return err
 }
 
 // Read implements [io.Reader].
-func (l *lent) Read(p []byte) (int, error) { return l.in.inPieces(p, l.read) }
+func (f *openFile) Read(p []byte) (int, error) { return f.in.inPieces(p, f.read) }
 
 // read reads once.
-func (l *lent) read(part []byte) (int, error) {
-	for l.waits {
-		l.SetReadDeadline(time.Now().Add(readPatience)) //nolint:errcheck // it has been set before
-		n, err := l.File.Read(part)
+func (f *openFile) read(part []byte) (int, error) {
+	for f.waits {
+		f.SetReadDeadline(time.Now().Add(readPatience)) //nolint:errcheck // it has been set before
+		n, err := f.File.Read(part)
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		l.in.check()
+		f.in.check()
 	}
-	return l.File.Read(part)
+	return f.File.Read(part)
 }
 
 // ReadAt implements [io.ReaderAt].
-func (l *lent) ReadAt(p []byte, at int64) (int, error) {
-	return l.in.inPieces(p, func(part []byte) (int, error) {
-		n, err := l.File.ReadAt(part, at)
+func (f *openFile) ReadAt(p []byte, at int64) (int, error) {
+	return f.in.inPieces(p, func(part []byte) (int, error) {
+		n, err := f.File.ReadAt(part, at)
 		at += int64(n)
 		return n, err
 	})
@@ -75,18 +75,18 @@ func (l *lent) ReadAt(p []byte, at int64) (int, error) {
 
 // Readdir reads the next n entries of a folder, as [os.File.Readdir] does for a
 // positive n.
-func (l *lent) Readdir(n int) (list []fs.FileInfo, err error) {
+func (f *openFile) Readdir(n int) (list []fs.FileInfo, err error) {
 	if n > mostListed {
-		return nil, &fs.PathError{Op: "readdir", Path: l.Name(), Err: syscall.EINVAL}
+		return nil, &fs.PathError{Op: "readdir", Path: f.Name(), Err: syscall.EINVAL}
 	}
 	for len(list) < n {
-		part, err := l.File.Readdir(min(n-len(list), listedPiece))
-		l.in.charge(direntCost * uint64(len(part)))
+		part, err := f.File.Readdir(min(n-len(list), listedPiece))
+		f.in.charge(direntCost * uint64(len(part)))
 		list = append(list, part...)
 		if len(part) == 0 || err != nil {
 			return list, err
 		}
-		l.in.check()
+		f.in.check()
 	}
 	return list, nil
 }

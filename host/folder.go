@@ -14,9 +14,9 @@ const mostFiles = 256
 
 var errManyFiles = fmt.Errorf("the guest has %d files open, or all guests half of what the process may have", mostFiles)
 
-// A shelf is a granted folder, as one instance sees it: regular files and folders, to
+// A folderFS is a granted folder, as one instance sees it: regular files and folders, to
 // be read.
-type shelf struct {
+type folderFS struct {
 	root *os.Root
 	in   *instance
 	used bool // the folder itself was opened
@@ -24,21 +24,21 @@ type shelf struct {
 
 // Open implements [fs.FS]. It does not wait: to open a pipe would, until somebody
 // writes to it.
-func (s *shelf) Open(name string) (fs.File, error) {
+func (d *folderFS) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	if h := s.in.slot.host; s.in.files >= mostFiles || h.files.Load() >= h.mostFiles {
+	if h := d.in.slot.host; d.in.files >= mostFiles || h.files.Load() >= h.mostFiles {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errManyFiles}
 	}
-	info, err := s.root.Stat(name)
+	info, err := d.root.Stat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !plainFile(info) { // to open a device may already do something
 		return nil, errNotPlain(name)
 	}
-	file, err := s.root.OpenFile(name, os.O_RDONLY|openAtOnce, 0)
+	file, err := d.root.OpenFile(name, os.O_RDONLY|openAtOnce, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -46,14 +46,14 @@ func (s *shelf) Open(name string) (fs.File, error) {
 		file.Close() //nolint:errcheck // nothing was read
 		return nil, errNotPlain(name)
 	}
-	s.in.files++
-	s.in.slot.host.files.Add(1)
-	root := name == "." && !s.used // wazero does this before the guest can
+	d.in.files++
+	d.in.slot.host.files.Add(1)
+	root := name == "." && !d.used // wazero does this before the guest can
 	if root {
-		s.used = true
-		s.in.roots++
+		d.used = true
+		d.in.roots++
 	}
-	return &lent{File: file, in: s.in, root: root, waits: file.SetReadDeadline(time.Time{}) == nil}, nil
+	return &openFile{File: file, in: d.in, root: root, waits: file.SetReadDeadline(time.Time{}) == nil}, nil
 }
 
 // errNotPlain is what a guest knows as "permission denied".
