@@ -60,8 +60,8 @@ const (
 
 // How a child ends.
 const (
-	childRefuses = 3 // standard output says why
-	childFails   = 4 // likewise: it could not do its work
+	childRefuses = 3 // it refuses the module; standard output says why
+	childFails   = 4 // it could not do its work; standard output says why
 	childTooSlow = 5 // the limit on CPU time was reached
 )
 

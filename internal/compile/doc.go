@@ -26,7 +26,7 @@
 // # Reading the source
 //
 //   - pipeline.go: Config, Pipeline, the order of the steps, BadModuleError
-//   - gate.go, bounds.go: what is refused before the engine sees the module
+//   - check.go, sizes.go: what is refused before the engine sees the module
 //   - rewrite.go: the ticks, and the folder that keeps rewritten modules
 //   - globals.go: exporting globals
 //   - validate.go: the engine's validation of the module as it came
@@ -38,6 +38,6 @@
 //   - cache.go, cache_trim.go: a module's entry in the cache folder; removing old entries
 //   - race_on.go, race_off.go: how much slower the race detector makes the compiler
 //
-// To refuse more modules, see gate.go and bounds.go. RATIONALE.md, "Why is a module
+// To refuse more modules, see check.go and sizes.go. RATIONALE.md, "Why is a module
 // compiled in a child process?" and "Why is a module validated as it came?", says why.
 package compile

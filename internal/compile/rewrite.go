@@ -62,7 +62,7 @@ func (p *Pipeline) rewrite(m *wasmtasks.Module, facts *wasmbin.Module) ([]byte, 
 		return nil, err
 	}
 	if err := writeSummed(file, out); err != nil {
-		// What is compiled cannot be kept either, and says so.
+		// The compiled code cannot be kept either, and that is a warning.
 		p.cfg.Logger.Debug("host: a rewritten module is not kept", "file", file, "error", err)
 	}
 	return out, nil

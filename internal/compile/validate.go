@@ -12,8 +12,8 @@ import (
 // wrong may be right once the rewriter has added its own functions, globals and locals.
 // The error is a [BadModuleError].
 //
-// The engine validates a module and then asks who wants to listen to its functions,
-// before it compiles: there it is stopped. It is the interpreter, which has nothing to
+// The engine validates a module and then asks for listeners to its functions, before it
+// compiles: there it is stopped. It is the interpreter, which has nothing to
 // set up. A hostile module can make this take long: the pipeline calls it in a child
 // process, if it can have one.
 func Validate(ctx context.Context, wasm []byte) (err error) {

@@ -16,7 +16,7 @@ type backlog struct {
 	queued atomic.Int64 // len of calls, readable without mu
 
 	mu     sync.Mutex
-	calls  ring
+	calls  callQueue
 	bodies []*frameBody   // free
 	parked []*runner      // those that sleep, last in first out
 	out    *wire.Writer   // the frame of results under construction

@@ -20,12 +20,12 @@
 //   - watchdog.go: the goroutine that watches while all slots compute
 //   - frames.go: what each kind of frame from the root does
 //   - modules.go: modules and tasks that the root announces: fetched, compiled, bound
-//   - backlog.go, ring.go: the calls that wait for a slot, the results that wait to be
+//   - backlog.go, queue.go: the calls that wait for a slot, the results that wait to be
 //     sent
 //   - runner.go: a slot's goroutine: what happens to a call from the backlog to its
 //     result, and how its time is taken
 //   - failure.go: a failed call as the body of its result
-//   - payload.go: payload numbers and buffers
+//   - buffers.go: the numbers of payloads, and buffers for them
 //   - arguments.go: long arguments, by the way of a buffer or straight into guest memory
 //   - results.go: long results, likewise
 //   - kill.go: calls that the root ends
