@@ -78,7 +78,7 @@ func Buffer(n int) MapOption {
 // MaxFailures makes Map, MapUnordered and MapIndexed end at the n-th call that fails: its
 // error is yielded as any other, and after it, as the last thing, one that matches
 // [ErrFailures]; the calls that have not begun are cancelled. Map counts in the order of
-// the arguments, so what it yields does not depend on who was faster. A cancelled call has not
+// the arguments, so what it yields does not depend on which call was faster. A cancelled call has not
 // failed. It is an error for SubmitBatch and Stream.
 func MaxFailures(n int) MapOption {
 	return mapOptionFunc(func(s *mapSettings) error {

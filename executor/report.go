@@ -10,7 +10,7 @@ import (
 // reportPatience is for how long a report waits for the workers' answers.
 const reportPatience = time.Second
 
-// A Report says who holds what: it is for finding out why a job does not go on.
+// A Report says which worker holds which calls: it is for finding out why a job does not go on.
 type Report struct {
 	Queued  int // calls that wait for a worker
 	Resting int // calls that failed and wait to run again

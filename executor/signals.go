@@ -143,7 +143,7 @@ func (ex *Executor) drain(ctx context.Context, cause *SignalError, cancel contex
 // killPatience is for how long the end waits for workers to kill what they run.
 const killPatience = 2 * time.Second
 
-// logReport logs who holds what.
+// logReport logs the Report.
 func (ex *Executor) logReport(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*reportPatience)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 // When says how long Wait waits.
 type When int
 
-// What Wait waits for.
+// The things that Wait can wait for.
 const (
 	AllDone    When = iota // every future
 	FirstDone              // one future

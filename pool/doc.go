@@ -11,5 +11,11 @@
 //	})
 //
 // Timeouts are contexts; the task's error is a [*executor.TaskError]. As in
-// Python, Close lets what was submitted finish and Join waits for it.
+// Python, Close lets the calls that were submitted finish and Join waits for them.
+//
+// # Reading the source
+//
+//   - pool.go: Run, Pool and its methods
+//   - result.go: AsyncResult, and the options of the asynchronous methods
+//   - star.go: StarMap and its kin, whose tasks take several values; IMap and its kin
 package pool

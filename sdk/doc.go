@@ -58,15 +58,15 @@
 // ones left: package variables with maps and generators, goroutines, the heap. So
 // which goroutine runs first, which case a select takes, and the monotonic clock
 // (the m= of a printed time) may differ from run to run; differences of times do
-// not. What only the first call of an instance draws by the way, such as the seeds of
-// caches that encoding/json makes when a task first calls it, moves what math/rand
-// gives after it in that call. It does not move [Rand]. Under host.IsolationReset and IsolationFresh nothing differs.
+// not. Numbers that only the first call of an instance draws, such as the seeds of caches
+// that encoding/json makes when a task first calls it, move what math/rand gives after
+// them in that call. It does not move [Rand]. Under host.IsolationReset and IsolationFresh nothing differs.
 //
 // # Failing
 //
 // A task that returns an error, or panics, fails its own call; the caller gets
 // the message and, of a panic, the stack. [Error] adds a code and [BadInput]
-// says that it was the caller's fault. What cannot be caught (os.Exit, running
+// says that it was the caller's fault. An end that cannot be caught (os.Exit, running
 // out of memory or stack) fails the call too, and costs the worker a new
 // instance.
 //

@@ -33,7 +33,7 @@ type program struct {
 	subject string // what its figures are filed under
 	tool    string
 	ranks   int // 0 starts it without MPI
-	copies  int // so many at once, whose figures are added up; 0 is one
+	copies  int // how many run at once, their figures added up; 0 is one
 	args    []string
 	env     []string
 

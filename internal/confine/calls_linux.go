@@ -36,7 +36,7 @@ var refused = []string{
 	"utimensat", "open_by_handle_at", "name_to_handle_at", "mknodat",
 	"fanotify_init", "inotify_init1",
 
-	// What a process that runs as root could do.
+	// Calls that a process which runs as root could make.
 	"mount", "umount2", "pivot_root", "chroot", "fsopen", "fsmount", "open_tree", "move_mount", "mount_setattr",
 	"unshare", "setns", "setuid", "setgid", "setresuid", "setresgid", "setreuid", "setregid", "setgroups", "setfsuid", "setfsgid", "capset",
 	"init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff",

@@ -16,9 +16,9 @@ import (
 type Fences struct {
 	Select     bool // a corrected table of the engine
 	Memory     bool // the bound on memories
-	Validation bool // of the module as it came
-	Exceptions bool // that they are off
-	References bool // that typed function references are off
+	Validation bool // the module is validated as it came
+	Exceptions bool // exceptions are off
+	References bool // typed function references are off
 	Order      bool // the other corrected table
 	Remedies   bool // what is written for instructions that the compiler gets wrong
 	Count      bool // not a fence: a fault is planted in the count

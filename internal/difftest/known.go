@@ -2,10 +2,10 @@ package difftest
 
 import "slices"
 
-// What the engine's compiler gets wrong where it has few registers, see docs/engine.md.
-// The rewriting writes something else for it. In a module that is not rewritten, but
-// compiled, a function takes its place that does nothing but this: there are registers
-// enough in it.
+// This file is about the instructions that the engine's compiler gets wrong where it has few
+// registers, see docs/engine.md. The rewriting writes something else in their place. In a
+// module that is not rewritten, but compiled, a function takes the place of each that does
+// nothing but this: there are registers enough in it.
 
 // known are the instructions, by their bytes, and what they take and give.
 var known = func() map[string]signature {

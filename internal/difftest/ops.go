@@ -68,8 +68,8 @@ type op struct {
 
 	lanes  byte // the number of its lanes: one follows the code
 	access bool // the first operand is an address, a memory argument follows
-	align  byte // of the access, as a power of two
-	atomic bool // so aligned it must be
+	align  byte // the alignment of the access, as a power of two
+	atomic bool // the address must have that alignment
 	nan    bool // it may make a NaN of any bits
 	leaks  byte // of the operands: those whose bits get out, a bit each
 	traps  byte // 1: as the divisor is; 2: as the float is

@@ -25,8 +25,8 @@ const (
 // Exports of a module that truth made: i64 globals.
 const (
 	truthCount   = "truth_count"   // instructions
-	truthAllowed = "truth_allowed" // of these that need not be counted
-	truthMoves   = "truth_moves"   // what the bulk instruction counts that runs
+	truthAllowed = "truth_allowed" // instructions that need not be counted
+	truthMoves   = "truth_moves"   // what the bulk instruction that runs counts
 )
 
 var errNotRead = errors.New("difftest: the code cannot be read")
@@ -363,7 +363,7 @@ func (r *reader) extended(entries ...[]byte) []byte {
 func (c *counter) code() []byte {
 	var bodies [][]byte
 	c.eachBody(func(i int, r *reader) { bodies = append(bodies, sized(c.body(r, c.params[c.types[i]]))) })
-	// What a bulk instruction moves: takes the number and returns it.
+	// This function takes the number of bytes that a bulk instruction moves, and returns it.
 	count := []byte{opLocalGet, 0, opI32Const, 4, 0x76, 0xad}
 	moves := slices.Concat([]byte{0}, count, []byte{opGlobalSet}, c.global(2), c.add(0, count), []byte{opLocalGet, 0, opEnd})
 	if c.silent {

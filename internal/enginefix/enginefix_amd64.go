@@ -35,7 +35,7 @@ var (
 
 const (
 	integerMove = 20 // the conditional move of integers, which reads both operands
-	floatMove   = 51 // and that of floats and vectors
+	floatMove   = 51 // the conditional move of floats and vectors
 
 	and       = 91 // of integers
 	hasEffect = 1

@@ -43,8 +43,8 @@ func Config() (cfg executor.Config, remove func() error, err error) {
 // A hole is a module that once broke what it must not.
 type hole struct {
 	name  string
-	wat   string // its source, for wat2wasm,
-	wasm  []byte // or it as it is
+	wat   string // its source for wat2wasm, or empty
+	wasm  []byte // the module, where there is no source
 	calls []attack
 }
 
@@ -270,7 +270,7 @@ const environmentWAT = `(module
   (memory (export "memory") 1)
   (func (export "count") (result i32) (drop (call $sizes (i32.const 0) (i32.const 4))) (i32.load (i32.const 0))))`
 
-// What follows builds modules that wat2wasm cannot.
+// The functions below build modules that wat2wasm cannot.
 
 const (
 	i32 = 0x7f

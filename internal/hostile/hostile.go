@@ -55,11 +55,11 @@ var endlessly = executor.Limits{Time: endless, Instructions: host.Unlimited}
 // An attack is a hostile call.
 type attack struct {
 	task, arg string
-	kinds     []host.Kind     // one of which it must fail with
-	want      []string        // or the results, one of which it must have
-	same      bool            // or it must have the result that others of its kind have
+	kinds     []host.Kind     // it must fail with one of these
+	want      []string        // or have one of these results
+	same      bool            // or have the result that others of its kind have
 	slow      bool            // it takes long
-	limits    executor.Limits // its own
+	limits    executor.Limits // the call's own
 	work      uint64          // instructions it may execute; mostWork if 0
 
 	// Of an attack by a module of its own, which may be refused already when it is

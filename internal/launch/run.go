@@ -17,8 +17,8 @@ import (
 const (
 	look       = 20 * time.Millisecond // how often the job's files are looked at
 	afterExit  = 2 * time.Second       // for how long the launcher may end by itself after the root
-	afterTerm  = 3 * time.Second       // and after SIGTERM
-	drainDelay = 2 * time.Second       // for how long output may still be read after that
+	afterTerm  = 3 * time.Second       // for how long the launcher may take to end after SIGTERM
+	drainDelay = 2 * time.Second       // for how long output may still be read after the launcher's end
 	afterStop  = 5 * time.Second       // after so long the workers have left a root that they gave up
 )
 
@@ -32,7 +32,7 @@ type run struct {
 	ended   chan struct{} // closed when the launcher has ended
 	root    jobdir.Start  // zero before it has started
 	shell   int           // the root's, once it was seen on this host
-	stopped time.Time     // since when the root does, as far as was seen
+	stopped time.Time     // since when the root stands still, as far as was seen
 	signals int           // those that were to end the job
 	sent    bool          // one of them, to a root on another host
 }

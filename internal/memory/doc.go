@@ -1,8 +1,8 @@
 // Package memory says how much memory this process may still have, and keeps the
 // account of what it has promised.
 //
-// What bounds a process: the memory of its node, the control groups that it is in
-// (versions 1 and 2), and the limits that `ulimit -v` and `ulimit -d` set. Where they
+// A process is bounded by the memory of its node, by the control groups that it is in
+// (versions 1 and 2), and by the limits that `ulimit -v` and `ulimit -d` set. Where they
 // cannot be told, as on systems other than Linux, nothing is taken for bounded.
 //
 // # Reading the source

@@ -15,8 +15,8 @@ type body struct {
 	leaf  bool   // it calls nothing and has no loop
 	loops int
 
-	locals uint64 // declared
-	more   byte   // that remedies need, a bit each
+	locals uint64 // how many it declares
+	more   byte   // the kinds of further locals that remedies need, a bit each
 
 	helpers uint32 // how many its instructions need
 	alters  bool   // tables or segments
@@ -27,9 +27,9 @@ type body struct {
 type site struct {
 	cost     uint64 // the instructions that follow, up to the next sites
 	before   int    // behind a block: the site whose code leads to here; else -1
-	opened   int    // and the site whose code the block begins in
+	opened   int    // behind a block: the site whose code the block begins in
 	joined   bool   // it takes nothing: its cost belongs to the site before
-	skips    bool   // and a branch to here may have led past that one
+	skips    bool   // a branch to here may have led past the site before
 	branches bool   // its code may branch to a block's end
 }
 

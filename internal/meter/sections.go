@@ -132,7 +132,7 @@ func (e *editor) elements() {
 	const (
 		passive  = 1 << 0 // or declarative, with the next bit
 		explicit = 1 << 1 // the table of an active one; else declarative
-		exprs    = 1 << 2 // and not indices
+		exprs    = 1 << 2 // its entries are expressions, not indices
 	)
 	for n := e.count(2); n > 0 && e.Err() == nil; n-- {
 		flags := e.number()

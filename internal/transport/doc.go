@@ -4,7 +4,7 @@
 // mem (ranks are goroutines of one process) and mpi (ranks are processes). The
 // conformance suite in transporttest runs on both.
 //
-// What only some fabrics can do has an interface of its own: [Lender], [Borrower],
+// An ability that only some fabrics have has an interface of its own: [Lender], [Borrower],
 // [Waker] and [Voucher]. The owner of an endpoint looks for them once, with [As], and
 // keeps what it finds. A type that adds something to an endpoint embeds a [Wrapper].
 //

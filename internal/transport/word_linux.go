@@ -12,7 +12,7 @@ import (
 // CanShare reports whether bells can be shared between processes here.
 const CanShare = true
 
-// What the word of a shared bell holds.
+// The values of the word of a shared bell.
 const (
 	wordSilent = iota
 	wordRung

@@ -13,7 +13,7 @@ type Call struct {
 	Attempt uint16
 	Arg     []byte  // in a decoded entry, a view of the frame
 	ArgLen  int64   // len(Arg), or the payload's length when Long
-	Long    bool    // the argument is a payload, to be pulled, unless it is
+	Long    bool    // the argument is a payload, to be pulled unless it is lent
 	Lent    uint64  // where the root lends it; 0 for not lent
 	Limits  *Limits // the call's own; nil for the worker's
 }

@@ -24,7 +24,7 @@ const AskFirst = 4 << 20
 // Kind says what a frame carries.
 type Kind uint8
 
-// The kinds of frames, and who sends them.
+// The kinds of frames. Each comment begins with the side that sends it.
 const (
 	KindInvalid  Kind = iota
 	KindHello         // worker: a [Hello], its first frame

@@ -24,9 +24,9 @@ import (
 // A job is one run under a launcher: calls, and what happens to the workers
 // meanwhile.
 type job struct {
-	Calls     int           // how many
-	Long      int           // of them, how many compute for LongSteps
-	Nap       time.Duration // what the others sleep
+	Calls     int           // how many there are
+	Long      int           // how many of them compute for LongSteps
+	Nap       time.Duration // for how long the others sleep
 	LongSteps uint64
 	Kill      int // workers that get Signal at random moments
 	Signal    syscall.Signal

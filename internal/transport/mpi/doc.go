@@ -22,13 +22,12 @@
 // is put out by lot, so that the workers get through. A root that has no files left for
 // connections waits for some.
 //
-// What a stranger can do who reaches the root: take it some CPU, and hold up the start,
-// for a minute at most. Who can change what passes on the network between two nodes can
-// cut the connection, which loses that worker; ring, which wakes a rank for nothing; and
-// send pulses for a rank that is silent, whose loss then shows later, or not at all. He
-// cannot put in a frame, for frames go through MPI. MPI itself has neither proofs nor
-// secrets: who can read or change its traffic has the job. Seals on frames are against
-// mistakes, not against him.
+// A stranger who reaches the root can take it some CPU, and hold up the start for a minute at
+// most. An attacker who can change the traffic between two nodes can cut the connection, which
+// loses that worker; ring, which wakes a rank for nothing; and send pulses for a rank that is
+// silent, whose loss then shows later, or not at all. He cannot put in a frame, for frames go
+// through MPI. MPI itself has neither proofs nor secrets: an attacker who can read or change
+// its traffic has the job. Seals on frames are against mistakes, not against him.
 //
 // # Reading the source
 //
@@ -40,7 +39,7 @@
 //   - lend.go: arguments that a worker reads there by an address in their call
 //   - memory_linux.go, memory_other.go: the system calls that move memory between processes
 //   - canread_linux.go, canread_other.go: whether they are allowed, before MPI starts
-//   - lifeline.go: the connections beside MPI: who lives, who hung up, who is rung
+//   - lifeline.go: the connections beside MPI: their end tells of a death, bytes on them ring
 //   - greet.go: root and worker prove to each other that they know the job's secret
 //   - interfaces.go: the networks on which the root listens
 //   - bells_linux.go, bells_other.go: bells in memory that the ranks of a node share

@@ -36,7 +36,7 @@ const (
 	helloLen = nonceLen + 5 // the nonce, the rank and whether it takes loans
 )
 
-// A role is what a proof says about who has made it.
+// A role is what a proof says about its maker: the root or a worker.
 type role string
 
 const (
@@ -44,7 +44,7 @@ const (
 	roleWorker role = "wasmpool lifeline 1, worker"
 )
 
-// proof returns what only one who knows the secret can say of a handshake.
+// proof returns bytes that prove, for one handshake, that their sender knows the secret.
 func proof(secret []byte, r role, hello, nonce []byte) []byte {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(r)) // neither role begins with the other, and what follows has one length
@@ -55,7 +55,7 @@ func proof(secret []byte, r role, hello, nonce []byte) []byte {
 
 var errStranger = errors.New("mpi: a stranger at the lifeline")
 
-// greet finds out who has connected to the root.
+// greet finds out which rank has connected to the root.
 func (l *lifeline) greet(conn net.Conn) (rank int, borrows bool, err error) {
 	var hello [helloLen]byte
 	if err := l.receive(conn, hello[:]); err != nil {
@@ -169,7 +169,7 @@ func (l *lifeline) welcome(listener net.Listener, joined chan<- struct{}, stop <
 	}
 }
 
-// join takes in who has connected, if it is a worker.
+// join takes a connection in, if it is a worker's.
 func (l *lifeline) join(conn net.Conn) error {
 	rank, borrows, err := l.greet(conn)
 	if !l.strangers.remove(conn) && err == nil {

@@ -29,7 +29,7 @@ import (
 type lifeline struct {
 	bell      *transport.Bell
 	listeners []net.Listener // on the root, while workers connect
-	strangers strangers      // and who has connected, but not proved yet that it is a worker
+	strangers strangers      // connections that have not proved yet that they are workers
 	patience  time.Duration  // for each step of a handshake
 	card      card
 	size      int
@@ -38,7 +38,7 @@ type lifeline struct {
 	heard     []atomic.Int64    // by rank: when it last sent a byte, by monotime; 0 when it is gone
 	closers   []net.Conn        // by rank
 	readers   sync.WaitGroup
-	closed    chan struct{} // by close
+	closed    chan struct{} // closed by close
 	bells     *bells        // where all ranks share a node: they are rung in place of the connections
 
 	suspect atomic.Pointer[func() (call uint64, found bool)] // see goOn
@@ -60,8 +60,8 @@ type card struct {
 	Addrs   []string `json:"addrs"`
 	Secret  []byte   `json:"secret"`
 	Size    int      `json:"size,omitempty"` // how many ranks there are, where the root sends bells
-	PID     int      `json:"pid"`            // the root's
-	Probe   uint64   `json:"probe"`          // where it keeps the secret, see loan.go
+	PID     int      `json:"pid"`            // of the root's process
+	Probe   uint64   `json:"probe"`          // where the root's process keeps the secret, see loan.go
 }
 
 const (
@@ -138,7 +138,7 @@ func (l *lifeline) listenAt(network, address string) error {
 
 // accept waits for all workers.
 func (l *lifeline) accept(ctx context.Context) error {
-	l.strangers.most = l.size + spareStrangers // who comes while all workers do is no stranger, as a rule
+	l.strangers.most = l.size + spareStrangers // a worker that connects together with all others is no stranger, as a rule
 	joined := make(chan struct{}, 1)
 	stop := make(chan struct{})
 	var greeting sync.WaitGroup

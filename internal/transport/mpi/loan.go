@@ -17,7 +17,7 @@ import (
 // On one node the workers move the payloads: the root lends memory of its own, by
 // its address, and the worker copies from there, or to there, with one system call.
 // So the root, for which all workers wait, touches none of the bytes. See
-// RATIONALE.md, "Who copies a payload on one node?".
+// RATIONALE.md, "How is a payload copied on one node?".
 //
 // Memory that was lent to a rank which is lost stays with the endpoint for ever,
 // as with MPI: the rank may still write to it. What it may only read does not.
@@ -74,7 +74,7 @@ func (e *endpoint) offerLoans(c *card) {
 }
 
 // takesLoans finds out whether this worker can read and write the root's memory.
-// Who told Open MPI not to has reasons that hold here, too.
+// A user who told Open MPI not to has reasons that hold here, too.
 func (e *endpoint) takesLoans(c *card) bool {
 	l := &e.loans
 	if os.Getenv("OMPI_MCA_btl_vader_single_copy_mechanism") == "none" {

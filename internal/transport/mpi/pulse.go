@@ -99,9 +99,9 @@ func stopTheWorld() {
 // the lifeline.
 func stopPulse() { C.wp_pulse_stop() }
 
-// listenForPulses looks now and then who was silent for too long. When it was
-// itself kept from looking, by a stopped process or a guest, the peers are not to
-// blame.
+// listenForPulses looks now and then which peers were silent for too long. When the
+// goroutine itself was kept from looking, by a stopped process or a guest, the peers are not
+// to blame.
 func (l *lifeline) listenForPulses(beat, silence time.Duration) {
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
