@@ -80,7 +80,7 @@ func TestChance(t *testing.T) {
 	}
 }
 
-// What a task draws does not depend on whether its argument is the first that the
+// The numbers that a task draws do not depend on whether its argument is the first that the
 // instance decodes.
 func TestChanceDecoded(t *testing.T) {
 	t.Parallel()

@@ -51,7 +51,7 @@ func TestCompiler(t *testing.T) {
 	}
 }
 
-// What the compiler refuses fails as it does without one, and the next module is
+// A module that the compiler refuses fails as it does without one, and the next module is
 // compiled.
 func TestCompilerRefuses(t *testing.T) {
 	t.Parallel()

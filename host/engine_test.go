@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What the engine gets wrong, and what closes it: docs/engine.md.
+// Tests of the engine's faults, and of what closes them: docs/engine.md.
 
 // In memories of up to 2 GiB, an address of 2 GiB and more is past the end, however a
 // module comes by it. In larger ones the engine on amd64 reaches 2 GiB below the memory

@@ -83,7 +83,7 @@ func TestGoGuestFails(t *testing.T) {
 	}
 }
 
-// What a guest sees of the world is the same in each call.
+// A guest sees the same of the world in each call.
 func TestWorld(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})

@@ -162,7 +162,7 @@ func (in *instance) close() error {
 func (in *instance) fail(err error) *Error {
 	e := crashError(err, in.printed.String())
 	in.linear.explain(e)
-	e.Log, e.Usage = in.slot.lastWords(), in.usage()
+	e.Log, e.Usage = in.slot.logEnd(), in.usage()
 	in.slot.used = e.Usage
 	in.slot.host.crashed()
 	if len(in.slot.errText) > 0 { // a guest may explain itself before it crashes
@@ -254,7 +254,7 @@ func (in *instance) begin(c *Call, arg []byte) {
 		in.follow()
 	}
 	if in.block.open {
-		in.sow(in.code.sum(arg))
+		in.putSeeds(in.code.sum(arg))
 	}
 	if in.gauge.fuel != nil {
 		in.gauge.begin(in.slot.limits)
@@ -390,6 +390,6 @@ func (in *instance) readArg(dst []byte) {
 		raise(&abort{kind: endedKind(err), message: fmt.Sprintf("reading the argument: %v", err), err: err})
 	}
 	if in.block.open && in.code.draws {
-		in.sow(in.quickSum(dst))
+		in.putSeeds(in.quickSum(dst))
 	}
 }

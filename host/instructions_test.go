@@ -73,7 +73,7 @@ func TestInstructionsOfElse(t *testing.T) {
 	}
 }
 
-// What a branch reaches without paying leads to nothing else that need not be paid for,
+// Code that a branch reaches without paying leads to nothing else that need not be paid for,
 // whatever the way from one to the next: here each branch leads past the code that pays.
 func TestInstructionsOfBranches(t *testing.T) {
 	t.Parallel()

@@ -77,5 +77,5 @@ func (s *Slot) lengthen(part []byte) []byte {
 	return append(s.streams, part[:min(len(part), mostLogLine-len(s.streams))]...)
 }
 
-// lastWords returns the last lines of the call's log.
-func (s *Slot) lastWords() []string { return slices.Clone(s.lines) }
+// logEnd returns the last lines of the call's log.
+func (s *Slot) logEnd() []string { return slices.Clone(s.lines) }

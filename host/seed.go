@@ -111,8 +111,8 @@ type seedBlock struct {
 	kept [abi.SeedBlock]byte
 }
 
-// sow puts the seed block in order for the call. sum is that of its argument.
-func (in *instance) sow(sum uint64) {
+// putSeeds puts the seed block in order for the call. sum is that of its argument.
+func (in *instance) putSeeds(sum uint64) {
 	b := &in.block
 	all := (*[abi.SeedBlock]byte)(in.view[b.at:])
 	*all = b.kept

@@ -57,8 +57,8 @@ func TestMovedMemory(t *testing.T) {
 	}
 }
 
-// What a call does to its files, and to where it prints, the next one does not find
-// where instances are reset.
+// Where instances are reset, a call does not find what the one before did to its files, and to
+// where it prints.
 func TestResetFiles(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -144,8 +144,8 @@ func TestResetRun(t *testing.T) {
 	}
 }
 
-// What a guest does to its descriptors while it starts is in the image: the runtime of Go
-// does it, and its instances are put back, not replaced.
+// Changes that a guest makes to its descriptors while it starts are in the image: the runtime
+// of Go makes some, and its instances are put back, not replaced.
 func TestResetKeepsInstance(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{Isolation: IsolationReset})

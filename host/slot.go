@@ -188,7 +188,7 @@ func (s *Slot) refused(status int) error {
 	e := statusError(status, text(s.errText))
 	s.instance.linear.explain(e)
 	e.Stderr = s.instance.printed.String()
-	e.Log, e.Usage = s.lastWords(), s.instance.usage()
+	e.Log, e.Usage = s.logEnd(), s.instance.usage()
 	return e
 }
 

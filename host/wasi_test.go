@@ -20,7 +20,7 @@ func movesWAT(imported, params, call string) string {
 	  (func (export "f") (result i32) (loop (drop (call $f %s)) (br 0)) (i32.const 0)))`, imported, params, call)
 }
 
-// What no program gives to WASI is a trap.
+// An argument that no program gives to WASI is a trap.
 func TestImportsBound(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
@@ -69,7 +69,7 @@ func TestWASIShapes(t *testing.T) {
 	}
 }
 
-// What reset cannot put back, a new instance does.
+// Where reset cannot put something back, the next call has a new instance.
 func TestResetAlters(t *testing.T) {
 	t.Parallel()
 	for _, noMeter := range []bool{false, true} {

@@ -184,7 +184,7 @@ func TestLoadFile(t *testing.T) {
 	}
 }
 
-// What the section says about tasks that exist is taken; the rest is ignored.
+// The section's text about tasks that exist is taken; the rest is ignored.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	wasm := assemble(t, mixed)

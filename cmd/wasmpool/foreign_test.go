@@ -83,7 +83,7 @@ const hostileWAT = `
 		(call $output (i32.const 8000) (i32.const 4)) (i32.const 0))
 	(func (export "crash") (result i32) (drop (call $print (i32.const 2) (i32.const 4096) (i32.const 1) (i32.const 8192))) unreachable)`
 
-// What modules, guests, inputs and file names say reaches the terminal as text.
+// Words of modules, guests, inputs and file names reach the terminal as text.
 func TestForeignText(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("WASMPOOL_CACHE", filepath.Join(dir, "cache"))

@@ -90,7 +90,7 @@ func TestMake(t *testing.T) {
 	}
 }
 
-// What belongs to another user is not used, nor a link of theirs.
+// A folder of another user is not used, nor a link of theirs.
 func TestMakeForeign(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("it takes root to give a file away")

@@ -106,7 +106,7 @@ func cached(t *testing.T, dir string) string {
 	return files[0]
 }
 
-// What is compiled differently has an entry of its own, so that each goes through the
+// A module that is compiled differently has an entry of its own, so that each goes through the
 // child process.
 func TestCacheKeys(t *testing.T) {
 	t.Parallel()

@@ -49,7 +49,7 @@ func TestCacheOfNone(t *testing.T) {
 	}
 }
 
-// What somebody else may have written is not run.
+// Code that somebody else may have written is not run.
 func TestCachePlanted(t *testing.T) {
 	t.Parallel()
 	m := compileWAT(t, "answer", answerWAT)

@@ -125,7 +125,7 @@ func specFolder(t *testing.T) string {
 	return filepath.Join(strings.TrimSpace(string(out)), "internal", "integration_test", "spectest")
 }
 
-// What the engine and the pipeline say of a module.
+// A verdict is what the engine or the pipeline says of a module.
 type verdict int
 
 const (

@@ -111,7 +111,7 @@ func TestFences(t *testing.T) {
 // takes many. docs/engine.md says how many it takes from any other.
 var firstSeed = map[string]uint64{"select": 200_110, "memory": 99_995, "order": 60, "remedies": 200_030}
 
-// What the truth counts is known here.
+// The truth counts as many instructions as are known here.
 func TestTruth(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

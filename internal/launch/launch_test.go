@@ -237,7 +237,7 @@ func TestLauncherFails(t *testing.T) {
 	}
 }
 
-// What the launcher leaves behind is ended, whatever its group.
+// Processes that the launcher leaves behind are ended, whatever their group.
 func TestLeftover(t *testing.T) {
 	t.Setenv("FAKE", "orphan")
 	tr := newTrial(t, begin+"exit 0", "mpirun")
@@ -267,7 +267,8 @@ func TestSharedMemory(t *testing.T) {
 	}
 }
 
-// What a killed launch has left is removed by the next one; what may be in use is not.
+// Files that a killed launch has left are removed by the next one; those that may be in use are
+// not.
 func TestSweep(t *testing.T) {
 	here, err := os.Hostname()
 	if err != nil {

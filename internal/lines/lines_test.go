@@ -42,7 +42,7 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// What an honest rank sends is not stopped, however it comes.
+// The lines of an honest rank are not stopped, however they come.
 func TestLateHonest(t *testing.T) {
 	t.Parallel()
 	const most = 20

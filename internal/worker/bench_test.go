@@ -35,7 +35,8 @@ func (c *counter) Frame(_ int, frame []byte) {
 
 func (c *counter) Lost(_ int, err error) { c.b.Error(err) }
 
-// What a worker adds to a call that does nothing: one in flight, and frames of a hundred.
+// BenchmarkServe measures what a worker adds to a call that does nothing: with one in flight,
+// and with frames of a hundred.
 func BenchmarkServe(b *testing.B) {
 	m := compileWAT(b, "noop", `(module
   (import "wasmpool" "input_len" (func (result i32)))

@@ -49,7 +49,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// What is sent by an endpoint that was closed is no frame to hold back.
+// A frame that an endpoint sends after its end is not held back.
 func TestDelayedAndClosed(t *testing.T) {
 	t.Parallel()
 	_, ends := open(2, fault.Plan{Delay: 1, DelayMax: time.Hour})
@@ -229,8 +229,8 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
-// Who dozes sends nothing of its own accord in the poll that follows, for it may sleep
-// then: a root that sends looks for an answer.
+// An endpoint that dozes sends nothing of its own accord in the poll that follows, for its
+// owner may sleep then: a root that sends looks for an answer.
 func TestQuietDoze(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
