@@ -117,7 +117,7 @@ func TestAbandonLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := ex.Submit(t.Context(), "echo", arg)
-	until(t, "it runs", func() bool { return f.State() == Running || f.resolved() })
+	until(t, "it runs", func() bool { return f.State() == Running || f.call.Resolved() })
 	time.Sleep(40 * time.Millisecond)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -173,7 +173,7 @@ func TestLoanOfLost(t *testing.T) {
 	arg := bytes.Repeat([]byte("a"), 1<<20)
 	var f *Future
 	until(t, "it runs", func() bool {
-		if f == nil || f.resolved() { // that one was too fast
+		if f == nil || f.call.Resolved() { // that one was too fast
 			f = c.ex.Submit(t.Context(), "burn", append(number(300_000), arg...))
 		}
 		return f.State() == Running

@@ -17,7 +17,7 @@ func TestMapEndsWhileFed(t *testing.T) {
 	m := ex.startMapping(ctx, "echo", func(yield func([]byte, error) bool) {
 		m := <-dropped
 		cancel()
-		for !m.origin.dropped.Load() {
+		for !m.origin.Dropped() {
 			time.Sleep(time.Millisecond)
 		}
 		yield(number(1), nil)
@@ -49,9 +49,7 @@ func TestNothingKeptAfterTheEnd(t *testing.T) {
 		}
 		ex.CancelAll()
 	}
-	ex.in.mu.Lock()
-	defer ex.in.mu.Unlock()
-	if n := len(ex.in.requests); n > 0 {
-		t.Errorf("%d requests are kept that nobody will take", n)
+	if !ex.dispatcher.Probe().Empty() {
+		t.Error("requests are kept that nobody will take")
 	}
 }

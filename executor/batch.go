@@ -7,6 +7,8 @@ import (
 	"iter"
 	"slices"
 	"sync"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // A Batch is many calls of one task that were submitted together. Its input is
@@ -16,6 +18,7 @@ import (
 // through several times. All methods are safe for concurrent use.
 type Batch struct {
 	feeder
+	fresh *Future // that of the call which is submitted next; only used by the feeder's goroutine
 
 	mu      sync.Mutex
 	futures []*Future
@@ -41,23 +44,30 @@ func (ex *Executor) SubmitBatch(ctx context.Context, task string, args iter.Seq[
 	return b
 }
 
-// future implements source.
-func (b *Batch) future() *Future { return new(Future) }
-
-// submitted implements source.
-func (b *Batch) submitted(f *Future) {
-	b.mu.Lock()
-	b.futures = append(b.futures, f)
-	b.change()
-	b.mu.Unlock()
-	f.tell(b)
+// call implements source.
+func (b *Batch) call() *dispatcher.Call {
+	b.fresh = new(Future)
+	return &b.fresh.call
 }
 
-// resolved implements listener.
-func (b *Batch) resolved(f *Future) {
+// submitted implements source.
+func (b *Batch) submitted(c *dispatcher.Call) {
+	b.mu.Lock()
+	b.futures = append(b.futures, b.fresh)
+	b.change()
+	b.mu.Unlock()
+	c.Tell((*batchListener)(b))
+}
+
+// A batchListener is a batch as its calls know it.
+type batchListener Batch
+
+// Resolved implements dispatcher.Listener.
+func (l *batchListener) Resolved(c *dispatcher.Call) {
+	b := (*Batch)(l)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ahead.took(f.size, 0)
+	b.ahead.took(c.Size(), 0)
 	b.change()
 }
 
@@ -177,7 +187,7 @@ func (b *Batch) Ordered(ctx context.Context) iter.Seq2[[]byte, error] {
 		for i := 0; ; i++ {
 			f, err := b.at(ctx, i)
 			if f != nil && err == nil {
-				err = f.wait(ctx)
+				err = f.call.Wait(ctx)
 			}
 			switch {
 			case err != nil:
@@ -187,7 +197,7 @@ func (b *Batch) Ordered(ctx context.Context) iter.Seq2[[]byte, error] {
 				b.settled(ctx)
 				return
 			}
-			if !yield(f.outcome()) {
+			if !yield(f.call.Outcome()) {
 				return
 			}
 		}
@@ -210,12 +220,12 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 			fresh, changed, over := b.futures[told:], b.changed, b.closed
 			b.mu.Unlock()
 			for _, f := range fresh {
-				f.tell(completed)
+				f.call.Tell(completed)
 			}
 			told += len(fresh)
-			for _, f := range completed.take(nil) {
+			for _, c := range completed.take(nil) {
 				given++
-				if !yield(f.outcome()) {
+				if !yield(c.Outcome()) {
 					return
 				}
 			}
@@ -227,7 +237,7 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 				return
 			}
 			select {
-			case <-completed.bell:
+			case <-completed.more:
 			case <-changed:
 			case <-ctx.Done():
 				yield(nil, ctx.Err())
@@ -238,12 +248,12 @@ func (b *Batch) Unordered(ctx context.Context) iter.Seq2[[]byte, error] {
 }
 
 // untell makes l hear no more of the first n futures.
-func (b *Batch) untell(l listener, n int) {
+func (b *Batch) untell(l dispatcher.Listener, n int) {
 	b.mu.Lock()
 	futures := b.futures[:n]
 	b.mu.Unlock()
 	for _, f := range futures {
-		f.untell(l)
+		f.call.Untell(l)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // callbacks runs what OnDone was given, one after the other, in the order in
@@ -18,7 +20,7 @@ type callbacks struct {
 	taken []callback // what the goroutine has yet to run
 
 	mu      sync.Mutex
-	waiting map[*Future][]func() // what is due when the future has an outcome, in that order
+	waiting map[*dispatcher.Call][]callback // what is due when the call has an outcome, in that order
 	due     []callback
 	idle    chan struct{} // closed when the goroutine ends; nil while there is none
 	running bool
@@ -45,29 +47,27 @@ func (c *callbacks) start() {
 	}
 }
 
-// when runs fn once f has an outcome, behind what came before it: also behind what is about to
-// become due, as f has just got it. It does not block.
-func (c *callbacks) when(f *Future, fn func()) {
+// when runs fn, a callback of something, once a call has an outcome, behind what came before it: also
+// behind what is about to become due, as the call has just got it. It does not block.
+func (c *callbacks) when(of *dispatcher.Call, what fmt.Stringer, fn func()) {
 	c.mu.Lock()
-	fns, waits := c.waiting[f]
+	due, waits := c.waiting[of]
 	if c.waiting == nil {
-		c.waiting = map[*Future][]func(){}
+		c.waiting = map[*dispatcher.Call][]callback{}
 	}
-	c.waiting[f] = append(fns, fn)
+	c.waiting[of] = append(due, callback{fn, what})
 	c.mu.Unlock()
 	if !waits {
-		f.tell(c)
+		of.Tell(c)
 	}
 }
 
-// resolved implements listener.
-func (c *callbacks) resolved(f *Future) {
+// Resolved implements dispatcher.Listener.
+func (c *callbacks) Resolved(of *dispatcher.Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, fn := range c.waiting[f] {
-		c.due = append(c.due, callback{fn, f})
-	}
-	delete(c.waiting, f)
+	c.due = append(c.due, c.waiting[of]...)
+	delete(c.waiting, of)
 	c.start()
 }
 

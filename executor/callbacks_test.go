@@ -3,6 +3,8 @@ package executor
 import (
 	"slices"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // TestOnDoneMeanwhile checks that a callback which is added at the very moment at which its
@@ -10,15 +12,14 @@ import (
 func TestOnDoneMeanwhile(t *testing.T) {
 	t.Parallel()
 	ex := openTasks(t, Config{RootSlots: 1})
-	f := &Future{ex: ex}
+	f := &Future{}
+	new(settings).prepare(&f.call, ex, nil, nil)
 	ran := make(chan int, 4)
 	add := func(i int) { f.OnDone(func(*Future) { ran <- i }) }
+	f.call.Tell(listener(func() { add(2) })) // before the callbacks hear of it
 	add(0)
 	add(1)
-	f.state.Store(uint32(Finished))
-	w := f.waiters.Swap(resolved) // as settle does,
-	add(2)
-	w.wake(f)
+	f.call.Withdraw(ErrCancelled)
 	add(3)
 	var got []int
 	for range cap(ran) {
@@ -33,3 +34,9 @@ func TestOnDoneMeanwhile(t *testing.T) {
 		return len(ex.calls.waiting) == 0
 	})
 }
+
+// A listener is a function that is called when a call is resolved.
+type listener func()
+
+// Resolved implements dispatcher.Listener.
+func (fn listener) Resolved(*dispatcher.Call) { fn() }

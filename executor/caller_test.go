@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -35,24 +36,14 @@ func openSleeping(t *testing.T, log slog.Handler) *Executor {
 	if _, err := ex.Call(t.Context(), "echo", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the dispatcher sleeps", ex.dispatcher.asleep.Load)
+	until(t, "the dispatcher sleeps", ex.dispatcher.Probe().Asleep)
 	return ex
-}
-
-// loopOf returns the loop for a test that holds its lock, or knows that nobody runs it.
-func loopOf(ex *Executor) *loop { return ex.dispatcher.lock.loop }
-
-// slip makes the goroutine that runs the loop next run fn, without waking the dispatcher.
-func slip(ex *Executor, fn func(*loop)) {
-	ex.in.mu.Lock()
-	defer ex.in.mu.Unlock()
-	ex.in.requests = append(ex.in.requests, fn)
 }
 
 // A panic on the goroutine of a caller who recovers it.
 func TestCallerPanic(t *testing.T) {
 	ex := openSleeping(t, slog.NewTextHandler(io.Discard, nil))
-	slip(ex, func(*loop) { panic("a bug") })
+	ex.dispatcher.Probe().Slip(func(*dispatcher.Loop) { panic("a bug") })
 	func() {
 		defer func() {
 			if v := recover(); v != "a bug" {
@@ -66,7 +57,7 @@ func TestCallerPanic(t *testing.T) {
 	if _, err := ex.Call(ctx, "echo", []byte("x")); err == nil || ctx.Err() != nil {
 		t.Errorf("a call after it: %v", err)
 	}
-	if err := ex.Shutdown(ctx); !errors.Is(err, errPanicked) {
+	if err := ex.Shutdown(ctx); !errors.Is(err, dispatcher.ErrPanicked) {
 		t.Errorf("Shutdown = %v", err)
 	}
 }
@@ -89,7 +80,7 @@ func (l lockedLog) Handle(_ context.Context, line slog.Record) error {
 func TestCallerLog(t *testing.T) {
 	log := lockedLog{slog.NewTextHandler(io.Discard, nil), new(sync.Mutex), make(chan string, 10)}
 	ex := openSleeping(t, log)
-	slip(ex, func(l *loop) { l.log.Warn("the loop has something to say") })
+	ex.dispatcher.Probe().Slip(func(l *dispatcher.Loop) { l.Log().Warn("the loop has something to say") })
 	log.mu.Lock()
 	f := ex.Submit(t.Context(), "echo", []byte("x"))
 	select {
@@ -146,11 +137,11 @@ func TestCallerStress(t *testing.T) {
 // the same time: as when Run shuts the pool down once more.
 func TestAbandonWithNothingLeft(t *testing.T) {
 	ex := openSleeping(t, slog.NewTextHandler(io.Discard, nil))
-	ex.dispatcher.lock.acquire()
-	slip(ex, func(*loop) { ex.in.request(func(*loop) {}) })
+	ex.dispatcher.Probe().Lock()
+	ex.dispatcher.Probe().Slip(func(*dispatcher.Loop) { ex.dispatcher.Request(func(*dispatcher.Loop) {}) })
 	ex.abandon()
-	ex.dispatcher.lock.release()
-	ex.dispatcher.wake()
+	ex.dispatcher.Probe().Unlock()
+	ex.dispatcher.Wake()
 	<-ex.Done()
 	if ex.err != nil {
 		t.Errorf("the pool ended with %v", ex.err)

@@ -3,8 +3,8 @@ package executor
 import (
 	"context"
 	"errors"
-	"runtime"
-	"slices"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // Cancel withdraws a call that has not begun: the future is then resolved with
@@ -13,24 +13,7 @@ import (
 // the root does not know yet, is ended. It reports whether the call is
 // cancelled, also by another Cancel: false for one that runs or is done. It does not
 // block.
-func (f *Future) Cancel() bool {
-	for ; ; runtime.Gosched() {
-		switch s := State(f.state.Load()); s {
-		case Pending:
-			if f.giveUp(always(ErrCancelled)) {
-				return true
-			}
-		case Sent:
-			if f.state.CompareAndSwap(uint32(Sent), uint32(recalled)) {
-				f.ex.in.recall(f)
-				return true
-			}
-		case settling: // for some instructions
-		default:
-			return s == Cancelled || s == recalled
-		}
-	}
-}
+func (f *Future) Cancel() bool { return f.call.Cancel() }
 
 // Kill ends the call, wherever it is: one that waits is resolved at once, one
 // that runs within milliseconds, whatever its guest does, but not before a long
@@ -38,46 +21,37 @@ func (f *Future) Cancel() bool {
 // resolved with a [*TaskError] of kind killed, which matches [ErrKilled], whose
 // message is reason. Kill returns false for a call that is done. It does not
 // block; a call that ends at the same time may still give its result.
-func (f *Future) Kill(reason string) bool {
-	if f.giveUp(killed(reason)) {
-		return true
-	}
-	if f.ex == nil || f.resolved() {
-		return false
-	}
-	f.ex.in.request(func(l *loop) { l.kill([]*Future{f}, reason) })
-	return true
-}
+func (f *Future) Kill(reason string) bool { return f.call.Kill(reason) }
 
 // KillAll kills every call of this executor: with the one that was opened first,
 // those of its forks too. See [Future.Kill]. It returns how many
 // there were. It waits for the loop, a few microseconds as a rule, or until ctx
 // ends; they are killed all the same then. Calls that are submitted later are not touched.
 func (ex *Executor) KillAll(ctx context.Context, reason string) (int, error) {
-	return ex.killWhere(ctx, func(*Future) bool { return true }, reason)
+	return ex.killWhere(ctx, everyCall, reason)
 }
 
 // KillTask kills every call of one task. See [Executor.KillAll].
 func (ex *Executor) KillTask(ctx context.Context, name, reason string) (int, error) {
-	t, err := ex.tasks.lookup(name)
+	t, err := ex.tasks.Lookup(name)
 	if err != nil {
 		return 0, err
 	}
-	return ex.killWhere(ctx, func(f *Future) bool { return f.task == t }, reason)
+	return ex.killWhere(ctx, func(c *dispatcher.Call) bool { return c.Task() == t }, reason)
 }
 
 // KillTag kills every call that has the tag among its [Tags], of whichever task;
 // no call need have it. See [Executor.KillAll].
 func (ex *Executor) KillTag(ctx context.Context, tag, reason string) (int, error) {
-	return ex.killWhere(ctx, func(f *Future) bool { return f.options != nil && slices.Contains(f.options.tags, tag) }, reason)
+	return ex.killWhere(ctx, func(c *dispatcher.Call) bool { return c.Tagged(tag) }, reason)
 }
 
 // killWhere kills the calls that match, which runs on the loop.
-func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, reason string) (int, error) {
+func (ex *Executor) killWhere(ctx context.Context, match func(*dispatcher.Call) bool, reason string) (int, error) {
 	submitted := ex.submitted()
 	n := 0
-	kill := func(l *loop) {
-		n = l.killWhere(func(f *Future) bool { return submitted(f) && match(f) }, reason)
+	kill := func(l *dispatcher.Loop) {
+		n = l.KillWhere(func(c *dispatcher.Call) bool { return submitted(c) && match(c) }, reason)
 	}
 	switch err := ex.onLoop(ctx, kill); {
 	case errors.Is(err, ErrClosed):
@@ -94,15 +68,18 @@ func (ex *Executor) killWhere(ctx context.Context, match func(*Future) bool, rea
 // after it has returned are not touched.
 func (ex *Executor) CancelAll() {
 	submitted := ex.submitted()
-	ex.in.request(func(l *loop) { l.cancel(submitted) })
+	ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Cancel(submitted) })
 }
 
 // submitted returns what matches the calls of this executor that were submitted before, with
 // the one that was opened first those of its forks too: when the loop looks, there may be more.
-func (ex *Executor) submitted() func(*Future) bool {
-	newest := ex.in.newest()
-	return func(f *Future) bool { return f.number <= newest && (ex.fork == nil || ex.owns(f)) }
+func (ex *Executor) submitted() func(*dispatcher.Call) bool {
+	newest := ex.dispatcher.Newest()
+	return func(c *dispatcher.Call) bool { return c.Number() <= newest && (ex.fork == nil || ex.owns(c)) }
 }
 
-// owns reports whether f is a call of this executor.
-func (ex *Executor) owns(f *Future) bool { return f.ex == ex }
+// owns reports whether c is a call of this executor.
+func (ex *Executor) owns(c *dispatcher.Call) bool { return c.Owner() == &ex.owner }
+
+// everyCall matches every call.
+func everyCall(*dispatcher.Call) bool { return true }

@@ -32,7 +32,7 @@ func TestEndsCallsOfBefore(t *testing.T) {
 				call = ex.Submit(t.Context(), "echo", []byte("x"))
 				return call, call.Then("echo")
 			}
-			ex.dispatcher.lock.acquire() // so that the loop looks only when all is submitted
+			ex.dispatcher.Probe().Lock() // so that the loop looks only when all is submitted
 			var before, after []*Future
 			for _, of := range []*Executor{ex, fork} {
 				call, then := submit(of)
@@ -43,8 +43,8 @@ func TestEndsCallsOfBefore(t *testing.T) {
 				call, then := submit(of)
 				after = append(after, call, then)
 			}
-			ex.dispatcher.lock.release()
-			ex.dispatcher.wake()
+			ex.dispatcher.Probe().Unlock()
+			ex.dispatcher.Wake()
 			for i, f := range before {
 				if err := f.Err(t.Context()); !errors.Is(err, c.want) {
 					t.Errorf("call %d of before: %v, want %v", i, err, c.want)

@@ -1,36 +1,40 @@
 package executor
 
-import "sync"
+import (
+	"sync"
 
-// completions collects futures in the order in which they were resolved, for one goroutine
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
+)
+
+// completions collects calls in the order in which they were resolved, for one goroutine
 // that takes them.
 type completions struct {
-	bell chan struct{} // holds a token when the list may have grown
+	more chan struct{} // holds a token when the list may have grown
 
 	mu   sync.Mutex
-	list []*Future
+	list []*dispatcher.Call
 }
 
-func newCompletions() *completions { return &completions{bell: make(chan struct{}, 1)} }
+func newCompletions() *completions { return &completions{more: make(chan struct{}, 1)} }
 
-// resolved implements listener.
-func (c *completions) resolved(f *Future) {
-	c.mu.Lock()
-	c.list = append(c.list, f)
-	first := len(c.list) == 1
-	c.mu.Unlock()
+// Resolved implements dispatcher.Listener.
+func (l *completions) Resolved(c *dispatcher.Call) {
+	l.mu.Lock()
+	l.list = append(l.list, c)
+	first := len(l.list) == 1
+	l.mu.Unlock()
 	if first {
-		ring(c.bell)
+		dispatcher.Wake(l.more)
 	}
 }
 
-// take returns the futures resolved since the last take, and forgets them. The next list
+// take returns the calls resolved since the last take, and forgets them. The next list
 // uses the memory of into.
-func (c *completions) take(into []*Future) []*Future {
+func (l *completions) take(into []*dispatcher.Call) []*dispatcher.Call {
 	clear(into)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	list := c.list
-	c.list = into[:0]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := l.list
+	l.list = into[:0]
 	return list
 }

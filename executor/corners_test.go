@@ -66,22 +66,17 @@ func TestBatchSeesItsEnd(t *testing.T) {
 	}()
 	var told *completions
 	until(t, "the batch is gone through", func() bool {
-		w := first.waiters.Load()
-		if w == nil {
+		all := first.call.Listeners()
+		if len(all) == 0 {
 			return false
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if len(w.told) == 0 {
-			return false
-		}
-		told = w.told[0].(*completions) //nolint:forcetypeassert // it is what Unordered adds
+		told = all[0].(*completions) //nolint:forcetypeassert // it is what Unordered adds
 		return true
 	})
 	b.mu.Lock()
-	first.withdraw(always(ErrCancelled))
-	until(t, "it is told of the first call", func() bool { return len(told.bell) == 0 })
-	b.futures = append(b.futures, failed(nil, ErrCancelled))
+	first.call.Withdraw(ErrCancelled)
+	until(t, "it is told of the first call", func() bool { return len(told.more) == 0 })
+	b.futures = append(b.futures, failed(&Executor{}, ErrCancelled))
 	b.ahead.taken.Store(2)
 	b.closed = true
 	b.change()
@@ -111,7 +106,7 @@ func TestStreamOfForkThatCloses(t *testing.T) {
 	if err := fork.Shutdown(ended()); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	loopOf(ex).turn()
+	ex.dispatcher.Probe().Turn()
 	n := 0
 	for _, err := range s.All(t.Context()) {
 		if n++; !errors.Is(err, ErrClosed) {
@@ -178,16 +173,16 @@ func TestFruitlessIsLeftAlone(t *testing.T) {
 		ex, world := inHand(t, 2, Config{})
 		loaded, idle := world.Endpoint(1), world.Endpoint(2)
 		send(t, loaded, hello(t))
-		loopOf(ex).turn()
+		ex.dispatcher.Probe().Turn()
 		for range 2 {
 			ex.Submit(t.Context(), "echo", nil)
 		}
-		loopOf(ex).turn()
-		time.Sleep(10 * silence)
+		ex.dispatcher.Probe().Turn()
+		time.Sleep(10 * time.Millisecond) // ten times as long as a worker that is taken for overloaded is quiet
 		send(t, idle, hello(t))
 		var asks takeBacks
 		for range 10 {
-			loopOf(ex).turn()
+			ex.dispatcher.Probe().Turn()
 			if _, err := loaded.Poll(&asks); err != nil {
 				t.Fatal(err)
 			}

@@ -4,65 +4,69 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // A delivery is a feeder whose results are taken one by one: what maps and streams have in
-// common. Its own methods are for one goroutine at a time, which "takes the results". The futures of
-// calls whose results were taken are used again, so a call costs no memory besides its result.
+// common. Its own methods are for one goroutine at a time, which "takes the results". The calls whose
+// results were taken are used again, so that a call costs no memory besides its result.
 type delivery struct {
 	feeder
 	line line
 }
 
-// A line passes the futures of a delivery from the feeder's goroutine, for which it is a source,
+// A line passes the calls of a delivery from the feeder's goroutine, for which it is a source,
 // to the goroutine that takes the results, which calls the other methods.
 type line interface {
 	source
 
-	// next waits for the next call that has an outcome, and returns its future: nil after the
+	// next waits for the next call that has an outcome, and returns it: nil after the
 	// last, or with ctx's error when that ends first. Until reuse it returns the same again.
-	next(ctx context.Context, f *feeder) (*Future, error)
+	next(ctx context.Context, f *feeder) (*dispatcher.Call, error)
 
-	// reuse takes back the future that next has returned, when it is a zero one again. It
+	// reuse takes back the call that next has returned, when it is a zero one again. It
 	// returns the number of the call's argument, from 0, if the line knows it.
 	reuse() int64
 }
 
 // next waits for the next call that has an outcome. See [line].
-func (d *delivery) next(ctx context.Context) (*Future, error) { return d.line.next(ctx, &d.feeder) }
+func (d *delivery) next(ctx context.Context) (*dispatcher.Call, error) {
+	return d.line.next(ctx, &d.feeder)
+}
 
 // outcome takes the outcome of the call that next has returned, with the number of its argument.
-func (d *delivery) outcome(f *Future) (i int64, data []byte, err error) {
-	data, err = f.outcome()
-	size := f.size
-	*f = Future{}
+func (d *delivery) outcome(c *dispatcher.Call) (i int64, data []byte, err error) {
+	data, err = c.Outcome()
+	size := c.Size()
+	*c = dispatcher.Call{}
 	i = d.line.reuse()
 	d.ahead.took(size, len(data))
 	return i, data, err
 }
 
 const (
-	firstLot = 4   // futures that are made at once at first
+	firstLot = 4   // calls that are made at once at first
 	mostLot  = 256 // and at most
 )
 
-// A segment is a run of futures that are made and reused together.
+// A segment is a run of calls that are made and reused together.
 type segment struct {
-	futures []Future
-	next    atomic.Pointer[segment]
+	calls []dispatcher.Call
+	next  atomic.Pointer[segment]
 }
 
 // inOrder is the line whose results come in the order of the arguments: a list of segments.
 type inOrder struct {
 	starving atomic.Bool   // no call is open, and the goroutine that takes the results waits for one
-	more     chan struct{} // rung when one is submitted
+	more     chan struct{} // woken when one is submitted
 
 	mu     sync.Mutex
-	spares []*segment // whose futures may be used again
+	spares []*segment // whose calls may be used again
 
 	// Only used by the feeder's goroutine.
 	last *segment
-	used int // futures of last
+	used int // calls of last
 
 	_ [64]byte // the two goroutines do not write to the same cache line
 
@@ -73,24 +77,24 @@ type inOrder struct {
 }
 
 func newInOrder() *inOrder {
-	s := &segment{futures: make([]Future, firstLot)}
+	s := &segment{calls: make([]dispatcher.Call, firstLot)}
 	return &inOrder{more: make(chan struct{}, 1), first: s, last: s}
 }
 
-// future implements source.
-func (o *inOrder) future() *Future {
-	if o.used == len(o.last.futures) {
+// call implements source.
+func (o *inOrder) call() *dispatcher.Call {
+	if o.used == len(o.last.calls) {
 		o.grow()
 	}
 	o.used++
-	return &o.last.futures[o.used-1]
+	return &o.last.calls[o.used-1]
 }
 
 // grow adds a segment.
 func (o *inOrder) grow() {
 	s := o.spare()
 	if s == nil {
-		s = &segment{futures: make([]Future, min(2*len(o.last.futures), mostLot))}
+		s = &segment{calls: make([]dispatcher.Call, min(2*len(o.last.calls), mostLot))}
 	}
 	o.last.next.Store(s)
 	o.last, o.used = s, 0
@@ -110,24 +114,24 @@ func (o *inOrder) spare() *segment {
 }
 
 // submitted implements source.
-func (o *inOrder) submitted(*Future) {
+func (o *inOrder) submitted(*dispatcher.Call) {
 	if o.starving.Load() {
-		ring(o.more)
+		dispatcher.Wake(o.more)
 	}
 }
 
 // next implements line.
-func (o *inOrder) next(ctx context.Context, f *feeder) (*Future, error) {
+func (o *inOrder) next(ctx context.Context, f *feeder) (*dispatcher.Call, error) {
 	if f.ahead.idle() {
 		if over, err := o.awaitCall(ctx, f); over || err != nil {
 			return nil, err
 		}
 	}
-	if o.at == len(o.first.futures) {
+	if o.at == len(o.first.calls) {
 		o.shrink()
 	}
-	c := &o.first.futures[o.at]
-	if err := c.wait(ctx); err != nil {
+	c := &o.first.calls[o.at]
+	if err := c.Wait(ctx); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -161,7 +165,7 @@ func (o *inOrder) shrink() {
 	old.next.Store(nil)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(old.futures) == mostLot && len(o.spares) < mostAhead/mostLot {
+	if len(old.calls) == mostLot && len(o.spares) < mostAhead/mostLot {
 		o.spares = append(o.spares, old)
 	}
 }
@@ -173,82 +177,82 @@ func (o *inOrder) reuse() int64 {
 	return o.taken - 1
 }
 
-// anyOrder is the line whose results come as soon as they are there. All its futures have the same
+// anyOrder is the line whose results come as soon as they are there. All its calls have the same
 // waiter, which adds them to completed when they are resolved.
 type anyOrder struct {
 	completed *completions
-	waiter    *waiter
+	waiter    *dispatcher.Waiter
 
 	// Only used by the feeder's goroutine.
-	fresh []Future  // never used
-	lot   int       // futures that were made last
-	free  []*Future // zero ones that were used before
-	given int64     // futures that were given out; counted for their numbers
+	fresh []dispatcher.Call  // never used
+	lot   int                // calls that were made last
+	free  []*dispatcher.Call // zero ones that were used before
+	given int64              // calls that were given out; counted for their numbers
 
 	_ [64]byte // the two goroutines do not write to the same cache line
 
 	// Only used by the goroutine that takes the results.
-	batch []*Future // whose outcomes have come
-	at    int       // the next one of batch
-	back  int       // how many of batch are among the spares
+	batch []*dispatcher.Call // whose outcomes have come
+	at    int                // the next one of batch
+	back  int                // how many of batch are among the spares
 
 	mu      sync.Mutex
-	spares  []*Future         // zero ones, to become free
-	numbers map[*Future]int64 // of the arguments of calls under way; nil when nobody asks
+	spares  []*dispatcher.Call         // zero ones, to become free
+	numbers map[*dispatcher.Call]int64 // of the arguments of calls under way; nil when nobody asks
 }
 
-// spareLot is how many futures become spares at once.
+// spareLot is how many calls become spares at once.
 const spareLot = 64
 
 // newAnyOrder returns a line that knows the numbers of the arguments, or not.
 func newAnyOrder(numbered bool) *anyOrder {
 	a := newCompletions()
-	o := &anyOrder{completed: a, waiter: &waiter{sink: a}}
+	o := &anyOrder{completed: a, waiter: dispatcher.NewSink(a)}
 	if numbered {
-		o.numbers = make(map[*Future]int64)
+		o.numbers = make(map[*dispatcher.Call]int64)
 	}
 	return o
 }
 
-// future implements source.
-func (o *anyOrder) future() *Future {
-	f := o.unused()
-	f.waiters.Store(o.waiter)
+// call implements source.
+func (o *anyOrder) call() *dispatcher.Call {
+	c := o.unused()
+	c.Sink(o.waiter)
 	if o.numbers != nil {
 		o.mu.Lock()
-		o.numbers[f] = o.given
+		o.numbers[c] = o.given
 		o.mu.Unlock()
 		o.given++
 	}
-	return f
+	return c
 }
 
-// unused returns a zero future.
-func (o *anyOrder) unused() *Future {
+// unused returns a zero call.
+func (o *anyOrder) unused() *dispatcher.Call {
 	if len(o.free) == 0 {
 		o.mu.Lock()
 		o.free, o.spares = o.spares, o.free
 		o.mu.Unlock()
 	}
 	if last := len(o.free) - 1; last >= 0 {
-		f := o.free[last]
+		c := o.free[last]
 		o.free = o.free[:last]
-		return f
+		return c
 	}
 	if len(o.fresh) == 0 {
 		o.lot = min(max(2*o.lot, firstLot), mostLot)
-		o.fresh = make([]Future, o.lot)
+		o.fresh = make([]dispatcher.Call, o.lot)
 	}
-	f := &o.fresh[0]
+	c := &o.fresh[0]
 	o.fresh = o.fresh[1:]
-	return f
+	return c
 }
 
 // submitted implements source.
-func (o *anyOrder) submitted(*Future) {}
+func (o *anyOrder) submitted(*dispatcher.Call) {}
 
 // next implements line.
-func (o *anyOrder) next(ctx context.Context, f *feeder) (*Future, error) {
+func (o *anyOrder) next(ctx context.Context, f *feeder) (*dispatcher.Call, error) {
 	for o.at == len(o.batch) {
 		// What ends the results is looked at first, so that nothing is left that came before it.
 		ended, expired := f.ended, ctx.Err()
@@ -269,7 +273,7 @@ func (o *anyOrder) next(ctx context.Context, f *feeder) (*Future, error) {
 			return nil, expired
 		}
 		select {
-		case <-o.completed.bell:
+		case <-o.completed.more:
 		case <-ended:
 		case <-ctx.Done():
 		}
@@ -287,19 +291,19 @@ func (o *anyOrder) reuse() int64 {
 	return i
 }
 
-// numberOf returns the number of f's argument, and forgets it.
-func (o *anyOrder) numberOf(f *Future) int64 {
+// numberOf returns the number of c's argument, and forgets it.
+func (o *anyOrder) numberOf(c *dispatcher.Call) int64 {
 	if o.numbers == nil {
 		return 0
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	i := o.numbers[f]
-	delete(o.numbers, f)
+	i := o.numbers[c]
+	delete(o.numbers, c)
 	return i
 }
 
-// returnSpares adds the futures whose results were taken to the spares. Those that are more than a
+// returnSpares adds the calls whose results were taken to the spares. Those that are more than a
 // map reads ahead are dropped: a stream may have had very many at once.
 func (o *anyOrder) returnSpares() {
 	if o.back == o.at {

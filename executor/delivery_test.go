@@ -14,7 +14,7 @@ func TestSparesAreBounded(t *testing.T) {
 	o := newAnyOrder(false)
 	var f feeder
 	for range n {
-		o.completed.resolved(o.future())
+		o.completed.Resolved(o.call())
 		f.ahead.gave(0)
 	}
 	for range n - 1 { // one is under way
@@ -45,7 +45,7 @@ func TestCloseAfterTheEnd(t *testing.T) {
 	for _, err := range ex.Map(t.Context(), "echo", none) {
 		t.Error(err)
 	}
-	if !ex.in.empty() {
+	if !ex.dispatcher.Probe().Empty() {
 		t.Error("the loop was asked for something")
 	}
 }

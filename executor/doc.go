@@ -90,39 +90,23 @@
 //
 // # Reading the source
 //
+// This package says what a user may do. What happens to a call is decided in internal/dispatcher, on the root,
+// and in internal/worker.
+//
 // What a user calls: run.go starts a program, as config.go says; executor.go submits a call,
-// future.go is its handle and cancel.go takes it back, options.go is what it may be told, keys.go
-// finds the call of a key, wait.go waits for several (completions.go: in the order in which they
-// end); typed.go encodes arguments and results, zip.go makes arguments of several inputs. fork.go and
-// shutdown.go begin and end the life of an executor, report.go and stats.go describe it, errors.go lists
-// what may go wrong.
+// future.go is its handle and cancel.go takes it back, options.go is what it may be told (retries.go: when
+// it runs again), keys.go finds the call of a key, wait.go waits for several (completions.go: in the order in
+// which they end), callbacks.go runs what OnDone was given; typed.go encodes arguments and results, zip.go
+// makes arguments of several inputs. fork.go and shutdown.go begin and end the life of an executor, report.go
+// and stats.go describe it, errors.go lists what may go wrong.
+//
+// Many calls at once (map.go, stream.go, batch.go) go through a feeder (feeder.go), which reads
+// the input as far ahead as its look-ahead allows (lookahead.go, holding.go) and submits
+// the calls; stopper.go stops them from outside. The results of maps and streams are taken through a
+// delivery (delivery.go).
 //
 // The process and its surroundings: launcher.go finds out what has started it, launched.go tells
 // wasmpool launch of it, signals.go does what a signal asks for (signals_unix.go and signals_other.go
-// list them), confine.go bounds what a worker's process may do, ballast.go lets the garbage
-// collector wait. openon.go lets a benchmark bring its own workers.
-//
-// Many calls at once (map.go, stream.go, batch.go) go through a feeder (feeder.go), which reads
-// the input as far ahead as its look-ahead allows (lookahead.go, holding.go, demand.go) and submits
-// the calls; stopper.go stops them from outside. The results of maps and streams are taken through a delivery (delivery.go).
-//
-// What happens to a call on the root: it goes through the intake (intake.go) to the loop
-// (loop.go), which one goroutine at a time runs: that of the dispatcher as a rule, and a
-// caller's while that sleeps (dispatcher.go). The loop's parts own their state, and each has its
-// file:
-//
-//   - call.go is what happens to a call, and resolves it; counts.go counts that
-//   - tasks.go knows the tasks; scheduler.go picks the worker for a call of the queue (queue.go)
-//   - worker.go is what the root knows of a worker (numbers.go: which tasks that was told of)
-//   - outbox.go makes the frames; fabric.go is the way to the workers; receive.go takes their answers
-//   - room.go bounds the long results that are on their way, for which memory.go and
-//     huge_linux.go (elsewhere huge_other.go) get memory
-//   - retry.go says which calls run again, after a failure or a loss; resting.go holds those that wait for it
-//   - suspects.go says what a lost worker ran; reap.go ends its process, and
-//     processends.go logs how that ended
-//   - kill.go ends calls that workers have; ending.go those that wait, and the loop itself
-//   - idler.go decides how the loop waits when nothing moves
-//   - reporter.go asks the workers what they do, and says when that is due
-//   - callbacks.go runs what OnDone was given
-//   - latelog.go keeps the loop's log lines while a caller runs it
+// list them), confine.go bounds what a worker's process may do, reap.go ends the process of a lost worker, and
+// processends.go logs how that ended; ballast.go lets the garbage collector wait.
 package executor

@@ -29,13 +29,13 @@ func crowd(t *testing.T, ex, by *Executor) (calls []*Future, waits <-chan *Futur
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		f := ex.Submit(ctx, "echo", nil)
 		cancel()
-		if full = errors.Is(f.err, context.DeadlineExceeded); !full {
+		if full = errors.Is(f.call.Err(), context.DeadlineExceeded); !full {
 			calls = append(calls, f)
 		}
 	}
 	c := make(chan *Future, 1)
 	go func() { c <- by.Submit(context.WithoutCancel(t.Context()), "echo", []byte("late")) }()
-	until(t, "a Submit waits for room", ex.in.crowded)
+	until(t, "a Submit waits for room", ex.dispatcher.Probe().Crowded)
 	return calls, c
 }
 
@@ -104,12 +104,7 @@ func TestWaitingLeavesNothing(t *testing.T) {
 	long, done := ex.Submit(t.Context(), "forever", nil), ex.Submit(t.Context(), "no such task", nil)
 	b := ex.SubmitBatch(t.Context(), "forever", func(yield func([]byte) bool) { yield(nil) })
 	until(t, "it is submitted", func() bool { return b.Submitted() == 1 })
-	kept := func(f *Future) int {
-		w := f.waiter()
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.told)
-	}
+	kept := func(f *Future) int { return len(f.call.Listeners()) }
 	inBatch := kept(b.Futures()[0]) // the batch itself
 	for range 10 {
 		if d, pending, err := Wait(t.Context(), []*Future{long, done}, FirstDone); len(d) != 1 || len(pending) != 1 || err != nil {
@@ -187,7 +182,7 @@ func TestStatsOfEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 50 {
-		ex.dispatcher.withdrawn.Store(8) // as calls that were withdrawn leave it
+		ex.dispatcher.Probe().Withdrawn(8) // as calls that were withdrawn leave it
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() {
@@ -315,20 +310,6 @@ func TestInitializerOfNobody(t *testing.T) {
 		}
 		if n := strings.Count(log.String(), "never ran"); n != want {
 			t.Errorf("%s: %d lines of %q", name, n, log.String())
-		}
-	}
-}
-
-// TestTimes checks that a limit stays one whatever it is multiplied with.
-func TestTimes(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		n      int64
-		factor float64
-		want   int64
-	}{{10, 0, 10}, {10, 1.5, 15}, {10, 1e300, 1 << 62}, {1 << 61, 2, 1 << 62}, {1 << 62, 8, 1 << 62}} {
-		if got, also := times(time.Duration(c.n), c.factor), times(uint64(c.n), c.factor); int64(got) != c.want || int64(also) != c.want {
-			t.Errorf("%d times %v is %d and %d, want %d", c.n, c.factor, got, also, c.want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	workerside "github.com/wasmpool/wasmpool/internal/worker"
 )
 
@@ -16,13 +17,13 @@ import (
 var (
 	// ErrClosed is returned for calls made after Shutdown began, and for those
 	// that Shutdown dropped.
-	ErrClosed = errors.New("executor: closed")
+	ErrClosed = dispatcher.ErrClosed
 
 	// ErrCancelled is the error of a future whose Cancel returned true.
-	ErrCancelled = errors.New("executor: the call was cancelled")
+	ErrCancelled = dispatcher.ErrCancelled
 
 	// ErrNoWorkers is matched when every worker is lost.
-	ErrNoWorkers = errors.New("executor: every worker is lost")
+	ErrNoWorkers = dispatcher.ErrNoWorkers
 
 	// ErrLaunch is matched by the error of [Run] when the launcher does not fit
 	// the program. Every rank gets it.
@@ -33,7 +34,7 @@ var (
 
 	// ErrWorkerLost is matched by a [TaskError] of kind lost: the workers that
 	// ran the call died.
-	ErrWorkerLost = errors.New("executor: the worker is lost")
+	ErrWorkerLost = dispatcher.ErrWorkerLost
 )
 
 // Kind tells how a task failed. See the constants of package host. A Kind is an
@@ -76,6 +77,21 @@ type TaskError struct {
 	Attempt int      // 1 for the first run
 	Log     []string // the last lines that the task logged, 8 at most
 	Usage   Usage    // what the call used of its limits
+}
+
+// taskError makes the error of a failure.
+func taskError(f dispatcher.Failure) error {
+	e := TaskError(f)
+	return &e
+}
+
+// kindOf returns the kind of an error that taskError has made. It reports false for others.
+func kindOf(err error) (Kind, bool) {
+	e, ok := err.(*TaskError) //nolint:errorlint // no other error wraps one on its way to a call
+	if !ok {
+		return 0, false
+	}
+	return e.Kind, true
 }
 
 // anyError is the code of an error that gives itself none.

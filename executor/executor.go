@@ -8,12 +8,11 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/internal/memory"
-	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	workerside "github.com/wasmpool/wasmpool/internal/worker"
@@ -26,27 +25,51 @@ import (
 // Memory: a pending call costs 144 bytes besides its argument, which is
 // not copied. Nothing is kept of a call once its future is dropped.
 type Executor struct {
-	*engine
-	fork  *fork                 // nil for the one that was opened
-	final atomic.Pointer[error] // what calls end with that have not begun, once it was shut down for good
+	*pool
+	owner dispatcher.Owner // stands for the executor in its calls
+	fork  *fork            // nil for the one that was opened
 	keys  keyTable
 }
 
-// An engine is what an executor and its forks have in common.
-type engine struct {
+// A pool is what an executor and its forks have in common.
+type pool struct {
 	cfg        Config
-	tasks      taskTable
-	in         *intake
-	dispatcher *dispatcher
+	tasks      dispatcher.Table
+	dispatcher *dispatcher.Dispatcher
 	world      transport.Endpoint // nil without MPI
 	own        *ownWorker         // nil without root slots
 	calls      callbacks
 	forks      forks
+	ends       processEnds
 
 	closing sync.Once
 	done    chan struct{} // closed when everything has ended
 	err     error         // set before done is closed
 	last    Stats         // likewise
+}
+
+// newPool returns a pool without workers, whose dispatcher does not run yet.
+func newPool(cfg Config, world transport.Endpoint, bell *transport.Bell) *pool {
+	p := &pool{cfg: cfg, world: world, done: make(chan struct{})}
+	p.calls.log = cfg.Logger
+	p.dispatcher = dispatcher.New(dispatcher.Config{
+		QueueCalls: cfg.QueueCalls, QueueBytes: cfg.QueueBytes, ResultBytes: resultBytes(cfg, memory.Process()),
+		ReportAfter: max(cfg.ReportAfter, 0), Bell: bell, Logger: cfg.Logger,
+		Fail: taskError, KindOf: kindOf, Lost: p.lost,
+		Describe: func(s dispatcher.Snapshot) string { return reportOf(s).String() },
+	})
+	p.ends.request = p.dispatcher.Request
+	return p
+}
+
+// newExecutor returns an executor on a pool: with a fork, one that Fork makes.
+func newExecutor(p *pool, f *fork) *Executor {
+	ex := &Executor{pool: p, fork: f}
+	ex.owner.Dispatcher, ex.owner.Executor, ex.owner.Gone = p.dispatcher, ex, p.done
+	if f != nil {
+		ex.owner.Gone, ex.owner.Left = f.shut, ex.leave
+	}
+	return ex
 }
 
 // Local returns an executor whose calls run in this process, on
@@ -71,14 +94,7 @@ func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor
 // build returns an executor whose loop does not run yet.
 func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor, error) {
 	holdBallast()
-	ex := &Executor{engine: &engine{cfg: cfg, world: world, done: make(chan struct{})}}
-	ex.calls.log = cfg.Logger
-	ex.in = &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes}
-	ex.dispatcher = newDispatcher(ex.in, bell, resultBytes(cfg, memory.Process()), cfg.Logger)
-	l := ex.dispatcher.lock.loop // it is held until it runs
-	l.reports.every = max(cfg.ReportAfter, 0)
-	l.reports.progress(monotime.Now())
-	ex.in.wake = ex.dispatcher.wake
+	ex := newExecutor(newPool(cfg, world, bell), nil)
 	if err := cfg.checkGrants(); err != nil {
 		return nil, err
 	}
@@ -88,20 +104,20 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 		}
 	}
 	if name := cfg.Sandbox.Initializer; name != "" && len(cfg.Modules) > 0 {
-		if err := ex.tasks.has(name); err != nil {
+		if err := ex.tasks.Has(name); err != nil {
 			return nil, fmt.Errorf("executor: Config.Sandbox.Initializer: %w", err)
 		}
 	}
 	alone := world == nil || world.Size() == 1
 	if !alone {
-		l.addFabric(world, false)
+		ex.dispatcher.AddWorkers(world, false)
 	}
 	slots := cfg.RootSlots
 	if slots == 0 && alone {
 		slots = min(runtime.NumCPU(), MostSlots)
 	}
 	if slots > 0 {
-		if err := ex.startOwn(l, slots, bell); err != nil {
+		if err := ex.startOwn(slots, bell); err != nil {
 			return nil, err
 		}
 	} else if alone {
@@ -120,7 +136,7 @@ type ownWorker struct {
 	done   chan struct{}
 }
 
-func (ex *Executor) startOwn(l *loop, slots int, bell *transport.Bell) error {
+func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	h, err := host.New(ex.cfg.Sandbox)
 	if err != nil {
 		return err
@@ -136,13 +152,13 @@ func (ex *Executor) startOwn(l *loop, slots int, bell *transport.Bell) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	own.cancel = cancel
 	ex.own = own
-	l.addFabric(own.root, true)
-	l.ending.abandon = own.abandon
+	ex.dispatcher.AddWorkers(own.root, true)
+	ex.dispatcher.OnBreak(own.abandon)
 	go func() {
 		defer close(own.done)
 		err := workerside.Serve(ctx, h, own.worker, workerside.Config{Slots: slots, Modules: ex.cfg.Modules, Logger: ex.cfg.Logger})
 		if err != nil && ctx.Err() == nil {
-			ex.in.request(func(l *loop) { l.ending.fail(fmt.Errorf("executor: the root's own slots: %w", err)) })
+			ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Fail(fmt.Errorf("executor: the root's own slots: %w", err)) })
 		}
 	}()
 	return nil
@@ -152,11 +168,13 @@ func (ex *Executor) startOwn(l *loop, slots int, bell *transport.Bell) error {
 func (ex *Executor) run() {
 	defer close(ex.done)
 	defer ex.forks.end()
-	ex.last, ex.err = ex.dispatcher.run()
-	for _, module := range ex.cfg.ungranted(ex.tasks.loaded) {
+	last, err := ex.dispatcher.Run()
+	ex.last, ex.err = statsOf(last), err
+	ex.ends.end(ex.cfg.Logger)
+	for _, module := range ex.cfg.ungranted(ex.tasks.Loaded) {
 		ex.cfg.Logger.Warn("Config.Sandbox.Grants names a module that was never loaded: is it called otherwise?", "module", module)
 	}
-	if name := ex.cfg.Sandbox.Initializer; name != "" && ex.tasks.has(name) != nil {
+	if name := ex.cfg.Sandbox.Initializer; name != "" && ex.tasks.Has(name) != nil {
 		ex.cfg.Logger.Warn("Config.Sandbox.Initializer names a task that no module has which was loaded, so it never ran: is it called otherwise?", "task", name)
 	}
 	if ex.own != nil {
@@ -209,7 +227,7 @@ func resultBytes(cfg Config, account *memory.Account) int64 {
 // Load makes the tasks of a module known. Loading the same module twice is fine;
 // two different modules of one name are an error. It does not block: the
 // module travels to a worker with the first call that needs it.
-func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.add(m) }
+func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.Add(m) }
 
 // Submit hands a call of task to the pool and returns its future at once. The
 // task is named "module.export", or "export" where only one module has it. The
@@ -223,7 +241,7 @@ func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.add(m) }
 // from the future.
 func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ...CallOption) *Future {
 	f, _ := ex.submit(ctx, task, arg, false, opts)
-	ex.dispatcher.serve()
+	ex.dispatcher.Serve()
 	return f
 }
 
@@ -234,7 +252,7 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 	if err := ctx.Err(); err != nil {
 		return failed(ex, err), false
 	}
-	t, err := ex.tasks.lookup(task)
+	t, err := ex.tasks.Lookup(task)
 	if err != nil {
 		return failed(ex, err), false
 	}
@@ -242,16 +260,20 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 	if err != nil {
 		return failed(ex, err), false
 	}
-	if keyed = set.key() != ""; keyed && clone {
-		arg = bytes.Clone(arg)
+	if keyed = set.key != ""; keyed {
+		key := set.key
+		set.rare().Settling = func(c *dispatcher.Call) { ex.keys.forget(key, c) }
+		if clone {
+			arg = bytes.Clone(arg)
+		}
 	}
 	f = &Future{}
-	f.prepare(ex, t, arg, set)
+	set.prepare(&f.call, ex, t, arg)
 	if err := ex.enter(); err != nil {
 		return failed(ex, err), false
 	}
 	if keyed {
-		first, err := ex.keys.join(f)
+		first, err := ex.keys.join(set.key, f)
 		if first != f {
 			ex.leave()
 		}
@@ -262,8 +284,8 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 			return first, true
 		}
 	}
-	if err := ex.in.add(ctx, f); err != nil {
-		f.withdraw(always(err))
+	if err := ex.dispatcher.Add(ctx, &f.call); err != nil {
+		f.call.Withdraw(err)
 	}
 	return f, keyed
 }
@@ -275,25 +297,25 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 func (ex *Executor) Call(ctx context.Context, task string, arg []byte, opts ...CallOption) ([]byte, error) {
 	f, keyed := ex.submit(ctx, task, arg, true, opts)
 	if ctx.Err() == nil {
-		ex.dispatcher.attend(f)
+		ex.dispatcher.Attend(&f.call)
 	} else {
-		ex.dispatcher.wake()
+		ex.dispatcher.Wake()
 	}
-	if err := f.wait(ctx); err != nil {
+	if err := f.call.Wait(ctx); err != nil {
 		if !keyed && !f.Cancel() {
 			f.Kill("the context of its Call has ended")
 		}
 		return nil, err
 	}
-	return f.outcome()
+	return f.call.Outcome()
 }
 
 // abandon ends the loop, also with calls in flight.
-func (ex *engine) abandon() {
-	ex.in.close(ErrClosed)
-	ex.in.request(func(l *loop) {
-		if l.stop(); !l.settled() {
-			l.ending.fail(ErrClosed)
+func (p *pool) abandon() {
+	p.dispatcher.Close(ErrClosed)
+	p.dispatcher.Request(func(l *dispatcher.Loop) {
+		if l.Stop(false); !l.Settled() {
+			l.Fail(ErrClosed)
 		}
 	})
 }

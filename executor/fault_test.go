@@ -20,7 +20,6 @@ import (
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/host"
-	"github.com/wasmpool/wasmpool/internal/executorhook"
 	"github.com/wasmpool/wasmpool/internal/transport/fault"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/transport/seal"
@@ -58,11 +57,10 @@ func openFaulty(t testing.TB, workers int, plan fault.Plan) *executor.Executor {
 	}
 	root := seal.New(fault.New(world.Endpoint(0), plan, world.Kill))
 	cfg := executor.Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	opened, err := executorhook.OpenOn(cfg, root, root.Bell())
+	ex, err := executor.OpenOn(cfg, root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ex := opened.(*executor.Executor) //nolint:forcetypeassert // it says so
 	t.Cleanup(func() {
 		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 		defer stop()

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // A feeder reads an input and submits a call for each argument. Every map, stream and
 // batch has one. They differ in how far it reads ahead (its look-ahead) and in where the
-// futures of its calls come from (its source).
+// calls come from (its source).
 //
 // The input runs on a goroutine of the feeder's own. It may block for ever, panic, or end
 // that goroutine, and nothing can stop it. Therefore this goroutine holds busy at all times
@@ -21,8 +22,9 @@ import (
 // input yields after that are not submitted.
 type feeder struct {
 	ex       *Executor
-	task     *task
-	origin   *origin
+	task     *dispatcher.Task
+	tally    *tally // nil without a stopper
+	origin   *dispatcher.Origin
 	settings mapSettings // whose options name the origin as the one that the calls are of
 	source   source
 	ahead    lookahead
@@ -42,20 +44,14 @@ type feeder struct {
 	panicked any           // what the input panicked with; set before ended is closed
 }
 
-// An origin stands for a feeder in its calls. The future of one call may be kept for long: it must
-// not keep the feeder, and with it a batch and its results.
-type origin struct {
-	dropped atomic.Bool // no call is to run again; the loop reads it, so it is not beside what changes all the time
-}
-
-// A source provides the futures of a feeder's calls. Only the feeder's goroutine calls its
+// A source provides the calls of a feeder. Only the feeder's goroutine calls its
 // methods, which do not block.
 type source interface {
-	// future returns the future of the next call: a zero one, except for its waiter.
-	future() *Future
+	// call returns the next call: a zero one, except for its waiter.
+	call() *dispatcher.Call
 
 	// submitted is told of a call that was submitted. It may have ended by then.
-	submitted(f *Future)
+	submitted(c *dispatcher.Call)
 }
 
 // setUp prepares a feeder. In a map the feeder itself decides how far it
@@ -64,29 +60,31 @@ type source interface {
 // started or ended; with an error it can only be ended.
 func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter.Seq2[[]byte, error], opts []MapOption, from source, isMap bool) error {
 	set, err := mapSettingsOf(opts)
-	t, lookupErr := ex.tasks.lookup(task)
+	t, lookupErr := ex.tasks.Lookup(task)
 	if args == nil {
 		err = errors.Join(err, errNoInput)
 	}
 	if !isMap {
 		err = errors.Join(err, set.mapOnly())
 	}
-	f.ex, f.task, f.origin, f.settings, f.source = ex, t, new(origin), set, from
+	f.ex, f.task, f.origin, f.settings, f.source = ex, t, new(dispatcher.Origin), set, from
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	f.ended = make(chan struct{})
 	if isMap {
-		f.size = f.ahead.ofMap(&ex.dispatcher.shared, &set)
+		f.size = f.ahead.ofMap(ex.dispatcher, &set)
 	} else {
 		f.size, f.queues = 1, true
 		f.ahead.fixed(&set)
 	}
 	o := f.settings.rare()
-	o.of, o.held = f.origin, f.ahead.held
+	if o.Origin = f.origin; isMap {
+		o.Results = f.ahead.held
+	}
 	return errors.Join(err, lookupErr)
 }
 
 // start begins to read the input. The feeder's stopper, if it has one, keeps the feeder until its goroutine
-// and its calls have ended, and until bond().leave was called parts times besides.
+// and its calls have ended, and until tally.leave was called parts times besides.
 func (f *feeder) start(args iter.Seq2[[]byte, error], parts int64) {
 	f.settings.bind(f, 1+parts)
 	go f.run(args)
@@ -101,7 +99,7 @@ var errNoInput = errors.New("executor: the arguments are a nil iterator")
 
 // run is the feeder's goroutine.
 func (f *feeder) run(args iter.Seq2[[]byte, error]) {
-	defer f.settings.bond().leave()
+	defer f.tally.leave()
 	f.ahead.watch()
 	defer f.ahead.ignore()
 	failure := errInputExited
@@ -202,11 +200,11 @@ func (f *feeder) submit(arg []byte) error {
 			return err
 		}
 	}
-	c := f.source.future()
-	c.prepare(f.ex, f.task, arg, f.settings.settings)
-	f.settings.bond().enter()
+	c := f.source.call()
+	f.settings.prepare(c, f.ex, f.task, arg)
+	f.tally.enter()
 	if err := f.admit(c); err != nil {
-		f.settings.bond().leave()
+		f.tally.leave()
 		return err
 	}
 	f.ahead.gave(size)
@@ -215,7 +213,7 @@ func (f *feeder) submit(arg []byte) error {
 }
 
 // admit hands a call to the loop.
-func (f *feeder) admit(c *Future) error {
+func (f *feeder) admit(c *dispatcher.Call) error {
 	if err := f.ex.enter(); err != nil {
 		return err
 	}
@@ -229,18 +227,14 @@ func (f *feeder) admit(c *Future) error {
 	return err
 }
 
-func (f *feeder) enqueue(c *Future) error {
-	if f.queues {
-		if err := f.ex.in.add(f.ctx, c); err != nil {
-			return err
-		}
-		f.ex.dispatcher.serve()
-		return nil
+func (f *feeder) enqueue(c *dispatcher.Call) error {
+	if !f.queues {
+		return f.ex.dispatcher.TryAdd(c)
 	}
-	if _, err := f.ex.in.tryAdd(c, false); err != nil {
+	if err := f.ex.dispatcher.Add(f.ctx, c); err != nil {
 		return err
 	}
-	f.ex.dispatcher.wake()
+	f.ex.dispatcher.Serve()
 	return nil
 }
 
@@ -257,7 +251,7 @@ func (f *feeder) waitRoom(read int, size int64) error {
 		select {
 		case <-f.ahead.room:
 		case <-f.ctx.Done():
-		case <-f.ex.gone():
+		case <-f.ex.owner.Gone:
 			return ErrClosed
 		case <-f.ex.done:
 			return ErrClosed
@@ -316,7 +310,7 @@ func (ex *Executor) outlived(over, also <-chan struct{}) bool {
 		return false
 	case <-also:
 		return false
-	case <-ex.gone():
+	case <-ex.owner.Gone:
 	case <-ex.done:
 	}
 	patience := time.NewTimer(inputPatience)
@@ -332,7 +326,7 @@ func (ex *Executor) outlived(over, also <-chan struct{}) bool {
 }
 
 // owns reports whether c is a call of this feeder.
-func (f *feeder) owns(c *Future) bool { return c.options != nil && c.options.of == f.origin }
+func (f *feeder) owns(c *dispatcher.Call) bool { return c.From(f.origin) }
 
 // cancelPending cancels the calls that were submitted and have not begun. It does not
 // block: they are resolved soon after. The feeder must have ended.
@@ -340,7 +334,7 @@ func (f *feeder) cancelPending() {
 	if f.ahead.idle() {
 		return // nothing is left: the loop need not go through all that waits
 	}
-	f.ex.in.request(func(l *loop) { l.cancel(f.owns) })
+	f.ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Cancel(f.owns) })
 }
 
 // halt ends the reading and cancels the calls that have not begun, for a [Stopper].
@@ -351,5 +345,5 @@ func (f *feeder) halt() {
 
 // kill kills the calls, also those that have begun, for a [Stopper]. It does not block.
 func (f *feeder) kill(reason string) {
-	f.ex.in.request(func(l *loop) { l.killWhere(f.owns, reason) })
+	f.ex.dispatcher.Request(func(l *dispatcher.Loop) { l.KillWhere(f.owns, reason) })
 }

@@ -10,7 +10,7 @@ import "sync"
 // A fork costs no goroutine and no message. It is Go's answer to several Python
 // executors in one program, at once or one after the other.
 func (ex *Executor) Fork() *Executor {
-	return &Executor{engine: ex.engine, fork: &fork{forks: &ex.forks, shut: make(chan struct{}), idle: make(chan struct{})}}
+	return newExecutor(ex.pool, &fork{forks: &ex.forks, shut: make(chan struct{}), idle: make(chan struct{})})
 }
 
 // A fork is the life of an executor that Fork made. It counts the calls that this has open.
@@ -114,14 +114,6 @@ func (k *forks) end() {
 	for f := range asked {
 		f.close()
 	}
-}
-
-// gone returns a channel that is closed when nothing can be submitted any more.
-func (ex *Executor) gone() <-chan struct{} {
-	if ex.fork != nil {
-		return ex.fork.shut
-	}
-	return ex.done
 }
 
 // Done returns a channel that is closed when the executor was shut down and all

@@ -47,7 +47,7 @@ func FuzzFrames(f *testing.F) {
 		var calls []*tracked
 		for range 3 {
 			c := &tracked{f: ex.Submit(t.Context(), "echo", make([]byte, 40<<10))}
-			c.f.tell(c)
+			c.f.call.Tell(c)
 			calls = append(calls, c)
 		}
 		ep := world.Endpoint(1)
@@ -57,13 +57,13 @@ func FuzzFrames(f *testing.F) {
 					t.Fatal(err)
 				}
 			}
-			loopOf(ex).turn()
+			ex.dispatcher.Probe().Turn()
 		}
 		world.Kill(1)
-		for end := time.Now().Add(10 * time.Second); loopOf(ex).ending.broken == nil && time.Now().Before(end); {
-			loopOf(ex).turn()
+		for end := time.Now().Add(10 * time.Second); ex.dispatcher.Probe().Broken() == nil && time.Now().Before(end); {
+			ex.dispatcher.Probe().Turn()
 		}
-		loopOf(ex).end()
+		ex.dispatcher.Probe().End()
 		for _, c := range calls {
 			if n := c.resolves.Load(); n != 1 {
 				t.Errorf("a call has %d outcomes", n)

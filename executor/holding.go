@@ -1,6 +1,10 @@
 package executor
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
+)
 
 const (
 	// leastHeld is the shortest result that counts, in bytes. As many shorter ones as a map
@@ -23,7 +27,7 @@ type holding struct {
 	came bool  // a result; only used by the loop
 
 	waits atomic.Bool   // the feeder's goroutine found no room, and waits for a result to come
-	room  chan struct{} // rung then
+	room  chan struct{} // woken then
 
 	known atomic.Bool  // came
 	each  atomic.Int64 // mean, for others
@@ -31,8 +35,8 @@ type holding struct {
 	bytes atomic.Int64 // of those
 }
 
-// hold notes a result of n bytes before its future is resolved. It runs on the loop.
-func (h *holding) hold(n int64) {
+// Hold notes a result of n bytes before its call is resolved. It runs on the loop.
+func (h *holding) Hold(n int64) {
 	if !h.came {
 		h.came = true
 		h.known.Store(true)
@@ -54,12 +58,12 @@ func (h *holding) hold(n int64) {
 func (h *holding) tell() {
 	if h.waits.Load() {
 		h.waits.Store(false)
-		ring(h.room)
+		dispatcher.Wake(h.room)
 	}
 }
 
-// letGo notes that a result of n bytes was taken.
-func (h *holding) letGo(n int) {
+// LetGo notes that a result of n bytes was taken, or never will be.
+func (h *holding) LetGo(n int) {
 	if n >= leastHeld {
 		h.calls.Add(-1)
 		h.bytes.Add(-int64(n))

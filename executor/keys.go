@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"sync"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // A keyTable holds the futures without an outcome that were given a key. It is
@@ -15,37 +17,37 @@ type keyTable struct {
 
 // A keyed call is remembered with a hash of its argument, which the result replaces.
 type keyed struct {
-	call *Future
-	arg  uint64
+	future *Future
+	arg    uint64
 }
 
 var keySeed = maphash.MakeSeed()
 
-// join returns the call that has f's key, which is f itself when it is new.
-func (t *keyTable) join(f *Future) (*Future, error) {
-	key, arg := f.options.key, maphash.Bytes(keySeed, f.data)
+// join returns the call that has the key, which is f itself when the key is new.
+func (t *keyTable) join(key string, f *Future) (*Future, error) {
+	arg := maphash.Bytes(keySeed, f.call.Argument())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	first, ok := t.calls[key]
 	switch {
-	case !ok, first.call.State() == Cancelled: // a worker may still have that one
+	case !ok, first.future.State() == Cancelled: // a worker may still have that one
 		if t.calls == nil {
 			t.calls = map[string]keyed{}
 		}
 		t.calls[key] = keyed{f, arg}
 		return f, nil
-	case first.call.task != f.task || first.call.size != f.size || first.arg != arg:
-		return nil, fmt.Errorf("executor: key %q is in use for another piece of work: %v", key, first.call)
+	case first.future.call.Task() != f.call.Task() || first.future.call.Size() != f.call.Size() || first.arg != arg:
+		return nil, fmt.Errorf("executor: key %q is in use for another piece of work: %v", key, first.future)
 	default:
-		return first.call, nil
+		return first.future, nil
 	}
 }
 
 // forget frees the key of a call that is about to be resolved.
-func (t *keyTable) forget(f *Future) {
+func (t *keyTable) forget(key string, c *dispatcher.Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.calls[f.options.key].call == f {
-		delete(t.calls, f.options.key)
+	if first, ok := t.calls[key]; ok && &first.future.call == c {
+		delete(t.calls, key)
 	}
 }

@@ -1,23 +1,36 @@
 package executor
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
 
 // Who submits a call with the key of one that was cancelled gets one that runs, even
 // while a worker still has the other.
 func TestKeyOfCancelled(t *testing.T) {
 	t.Parallel()
-	ex := &Executor{}
-	call := func() *Future { return &Future{ex: ex, options: &callOptions{key: "k"}} }
-	first, second := call(), call()
-	if got, err := ex.keys.join(first); got != first || err != nil {
-		t.Fatal(got, err)
+	ex, world := inHand(t, 1, Config{})
+	worker := world.Endpoint(1)
+	send(t, worker, hello(t))
+	loop := ex.dispatcher.Probe()
+	loop.Turn()
+	submit := func() *Future { return ex.Submit(t.Context(), "echo", nil, Key("k")) }
+	first := submit()
+	loop.Turn()
+	if !first.Cancel() || first.call.Resolved() {
+		t.Fatalf("it is not at the worker, cancelled: %v", first)
 	}
-	first.state.Store(uint32(recalled))
-	if got, err := ex.keys.join(second); got != second || err != nil {
-		t.Errorf("got %v, %v, want a new call", got, err)
+	second := submit()
+	if second == first {
+		t.Error("got the call that was cancelled, want a new one")
 	}
-	first.finish(nil, nil, new(counts))
-	if got, err := ex.keys.join(call()); got != second || err != nil {
-		t.Errorf("after the end of the first: got %v, %v, want the second", got, err)
+	send(t, worker, results(wire.Call{Number: first.call.Number()}, wire.Result{}))
+	loop.Turn()
+	if !first.call.Resolved() {
+		t.Error("the worker has let it go, and it is not resolved")
+	}
+	if got := submit(); got != second {
+		t.Errorf("after the end of the first: got %v, want the second", got)
 	}
 }

@@ -3,6 +3,8 @@ package executor
 import (
 	"math"
 	"sync/atomic"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 const (
@@ -19,12 +21,12 @@ type lookahead struct {
 	taken atomic.Int64 // of those, the ones that are not open any more
 	bytes atomic.Int64 // of a map, of the arguments of the open ones
 
-	room    chan struct{} // rung when there may be room
+	room    chan struct{} // woken when there may be room
 	blocked atomic.Bool   // the feeder's goroutine waits for room,
 	resume  atomic.Int64  // until so many calls are taken
 
-	pool *shared  // of a map; nil for a stream or a batch
-	held *holding // the results of a map that were not taken
+	dispatcher *dispatcher.Dispatcher // of a map; nil for a stream or a batch
+	held       *holding               // the results of a map that were not taken
 
 	// Only used by the feeder's goroutine.
 	calls int64 // the most that may be open
@@ -33,9 +35,9 @@ type lookahead struct {
 
 // ofMap sets up the look-ahead of a map, which is as far as keeps the workers busy. It
 // returns how many arguments make a chunk.
-func (a *lookahead) ofMap(pool *shared, set *mapSettings) (chunk int) {
+func (a *lookahead) ofMap(d *dispatcher.Dispatcher, set *mapSettings) (chunk int) {
 	a.room = make(chan struct{}, 1)
-	a.pool, a.held = pool, &holding{room: a.room}
+	a.dispatcher, a.held = d, &holding{room: a.room}
 	chunk = min(max(set.chunk, 1), mostAhead)
 	if set.buffer > 0 {
 		a.calls = int64(set.buffer)
@@ -53,18 +55,18 @@ func (a *lookahead) fixed(set *mapSettings) {
 	}
 }
 
-// watch makes the loop ring room when workers have nothing to do: then a map reads on before a
+// watch makes the loop wake room when workers have nothing to do: then a map reads on before a
 // good part of its look-ahead is free, or looks further ahead.
 func (a *lookahead) watch() {
-	if a.pool != nil {
-		a.pool.demand.notify(a.room)
+	if a.dispatcher != nil {
+		a.dispatcher.Demand().Notify(a.room)
 	}
 }
 
 // ignore undoes watch.
 func (a *lookahead) ignore() {
-	if a.pool != nil {
-		a.pool.demand.ignore(a.room)
+	if a.dispatcher != nil {
+		a.dispatcher.Demand().Ignore(a.room)
 	}
 }
 
@@ -75,7 +77,7 @@ func (a *lookahead) idle() bool { return a.taken.Load() == a.fed.Load() }
 func (a *lookahead) overfull(arg int64) bool { return a.bytes.Load()+arg > aheadBytes }
 
 // opens reports whether another call may be submitted, with an argument of so many bytes,
-// besides those that were read and not submitted. If not, room is rung when it may be.
+// besides those that were read and not submitted. If not, room is woken when it may be.
 func (a *lookahead) opens(read int, arg int64) bool {
 	if a.fits(read, arg) {
 		return true
@@ -95,7 +97,7 @@ func (a *lookahead) opens(read int, arg int64) bool {
 // a good part of the look-ahead must be free, so that the feeder and the goroutine that takes the
 // results do not wake each other for each call.
 func (a *lookahead) low() int64 {
-	if a.pool != nil {
+	if a.dispatcher != nil {
 		return a.calls * 3 / 4
 	}
 	return a.calls - 1
@@ -106,16 +108,16 @@ func (a *lookahead) low() int64 {
 func (a *lookahead) fits(read int, arg int64) bool {
 	open := a.fed.Load() - a.taken.Load()
 	switch {
-	case a.pool == nil:
+	case a.dispatcher == nil:
 		return open < a.calls
 	case open > 0 && a.overfull(arg):
 		return false
-	case !a.held.fits(open, a.pool.resultBytes, a.pool.slots.Load(), !a.grows):
+	case !a.held.fits(open, a.dispatcher.ResultBytes(), a.dispatcher.Slots(), !a.grows):
 		a.held.waits.Store(true) // opens looks again after this
 		return false
 	}
 	open += int64(read)
-	if a.grows && open >= a.calls && a.calls < mostAhead && a.pool.demand.take() {
+	if a.grows && open >= a.calls && a.calls < mostAhead && a.dispatcher.Demand().Take() {
 		a.calls *= 2
 	}
 	return open < a.calls
@@ -123,7 +125,7 @@ func (a *lookahead) fits(read int, arg int64) bool {
 
 // gave notes that a call with an argument of so many bytes was submitted.
 func (a *lookahead) gave(arg int64) {
-	if a.pool != nil {
+	if a.dispatcher != nil {
 		a.bytes.Add(arg)
 	}
 	a.fed.Add(1)
@@ -131,19 +133,11 @@ func (a *lookahead) gave(arg int64) {
 
 // took notes that a call with an argument and a result of so many bytes is not open any more.
 func (a *lookahead) took(arg int64, result int) {
-	if a.pool != nil {
+	if a.dispatcher != nil {
 		a.bytes.Add(-arg)
-		a.held.letGo(result)
+		a.held.LetGo(result)
 	}
 	if n := a.taken.Add(1); a.blocked.Load() && n >= a.resume.Load() {
-		ring(a.room)
-	}
-}
-
-// ring puts a token into a channel that holds one.
-func ring(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+		dispatcher.Wake(a.room)
 	}
 }

@@ -84,7 +84,7 @@ type mapping struct {
 
 	used    atomic.Bool // a goroutine goes through the results
 	unwatch func() bool // makes the context's end have no effect any more
-	quit    sync.Once   // leaves the bond, on behalf of the goroutine that takes the results
+	quit    sync.Once   // leaves the tally, on behalf of the goroutine that takes the results
 
 	// Only used by the goroutine that takes the results.
 	failed int // calls whose errors were yielded
@@ -107,8 +107,8 @@ func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq
 // drop cancels the calls that have not begun, and ends the reading. The map's context has
 // ended. It is safe for concurrent use.
 func (m *mapping) drop() {
-	m.quit.Do(m.settings.bond().leave)
-	m.origin.dropped.Store(true)
+	m.quit.Do(m.tally.leave)
+	m.origin.Drop()
 	m.end(whyEnded(m.ctx)) // from here on nothing is submitted
 	m.cancelPending()
 }
@@ -139,14 +139,14 @@ func (m *mapping) deliver(yield func(i int64, data []byte, err error) bool) {
 // end or no more are wanted.
 func (m *mapping) deliverAll(yield func(i int64, data []byte, err error) bool) error {
 	for skipped := false; ; {
-		f, err := m.next(m.ctx)
+		c, err := m.next(m.ctx)
 		switch {
-		case err != nil, f == nil && skipped:
+		case err != nil, c == nil && skipped:
 			return whyEnded(m.ctx)
-		case f == nil:
+		case c == nil:
 			return m.whyOver()
 		}
-		i, data, err := m.outcome(f)
+		i, data, err := m.outcome(c)
 		if err == ErrCancelled && m.ctx.Err() != nil { //nolint:errorlint // it is the very value
 			if m.ordered {
 				return whyEnded(m.ctx)

@@ -48,8 +48,8 @@ func (p *program) submit() {
 
 // submitted takes note of a future that Submit or Then has returned.
 func (p *program) submitted(o *owner, c *tracked, f *Future) {
-	if f.task == nil { // it never was a call
-		if err := f.err; !p.over(o) || !errors.Is(err, ErrClosed) && !errors.Is(err, ErrNoWorkers) {
+	if f.call.Task() == nil { // it never was a call
+		if err := f.call.Err(); !p.over(o) || !errors.Is(err, ErrClosed) && !errors.Is(err, ErrNoWorkers) {
 			p.fail("Submit says %v", err)
 		}
 		return
@@ -70,9 +70,9 @@ func (p *program) submitBounded(o *owner, c *tracked, opts []CallOption) {
 	}, func() {
 		cancel()
 		o.enters--
-		if f.task == nil || c.place == nowhere && f.resolved() && !c.fed { // it has not become a call
+		if f.call.Task() == nil || c.place == nowhere && f.call.Resolved() && !c.fed { // it has not become a call
 			c.left = true
-			if err := f.err; err != nil && endOf(err)&(c.may|asDropped|asBroken) == 0 && !errors.Is(err, context.Canceled) {
+			if err := f.call.Err(); err != nil && endOf(err)&(c.may|asDropped|asBroken) == 0 && !errors.Is(err, context.Canceled) {
 				p.fail("Submit that waited for room says %v", err)
 			}
 			return
@@ -97,8 +97,8 @@ func (p *program) keyed(o *owner, c *tracked, opts []CallOption) {
 	f := o.ex.Submit(p.t.Context(), "echo", arg, append(opts, Key(key))...)
 	switch after := before && first.f.State() <= Running; {
 	case first != nil && f == first.f && same:
-	case f.task == nil && before && !same:
-	case first != nil && f == first.f, f.task != nil && after:
+	case f.call.Task() == nil && before && !same:
+	case first != nil && f == first.f, f.call.Task() != nil && after:
 		p.wrong(first, "its key does not do what it should")
 	default:
 		if same {
@@ -121,13 +121,20 @@ func (p *program) call() {
 	c := p.fresh(o)
 	opts := p.options(c)
 	ctx, cancel := p.context()
+	p.enroll(c)
+	block := func() {
+		p.blockCall(ctx, o, c, opts, cancel)
+		synctest.Wait()
+	}
+	if !p.ex.dispatcher.Probe().Visit(block) { // a caller cannot run the loop meanwhile
+		block()
+	}
+}
+
+// blockCall runs Call on a goroutine of its own.
+func (p *program) blockCall(ctx context.Context, o *owner, c *tracked, opts []CallOption, cancel func()) {
 	var data []byte
 	var err error
-	p.enroll(c)
-	l := p.ex.dispatcher.lock.try()
-	if l != nil {
-		l.late.hold = true
-	}
 	p.block("Call", func() bool { return ctx.Err() == nil && c.place != nowhere }, func() {
 		data, err = o.ex.Call(ctx, "echo", argument(c.id), opts...)
 	}, func() {
@@ -142,10 +149,6 @@ func (p *program) call() {
 			p.ended(c, data, err)
 		}
 	})
-	synctest.Wait()
-	if l != nil {
-		p.ex.dispatcher.leave(l)
-	}
 }
 
 func (p *program) then() {
@@ -173,14 +176,14 @@ func (p *program) onDone() {
 	c.f.OnDone(func(f *Future) {
 		c.ran.Add(1)
 		switch {
-		case f != c.f || !f.resolved():
+		case f != c.f || !f.call.Resolved():
 			p.complain("a callback of another future, or before its end")
 		case kind == 0:
 			panic("a bad callback")
 		case kind == 1:
 			runtime.Goexit()
 		case kind == 2 && p.bounded == 0:
-			if next.f = o.ex.Submit(ctx, "echo", argument(next.id)); next.f.task != nil {
+			if next.f = o.ex.Submit(ctx, "echo", argument(next.id)); next.f.call.Task() != nil {
 				p.mu.Lock()
 				p.spawned = append(p.spawned, next)
 				p.mu.Unlock()
@@ -216,7 +219,7 @@ func (p *program) kill() {
 			p.wrong(c, "Kill said yes")
 		}
 		c.ask(asKilled, true)
-	case !c.f.resolved():
+	case !c.f.call.Resolved():
 		p.wrong(c, "Kill said no")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // compare holds everything against the reference.
@@ -30,57 +32,50 @@ func (p *program) compare() {
 	p.works = slices.DeleteFunc(p.works, func(w *work) bool { return w.returned && !w.feeding() && w.left() == 0 })
 }
 
-// census finds out where each call is. It holds the intake's lock, so that who goes on
-// after that, does.
+// census finds out where each call is.
 func (p *program) census() {
-	p.ex.in.mu.Lock()
-	defer p.ex.in.mu.Unlock()
 	for _, o := range p.owners {
 		o.open = 0
 	}
 	for _, c := range p.calls {
 		c.place = nowhere
 	}
-	l := loopOf(p.ex)
-	var bytes int64
-	n := 0
-	for i := range l.sched.queue.levels {
-		for f := l.sched.queue.levels[i].head; f != nil; f = f.next {
-			n++
-			bytes += f.size
-			if State(f.state.Load()) == Pending {
+	p.ex.dispatcher.Probe().Census(func(all *dispatcher.Census) {
+		var bytes int64
+		for _, f := range all.Queued {
+			bytes += f.Size()
+			if f.State() == dispatcher.Pending {
 				p.put(f, waits)
 			}
 		}
-	}
-	for f := range l.resting.timers {
-		p.put(f, rests)
-	}
-	for f := range l.in.promised {
-		if State(f.state.Load()) == Pending {
-			p.put(f, promised)
+		for _, f := range all.Resting {
+			p.put(f, rests)
 		}
-	}
-	for _, f := range l.sched.tickets {
-		if f != nil {
+		for _, f := range all.Promised {
+			if f.State() == dispatcher.Pending {
+				p.put(f, promised)
+			}
+		}
+		for _, f := range all.InFlight {
 			p.put(f, flies)
 		}
-	}
-	switch {
-	case !p.served.Load() && (l.in.first != nil || len(l.in.requests)+len(l.in.recalls) > 0):
-		p.fail("something was handed in, and the loop sleeps")
-	case !p.served.Load() && (n != l.sched.queue.n || n != l.in.calls || bytes != l.in.bytes):
-		p.fail("%d calls of %d bytes wait; the queue has %d, the intake counts %d of %d bytes", n, bytes, l.sched.queue.n, l.in.calls, l.in.bytes)
-	}
-	p.waiting = l.in.calls
-	p.workers(n)
+		n := len(all.Queued)
+		switch {
+		case !p.served.Load() && all.HandedIn:
+			p.fail("something was handed in, and the loop sleeps")
+		case !p.served.Load() && (n != all.Length || n != all.Waiting || bytes != all.WaitingBytes):
+			p.fail("%d calls of %d bytes wait; the queue has %d, the intake counts %d of %d bytes", n, bytes, all.Length, all.Waiting, all.WaitingBytes)
+		}
+		p.waiting = all.Waiting
+		p.workers(all.Workers, n)
+	})
 }
 
-func (p *program) put(f *Future, at place) {
+func (p *program) put(f *dispatcher.Call, at place) {
 	c := p.of(f)
 	switch {
 	case c == nil:
-		p.fail("call %d is there, which nobody submitted or which has ended", f.number)
+		p.fail("call %d is there, which nobody submitted or which has ended", f.Number())
 	case c.place != nowhere:
 		p.wrong(c, fmt.Sprintf("it is at %d, too", at))
 	}
@@ -88,27 +83,27 @@ func (p *program) put(f *Future, at place) {
 		p.ages++
 		c.age = p.ages
 	}
-	c.number, c.place, c.fed = f.number, at, true
+	c.number, c.place, c.fed = f.Number(), at, true
 	c.own.open++
 	p.tally.places[at].Add(1)
 }
 
 // workers compares what workers hold with what the root thinks.
-func (p *program) workers(waiting int) {
+func (p *program) workers(all []dispatcher.WorkerCensus, waiting int) {
 	if p.served.Load() {
 		return
 	}
-	for _, w := range loopOf(p.ex).sched.workers {
-		h := p.hands[w.rank-1]
+	for _, w := range all {
+		h := p.hands[w.Rank-1]
 		switch {
-		case w.lost != h.lost:
-			p.fail("rank %d is lost: %t, the root thinks %t", h.rank, h.lost, w.lost)
-		case w.inflight != len(h.calls):
-			p.fail("rank %d has %d calls, the root thinks %d", h.rank, len(h.calls), w.inflight)
-		case !h.lost && w.inflight < w.slots && waiting > 0:
+		case w.Lost != h.lost:
+			p.fail("rank %d is lost: %t, the root thinks %t", h.rank, h.lost, w.Lost)
+		case w.InFlight != len(h.calls):
+			p.fail("rank %d has %d calls, the root thinks %d", h.rank, len(h.calls), w.InFlight)
+		case !h.lost && w.InFlight < w.Slots && waiting > 0:
 			p.fail("rank %d has a free slot while %d calls wait", h.rank, waiting)
 		}
-		for f := w.first; f != nil; f = f.next {
+		for _, f := range w.Calls {
 			if c := p.of(f); c.holder != h {
 				p.wrong(c, fmt.Sprintf("rank %d does not have it", h.rank))
 			}
@@ -138,9 +133,8 @@ func (c *tracked) sooner(than *tracked) bool {
 
 // look compares one call.
 func (p *program) look(c *tracked, now time.Time) {
-	if c.f != nil && !c.over && c.f.resolved() {
-		_, err := c.f.outcome()
-		p.ended(c, c.f.data, err)
+	if c.f != nil && !c.over && c.f.call.Resolved() {
+		p.ended(c, c.f.call.Argument(), c.f.call.Err())
 	}
 	known := c.f != nil || c.over
 	if known || c.place != nowhere {
@@ -189,7 +183,9 @@ func (p *program) forget(c *tracked) bool {
 	if int(c.ran.Load()) != c.due {
 		p.wrong(c, fmt.Sprintf("%d of %d callbacks have run", c.ran.Load(), c.due))
 	}
-	delete(p.futures, c.f)
+	if c.f != nil {
+		delete(p.futures, &c.f.call)
+	}
 	delete(p.byID, c.id)
 	p.recent[p.rnd.IntN(len(p.recent))] = c
 	return true

@@ -72,8 +72,8 @@ func (h *hand) receive(c wire.Call) {
 	if p.served.Load() {
 		return // it was sent before the end
 	}
-	f := loopOf(p.ex).sched.tickets[c.Ticket]
-	if f == nil || f.number != c.Number {
+	f := p.ex.dispatcher.Probe().InFlight(c.Ticket)
+	if f == nil || f.Number() != c.Number {
 		p.fail("rank %d gets call %d, which is not in flight", h.rank, c.Number)
 	}
 	call := p.of(f)

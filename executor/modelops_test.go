@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing/synctest"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 func pick[T any](rnd *rand.Rand, all []T) T { return all[rnd.IntN(len(all))] }
@@ -114,9 +116,9 @@ func (p *program) wait() {
 	ctx, cancel := p.context()
 	kind := p.rnd.IntN(5)
 	may := func() bool {
-		open := slices.ContainsFunc(futures, func(f *Future) bool { return !f.resolved() })
-		bad := slices.ContainsFunc(futures, func(f *Future) bool { return f.resolved() && f.err != nil })
-		some := slices.ContainsFunc(futures, func(f *Future) bool { return f.resolved() })
+		open := slices.ContainsFunc(futures, func(f *Future) bool { return !f.call.Resolved() })
+		bad := slices.ContainsFunc(futures, func(f *Future) bool { return f.call.Resolved() && f.call.Err() != nil })
+		some := slices.ContainsFunc(futures, func(f *Future) bool { return f.call.Resolved() })
 		enough := !open || bad && (kind == 1 || kind == 3) || some && kind == 0
 		return ctx.Err() == nil && !enough
 	}
@@ -138,7 +140,7 @@ func (p *program) wait() {
 				err = e
 			}
 		case 3:
-			if _, err = Collect(ctx, futures); endOf(err) != 0 || slices.ContainsFunc(futures, func(f *Future) bool { return f.resolved() && f.err == err }) { //nolint:errorlint // it is the very value
+			if _, err = Collect(ctx, futures); endOf(err) != 0 || slices.ContainsFunc(futures, func(f *Future) bool { return f.call.Resolved() && f.call.Err() == err }) { //nolint:errorlint // it is the very value
 				err = nil
 			}
 		default:
@@ -156,7 +158,7 @@ func (p *program) wait() {
 func (p *program) ask() {
 	o, from := p.owner(), time.Now()
 	if p.rnd.IntN(4) == 0 {
-		p.block("Report", func() bool { return time.Since(from) < reportPatience }, func() {
+		p.block("Report", func() bool { return time.Since(from) < dispatcher.Patience }, func() {
 			o.ex.Report(p.t.Context()) //nolint:errcheck // that it returns is looked at
 		}, nil)
 		return

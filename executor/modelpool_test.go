@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -31,9 +32,9 @@ type program struct {
 
 	owners   []*owner // the executor that was opened first, and its forks
 	calls    []*tracked
-	byID     map[uint64]*tracked  // those of which the future is not known
-	futures  map[*Future]*tracked // the others
-	recent   [16]*tracked         // some that have ended
+	byID     map[uint64]*tracked           // those of which the future is not known
+	futures  map[*dispatcher.Call]*tracked // the others
+	recent   [16]*tracked                  // some that have ended
 	works    []*work
 	blocked  []*blocked
 	expiring []context.CancelFunc // of contexts that end some time
@@ -93,8 +94,8 @@ type tracked struct {
 	left     bool // by who waited for it
 }
 
-// resolved implements listener.
-func (c *tracked) resolved(*Future) { c.resolves.Add(1) }
+// Resolved implements dispatcher.Listener.
+func (c *tracked) Resolved(*dispatcher.Call) { c.resolves.Add(1) }
 
 // answerBit makes the result of a call another number than its argument. A sequel has the
 // result as its argument.
@@ -135,7 +136,7 @@ func newProgram(t *testing.T, rnd *rand.Rand, tasks *wasmtasks.Module, tally *mo
 	workers := 1 + rnd.IntN(5)
 	p := &program{
 		t: t, rnd: rnd, world: mem.New(workers + 1), tally: tally,
-		byID: map[uint64]*tracked{}, futures: map[*Future]*tracked{},
+		byID: map[uint64]*tracked{}, futures: map[*dispatcher.Call]*tracked{},
 	}
 	cfg := Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(slog.DiscardHandler), ReportAfter: -1}
 	if rnd.IntN(4) == 0 {
@@ -162,13 +163,11 @@ func newProgram(t *testing.T, rnd *rand.Rand, tasks *wasmtasks.Module, tally *mo
 // serve is the loop's goroutine. It differs from run in that it sleeps at once, until
 // somebody wakes it: time does not pass for who polls.
 func (p *program) serve() {
-	d := p.ex.dispatcher
-	l := d.lock.loop // locked since it was made
-	for !l.finished() && l.ending.broken == nil {
-		if l.turn() == 0 && l.ending.broken == nil {
-			d.doze(l, 0)
+	d := p.ex.dispatcher.Probe() // whose loop is locked since it was made
+	for !d.Finished() && d.Broken() == nil {
+		if d.Turn() == 0 && d.Broken() == nil {
+			d.Doze()
 		}
-		l.late.write()
 	}
 	p.ex.run() // which has only to end
 	p.woken()
@@ -176,15 +175,15 @@ func (p *program) serve() {
 	p.served.Store(true)
 }
 
-// of returns the call of a future, or nil.
-func (p *program) of(f *Future) *tracked {
+// of returns the call that the dispatcher knows as f, or nil.
+func (p *program) of(f *dispatcher.Call) *tracked {
 	if c := p.futures[f]; c != nil {
 		return c
 	}
-	if len(f.data) != 8 {
+	if len(f.Argument()) != 8 {
 		return nil
 	}
-	return p.byID[binary.LittleEndian.Uint64(f.data)]
+	return p.byID[binary.LittleEndian.Uint64(f.Argument())]
 }
 
 // mostRounds is how often root and workers may answer each other before all is quiet.
@@ -273,11 +272,11 @@ func (p *program) enroll(c *tracked) {
 // identify notes the future of a call.
 func (p *program) identify(c *tracked, f *Future) {
 	c.f = f
-	p.futures[f] = c
+	p.futures[&f.call] = c
 	delete(p.byID, c.id)
 	if p.rnd.IntN(2) == 0 {
 		c.watched = true
-		f.tell(c)
+		f.call.Tell(c)
 	}
 }
 

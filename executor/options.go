@@ -1,13 +1,12 @@
 package executor
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // A CallOption sets something for one call, or, where many are made at once, for
@@ -48,7 +47,7 @@ func mapSettingsOf(opts []MapOption) (mapSettings, error) {
 			return s, err
 		}
 	}
-	if s.key() != "" {
+	if s.key != "" {
 		return s, errors.New("executor: a key names one call, not those of a map")
 	}
 	return s, nil
@@ -108,36 +107,8 @@ func Chunk(n int) MapOption {
 // settings are what options say.
 type settings struct {
 	priority int8
-	options  *callOptions // nil when there are none
-}
-
-func (s *settings) key() string {
-	if s.options == nil {
-		return ""
-	}
-	return s.options.key
-}
-
-// callOptions are the rarer options of a call. They are shared by the calls of
-// one Map and never change.
-type callOptions struct {
-	limits *Limits
-	retry  *RetryPolicy
-	key    string
-	tags   []string
-	of     *origin  // of the feeder that has submitted the call; nil for a call of Submit
-	held   *holding // of the map that the call is of; nil for the others
-	bond   *bond    // of the map, batch or stream that the call is of; nil without a stopper
-	usage  Usage    // of a run that has ended; set on a copy that is the call's own
-}
-
-// wireLimits returns the limits for a calls frame, nil for those of the pool.
-func (o *callOptions) wireLimits() *wire.Limits {
-	if o.limits == nil {
-		return nil
-	}
-	l := o.limits
-	return &wire.Limits{Time: int64(l.Time), Memory: l.Memory, Output: l.Output, Log: l.Log, Instructions: l.Instructions}
+	key      string
+	options  *dispatcher.Options // the rarer ones; nil when there are none
 }
 
 func settingsOf(opts []CallOption) (settings, error) {
@@ -156,12 +127,18 @@ func settingsOf(opts []CallOption) (settings, error) {
 func errNilOption(i int) error { return fmt.Errorf("executor: option %d is nil", i) }
 
 // rare returns the options to set a rarer one in.
-func (s *settings) rare() *callOptions {
+func (s *settings) rare() *dispatcher.Options {
 	if s.options == nil {
-		s.options = new(callOptions)
+		s.options = new(dispatcher.Options)
 	}
 	return s.options
 }
+
+// Priorities run from MinPriority to MaxPriority; higher goes first.
+const (
+	MinPriority = dispatcher.MinPriority // -8
+	MaxPriority = dispatcher.MaxPriority // 7
+)
 
 // Priority makes a call overtake those of lower priority that wait; calls of one
 // priority go in the order in which they were submitted. It is from MinPriority
@@ -196,11 +173,11 @@ func Timeout(d time.Duration) CallOption {
 func WithLimits(l Limits) CallOption {
 	return optionFunc(func(s *settings) error {
 		limits := &l // which does not change: the option may be that of many calls
-		if old := s.rare().limits; old != nil {
+		if old := s.rare().Limits; old != nil {
 			all := l.Over(*old)
 			limits = &all
 		}
-		s.options.limits = limits
+		s.options.Limits = limits
 		return nil
 	})
 }
@@ -213,7 +190,7 @@ func Retries(p RetryPolicy) CallOption {
 		if err := p.validate(); err != nil {
 			return err
 		}
-		s.rare().retry = &p
+		s.rare().Retry = (*dispatcher.RetryPolicy)(&p)
 		return nil
 	})
 }
@@ -224,7 +201,7 @@ func Retries(p RetryPolicy) CallOption {
 // is free. Only Submit and Call take it.
 func Key(key string) CallOption {
 	return optionFunc(func(s *settings) error {
-		s.rare().key = key
+		s.key = key
 		return nil
 	})
 }
@@ -234,19 +211,12 @@ func Key(key string) CallOption {
 func Tags(tags ...string) CallOption {
 	tags = slices.Clone(tags)
 	return optionFunc(func(s *settings) error {
-		s.rare().tags = tags
+		s.rare().Tags = tags
 		return nil
 	})
 }
 
-// prepare makes a zero future ready to be submitted.
-func (f *Future) prepare(ex *Executor, t *task, arg []byte, s settings) {
-	f.ex, f.task, f.data, f.size, f.attempt = ex, t, arg, int64(len(arg)), 1
-	f.priority, f.options = s.priority, s.options
-}
-
-// number of bytes or time, times a factor where there is one. It stays a limit.
-func times[T ~int64 | ~uint64](n T, factor float64) T {
-	const most = 1 << 62
-	return T(min(float64(n)*cmp.Or(factor, 1), most))
+// prepare makes a zero call ready to be submitted.
+func (s *settings) prepare(c *dispatcher.Call, ex *Executor, t *dispatcher.Task, arg []byte) {
+	c.Prepare(&ex.owner, t, arg, s.priority, s.options)
 }

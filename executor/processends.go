@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/internal/jobdir"
 )
 
@@ -22,22 +23,21 @@ const (
 // processEnds log how the processes of lost workers ended, in a job of wasmpool launch, which
 // notes it in the job's folder. They belong to the loop.
 type processEnds struct {
-	in     *intake // the way back into the loop
-	log    *slog.Logger
-	timers map[*worker]*time.Timer // workers whose notes were not read
+	request func(func(*dispatcher.Loop))    // has the loop run something
+	timers  map[dispatcher.Lost]*time.Timer // workers whose notes were not read
 }
 
 // watch makes the end of a lost worker's process be logged.
-func (p *processEnds) watch(w *worker) {
+func (p *processEnds) watch(w dispatcher.Lost) {
 	if _, launched := jobdir.Current(); !launched {
 		return
 	}
 	if p.timers == nil {
-		p.timers = map[*worker]*time.Timer{}
+		p.timers = map[dispatcher.Lost]*time.Timer{}
 	}
 	p.timers[w] = time.AfterFunc(noteDelay, func() {
-		p.in.request(func(*loop) {
-			p.say(w)
+		p.request(func(l *dispatcher.Loop) {
+			p.say(w, l.Log())
 			delete(p.timers, w)
 		})
 	})
@@ -45,24 +45,24 @@ func (p *processEnds) watch(w *worker) {
 
 // say logs the end of the worker's process. It reports false where nothing is known of it:
 // the process is on a host that does not share the folder, or still runs.
-func (p *processEnds) say(w *worker) bool {
+func (p *processEnds) say(w dispatcher.Lost, log *slog.Logger) bool {
 	if p.timers[w] == nil {
 		return true // it was said
 	}
 	dir, _ := jobdir.Current()
-	e, ended := dir.ReadExit(w.launchRank)
+	e, ended := dir.ReadExit(w.LaunchRank)
 	if ended {
-		p.log.Error("the process of a lost worker has ended", "rank", w.rank, "host", w.host, "process", w.pid, "status", exitStatus(e.Code))
+		log.Error("the process of a lost worker has ended", "rank", w.Rank, "host", w.Host, "process", w.PID, "status", exitStatus(e.Code))
 	}
 	return ended
 }
 
 // end logs what can be learnt at the end of the pool.
-func (p *processEnds) end() {
+func (p *processEnds) end(log *slog.Logger) {
 	deadline := time.Now().Add(lastNotes)
 	for w, timer := range p.timers {
 		timer.Stop()
-		for !p.say(w) && time.Now().Before(deadline) {
+		for !p.say(w, log) && time.Now().Before(deadline) {
 			time.Sleep(lastNotes / 20)
 		}
 	}

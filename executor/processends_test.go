@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/internal/jobdir"
 )
 
@@ -36,19 +37,20 @@ func TestProcessEnds(t *testing.T) {
 				}
 			}
 			var text bytes.Buffer
-			ends := processEnds{in: &intake{}, log: slog.New(slog.NewTextHandler(&text, nil))}
+			ends := processEnds{request: func(func(*dispatcher.Loop)) {}}
+			log := slog.New(slog.NewTextHandler(&text, nil))
 			if c.early {
 				note()
 			}
-			w := &worker{rank: 3, launchRank: 7, host: "node", pid: 4711}
+			w := dispatcher.Lost{Rank: 3, LaunchRank: 7, Host: "node", PID: 4711}
 			ends.watch(w)
 			note()
-			ends.end()
-			ends.end()
+			ends.end(log)
+			ends.end(log)
 			if got, want := strings.Count(text.String(), "has ended"), min(len(c.want), 1); got != want {
 				t.Fatalf("it says so %d times, want %d: %s", got, want, &text)
 			}
-			if where := fmt.Sprintf("rank=%d host=%s process=%d", w.rank, w.host, w.pid); c.want != "" && !strings.Contains(text.String(), where+" "+c.want) {
+			if where := fmt.Sprintf("rank=%d host=%s process=%d", w.Rank, w.Host, w.PID); c.want != "" && !strings.Contains(text.String(), where+" "+c.want) {
 				t.Errorf("want %s %s: %s", where, c.want, &text)
 			}
 		})
@@ -59,9 +61,9 @@ func TestProcessEnds(t *testing.T) {
 func TestProcessEndsAlone(t *testing.T) {
 	t.Setenv(jobdir.DirVar, "")
 	var ends processEnds
-	ends.watch(&worker{rank: 1})
+	ends.watch(dispatcher.Lost{Rank: 1})
 	if len(ends.timers) > 0 {
 		t.Error("the end of a process is waited for that nobody notes")
 	}
-	ends.end()
+	ends.end(slog.New(slog.DiscardHandler))
 }

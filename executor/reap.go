@@ -5,29 +5,38 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // jobVars are the variables by which the processes of one job know each other.
 var jobVars = []string{"PMIX_NAMESPACE", "PMI_JOBID", "SLURM_JOB_ID", "SLURM_STEP_ID"}
+
+// lost does with the process of a lost worker what can be done. It runs on the loop.
+func (p *pool) lost(l *dispatcher.Loop, w dispatcher.Lost) {
+	if !reap(w, l.Log()) {
+		p.ends.watch(w)
+	}
+}
 
 // reap ends the process of a lost worker of this node, if it is still there: one
 // that hangs would keep the launcher from ending, and one that was cut off holds
 // memory and CPUs. A process that is not surely of this job is left alone; on
 // other nodes a worker that still runs finds its lifeline cut and leaves. It reports
 // whether it ended one.
-func reap(w *worker, log *slog.Logger) bool {
-	if w.pid <= 0 || w.pid == os.Getpid() || !sameJob(w.pid) {
+func reap(w dispatcher.Lost, log *slog.Logger) bool {
+	if w.PID <= 0 || w.PID == os.Getpid() || !sameJob(w.PID) {
 		return false
 	}
-	if name, err := os.Hostname(); err != nil || name != w.host {
+	if name, err := os.Hostname(); err != nil || name != w.Host {
 		return false
 	}
-	p, err := os.FindProcess(w.pid)
+	p, err := os.FindProcess(w.PID)
 	if err == nil {
 		err = p.Kill()
 	}
 	if err != nil {
-		log.Debug("ending a lost worker", "rank", w.rank, "pid", w.pid, "error", err)
+		log.Debug("ending a lost worker", "rank", w.Rank, "pid", w.PID, "error", err)
 	}
 	return err == nil
 }

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
-)
 
-// reportPatience is for how long a report waits for the workers' answers.
-const reportPatience = time.Second
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
+)
 
 // A Report says which worker holds which calls: it is for finding out why a job does not go on.
 type Report struct {
@@ -39,6 +38,22 @@ type RunningCall struct {
 	Task   string
 	Tags   []string
 	For    time.Duration // since it began
+}
+
+// reportOf returns what a snapshot says.
+func reportOf(p dispatcher.Snapshot) Report {
+	r := Report{Queued: p.Queued, Resting: p.Resting, Awaited: p.Awaited}
+	for _, w := range p.Workers {
+		one := WorkerReport{
+			Rank: w.Rank, Host: w.Host, PID: w.PID, Slots: w.Slots, InFlight: w.InFlight, Work: w.Work, Heard: w.Heard,
+			Lost: w.Lost, Answered: w.Answered, Waiting: w.Waiting,
+		}
+		for _, c := range w.Running {
+			one.Running = append(one.Running, RunningCall(c))
+		}
+		r.Workers = append(r.Workers, one)
+	}
+	return r
 }
 
 // String gives the report, a line for each worker and each running call.
@@ -75,13 +90,11 @@ func count(n int, thing string) string {
 // run by [Run] logs it when the root gets SIGUSR2, and by itself after
 // Config.ReportAfter of silence.
 func (ex *Executor) Report(ctx context.Context) (Report, error) {
-	p := newPendingReport()
-	ex.in.request(func(l *loop) { l.ask(p) })
-	timeout := time.AfterFunc(reportPatience, func() { ex.in.request(func(l *loop) { l.endReport(p) }) })
-	defer timeout.Stop()
+	q := ex.dispatcher.Ask()
+	defer q.Close()
 	select {
-	case <-p.done:
-		return p.report, nil
+	case <-q.Done():
+		return reportOf(q.Answer()), nil
 	case <-ex.done:
 	case <-ctx.Done():
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -138,7 +139,7 @@ func TestRoom(t *testing.T) {
 	c := ex.Submit(ctx, "echo", []byte("c"))
 	second.until("another call", func() bool { return len(second.calls) > n })
 	second.announce(8, 5<<20)
-	ex.in.request(func(*loop) { world.Endpoint(0).Fence(1, errors.New("it dawdles")) })
+	ex.dispatcher.Request(func(*dispatcher.Loop) { world.Endpoint(0).Fence(1, errors.New("it dawdles")) })
 	second.until("the room of the lost worker", func() bool { return len(second.takes) == 2 })
 	sent := false
 	second.ep.SendPayload(0, 8, bytes.Repeat([]byte("c"), 5<<20), func(err error) { sent = err == nil })
@@ -217,8 +218,8 @@ func TestResultsMeet(t *testing.T) {
 	if err := ex.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
-	if r := &loopOf(ex).room; r.taken != 0 || len(r.waiting) > 0 {
-		t.Errorf("%d bytes of the room are taken and %d results wait, after all has ended", r.taken, len(r.waiting))
+	if taken, waiting := ex.dispatcher.Probe().Loop().LongResults(); taken != 0 || waiting > 0 {
+		t.Errorf("%d bytes of the room are taken and %d results wait, after all has ended", taken, waiting)
 	}
 }
 
@@ -274,7 +275,10 @@ func TestRoomOfCancelled(t *testing.T) {
 		}
 		waits := make(chan bool, 1)
 		w.until("the result waits", func() bool {
-			ex.in.request(func(l *loop) { waits <- len(l.room.waiting) == 1 })
+			ex.dispatcher.Request(func(l *dispatcher.Loop) {
+				_, waiting := l.LongResults()
+				waits <- waiting == 1
+			})
 			return <-waits
 		})
 		cancel(f)

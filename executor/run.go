@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mpi"
 	"github.com/wasmpool/wasmpool/internal/transport/seal"
@@ -247,8 +248,8 @@ func apart(ctx context.Context, log *slog.Logger, ex *Executor, root func(contex
 // dismiss ends a world whose pool cannot begin. The workers are told, as MPI waits
 // for them at the end.
 func dismiss(world transport.Endpoint, cfg Config) error {
-	l := newDispatcher(&intake{}, world.Bell(), 0, cfg.Logger).lock.loop
-	l.addFabric(world, false)
-	l.stopWorkers()
+	d := dispatcher.New(dispatcher.Config{Bell: world.Bell(), Logger: cfg.Logger})
+	d.AddWorkers(world, false)
+	d.Dismiss()
 	return world.Close()
 }

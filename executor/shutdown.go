@@ -1,6 +1,10 @@
 package executor
 
-import "context"
+import (
+	"context"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
+)
 
 // A ShutdownOption changes what Shutdown does.
 type ShutdownOption struct{ cancel, noWait bool }
@@ -30,17 +34,14 @@ func (ex *Executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error 
 	if ex.fork != nil {
 		ex.fork.close()
 	} else {
-		ex.closing.Do(func() { ex.in.close(ErrClosed) })
+		ex.closing.Do(func() { ex.dispatcher.Close(ErrClosed) })
 	}
 	if all.cancel {
-		ex.final.CompareAndSwap(nil, &ErrCancelled)
+		ex.owner.End(ErrCancelled)
 		ex.CancelAll()
 	}
 	if ex.fork == nil {
-		ex.in.request(func(l *loop) {
-			l.ending.final = l.ending.final || all.cancel
-			l.stop()
-		})
+		ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Stop(all.cancel) })
 	}
 	if all.noWait {
 		return nil
@@ -73,14 +74,14 @@ func await(ctx context.Context, c <-chan struct{}) bool {
 // awaitFork waits for a fork as Shutdown does.
 func (ex *Executor) awaitFork(ctx context.Context) error {
 	if !await(ctx, ex.fork.ended()) {
-		ex.final.CompareAndSwap(nil, &ErrClosed) // for a Submit that is on its way
-		ex.in.request(func(l *loop) {
-			l.dropPending(ex.owns, always(ErrClosed))
-			l.killWhere(ex.owns, "the executor was shut down")
+		ex.owner.End(ErrClosed) // for a Submit that is on its way
+		ex.dispatcher.Request(func(l *dispatcher.Loop) {
+			l.DropPending(ex.owns, ErrClosed)
+			l.KillWhere(ex.owns, "the executor was shut down")
 		})
 		return ctx.Err()
 	}
-	return join(ex.in.failure(), ex.calls.through(ctx))
+	return join(ex.dispatcher.Failure(), ex.calls.through(ctx))
 }
 
 // Idle reports whether the pool has nothing to do: no call waits, rests or
@@ -92,5 +93,5 @@ func (ex *Executor) Idle(ctx context.Context) (bool, error) {
 
 // Closed reports whether the executor takes no calls any more.
 func (ex *Executor) Closed() bool {
-	return !ex.in.takes() || ex.fork != nil && !ex.fork.takes()
+	return !ex.dispatcher.Takes() || ex.fork != nil && !ex.fork.takes()
 }

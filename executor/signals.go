@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // ErrInterrupted is matched by a [SignalError].
@@ -116,8 +118,8 @@ func (ex *Executor) drain(ctx context.Context, cause *SignalError, cancel contex
 	grace := max(ex.cfg.Grace, 0)
 	ex.cfg.Logger.Warn("a signal came: no call is begun any more, those that run may end; a second one ends all at once", "signal", cause.Signal, "grace", grace)
 	drained := make(chan struct{})
-	ex.in.close(cause)
-	ex.in.request(func(l *loop) { l.drain(cause, drained) })
+	ex.dispatcher.Close(cause)
+	ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Drain(cause, drained) })
 	over := time.NewTimer(grace)
 	defer over.Stop()
 	select {
@@ -129,7 +131,7 @@ func (ex *Executor) drain(ctx context.Context, cause *SignalError, cancel contex
 		return
 	case <-over.C:
 	}
-	ex.in.request(func(l *loop) { l.killWhere(anyCall, cause.Error()) })
+	ex.dispatcher.Request(func(l *dispatcher.Loop) { l.KillWhere(everyCall, cause.Error()) })
 	patience := time.NewTimer(killPatience)
 	defer patience.Stop()
 	select {
@@ -145,7 +147,7 @@ const killPatience = 2 * time.Second
 
 // logReport logs the Report.
 func (ex *Executor) logReport(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*reportPatience)
+	ctx, cancel := context.WithTimeout(ctx, 2*dispatcher.Patience)
 	defer cancel()
 	r, err := ex.Report(ctx)
 	switch {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // Stats says what the pool looks like and did.
@@ -35,7 +37,7 @@ type WorkerStats struct {
 // joined.
 func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
-	switch err := ex.onLoop(ctx, func(l *loop) { s = l.stats() }); {
+	switch err := ex.onLoop(ctx, func(l *dispatcher.Loop) { s = statsOf(l.Snapshot()) }); {
 	case errors.Is(err, ErrClosed):
 		s = ex.last
 		s.Workers = slices.Clone(s.Workers)
@@ -45,11 +47,25 @@ func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
+// statsOf returns what a snapshot says, with the workers in the order of their ranks.
+func statsOf(p dispatcher.Snapshot) Stats {
+	s := Stats{
+		Queued: p.Queued, InFlight: p.InFlight, Resting: p.Resting, Done: p.Done, Failed: p.Failed, Retried: p.Retried,
+	}
+	for _, w := range p.Workers {
+		s.Workers = append(s.Workers, WorkerStats{
+			Rank: w.Rank, Host: w.Host, PID: w.PID, Slots: w.Slots, Calls: w.Calls, InFlight: w.InFlight, Lost: w.Lost,
+		})
+	}
+	slices.SortFunc(s.Workers, func(a, b WorkerStats) int { return a.Rank - b.Rank })
+	return s
+}
+
 // onLoop runs fn on the loop and waits for it, or until ctx ends; then fn runs all the same.
 // It returns ErrClosed when the loop has ended.
-func (ex *Executor) onLoop(ctx context.Context, fn func(*loop)) error {
+func (ex *Executor) onLoop(ctx context.Context, fn func(*dispatcher.Loop)) error {
 	did := make(chan struct{})
-	ex.in.request(func(l *loop) {
+	ex.dispatcher.Request(func(l *dispatcher.Loop) {
 		fn(l)
 		close(did)
 	})
@@ -91,12 +107,12 @@ func (ex *Executor) WaitReady(ctx context.Context) error {
 		return ErrClosed
 	}
 	select {
-	case <-ex.dispatcher.joined:
+	case <-ex.dispatcher.Joined():
 		return nil
 	default:
 	}
 	select {
-	case <-ex.dispatcher.joined:
+	case <-ex.dispatcher.Joined():
 		return nil
 	case <-ex.done:
 		return ErrClosed

@@ -82,46 +82,38 @@ func (s *Stopper) forget(f *feeder) {
 	delete(s.feeders, f)
 }
 
-// A bond keeps a feeder under its stopper as long as there is something to stop or to kill: it counts
+// A tally keeps a feeder under its stopper as long as there is something to stop or to kill: it counts
 // the feeder's goroutine, in a map the goroutine that takes the results, and each call without an
-// outcome. The bond of a feeder without a stopper is nil.
-type bond struct {
+// outcome. The tally of a feeder without a stopper is nil.
+type tally struct {
 	stopper *Stopper
 	feeder  *feeder
 	parts   atomic.Int64
 }
 
-// bind puts f under the stopper, if there is one. Its bond has so many parts besides its calls.
+// bind puts f under the stopper, if there is one. Its tally has so many parts besides its calls.
 func (s *mapSettings) bind(f *feeder, parts int64) {
 	if s.stopper == nil {
 		return
 	}
-	b := &bond{stopper: s.stopper, feeder: f}
-	b.parts.Store(parts)
-	s.rare().bond = b
+	f.tally = &tally{stopper: s.stopper, feeder: f}
+	f.tally.parts.Store(parts)
+	s.rare().Left = f.tally.leave
 	s.stopper.add(f)
 }
 
-// bond returns what bind made.
-func (s *mapSettings) bond() *bond {
-	if s.options == nil {
-		return nil
-	}
-	return s.options.bond
-}
-
-// enter counts a call in, before it can have an outcome.
-func (b *bond) enter() {
-	if b != nil {
-		b.parts.Add(1)
+// enter counts a part in; a call before it can have an outcome.
+func (t *tally) enter() {
+	if t != nil {
+		t.parts.Add(1)
 	}
 }
 
 // leave counts one out.
-func (b *bond) leave() {
-	if b != nil && b.parts.Add(-1) == 0 {
-		b.stopper.forget(b.feeder)
-		b.feeder = nil // the futures of its calls lead here
+func (t *tally) leave() {
+	if t != nil && t.parts.Add(-1) == 0 {
+		t.stopper.forget(t.feeder)
+		t.feeder = nil // the futures of its calls lead here
 	}
 }
 

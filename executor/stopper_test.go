@@ -5,6 +5,8 @@ import (
 	"errors"
 	"iter"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // through goes through results, and returns the last error.
@@ -106,10 +108,10 @@ func TestStopperForgets(t *testing.T) {
 	results := ex.Map(t.Context(), "forever", short(50), under)
 	running := func() int { // as far as the root knows: the others are recalled
 		count := make(chan int, 1)
-		ex.in.request(func(l *loop) {
+		ex.dispatcher.Request(func(l *dispatcher.Loop) {
 			n := 0
-			for _, f := range l.sched.tickets {
-				if f != nil && f.State() == Running {
+			for _, c := range l.InFlight() {
+				if c.State() == dispatcher.Running {
 					n++
 				}
 			}

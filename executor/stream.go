@@ -59,12 +59,12 @@ func (s *Stream) Next(ctx context.Context) ([]byte, error) {
 
 // take is Next that tells whether nothing comes after it: the end, or that of ctx.
 func (s *Stream) take(ctx context.Context) (data []byte, last bool, err error) {
-	f, err := s.next(ctx)
+	c, err := s.next(ctx)
 	switch {
 	case err != nil:
 		return nil, true, err
-	case f != nil:
-		_, data, err = s.outcome(f)
+	case c != nil:
+		_, data, err = s.outcome(c)
 		return data, false, err
 	case s.failure != nil:
 		return nil, true, s.failure

@@ -123,7 +123,7 @@ type TypedFuture[Out any] struct {
 // Result waits for the call and returns its result. See [Future.Result].
 func (f *TypedFuture[Out]) Result(ctx context.Context) (Out, error) {
 	b, err := f.Future.Result(ctx)
-	return decode(f.taskName(), f.out, b, err)
+	return decode(f.call.TaskName(), f.out, b, err)
 }
 
 func decode[Out any](task string, c Codec[Out], b []byte, err error) (Out, error) {

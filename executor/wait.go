@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"sync/atomic"
+
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
 // When says how long Wait waits.
@@ -42,7 +44,7 @@ func Wait[F AnyFuture](ctx context.Context, futures []F, when When) (done, pendi
 			err = e
 			break
 		}
-		if when == FirstDone || when == FirstError && f.future().err != nil {
+		if when == FirstDone || when == FirstError && f.future().call.Err() != nil {
 			break
 		}
 	}
@@ -55,7 +57,7 @@ func Wait[F AnyFuture](ctx context.Context, futures []F, when When) (done, pendi
 		f := given.future()
 		switch {
 		case seen[f]:
-		case f.resolved():
+		case f.call.Resolved():
 			done = append(done, given)
 		default:
 			pending = append(pending, given)
@@ -79,10 +81,10 @@ func AsCompleted[F AnyFuture](ctx context.Context, futures []F) iter.Seq2[F, err
 			return
 		}
 		completed := newCompletions()
-		open := make(map[*Future]F, len(futures))
+		open := make(map[*dispatcher.Call]F, len(futures))
 		defer func() {
-			for f := range open {
-				f.untell(completed)
+			for c := range open {
+				c.Untell(completed)
 			}
 		}()
 		for i, given := range futures {
@@ -90,28 +92,28 @@ func AsCompleted[F AnyFuture](ctx context.Context, futures []F) iter.Seq2[F, err
 				yield(none, fmt.Errorf("executor: future %d is nil", i))
 				return
 			}
-			f := given.future()
-			if _, known := open[f]; !known {
-				open[f] = given
-				f.tell(completed)
+			c := &given.future().call
+			if _, known := open[c]; !known {
+				open[c] = given
+				c.Tell(completed)
 			}
 		}
 		futures = nil
-		var batch []*Future
+		var list []*dispatcher.Call
 		for len(open) > 0 {
-			if batch = completed.take(batch); len(batch) == 0 {
+			if list = completed.take(list); len(list) == 0 {
 				select {
-				case <-completed.bell:
+				case <-completed.more:
 				case <-ctx.Done():
 					yield(none, ctx.Err())
 					return
 				}
 				continue
 			}
-			for i, f := range batch {
-				given := open[f]
-				delete(open, f)
-				batch[i] = nil
+			for i, c := range list {
+				given := open[c]
+				delete(open, c)
+				list[i] = nil
 				if !yield(given, nil) {
 					return
 				}
@@ -130,7 +132,7 @@ func Collect[F FutureOf[T], T any](ctx context.Context, futures []F) ([]T, error
 	var failure error
 	for f, err := range AsCompleted(ctx, futures) {
 		if err == nil {
-			err = f.future().err
+			err = f.future().call.Err()
 		}
 		if err != nil {
 			failure = err
@@ -162,8 +164,8 @@ func Collect[F FutureOf[T], T any](ctx context.Context, futures []F) ([]T, error
 // succeeds, however much waits beside it; when f fails, it ends with f's
 // error. It may be cancelled on its own before that.
 func (f *Future) Then(task string, opts ...CallOption) *Future {
-	ex := f.ex
-	t, err := ex.tasks.lookup(task)
+	ex := executorOf(&f.call)
+	t, err := ex.tasks.Lookup(task)
 	if err != nil {
 		return failed(ex, err)
 	}
@@ -175,35 +177,10 @@ func (f *Future) Then(task string, opts ...CallOption) *Future {
 		return failed(ex, err)
 	}
 	next := &Future{}
-	next.prepare(ex, t, nil, set)
-	if err := ex.in.promise(next); err != nil {
+	set.prepare(&next.call, ex, t, nil)
+	if err := ex.dispatcher.AddAfter(&f.call, &next.call); err != nil {
 		ex.leave()
 		return failed(ex, err)
 	}
-	f.tell(sequel{next})
 	return next
-}
-
-// A sequel is a call that waits for the result of another.
-type sequel struct{ next *Future }
-
-// resolved implements listener.
-func (s sequel) resolved(f *Future) {
-	next := s.next
-	in := next.ex.in
-	if f.err != nil {
-		next.withdraw(always(f.err))
-		in.release(next)
-		return
-	}
-	if !next.hold() {
-		in.release(next)
-		return // cancelled
-	}
-	next.data, next.size = f.data, int64(len(f.data))
-	next.state.Store(uint32(Pending))
-	if err := in.keep(next); err != nil {
-		next.withdraw(always(err))
-	}
-	next.ex.dispatcher.wake()
 }

@@ -16,7 +16,7 @@ var testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	tests := map[string]bool{}
-	for _, pattern := range []string{"../../executor/*_test.go", "../../pool/*_test.go"} {
+	for _, pattern := range []string{"../../executor/*_test.go", "../../internal/dispatcher/*_test.go", "../../pool/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v, %v", pattern, files, err)

@@ -1,0 +1,55 @@
+// Package dispatcher is the root's engine: it decides on rank 0 what happens to each call. Package
+// executor is its public face, which says what a user may do, and internal/worker its counterpart on
+// the other ranks.
+//
+// # Who may call what
+//
+// Whoever opens a pool makes a [Dispatcher] with [New], calls AddWorkers for each endpoint, and then Run,
+// which ends when Close and [Loop.Stop] were called and nothing is left, or when the pool breaks.
+//
+// Any goroutine may prepare a [Call], hand it in with Add, TryAdd or AddAfter, wait for it, cancel or kill
+// it. After Add it calls Serve, or Attend, which does the loop's work itself while the loop's goroutine
+// sleeps. A Call has one [Owner], and shares its [Options] with others. Until it is handed in it belongs to the
+// caller, then to the dispatcher, and once it is resolved to the caller again, who may use it for
+// another call.
+//
+// One goroutine at a time runs the [Loop], which owns all state: it holds the loop's lock, and whoever has
+// the *Loop holds it. The one way to it is Request, which has the loop run a function. [Probe] is another,
+// for tests.
+//
+// The dispatcher calls back, on the goroutine that runs the loop or that resolves a call, and never blocks
+// for it:
+//
+//   - Config.Fail makes the error that callers see of a task's [Failure], Config.KindOf knows it again
+//   - Config.Lost is told of a lost worker, whose process may have to be ended
+//   - Config.Describe writes the report that the log gets of a quiet pool
+//   - Owner.Left and Options.Left count calls that have an outcome
+//   - Options.Settling is told before a call gets its outcome, so that its key is free when it has
+//   - Options.Results counts the results that wait to be taken
+//   - a [Listener] is told that a call is resolved
+//
+// # Reading the source
+//
+// A call (call.go) has an owner (owner.go) and options (options.go), and ends with a result or an error
+// (errors.go). waiter.go wakes those that wait for it, and sequel.go gives its result to another
+// call. tasks.go knows the tasks.
+//
+// A call goes through the intake (intake.go) to the loop (loop.go), which one goroutine at a time
+// runs: that of the dispatcher as a rule, and a caller's while that sleeps (dispatcher.go). The loop's
+// parts own their state, and each has its file:
+//
+//   - scheduler.go picks the worker for a call of the queue (queue.go), and demand.go tells when workers have
+//     room and no call waits
+//   - worker.go is what the root knows of a worker (numbers.go: which tasks that was told of)
+//   - outbox.go makes the frames; fabric.go is the way to the workers; receive.go takes their answers
+//   - room.go bounds the long results that are on their way, for which memory.go and
+//     huge_linux.go (elsewhere huge_other.go) get memory
+//   - retry.go says which calls run again, after a failure or a loss; resting.go holds those that wait for it
+//   - suspects.go says what a lost worker ran
+//   - kill.go ends calls that workers have; ending.go those that wait, and the loop itself
+//   - idler.go decides how the loop waits when nothing moves
+//   - counts.go counts outcomes; snapshot.go says what the root knows; reporter.go asks the workers what they
+//     do, and says when that is due
+//   - latelog.go keeps the loop's log lines while a caller runs it
+//   - probe.go lets tests of other packages run the loop by hand and look inside
+package dispatcher

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package dispatcher
+
+func preferHuge([]byte) {}

@@ -1,0 +1,93 @@
+package dispatcher
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/wasmpool/wasmpool/host"
+)
+
+// killed makes the error of a call that is killed where it waits.
+func killed(reason string) func(*Call) error {
+	return func(c *Call) error { return c.owner.Dispatcher.failures.Fail(killedFailure(c, reason)) }
+}
+
+// killedFailure returns the failure of a call that is killed.
+func killedFailure(c *Call, reason string) Failure {
+	e := Failure{Kind: host.KindKilled, Message: reason, Attempt: int(c.attempt)}
+	if c.task != nil {
+		e.Task = c.task.name
+	}
+	return e
+}
+
+// KillWhere kills the calls that match, and returns how many there were.
+func (l *Loop) KillWhere(match func(*Call) bool, reason string) int {
+	var running []*Call
+	for _, c := range l.sched.tickets {
+		if c != nil && match(c) {
+			running = append(running, c)
+		}
+	}
+	l.kill(running, reason)
+	return len(running) + l.dropPending(match, killed(reason))
+}
+
+// kill asks the workers to end calls. Those that are done, or that were given
+// back meanwhile, take care of themselves.
+func (l *Loop) kill(calls []*Call, reason string) {
+	flying := calls[:0]
+	for _, c := range calls {
+		if l.sched.inFlight(c) {
+			c.lost = beingKilled
+			if !l.room.drop(c, host.KindKilled, reason) {
+				flying = append(flying, c)
+			}
+		} else {
+			c.giveUp(killed(reason))
+		}
+	}
+	l.out.order(flying, host.KindKilled, reason)
+}
+
+// recall asks the workers to let go of calls that were cancelled, with their results where
+// those have not been sent. Those that have come back meanwhile are resolved.
+func (l *Loop) recall(calls []*Call) {
+	calls = slices.DeleteFunc(calls, func(c *Call) bool { return !l.sched.inFlight(c) || l.room.drop(c, host.KindCancelled, cancelReason) })
+	l.out.order(calls, host.KindCancelled, cancelReason)
+}
+
+// cancelReason is what workers are told of calls that are recalled.
+const cancelReason = "it was cancelled"
+
+// recallWhere recalls the calls that match and that have not begun, as far as is known.
+func (l *Loop) recallWhere(match func(*Call) bool) {
+	var calls []*Call
+	for _, c := range l.sched.tickets {
+		if c != nil && match(c) && c.state.CompareAndSwap(uint32(Sent), uint32(recalled)) {
+			calls = append(calls, c)
+		}
+	}
+	l.recall(calls)
+}
+
+// beingKilled stands in call.lost for a call that is being killed where it runs. No
+// call outlives so many workers.
+const beingKilled = math.MaxUint8
+
+// endUnanswered resolves a call that came back without an answer, if it was to be
+// killed or let go, and reports whether it did.
+func (l *Loop) endUnanswered(w *worker, c *Call) bool {
+	if c.lost != beingKilled {
+		if State(c.state.Load()) != recalled {
+			return false
+		}
+		c.finish(nil, ErrCancelled, &l.counts)
+		return true
+	}
+	e := killedFailure(c, fmt.Sprintf("it was killed on rank %d, which did not answer for it", w.rank))
+	e.Rank, e.Host = w.rank, w.host
+	c.finish(nil, l.failures.Fail(e), &l.counts)
+	return true
+}

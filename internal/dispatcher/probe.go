@@ -1,0 +1,146 @@
+package dispatcher
+
+import "slices"
+
+// A Probe is for tests of other packages: it runs a dispatcher's loop by hand and looks inside. Whoever
+// uses the loop through it holds its lock, or knows that nobody else runs the loop.
+type Probe struct{ d *Dispatcher }
+
+// Probe returns the dispatcher's probe.
+func (d *Dispatcher) Probe() Probe { return Probe{d} }
+
+// Lock waits for the loop's lock.
+func (p Probe) Lock() { p.d.lock.acquire() }
+
+// Unlock releases the loop's lock.
+func (p Probe) Unlock() { p.d.lock.release() }
+
+// Loop returns the loop.
+func (p Probe) Loop() *Loop { return p.d.lock.loop }
+
+// Visit runs do as a caller who runs the loop does. It reports false where the loop's lock is not free.
+func (p Probe) Visit(do func()) bool {
+	l := p.d.lock.try()
+	if l != nil {
+		p.d.visit(l, do)
+	}
+	return l != nil
+}
+
+// Turn makes the loop take in and hand out what there is, and returns how many things moved.
+func (p Probe) Turn() int { return p.d.lock.loop.turn() }
+
+// Doze waits for the bell, without the lock, and writes the log's lines.
+func (p Probe) Doze() {
+	p.d.doze(p.d.lock.loop, 0)
+	p.d.lock.loop.late.write()
+}
+
+// Finished reports whether the loop was asked to stop and nothing is left.
+func (p Probe) Finished() bool { return p.d.lock.loop.finished() }
+
+// Broken returns what broke the pool, nil while it works.
+func (p Probe) Broken() error { return p.d.lock.loop.ending.broken }
+
+// End resolves what is left, as at the end of Run.
+func (p Probe) End() { p.d.lock.loop.end() }
+
+// Asleep reports whether the dispatcher's goroutine must be woken.
+func (p Probe) Asleep() bool { return p.d.asleep.Load() }
+
+// Crowded reports whether a caller waits for room.
+func (p Probe) Crowded() bool { return p.d.in.crowded() }
+
+// Empty reports whether the loop was handed nothing that it has not taken in.
+func (p Probe) Empty() bool { return p.d.in.empty() }
+
+// Slip is Request that does not wake the dispatcher.
+func (p Probe) Slip(fn func(*Loop)) {
+	p.d.in.mu.Lock()
+	defer p.d.in.mu.Unlock()
+	p.d.in.requests = append(p.d.in.requests, fn)
+}
+
+// Withdrawn makes the loop think that so many calls of its queue were withdrawn.
+func (p Probe) Withdrawn(n int64) { p.d.withdrawn.Store(n) }
+
+// InFlight returns the call with that ticket, nil without.
+func (p Probe) InFlight(ticket uint32) *Call { return p.d.lock.loop.sched.tickets[ticket] }
+
+// InFlight returns the calls that workers have.
+func (l *Loop) InFlight() []*Call {
+	return slices.DeleteFunc(slices.Clone(l.sched.tickets), func(c *Call) bool { return c == nil })
+}
+
+// LongResults returns how many bytes of long results are on their way, and how many long results wait for
+// room.
+func (l *Loop) LongResults() (bytes int64, waiting int) { return l.room.taken, len(l.room.waiting) }
+
+// Listeners returns those that wait for a call.
+func (c *Call) Listeners() []Listener {
+	w := c.waiters.Load()
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.told)
+}
+
+// A Census is where every call is.
+type Census struct {
+	Queued   []*Call // in the queue, also those that were withdrawn there
+	Resting  []*Call
+	Promised []*Call // they wait for another's result
+	InFlight []*Call
+	Workers  []WorkerCensus
+
+	Length       int   // of the queue, as it says itself
+	Waiting      int   // the calls that wait, as the intake counts them
+	WaitingBytes int64 // the length of their arguments
+	HandedIn     bool  // there is something that the loop has not taken in
+}
+
+// A WorkerCensus is what the root thinks that a worker has.
+type WorkerCensus struct {
+	Rank, Slots int
+	InFlight    int
+	Lost        bool
+	Calls       []*Call
+}
+
+// Census looks where every call is, and calls look with the intake locked, so that what goes on after
+// that, does.
+func (p Probe) Census(look func(*Census)) {
+	l := p.d.lock.loop
+	l.in.mu.Lock()
+	defer l.in.mu.Unlock()
+	c := Census{
+		Length: l.sched.queue.n, Waiting: l.in.calls, WaitingBytes: l.in.bytes,
+		HandedIn: l.in.first != nil || len(l.in.requests)+len(l.in.recalls) > 0,
+		InFlight: l.InFlight(),
+	}
+	for i := range l.sched.queue.levels {
+		c.Queued = appendList(c.Queued, l.sched.queue.levels[i].head)
+	}
+	for call := range l.resting.timers {
+		c.Resting = append(c.Resting, call)
+	}
+	for call := range l.in.promised {
+		c.Promised = append(c.Promised, call)
+	}
+	for _, w := range l.sched.workers {
+		c.Workers = append(c.Workers, WorkerCensus{
+			Rank: w.rank, Slots: w.slots, InFlight: w.inflight, Lost: w.lost, Calls: appendList(nil, w.first),
+		})
+	}
+	look(&c)
+}
+
+// appendList appends the calls of a list that begins with c.
+func appendList(calls []*Call, c *Call) []*Call {
+	for ; c != nil; c = c.next {
+		calls = append(calls, c)
+	}
+	return calls
+}

@@ -1,0 +1,296 @@
+package dispatcher
+
+import (
+	"math"
+	"time"
+)
+
+// The window: how much a worker holds.
+const (
+	// windowTime is how much work, per slot, a worker holds of short calls, so
+	// that the way to the root and back is hidden.
+	windowTime = 4 * time.Millisecond
+
+	// windowCalls and windowBytes bound the calls that one slot holds, and their
+	// arguments: twice as many bytes no longer stay in a core's cache, half of them
+	// no longer hide the way.
+	windowCalls = 8192
+	windowBytes = 640 << 10
+
+	// firstEstimate is how long a call of a new task is taken to run. It makes
+	// the first windows small.
+	firstEstimate = time.Millisecond
+
+	// estimateWeight is how many calls an estimate remembers.
+	estimateWeight = 32
+
+	// backlog is how much work a worker must have waiting before an idle one
+	// takes some of it, and silence how long it must have been quiet to be
+	// taken for overloaded whatever its estimate says.
+	backlog = 300 * time.Microsecond
+	silence = time.Millisecond
+)
+
+// A scheduler decides which worker runs which call. It is a state machine
+// without goroutines or clocks, and belongs to the loop. Choosing a worker is
+// O(1): workers with a free slot are in idle, those that have less than their
+// window in roomy, and no step looks at all of them.
+type scheduler struct {
+	queue   queue
+	workers []*worker // all that ever joined
+	slots   int       // of the workers that live
+	alive   int       // workers that live
+
+	idle    workerList // workers with a free slot
+	roomy   workerList // workers without one that hold less than their window
+	loaded  workerList // workers with calls that wait for a slot
+	nloaded int        // workers in loaded
+
+	dropped int64 // bytes of arguments of cancelled calls that left the queue since takeDropped
+
+	tickets []*Call  // calls in flight, by ticket
+	free    []uint32 // tickets that are not in use
+}
+
+func newScheduler() *scheduler {
+	home := func(w *worker) *links { return &w.links }
+	return &scheduler{
+		idle: workerList{of: home}, roomy: workerList{of: home},
+		loaded: workerList{of: func(w *worker) *links { return &w.loads }},
+	}
+}
+
+// join adds a worker.
+func (s *scheduler) join(w *worker) {
+	s.workers = append(s.workers, w)
+	s.slots += w.slots
+	s.alive++
+	s.place(w)
+}
+
+// window returns the load up to which w is filled.
+func (w *worker) window() int64 { return int64(w.slots) * int64(windowTime) }
+
+// full reports whether w holds all it should: two calls a slot, or as many
+// short ones as its window takes.
+func (w *worker) full() bool {
+	return w.inflight >= 2*w.slots &&
+		(w.load >= w.window() || w.inflight >= w.slots*windowCalls || w.bytes >= int64(w.slots)*windowBytes)
+}
+
+// hasRoom reports whether w should get more: not as soon as one short call came
+// back of a full window, so that frames hold many.
+func (w *worker) hasRoom() bool {
+	return w.inflight < 2*w.slots ||
+		(w.load < w.window()*3/4 && w.inflight < w.slots*windowCalls*3/4 && w.bytes < int64(w.slots)*windowBytes*3/4)
+}
+
+// place puts w into the lists where it belongs by its load.
+func (s *scheduler) place(w *worker) {
+	var home *workerList
+	switch {
+	case w.lost:
+	case w.inflight < w.slots:
+		home = &s.idle
+	case w.hasRoom():
+		home = &s.roomy
+	}
+	if home != w.home {
+		if w.home != nil {
+			w.home.remove(w)
+		}
+		switch w.home = home; home {
+		case nil:
+		case &s.idle:
+			home.pushFront(w) // the one that worked last is awake
+		default:
+			home.pushBack(w)
+		}
+	}
+	if loaded := w.inflight > w.slots && !w.lost; loaded != w.loaded {
+		w.loaded = loaded
+		if loaded {
+			s.loaded.pushBack(w)
+			s.nloaded++
+		} else {
+			s.loaded.remove(w)
+			s.nloaded--
+		}
+	}
+}
+
+// assign gives waiting calls to workers through give, until calls or room run
+// out. It returns how many it took off the queue, cancelled ones included.
+func (s *scheduler) assign(give func(*worker, *Call)) int {
+	before := s.queue.n
+	for s.queue.n > 0 {
+		w := s.idle.head
+		if w == nil {
+			w = s.roomy.head
+		}
+		if w == nil {
+			break
+		}
+		s.fill(w, give)
+		s.place(w)
+		if w.home != nil { // to the back, so that workers take turns
+			w.home.remove(w)
+			w.home.pushBack(w)
+		}
+	}
+	return before - s.queue.n
+}
+
+// takeDropped returns how many bytes of arguments of cancelled calls have left the queue
+// since it was last called.
+func (s *scheduler) takeDropped() int64 {
+	n := s.dropped
+	s.dropped = 0
+	return n
+}
+
+// fill gives w its share of the queue: half of what an even split would be, so
+// that towards the end of the queue all workers finish together.
+func (s *scheduler) fill(w *worker, give func(*worker, *Call)) {
+	share := max(s.queue.n*w.slots/(2*s.slots), 1)
+	for share > 0 {
+		c := s.queue.pop()
+		if c == nil {
+			return
+		}
+		if !c.claim() {
+			s.dropped += c.size // cancelled
+			continue
+		}
+		s.send(w, c)
+		give(w, c)
+		share--
+		if w.full() {
+			return
+		}
+	}
+}
+
+// send books c as in flight at w.
+func (s *scheduler) send(w *worker, c *Call) {
+	if n := len(s.free); n > 0 {
+		c.ticket, s.free = s.free[n-1], s.free[:n-1]
+		s.tickets[c.ticket] = c
+	} else {
+		c.ticket = uint32(len(s.tickets))
+		s.tickets = append(s.tickets, c)
+	}
+	c.estimate = c.task.estimate()
+	w.attach(c)
+}
+
+// lookup returns the call in flight at w with that ticket and generation.
+func (s *scheduler) lookup(w *worker, ticket, gen uint32) *Call {
+	if int(ticket) >= len(s.tickets) {
+		return nil
+	}
+	c := s.tickets[ticket]
+	if c == nil || c.worker != w || uint32(c.number) != gen {
+		return nil
+	}
+	return c
+}
+
+// release undoes send: the call came back. The caller places w when it has
+// released all it wants.
+func (s *scheduler) release(w *worker, c *Call) {
+	s.tickets[c.ticket] = nil
+	s.free = append(s.free, c.ticket)
+	w.detach(c)
+}
+
+// rouse wakes the worker that would get a call now, while the frame for it is made.
+func (s *scheduler) rouse() {
+	if w := s.idle.head; w != nil && w.fabric.waker != nil {
+		w.fabric.waker.Rouse(w.peer)
+	}
+}
+
+// inFlight reports whether a worker has a call.
+func (s *scheduler) inFlight(c *Call) bool {
+	return int(c.ticket) < len(s.tickets) && s.tickets[c.ticket] == c
+}
+
+// victim returns an overloaded worker from which an idle one could take calls,
+// and how many, or nil. now is in nanoseconds.
+func (s *scheduler) victim(now int64) (*worker, int) {
+	if s.queue.n > 0 || s.idle.head == nil {
+		return nil, 0
+	}
+	const tries = 4 // a bounded look; the list is turned for the next time
+	for range tries {
+		w := s.loaded.head
+		if w == nil {
+			return nil, 0
+		}
+		waiting := w.inflight - w.slots
+		behind := w.load * int64(waiting) / int64(w.inflight)
+		quiet := now-w.heard > int64(silence)
+		if !w.asked && (!w.fruitless || quiet) && (behind > int64(backlog) || quiet) {
+			return w, (waiting + 1) / 2
+		}
+		s.loaded.remove(w)
+		s.loaded.pushBack(w)
+	}
+	return nil, 0
+}
+
+// slack returns for how long, in nanoseconds, the workers have work without
+// another frame: by the one worker it looks at, and 0 when not all have some.
+func (s *scheduler) slack() int64 {
+	w := s.loaded.head
+	if w == nil || s.nloaded < s.alive {
+		return 0
+	}
+	return w.load * int64(w.inflight-w.slots) / int64(w.inflight*w.slots)
+}
+
+// lose takes a worker out and returns the calls that were in flight there.
+func (s *scheduler) lose(w *worker) []*Call {
+	w.lost = true
+	s.slots -= w.slots
+	s.alive--
+	s.place(w)
+	var calls []*Call
+	for w.first != nil {
+		c := w.first
+		s.release(w, c)
+		calls = append(calls, c)
+	}
+	return calls
+}
+
+// hasDemand reports whether a worker has room and no call waits.
+func (s *scheduler) hasDemand() bool {
+	return s.queue.n == 0 && (s.idle.head != nil || s.roomy.head != nil)
+}
+
+// flying returns how many calls are in flight.
+func (s *scheduler) flying() int { return len(s.tickets) - len(s.free) }
+
+// busy reports whether calls wait or are in flight.
+func (s *scheduler) busy() bool { return s.queue.n > 0 || len(s.free) < len(s.tickets) }
+
+// learn moves a task's estimate towards a measured mean of n calls.
+func (t *Task) learn(nanos int64, n int) {
+	mean := float64(nanos) / float64(n)
+	if t.nanos == 0 {
+		t.nanos = max(mean, 1)
+		return
+	}
+	weight := float64(n) / float64(n+estimateWeight)
+	t.nanos = max(t.nanos+(mean-t.nanos)*weight, 1)
+}
+
+// estimate returns how long a call of t should run, in nanoseconds.
+func (t *Task) estimate() uint32 {
+	if t.nanos == 0 {
+		return uint32(firstEstimate)
+	}
+	return uint32(min(t.nanos, math.MaxUint32))
+}

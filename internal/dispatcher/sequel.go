@@ -1,0 +1,36 @@
+package dispatcher
+
+// AddAfter takes in a call whose argument is the result of another, not a copy of it. The call counts as
+// submitted at once, and waits until that other has succeeded, however much waits beside it; when the other
+// fails, the call ends with the same error. first and next may have different owners.
+func (d *Dispatcher) AddAfter(first, next *Call) error {
+	if err := d.in.promise(next); err != nil {
+		return err
+	}
+	first.Tell(sequel{next})
+	return nil
+}
+
+// A sequel is a call that waits for the result of another.
+type sequel struct{ next *Call }
+
+// Resolved implements Listener.
+func (s sequel) Resolved(first *Call) {
+	next := s.next
+	d := next.owner.Dispatcher
+	if first.err != nil {
+		next.withdraw(always(first.err))
+		d.in.release(next)
+		return
+	}
+	if !next.hold() {
+		d.in.release(next)
+		return // cancelled
+	}
+	next.data, next.size = first.data, int64(len(first.data))
+	next.state.Store(uint32(Pending))
+	if err := d.in.keep(next); err != nil {
+		next.withdraw(always(err))
+	}
+	d.Wake()
+}

@@ -1,0 +1,92 @@
+package dispatcher
+
+import (
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/monotime"
+)
+
+// A Snapshot is what the root knows of the pool at one moment.
+type Snapshot struct {
+	Queued   int // calls that wait for a worker
+	InFlight int // calls at workers
+	Resting  int // calls that failed and wait to run again
+	Awaited  int // workers that have not joined yet
+	Workers  []WorkerSnapshot
+
+	Done    uint64 // calls that ended with a result
+	Failed  uint64 // calls that ended with a failure after they were sent to a worker
+	Retried uint64 // further runs of calls
+}
+
+// A WorkerSnapshot is what the root knows of a worker, and what the worker says.
+type WorkerSnapshot struct {
+	Rank     int // 0 for the root's own slots
+	Host     string
+	PID      int
+	Slots    int
+	Calls    uint64        // finished, with a result or an error
+	InFlight int           // calls that it has
+	Work     time.Duration // how long those should take
+	Heard    time.Duration // how long ago it last answered
+	Lost     bool
+
+	Answered bool // it has answered a question; the rest is set then
+	Waiting  int  // calls that it has not begun
+	Running  []RunningCall
+}
+
+// A RunningCall is a call that a worker says it runs.
+type RunningCall struct {
+	Number uint64
+	Task   string
+	Tags   []string
+	For    time.Duration // since it began
+}
+
+// Snapshot returns what the root knows. The workers stand in the order in which they have joined,
+// without what they say themselves.
+func (l *Loop) Snapshot() Snapshot {
+	l.sweep()
+	s := Snapshot{
+		Queued: l.sched.queue.n, InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
+		Done: l.counts.done, Failed: l.counts.failed, Retried: l.counts.retried,
+	}
+	now := monotime.Now()
+	for _, w := range l.sched.workers {
+		s.Workers = append(s.Workers, WorkerSnapshot{
+			Rank: w.rank, Host: w.host, PID: w.pid, Slots: w.slots, Calls: w.calls, InFlight: w.inflight, Lost: w.lost,
+			Heard: time.Duration(now - w.heard), Work: time.Duration(w.load),
+		})
+	}
+	return s
+}
+
+// answers returns a snapshot with what the workers have answered.
+func (l *Loop) answers() Snapshot {
+	s := l.Snapshot()
+	for i, w := range l.sched.workers {
+		if one := &s.Workers[i]; w.status != nil && !w.lost {
+			one.Answered, one.Waiting, one.Running = true, w.status.Waiting, w.running()
+		}
+	}
+	return s
+}
+
+// running names the calls that a worker said it runs.
+func (w *worker) running() []RunningCall {
+	var list []RunningCall
+	for c := w.first; c != nil; c = c.next {
+		for _, r := range w.status.Running {
+			if r.Number != c.number {
+				continue
+			}
+			one := RunningCall{Number: r.Number, Task: c.task.name, For: time.Duration(r.Nanos)}
+			if c.options != nil {
+				one.Tags = c.options.Tags
+			}
+			list = append(list, one)
+		}
+	}
+	return list
+}
