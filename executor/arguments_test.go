@@ -13,7 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/wire"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -34,10 +36,7 @@ func (l *holder) Lost(int, error) {}
 
 // holdTwo returns a pool whose one worker is the test's and holds two calls.
 func holdTwo(t *testing.T, arg func(i int) []byte) (context.Context, []*Future, *mem.Fabric, []wire.Call) {
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	world := mem.New(2)
 	root := world.Endpoint(0)
 	ex, err := open(Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}.withDefaults(), root, root.Bell())
@@ -94,10 +93,7 @@ func TestOnePayloadTwoArguments(t *testing.T) {
 // openLocal returns a pool of one slot that has run a call.
 func openLocal(t *testing.T) *Executor {
 	t.Helper()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	ex, err := Local(Config{RootSlots: 1, Modules: []*wasmtasks.Module{tasks}})
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +113,7 @@ func TestAbandonLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := ex.Submit(t.Context(), "echo", arg)
-	until(t, "it runs", func() bool { return f.State() == Running || f.call.Resolved() })
+	unittest.Until(t, "it runs", func() bool { return f.State() == Running || f.call.Resolved() })
 	time.Sleep(40 * time.Millisecond)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -139,7 +135,7 @@ func TestKeyedArgument(t *testing.T) {
 	ex := openLocal(t)
 	defer ex.Shutdown(t.Context())
 	long := ex.Submit(t.Context(), "forever", nil)
-	until(t, "the slot is busy", func() bool { return long.State() == Running })
+	unittest.Until(t, "the slot is busy", func() bool { return long.State() == Running })
 	buf := bytes.Repeat([]byte("a"), 100_000)
 	other := bytes.Clone(buf)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -149,7 +145,7 @@ func TestKeyedArgument(t *testing.T) {
 		_, err := ex.Call(ctx, "echo", buf, Key("k"))
 		called <- err
 	}()
-	until(t, "the first call is there", func() bool {
+	unittest.Until(t, "the first call is there", func() bool {
 		ex.keys.mu.Lock()
 		defer ex.keys.mu.Unlock()
 		return len(ex.keys.calls) > 0
@@ -172,7 +168,7 @@ func TestLoanOfLost(t *testing.T) {
 	c := newCluster(t, 3)
 	arg := bytes.Repeat([]byte("a"), 1<<20)
 	var f *Future
-	until(t, "it runs", func() bool {
+	unittest.Until(t, "it runs", func() bool {
 		if f == nil || f.call.Resolved() { // that one was too fast
 			f = c.ex.Submit(t.Context(), "burn", append(number(300_000), arg...))
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // TestOnDoneMeanwhile checks that a callback which is added at the very moment at which its
@@ -28,7 +29,7 @@ func TestOnDoneMeanwhile(t *testing.T) {
 	if !slices.IsSorted(got) {
 		t.Errorf("callbacks ran in the order %v", got)
 	}
-	until(t, "nothing is kept", func() bool {
+	unittest.Until(t, "nothing is kept", func() bool {
 		ex.calls.mu.Lock()
 		defer ex.calls.mu.Unlock()
 		return len(ex.calls.waiting) == 0

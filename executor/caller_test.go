@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
+	"github.com/wasmpool/wasmpool/internal/guesttest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -19,10 +21,7 @@ import (
 // the loop.
 func openSleeping(t *testing.T, log slog.Handler) *Executor {
 	t.Helper()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	ex, err := Local(Config{RootSlots: 2, Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(log)})
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +35,7 @@ func openSleeping(t *testing.T, log slog.Handler) *Executor {
 	if _, err := ex.Call(t.Context(), "echo", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the dispatcher sleeps", ex.dispatcher.Probe().Asleep)
+	unittest.Until(t, "the dispatcher sleeps", ex.dispatcher.Probe().Asleep)
 	return ex
 }
 

@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/wire"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -21,10 +23,7 @@ import (
 // of workers that have not joined.
 func inHand(t *testing.T, workers int, cfg Config) (*Executor, *mem.Fabric) {
 	t.Helper()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	world := mem.New(workers + 1)
 	cfg.Modules, cfg.Logger = []*wasmtasks.Module{tasks}, slog.New(slog.DiscardHandler)
 	root := world.Endpoint(0)
@@ -65,7 +64,7 @@ func TestBatchSeesItsEnd(t *testing.T) {
 		got <- n
 	}()
 	var told *completions
-	until(t, "the batch is gone through", func() bool {
+	unittest.Until(t, "the batch is gone through", func() bool {
 		all := first.call.Listeners()
 		if len(all) == 0 {
 			return false
@@ -75,7 +74,7 @@ func TestBatchSeesItsEnd(t *testing.T) {
 	})
 	b.mu.Lock()
 	first.call.Withdraw(ErrCancelled)
-	until(t, "it is told of the first call", func() bool { return len(told.more) == 0 })
+	unittest.Until(t, "it is told of the first call", func() bool { return len(told.more) == 0 })
 	b.futures = append(b.futures, failed(&Executor{}, ErrCancelled))
 	b.ahead.taken.Store(2)
 	b.closed = true
@@ -98,7 +97,7 @@ func TestStreamOfForkThatCloses(t *testing.T) {
 	ex, _ := inHand(t, 1, Config{})
 	fork := ex.Fork()
 	s := fork.StreamUnordered(t.Context(), "echo", blocking(t, 3))
-	until(t, "its calls are submitted", func() bool { return s.ahead.fed.Load() == 3 })
+	unittest.Until(t, "its calls are submitted", func() bool { return s.ahead.fed.Load() == 3 })
 	if err := fork.Shutdown(t.Context(), NoWait()); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // ended is a context that has ended.
@@ -35,7 +36,7 @@ func crowd(t *testing.T, ex, by *Executor) (calls []*Future, waits <-chan *Futur
 	}
 	c := make(chan *Future, 1)
 	go func() { c <- by.Submit(context.WithoutCancel(t.Context()), "echo", []byte("late")) }()
-	until(t, "a Submit waits for room", ex.dispatcher.Probe().Crowded)
+	unittest.Until(t, "a Submit waits for room", ex.dispatcher.Probe().Crowded)
 	return calls, c
 }
 
@@ -52,7 +53,7 @@ func TestEndOfCrowdedFork(t *testing.T) {
 		"ended context": func(fork *Executor) error { fork.Shutdown(ended()); return nil }, //nolint:errcheck // it is the context's
 	} {
 		long := ex.Submit(t.Context(), "forever", nil)
-		until(t, "it runs", func() bool { return long.State() == Running })
+		unittest.Until(t, "it runs", func() bool { return long.State() == Running })
 		fork := ex.Fork()
 		_, waits := crowd(t, ex, fork)
 		if err := end(fork); err != nil {
@@ -68,7 +69,7 @@ func TestEndOfCrowdedFork(t *testing.T) {
 		}
 		long.Kill("enough")
 		ex.CancelAll()
-		until(t, "the pool is idle", func() bool { idle, err := ex.Idle(t.Context()); return idle && err == nil })
+		unittest.Until(t, "the pool is idle", func() bool { idle, err := ex.Idle(t.Context()); return idle && err == nil })
 	}
 }
 
@@ -79,7 +80,7 @@ func TestWithdrawnMakeRoom(t *testing.T) {
 	for name, end := range map[string]func(*Future) bool{"Cancel": (*Future).Cancel, "Kill": func(f *Future) bool { return f.Kill("not wanted") }} {
 		ex := openTasks(t, Config{RootSlots: 1, QueueCalls: 8})
 		long := ex.Submit(t.Context(), "forever", nil)
-		until(t, "it runs", func() bool { return long.State() == Running })
+		unittest.Until(t, "it runs", func() bool { return long.State() == Running })
 		calls, waits := crowd(t, ex, ex)
 		for _, f := range calls {
 			if f.State() == Pending {
@@ -103,7 +104,7 @@ func TestWaitingLeavesNothing(t *testing.T) {
 	ex := openTasks(t, Config{RootSlots: 1})
 	long, done := ex.Submit(t.Context(), "forever", nil), ex.Submit(t.Context(), "no such task", nil)
 	b := ex.SubmitBatch(t.Context(), "forever", func(yield func([]byte) bool) { yield(nil) })
-	until(t, "it is submitted", func() bool { return b.Submitted() == 1 })
+	unittest.Until(t, "it is submitted", func() bool { return b.Submitted() == 1 })
 	kept := func(f *Future) int { return len(f.call.Listeners()) }
 	inBatch := kept(b.Futures()[0]) // the batch itself
 	for range 10 {

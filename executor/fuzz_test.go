@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
 	"github.com/wasmpool/wasmpool/wasmtasks"
@@ -15,10 +16,7 @@ import (
 // root must not panic, and however it takes the frames, each call has one outcome
 // when the worker is lost after them.
 func FuzzFrames(f *testing.F) {
-	tasks, err := wasmtasks.Build(f.Context(), "testdata/tasks")
-	if err != nil {
-		f.Fatal(err)
-	}
+	tasks := guesttest.Build(f, "testdata/tasks")
 	call := wire.Call{Number: 1}
 	f.Add(results(call, wire.Result{Data: []byte("x")}), results(call, wire.Result{Long: true, Len: 100, Payload: 1}))
 	for kind, v := range map[wire.Kind]any{

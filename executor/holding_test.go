@@ -3,13 +3,11 @@ package executor
 import (
 	"context"
 	"encoding/binary"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -29,17 +27,7 @@ func TestSlowReader(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer stop()
-	text := filepath.Join(t.TempDir(), "long.wat")
-	if err := os.WriteFile(text, []byte(longWAT), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("wat2wasm", text, "-o", text+".wasm").CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm: %v\n%s", err, out)
-	}
-	m, err := wasmtasks.LoadFile(text + ".wasm")
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := guesttest.Module(t, "long", longWAT)
 	ex, err := Local(Config{Modules: []*wasmtasks.Module{m}, RootSlots: 2, ResultBytes: 8 << 20})
 	if err != nil {
 		t.Fatal(err)

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/guesttest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -34,30 +33,11 @@ const endlessWAT = `(module
   (func (export "init_badly") (result i32) unreachable)
 )`
 
-func compileWAT(t *testing.T, name, wat string) *wasmtasks.Module {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "m.wasm")
-	cmd := exec.Command("wat2wasm", "--enable-all", "-", "-o", out)
-	cmd.Stdin = bytes.NewReader([]byte(wat))
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm (install wabt): %v\n%s", err, text)
-	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := wasmtasks.Load(name, wasm)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 var realClock = map[string]host.Grants{"endless": {Clock: true}}
 
 func endless(t *testing.T, cfg Config) *Executor {
 	t.Helper()
-	cfg.Modules = []*wasmtasks.Module{compileWAT(t, "endless", endlessWAT)}
+	cfg.Modules = []*wasmtasks.Module{guesttest.Module(t, "endless", endlessWAT)}
 	ex, err := Local(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +53,7 @@ func endless(t *testing.T, cfg Config) *Executor {
 // awaitRunning waits until n calls run.
 func awaitRunning(t *testing.T, ex *Executor, n int) {
 	t.Helper()
-	until(t, "calls run", func() bool {
+	unittest.Until(t, "calls run", func() bool {
 		s, err := ex.Stats(t.Context())
 		return err == nil && s.InFlight >= n
 	})
@@ -82,7 +62,7 @@ func awaitRunning(t *testing.T, ex *Executor, n int) {
 // awaitResting waits until n calls rest before they run again.
 func awaitResting(t *testing.T, ex *Executor, n int) {
 	t.Helper()
-	until(t, "calls rest", func() bool {
+	unittest.Until(t, "calls rest", func() bool {
 		s, err := ex.Stats(t.Context())
 		return err == nil && s.Resting >= n
 	})
@@ -258,7 +238,7 @@ func TestInitializerFails(t *testing.T) {
 	if err := ex.Shutdown(t.Context()); !errors.Is(err, ErrInitializer) {
 		t.Errorf("Shutdown = %v, want the initializer's error", err)
 	}
-	cfg := Config{RootSlots: 1, Sandbox: host.Config{Initializer: "nonsense"}, Modules: []*wasmtasks.Module{compileWAT(t, "endless", endlessWAT)}}
+	cfg := Config{RootSlots: 1, Sandbox: host.Config{Initializer: "nonsense"}, Modules: []*wasmtasks.Module{guesttest.Module(t, "endless", endlessWAT)}}
 	if ex, err := Local(cfg); err == nil {
 		ex.Shutdown(t.Context()) //nolint:errcheck // it should not have started
 		t.Error("an initializer that no module has is no error")
@@ -270,7 +250,7 @@ func TestInitializerFails(t *testing.T) {
 func TestKillOnLostWorker(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2)
-	if err := c.ex.Load(compileWAT(t, "endless", endlessWAT)); err != nil {
+	if err := c.ex.Load(guesttest.Module(t, "endless", endlessWAT)); err != nil {
 		t.Fatal(err)
 	}
 	f := c.ex.Submit(t.Context(), "spin", nil)
@@ -291,7 +271,7 @@ func TestKillOnLostWorker(t *testing.T) {
 func TestUsageOfNothing(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2)
-	add := compileWAT(t, "add", `(module (memory 1) (func (export "twice") (param i32) (result i32) (i32.add (local.get 0) (local.get 0))))`)
+	add := guesttest.Module(t, "add", `(module (memory 1) (func (export "twice") (param i32) (result i32) (i32.add (local.get 0) (local.get 0))))`)
 	bad, err := wasmtasks.Load("bad", bytes.Replace(add.Bytes(), []byte("\x20\x00\x6a"), []byte("\x20\x00\x7c"), 1))
 	if err != nil {
 		t.Fatal(err)
@@ -315,7 +295,7 @@ func TestUsageOfNothing(t *testing.T) {
 // budget ends it at the same place.
 func TestInstructionsOnRanks(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "work", `(module
+	m := guesttest.Module(t, "work", `(module
 	  (import "wasmpool" "input_len" (func (result i32)))
 	  (memory (export "memory") 1)
 	  (func (export "work") (result i32) (local i32)

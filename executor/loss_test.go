@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/wire"
 	workerside "github.com/wasmpool/wasmpool/internal/worker"
 	"github.com/wasmpool/wasmpool/wasmtasks"
@@ -35,10 +37,7 @@ func newCluster(t *testing.T, ranks int) *cluster {
 
 func newClusterWith(t *testing.T, ranks int, cfg Config) *cluster {
 	t.Helper()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	c := &cluster{world: mem.New(ranks), errs: make([]error, ranks)}
 	h, err := host.New(host.Config{})
 	if err != nil {
@@ -157,7 +156,7 @@ func TestPoison(t *testing.T) {
 	killed := map[int]bool{}
 	for range mostLost {
 		rank := 0
-		until(t, "a worker has the call", func() bool {
+		unittest.Until(t, "a worker has the call", func() bool {
 			st, err := c.ex.Stats(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -234,7 +233,7 @@ func TestNonsense(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			until(t, "the worker is lost", func() bool {
+			unittest.Until(t, "the worker is lost", func() bool {
 				st, err := ex.Stats(t.Context())
 				return err == nil && len(st.Workers) == 1 && st.Workers[0].Lost
 			})
@@ -253,10 +252,7 @@ func TestNonsense(t *testing.T) {
 // function returns it.
 func TestSaidOnce(t *testing.T) {
 	t.Parallel()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	for want, initializer := range map[string]string{"the initializer fail failed": "fail", ErrNoWorkers.Error(): ""} {
 		cfg := Config{Modules: []*wasmtasks.Module{tasks}, Sandbox: host.Config{Initializer: initializer}, Logger: slog.New(slog.DiscardHandler)}
 		w := mem.New(2)
@@ -279,10 +275,7 @@ func TestSaidOnce(t *testing.T) {
 // leave: MPI would wait for them.
 func TestNoBeginning(t *testing.T) {
 	t.Parallel()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	h, err := host.New(host.Config{})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -33,10 +34,7 @@ func (w *misbehavingWorker) Lost(int, error) {}
 // end, or twice, is dropped, and that the call ends once.
 func TestMisbehavingWorker(t *testing.T) {
 	t.Parallel()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	long := func(payload uint32) wire.Result { return wire.Result{Long: true, Len: 1 << 20, Payload: payload} }
 	returned := func(c wire.Call) []byte {
 		var w wire.Writer

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -45,10 +46,7 @@ func TestModel(t *testing.T) {
 	if n, err := strconv.ParseUint(os.Getenv(seedVar), 10, 64); err == nil {
 		seed, single = n, true
 	}
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	var tally modelTally
 	var next atomic.Uint64
 	began := time.Now()

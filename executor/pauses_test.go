@@ -14,6 +14,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/internal/mpitest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -26,7 +27,7 @@ func TestPauses(t *testing.T) {
 	if world != nil {
 		return
 	}
-	module, bin := assembleMoves(t), mpitest.BuildTest(t)
+	module, bin := unittest.AssembleFile(t, "moves", movesWAT), mpitest.BuildTest(t)
 	for name, flags := range map[string][]string{
 		"lent":     nil,
 		"messages": {"--mca", "btl_vader_single_copy_mechanism", "none"},

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/internal/mpitest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -44,7 +44,7 @@ func TestMessages(t *testing.T) {
 	if world != nil {
 		return
 	}
-	module, bin := assembleMoves(t), mpitest.BuildTest(t)
+	module, bin := unittest.AssembleFile(t, "moves", movesWAT), mpitest.BuildTest(t)
 	for name, flags := range map[string][]string{
 		"memory": nil,
 		"tcp":    {"--mca", "btl", "tcp,self"},
@@ -65,26 +65,6 @@ func TestMessages(t *testing.T) {
 			}
 		})
 	}
-}
-
-// assembleMoves returns the file of a module.
-func assembleMoves(t *testing.T) string {
-	t.Helper()
-	return assemble(t, "moves", movesWAT)
-}
-
-// assemble returns the file of a module that is written as text.
-func assemble(t *testing.T, name, text string) string {
-	t.Helper()
-	dir := t.TempDir()
-	source, module := filepath.Join(dir, name+".wat"), filepath.Join(dir, name+".wasm")
-	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("wat2wasm", "--enable-all", source, "-o", module).CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm: %v\n%s", err, out)
-	}
-	return module
 }
 
 var errEnough = errors.New("all was right, and now the root has had enough")

@@ -9,18 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
-
-// until waits until a condition holds, and says what it waited for when it does not.
-func until(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited for a minute: %s", what)
-		}
-	}
-}
 
 // pools calls fn with a local pool of one slot and with two ranks of one slot each, with
 // a function that occupies all slots until what it returns is called, and with how many
@@ -42,7 +34,7 @@ func pools(t *testing.T, fn func(t *testing.T, ex *Executor, hold func() (releas
 				var long []*Future
 				for range ex.NumWorkers() {
 					f := ex.Submit(t.Context(), "forever", nil)
-					until(t, "the long call runs", func() bool { return f.State() == Running })
+					unittest.Until(t, "the long call runs", func() bool { return f.State() == Running })
 					if f.Cancel() {
 						t.Error("a call that runs was cancelled")
 					}
@@ -61,10 +53,7 @@ func pools(t *testing.T, fn func(t *testing.T, ex *Executor, hold func() (releas
 // openTasks opens a local pool with the module in testdata/tasks.
 func openTasks(t *testing.T, cfg Config) *Executor {
 	t.Helper()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	cfg.Modules = []*wasmtasks.Module{tasks}
 	ex, err := Local(cfg)
 	if err != nil {
@@ -127,7 +116,7 @@ func TestCancelSent(t *testing.T) {
 				}
 				futures = append(futures, fork.Submit(t.Context(), task, arg))
 			}
-			until(t, "calls are sent ahead", func() bool {
+			unittest.Until(t, "calls are sent ahead", func() bool {
 				sent := 0
 				for _, f := range futures {
 					if f.State() == Sent {
@@ -155,7 +144,7 @@ func TestCancelSent(t *testing.T) {
 		if _, err := ex.Call(t.Context(), "say", []byte("it ran")); err != nil {
 			t.Error(err)
 		}
-		until(t, "a call that ran is seen", func() bool { return ran.Load() == 1 })
+		unittest.Until(t, "a call that ran is seen", func() bool { return ran.Load() == 1 })
 	})
 }
 
@@ -169,7 +158,7 @@ func TestStates(t *testing.T) {
 			futures = append(futures, ex.Submit(t.Context(), "echo", nil))
 		}
 		sent, pending := futures[0], futures[len(futures)-1]
-		until(t, "the first is sent", func() bool { return sent.State() == Sent })
+		unittest.Until(t, "the first is sent", func() bool { return sent.State() == Sent })
 		if s := pending.State(); s != Pending {
 			t.Errorf("the last call is %v", s)
 		}
@@ -178,7 +167,7 @@ func TestStates(t *testing.T) {
 		release()
 		failed := ex.Submit(t.Context(), "fail", nil)
 		running := ex.Submit(t.Context(), "forever", nil)
-		until(t, "it runs", func() bool { return running.State() == Running })
+		unittest.Until(t, "it runs", func() bool { return running.State() == Running })
 		running.Kill("enough")
 		Wait(t.Context(), append(futures, failed, running), AllDone) //nolint:errcheck // what they are is looked at
 		for f, want := range map[*Future]string{
@@ -276,7 +265,7 @@ func shutDownRetries(t *testing.T, fork bool, limit time.Duration) (inTime bool)
 		return err == nil && st.Resting == n
 	}
 	resting, given := ex.Submit(t.Context(), "fail", nil, policy), ex.Submit(t.Context(), "fail", nil, policy)
-	until(t, "calls rest", func() bool { return rests(2) })
+	unittest.Until(t, "calls rest", func() bool { return rests(2) })
 	if !given.Cancel() {
 		t.Error("a resting call cannot be cancelled")
 	}
@@ -284,7 +273,7 @@ func shutDownRetries(t *testing.T, fork bool, limit time.Duration) (inTime bool)
 		t.Error("two calls rest, of which one was cancelled")
 	}
 	running := ex.Submit(t.Context(), "forever", nil, Timeout(limit), policy)
-	until(t, "it runs", func() bool { return running.State() == Running || rests(2) })
+	unittest.Until(t, "it runs", func() bool { return running.State() == Running || rests(2) })
 	follows := running.Then("echo")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -386,14 +375,14 @@ func TestSentGoElsewhere(t *testing.T) {
 		var long []*Future
 		for range 2 { // both are busy
 			f := c.ex.Submit(t.Context(), "forever", nil)
-			until(t, "it runs", func() bool { return f.State() == Running })
+			unittest.Until(t, "it runs", func() bool { return f.State() == Running })
 			long = append(long, f)
 		}
 		var futures []*Future
 		for i := range 6 {
 			futures = append(futures, c.ex.Submit(t.Context(), "echo", number(i)))
 		}
-		until(t, "calls are sent ahead", func() bool {
+		unittest.Until(t, "calls are sent ahead", func() bool {
 			st, err := c.ex.Stats(t.Context())
 			return err == nil && st.InFlight >= 4
 		})
@@ -441,7 +430,7 @@ func TestKillBetweenRuns(t *testing.T) {
 		log.call.Store(nil)
 		log.info.Store(nil)
 		before := ex.Submit(t.Context(), "forever", nil)
-		until(t, "the slot is busy", func() bool { return before.State() == Running })
+		unittest.Until(t, "the slot is busy", func() bool { return before.State() == Running })
 		f := ex.Submit(t.Context(), "forever", nil, Timeout(20*time.Millisecond), Retries(RetryPolicy{Attempts: 100, Backoff: backoff, MaxBackoff: backoff}))
 		log.call.Store(f)
 		looked := make(chan Info, 1)

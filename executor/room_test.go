@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -74,10 +75,7 @@ func (d *dawdler) announce(payload uint32, n int64) {
 // openRoot opens an executor on the root of a world whose other ranks the test plays.
 func openRoot(t *testing.T, world *mem.Fabric, cfg Config) *Executor {
 	t.Helper()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	cfg.Modules = []*wasmtasks.Module{tasks}
 	root := world.Endpoint(0)
 	ex, err := open(cfg.withDefaults(), root, root.Bell())
@@ -163,10 +161,7 @@ func TestRoom(t *testing.T) {
 // TestResultsMeet has more long results at once than there is room for.
 func TestResultsMeet(t *testing.T) {
 	t.Parallel()
-	tasks, err := wasmtasks.Build(t.Context(), "testdata/tasks")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks := guesttest.Build(t, "testdata/tasks")
 	ex, err := Local(Config{Modules: []*wasmtasks.Module{tasks}, RootSlots: 4, ResultBytes: 6 << 20})
 	if err != nil {
 		t.Fatal(err)

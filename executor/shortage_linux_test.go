@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -57,24 +57,10 @@ func TestShortage(t *testing.T) {
 	}
 	t.Parallel()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestShortage$", "-test.v")
-	cmd.Env = append(os.Environ(), leftVar+"=1700", bigVar+"="+assembleBig(t))
+	cmd.Env = append(os.Environ(), leftVar+"=1700", bigVar+"="+unittest.AssembleFile(t, "big", bigWAT))
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestShortage") {
 		t.Errorf("%v\n%.5000s", err, out)
 	}
-}
-
-// assembleBig returns the file of a module.
-func assembleBig(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	text, module := filepath.Join(dir, "big.wat"), filepath.Join(dir, "big.wasm")
-	if err := os.WriteFile(text, []byte(bigWAT), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("wat2wasm", text, "-o", module).CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm: %v\n%s", err, out)
-	}
-	return module
 }
 
 // mapLittle bounds what this process may map.

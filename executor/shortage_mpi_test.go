@@ -10,6 +10,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/internal/mpitest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 func init() {
@@ -30,7 +31,7 @@ func TestShortageOnRanks(t *testing.T) {
 	if world != nil {
 		return
 	}
-	bin, module := mpitest.BuildTest(t), assembleBig(t)
+	bin, module := mpitest.BuildTest(t), unittest.AssembleFile(t, "big", bigWAT)
 	for _, copies := range []string{"cma", "none"} {
 		if copies == "none" && testing.Short() {
 			break

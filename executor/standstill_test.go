@@ -19,6 +19,7 @@ import (
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/mpitest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -73,7 +74,7 @@ func TestStandstill(t *testing.T) {
 		return
 	}
 	bin := mpitest.BuildTest(t, "-ldflags=-X github.com/wasmpool/wasmpool/internal/compile.letThrough=spins")
-	spins, waits := assemble(t, "spins", spinsWAT), assemble(t, "waits", waitsWAT)
+	spins, waits := unittest.AssembleFile(t, "spins", spinsWAT), unittest.AssembleFile(t, "waits", waitsWAT)
 	for _, tt := range []struct {
 		name  string
 		ranks int

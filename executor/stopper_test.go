@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // through goes through results, and returns the last error.
@@ -100,7 +101,7 @@ func TestStopperForgets(t *testing.T) {
 				}()
 				end()
 			}()
-			until(t, name+", "+way+": it is forgotten", func() bool { return kept() == 0 })
+			unittest.Until(t, name+", "+way+": it is forgotten", func() bool { return kept() == 0 })
 		}
 	}
 
@@ -119,7 +120,7 @@ func TestStopperForgets(t *testing.T) {
 		})
 		return <-count
 	}
-	until(t, "its calls run", func() bool { return running() == 2 })
+	unittest.Until(t, "its calls run", func() bool { return running() == 2 })
 	stopper.Stop()
 	for _, err := range results {
 		if !errors.Is(err, ErrStopped) {
@@ -130,6 +131,6 @@ func TestStopperForgets(t *testing.T) {
 		t.Errorf("%d maps are kept, while calls of one run", kept())
 	}
 	stopper.Kill("enough")
-	until(t, "its calls have ended", func() bool { return running() == 0 })
-	until(t, "it is forgotten when they have", func() bool { return kept() == 0 })
+	unittest.Until(t, "its calls have ended", func() bool { return running() == 0 })
+	unittest.Until(t, "it is forgotten when they have", func() bool { return kept() == 0 })
 }

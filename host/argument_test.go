@@ -6,13 +6,15 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 func TestReadArg(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	mod := load(t, h, compileWAT(t, "abi", abiWAT))
-	guest := load(t, h, buildGuest(t, "guest"))
+	mod := load(t, h, guesttest.Module(t, "abi", abiWAT))
+	guest := load(t, h, guesttest.Build(t, "testdata/guest"))
 	slot := newSlot(t, h)
 	arg := bytes.Repeat([]byte("0123456789"), 1000)
 	var calls, length int
@@ -64,7 +66,7 @@ func TestReadArg(t *testing.T) {
 func TestReadArgNoRoom(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{MemoryLimit: 16 << 20})
-	task := taskOf(t, load(t, h, buildGuest(t, "guest")), "sum")
+	task := taskOf(t, load(t, h, guesttest.Build(t, "testdata/guest")), "sum")
 	_, err := newSlot(t, h).Run(t.Context(), task, &Call{ArgLen: 32 << 20, ReadArg: func([]byte) error { return nil }})
 	if e := errorOf(t, err); e.Kind != KindMemory {
 		t.Errorf("got %v, want a memory error", e)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -35,12 +36,12 @@ func TestBadModules(t *testing.T) { // alone, as it measures this process
 	h := newHost(t, Config{CacheDir: t.TempDir(), MemoryLimit: 1 << 30, Limits: Limits{Time: 100 * time.Millisecond}})
 	slot := newSlot(t, h)
 	for _, bad := range badModules {
-		wasm := assemble(t, bad.wat)
+		wasm := unittest.Assemble(t, bad.wat)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		cpu := cpuTime(t)
+		cpu := unittest.CPUTime(t)
 		err := tryModule(t, h, slot, wasm)
-		cpu = cpuTime(t) - cpu // by the clock, it is also what else the machine does
+		cpu = unittest.CPUTime(t) - cpu // by the clock, it is also what else the machine does
 		runtime.ReadMemStats(&after)
 		allocated := after.TotalAlloc - before.TotalAlloc
 		t.Logf("%-32s CPU %7v, %3d MiB allocated", bad.name, cpu.Round(100*time.Microsecond), allocated>>20)
@@ -56,7 +57,7 @@ func TestBadModules(t *testing.T) { // alone, as it measures this process
 			t.Errorf("%s: it took too much: %d bytes, %v", bad.name, allocated, cpu)
 		}
 	}
-	if err := tryModule(t, h, slot, assemble(t, goodWAT)); err != nil {
+	if err := tryModule(t, h, slot, unittest.Assemble(t, goodWAT)); err != nil {
 		t.Errorf("afterwards a good module fails: %v", err)
 	}
 }
@@ -67,7 +68,7 @@ func TestFlippedBits(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{MemoryLimit: 64 << 20, Limits: Limits{Time: 50 * time.Millisecond}})
 	slot := newSlot(t, h)
-	good := assemble(t, goodWAT)
+	good := unittest.Assemble(t, goodWAT)
 	failed := 0
 	for i := range len(good) * 8 {
 		flipped := bytes.Clone(good)

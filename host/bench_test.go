@@ -3,6 +3,8 @@ package host
 import (
 	"fmt"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // doorWAT answers each call with its argument, through the door or, as echo,
@@ -37,9 +39,9 @@ const plainWAT = `(module
 
 func BenchmarkRun(b *testing.B) {
 	h := newHost(b, Config{})
-	guest := load(b, h, buildGuest(b, "guest"))
-	door := load(b, h, compileWAT(b, "door", doorWAT))
-	plain := load(b, h, compileWAT(b, "plain", plainWAT))
+	guest := load(b, h, guesttest.Build(b, "testdata/guest"))
+	door := load(b, h, guesttest.Module(b, "door", doorWAT))
+	plain := load(b, h, guesttest.Module(b, "plain", plainWAT))
 	for _, c := range []struct {
 		guest string
 		mod   *Module
@@ -82,8 +84,8 @@ func BenchmarkRun(b *testing.B) {
 // BenchmarkRunTwoTasks switches between tasks and modules.
 func BenchmarkRunTwoTasks(b *testing.B) {
 	h := newHost(b, Config{})
-	door := load(b, h, compileWAT(b, "door", doorWAT))
-	plain := load(b, h, compileWAT(b, "plain", plainWAT))
+	door := load(b, h, guesttest.Module(b, "door", doorWAT))
+	plain := load(b, h, guesttest.Module(b, "plain", plainWAT))
 	for name, tasks := range map[string][2]*Task{
 		"modules=1": {taskOf(b, door, "noop"), taskOf(b, door, "echo")},
 		"modules=2": {taskOf(b, door, "noop"), taskOf(b, plain, "noop")},
@@ -105,7 +107,7 @@ func BenchmarkRunTwoTasks(b *testing.B) {
 // the copy included.
 func BenchmarkReadArg(b *testing.B) {
 	h := newHost(b, Config{})
-	task := taskOf(b, load(b, h, buildGuest(b, "guest")), "echo")
+	task := taskOf(b, load(b, h, guesttest.Build(b, "testdata/guest")), "echo")
 	slot := newSlot(b, h)
 	arg := make([]byte, 64<<20)
 	call := &Call{ArgLen: int64(len(arg)), ReadArg: func(dst []byte) error {
@@ -122,7 +124,7 @@ func BenchmarkReadArg(b *testing.B) {
 
 func BenchmarkRaw(b *testing.B) {
 	h := newHost(b, Config{})
-	add := taskOf(b, load(b, h, buildGuest(b, "guest")), "add")
+	add := taskOf(b, load(b, h, guesttest.Build(b, "testdata/guest")), "add")
 	slot := newSlot(b, h)
 	call := &Call{Arg: []byte("[1, 2]")}
 	b.ReportAllocs()
@@ -137,8 +139,8 @@ func BenchmarkRaw(b *testing.B) {
 func BenchmarkInstantiate(b *testing.B) {
 	h := newHost(b, Config{})
 	for name, mod := range map[string]*Module{
-		"guest=go":  load(b, h, buildGuest(b, "guest")),
-		"guest=wat": load(b, h, compileWAT(b, "door", doorWAT)),
+		"guest=go":  load(b, h, guesttest.Build(b, "testdata/guest")),
+		"guest=wat": load(b, h, guesttest.Module(b, "door", doorWAT)),
 	} {
 		b.Run(name, func(b *testing.B) {
 			task := taskOf(b, mod, "noop")
@@ -155,7 +157,7 @@ func BenchmarkInstantiate(b *testing.B) {
 
 // BenchmarkLoad loads a Go module, from an empty and from a warm cache folder.
 func BenchmarkLoad(b *testing.B) {
-	m := buildGuest(b, "guest")
+	m := guesttest.Build(b, "testdata/guest")
 	warm := b.TempDir()
 	load(b, newHost(b, Config{CacheDir: warm}), m)
 	for _, cache := range []string{"cold", "warm"} {

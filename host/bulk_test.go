@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/meter"
 )
 
@@ -54,7 +55,7 @@ func TestBulk(t *testing.T) {
 	h := newHost(t, Config{})
 	plain := newHost(t, Config{NoMeter: true})
 	slots := []*Slot{newSlot(t, plain), newSlot(t, h)}
-	m := compileWAT(t, "bulk", bulkWAT)
+	m := guesttest.Module(t, "bulk", bulkWAT)
 	mods := []*Module{load(t, plain, m), load(t, h, m)}
 	for _, task := range []string{"fill", "copy"} {
 		for _, args := range [][3]uint32{
@@ -112,7 +113,7 @@ func TestTablesGrow(t *testing.T) {
 		wat += `(func (export "grow") (param i32) (result i32) ` + code + ` (local.get 0)))`
 		h := newHost(t, Config{})
 		slot := newSlot(t, h)
-		got := run(t, slot, taskOf(t, load(t, h, compileWAT(t, "tables", wat)), "grow"), "0")
+		got := run(t, slot, taskOf(t, load(t, h, guesttest.Module(t, "tables", wat)), "grow"), "0")
 		if n, err := strconv.Atoi(got); err != nil || n > meter.MostTable || n < meter.MostTable*3/4 {
 			t.Errorf("%d tables grow to %s entries, want %d together", tables, got, meter.MostTable)
 		}
@@ -125,7 +126,7 @@ func TestBulkEnds(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
 	slot := newSlot(t, h)
-	mod := load(t, h, compileWAT(t, "bulk", bulkWAT))
+	mod := load(t, h, guesttest.Module(t, "bulk", bulkWAT))
 	for _, task := range []string{"fill_much", "fill_often", "copy_often", "table_fill_often", "table_copy_often"} {
 		for want, limits := range map[Kind]*Limits{
 			KindTimeout: {Time: 5 * time.Millisecond},

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -16,7 +17,7 @@ import (
 func chanceModule(t testing.TB, name string) *wasmtasks.Module {
 	t.Helper()
 	if name == "go" {
-		return buildGuest(t, "chance")
+		return guesttest.Build(t, "testdata/chance")
 	}
 	wasm, err := os.ReadFile(filepath.Join("testdata", "chance", name+".wasm"))
 	if err != nil {

@@ -3,12 +3,14 @@ package host
 import (
 	"strings"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	m := buildGuest(t, "command")
+	m := guesttest.Build(t, "testdata/command")
 	task := taskOf(t, load(t, h, m), "command")
 	slot := newSlot(t, h)
 	long := strings.Repeat("x", mostArgv+1)
@@ -50,11 +52,11 @@ func TestCommandWAT(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
 	slot := newSlot(t, h)
-	quiet := load(t, h, compileWAT(t, "quiet", `(module (memory (export "memory") 1) (func (export "_start")))`))
+	quiet := load(t, h, guesttest.Module(t, "quiet", `(module (memory (export "memory") 1) (func (export "_start")))`))
 	if got := run(t, slot, taskOf(t, quiet, "quiet"), "x"); got != "" {
 		t.Errorf("got %q, want nothing", got)
 	}
-	crash := load(t, h, compileWAT(t, "crash", `(module (memory (export "memory") 1) (func (export "_start") unreachable))`))
+	crash := load(t, h, guesttest.Module(t, "crash", `(module (memory (export "memory") 1) (func (export "_start") unreachable))`))
 	if e := runFailing(t, slot, taskOf(t, crash, "crash"), ""); e.Kind != KindTrap {
 		t.Errorf("got %v, want a trap", e)
 	}
@@ -65,7 +67,7 @@ func TestCommandEndlessOutput(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{Limits: Limits{Output: 1 << 20}})
 	slot := newSlot(t, h)
-	yes := load(t, h, compileWAT(t, "yes", `(module
+	yes := load(t, h, guesttest.Module(t, "yes", `(module
 	  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
 	  (memory (export "memory") 1)
 	  (data (i32.const 0) "\10\00\00\00\00\40\00\00")

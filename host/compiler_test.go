@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -25,7 +26,7 @@ func newCompiler(t *testing.T, cfg Config) *Compiler {
 
 // countingModule has a task that returns how often it ran before.
 func countingModule(t *testing.T) *wasmtasks.Module {
-	return compileWAT(t, "counting", `(module (global $n (mut i32) (i32.const 0))
+	return guesttest.Module(t, "counting", `(module (global $n (mut i32) (i32.const 0))
 		(func (export "count") (param) (result i64) (i64.extend_i32_u (global.get $n)) (global.set $n (i32.add (global.get $n) (i32.const 1)))))`)
 }
 
@@ -58,7 +59,7 @@ func TestCompilerRefuses(t *testing.T) {
 	cfg := Config{CacheDir: t.TempDir()}
 	cfg.Compiler = newCompiler(t, cfg)
 	h := newHost(t, cfg)
-	bad := compileWAT(t, "bad", `(module (import "nobody" "f" (func)) (func (export "f")))`)
+	bad := guesttest.Module(t, "bad", `(module (import "nobody" "f" (func)) (func (export "f")))`)
 	if _, err := h.Load(t.Context(), bad); !errors.Is(err, KindBadModule) {
 		t.Errorf("a bad module: %v, want %v", err, KindBadModule)
 	}

@@ -3,6 +3,8 @@ package host
 import (
 	"math"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // badDoorWAT leaves a result wherever its argument, two numbers, says.
@@ -18,7 +20,7 @@ const badDoorWAT = `(module
 func TestResultOutsideMemory(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	task := taskOf(t, load(t, h, compileWAT(t, "baddoor", badDoorWAT)), "result")
+	task := taskOf(t, load(t, h, guesttest.Module(t, "baddoor", badDoorWAT)), "result")
 	slot := newSlot(t, h)
 	at := func(ptr, n uint32) string {
 		return string([]byte{byte(ptr), byte(ptr >> 8), byte(ptr >> 16), byte(ptr >> 24), byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // Tests of the engine's faults, and of what closes them: docs/engine.md.
@@ -47,7 +49,7 @@ func TestConstantAddresses(t *testing.T) {
 	}
 	fits := map[string]bool{"byte_edge": true, "lane_edge": true} // the last byte of the memory
 	for _, memory := range []string{`(memory 32768)`, `(memory 32768 32768)`, `(memory 32768 65536)`} {
-		mod := load(t, h, compileWAT(t, "memory", `(module `+memory+` (data $d "data") (func $g)`+functions.String()+`)`))
+		mod := load(t, h, guesttest.Module(t, "memory", `(module `+memory+` (data $d "data") (func $g)`+functions.String()+`)`))
 		for _, a := range accesses {
 			for _, way := range []string{"call", "last", "edge", "merge"} {
 				task := taskOf(t, mod, a.name+"_"+way)
@@ -72,7 +74,7 @@ func TestMostMemory(t *testing.T) {
 	slot := newSlot(t, h)
 	const grow = ` (func (export "grow") (param i32 i32) (result i32) (drop (memory.grow (local.get 0))) (memory.grow (local.get 1))))`
 	for _, memory := range []string{`(memory 0)`, `(memory 0 65536)`, `(memory 0 32769)`} {
-		task := taskOf(t, load(t, h, compileWAT(t, "grow", `(module `+memory+grow)), "grow")
+		task := taskOf(t, load(t, h, guesttest.Module(t, "grow", `(module `+memory+grow)), "grow")
 		for _, step := range []struct{ pages, want string }{{"[0,32769]", "-1"}, {"[0,65536]", "-1"}, {"[1,32767]", "1"}, {"[32768,1]", "-1"}} {
 			if got := run(t, slot, task, step.pages); got != step.want {
 				t.Errorf("%s: growing by %s gave %s, want %s", memory, step.pages, got, step.want)
@@ -80,7 +82,7 @@ func TestMostMemory(t *testing.T) {
 		}
 	}
 	for _, memory := range []string{`(memory 32769)`, `(memory 32769 65536)`, `(memory 65536)`} {
-		_, err := h.Load(t.Context(), compileWAT(t, "large", `(module `+memory+grow))
+		_, err := h.Load(t.Context(), guesttest.Module(t, "large", `(module `+memory+grow))
 		if !errors.Is(err, KindBadModule) || !strings.Contains(err.Error(), "the limit is 2048 MiB") {
 			t.Errorf("%s: %v, want it refused for its memory", memory, err)
 		}
@@ -113,7 +115,7 @@ func TestFloatSelect(t *testing.T) {
 	(func (export "vector") (param i64) (result i64) (local $v v128)
 		(local.set $v (i64x2.splat (local.get 0)))
 		(i64x2.extract_lane 1 (call $vector (local.get $v) (local.get $v) (local.get $v) (local.get $v) (local.get $v) (local.get $v)))))`
-	m := compileWAT(t, "select", wat)
+	m := guesttest.Module(t, "select", wat)
 	for _, cfg := range []Config{{}, {NoMeter: true}, {CacheDir: t.TempDir()}} {
 		h := newHost(t, cfg)
 		slot := newSlot(t, h)
@@ -149,7 +151,7 @@ func TestBranchUponBits(t *testing.T) {
 	}
 	h := newHost(t, Config{})
 	slot := newSlot(t, h)
-	mod := load(t, h, compileWAT(t, "bits", `(module `+functions.String()+`)`))
+	mod := load(t, h, guesttest.Module(t, "bits", `(module `+functions.String()+`)`))
 	for _, typ := range []string{"i32", "i64"} {
 		for _, c := range comparisons {
 			for _, side := range []string{"left", "right"} {
@@ -192,7 +194,7 @@ func TestRemedies(t *testing.T) {
 	}
 	h := newHost(t, Config{})
 	slot := newSlot(t, h)
-	mod := load(t, h, compileWAT(t, "remedies", `(module (func $nothing)`+functions.String()+`)`))
+	mod := load(t, h, guesttest.Module(t, "remedies", `(module (func $nothing)`+functions.String()+`)`))
 	bits := func(first, second uint64) string { return strconv.FormatInt(int64(first^3*second), 10) }
 	const v = 0x1234_5678_9abc
 	chosen := ^uint64(v)&^255 | v&255
@@ -230,7 +232,7 @@ func TestCopySign(t *testing.T) {
 	}
 	h := newHost(t, Config{})
 	slot := newSlot(t, h)
-	mod := load(t, h, compileWAT(t, "signs", `(module (memory 1) (table funcref (elem $store_f32 $store_f64))`+functions.String()+`)`))
+	mod := load(t, h, guesttest.Module(t, "signs", `(module (memory 1) (table funcref (elem $store_f32 $store_f64))`+functions.String()+`)`))
 	for _, typ := range []string{"f32", "f64"} {
 		if got := run(t, slot, taskOf(t, mod, typ), "[0,0,-1]"); got != `"Infinity"` {
 			t.Errorf("%s: 1/copysign(0, 3) is %s, want Infinity", typ, got)

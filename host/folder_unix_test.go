@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // newFolderFS returns a folder as an instance sees it whose call may run for so long.
@@ -79,7 +81,7 @@ func TestFolderPlainFiles(t *testing.T) {
 		names = append(names, "null")
 	}
 	h := newHost(t, Config{Grants: map[string]Grants{EveryModule: {Folders: map[string]string{"/data": dir}}}})
-	task := taskOf(t, load(t, h, compileWAT(t, "open", openWAT)), "open")
+	task := taskOf(t, load(t, h, guesttest.Module(t, "open", openWAT)), "open")
 	slot := newSlot(t, h)
 	for _, name := range names {
 		within(t, pipe, func() {
@@ -178,7 +180,7 @@ func TestFolderHolds(t *testing.T) {
 		}
 	}
 	h := newHost(t, Config{Grants: map[string]Grants{EveryModule: {Folders: map[string]string{"/data": dir}}}})
-	mod := load(t, h, compileWAT(t, "open", openWAT))
+	mod := load(t, h, guesttest.Module(t, "open", openWAT))
 	slot := newSlot(t, h)
 	opens := func(task, path string) bool {
 		_, err := slot.Run(t.Context(), taskOf(t, mod, task), &Call{Number: 1, Arg: []byte(path)})

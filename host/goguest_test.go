@@ -4,17 +4,19 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 func TestGoGuest(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	mod := load(t, h, buildGuest(t, "guest"))
+	mod := load(t, h, guesttest.Build(t, "testdata/guest"))
 	slot := newSlot(t, h)
 	moving := newHost(t, Config{}) // where memory moves when it grows
 	moving.moves = true
 	for _, host := range []*Host{h, moving} {
-		slot, echo := newSlot(t, host), taskOf(t, load(t, host, buildGuest(t, "guest")), "echo")
+		slot, echo := newSlot(t, host), taskOf(t, load(t, host, guesttest.Build(t, "testdata/guest")), "echo")
 		for _, n := range []int{0, 1, 100, 8175, 8176, 8177, 100_000, 3 << 20, 5, 30 << 20, 100} {
 			arg := strings.Repeat("x", n)
 			if got := run(t, slot, echo, arg); got != arg {
@@ -41,7 +43,7 @@ func TestGoGuest(t *testing.T) {
 func TestGoGuestFails(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{MemoryLimit: 64 << 20})
-	mod := load(t, h, buildGuest(t, "guest"))
+	mod := load(t, h, guesttest.Build(t, "testdata/guest"))
 	slot := newSlot(t, h)
 	fail, count := taskOf(t, mod, "fail"), taskOf(t, mod, "count")
 	for _, tt := range []struct {
@@ -87,7 +89,7 @@ func TestGoGuestFails(t *testing.T) {
 func TestWorld(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	task := taskOf(t, load(t, h, buildGuest(t, "guest")), "world")
+	task := taskOf(t, load(t, h, guesttest.Build(t, "testdata/guest")), "world")
 	slot := newSlot(t, h)
 	first := run(t, slot, task, "")
 	for _, want := range []string{"env [] args 0", "readdir true", "readfile true", "writefile true", "time 1640995200000000000", "later 1640998800000000000"} {

@@ -7,11 +7,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 func TestGrants(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "limits", limitsWAT)
+	m := guesttest.Module(t, "limits", limitsWAT)
 	h := newHost(t, Config{Grants: map[string]Grants{"limits": {
 		Env: map[string]string{"B": "2", "A": "1"}, Clock: true, Random: true, Output: true,
 	}}})
@@ -69,7 +71,7 @@ func TestGrantedFolder(t *testing.T) {
 	}
 	h := newHost(t, Config{Grants: map[string]Grants{"guest": {Folders: map[string]string{"/data": in}}}})
 	slot := newSlot(t, h)
-	m := buildGuest(t, "guest")
+	m := guesttest.Build(t, "testdata/guest")
 	mod, none := load(t, h, m.WithName("guest")), load(t, h, m.WithName("other"))
 	if got := run(t, slot, taskOf(t, mod, "read_file"), "/data/open"); got != "open" {
 		t.Errorf("read %q", got)

@@ -12,6 +12,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/wasmpool/wasmpool/internal/compile"
+	"github.com/wasmpool/wasmpool/internal/guesttest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -35,7 +37,7 @@ func TestLoadRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			wasm := assemble(t, tt.wat)
+			wasm := unittest.Assemble(t, tt.wat)
 			if tt.name == "invalid" {
 				wasm[len(wasm)-3] = 0x42 // i64.const
 			}
@@ -60,7 +62,7 @@ func TestLoadRefuses(t *testing.T) {
 func TestLoadOnce(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{CacheDir: t.TempDir()})
-	m := compileWAT(t, "door", doorWAT)
+	m := guesttest.Module(t, "door", doorWAT)
 	codes := make([]*compile.Code, 16)
 	var wg sync.WaitGroup
 	for i := range codes {
@@ -87,7 +89,7 @@ func TestLoadOnce(t *testing.T) {
 func TestLoadContext(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{CacheDir: t.TempDir()})
-	m := compileWAT(t, "door", doorWAT)
+	m := guesttest.Module(t, "door", doorWAT)
 	unlock := compiledElsewhere(t, h, m)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -115,7 +117,7 @@ func compiledElsewhere(t *testing.T, h *Host, m *wasmtasks.Module) (done func())
 func TestUnknownTask(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	mod := load(t, h, compileWAT(t, "door", doorWAT))
+	mod := load(t, h, guesttest.Module(t, "door", doorWAT))
 	_, err := mod.Task("nope")
 	if e := errorOf(t, err); e.Kind != KindUnknownTask || !strings.Contains(e.Message, `no task "nope", it has echo, imports, noop`) {
 		t.Errorf("got %v", e)
@@ -128,7 +130,7 @@ func TestClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := compileWAT(t, "door", doorWAT)
+	m := guesttest.Module(t, "door", doorWAT)
 	task := taskOf(t, load(t, h, m), "echo")
 	slot := h.NewSlot()
 	if err := h.Close(); err != nil {
@@ -166,7 +168,7 @@ func TestCloseWhileLoading(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := compileWAT(t, "door", doorWAT)
+	m := guesttest.Module(t, "door", doorWAT)
 	unlock := compiledElsewhere(t, h, m)
 	defer unlock()
 	l, err := h.begin(m)

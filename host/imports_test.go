@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/meter"
 )
 
@@ -156,7 +157,7 @@ func TestGreedyImports(t *testing.T) {
 	h := newHost(t, Config{Limits: Limits{Time: limit, Log: Unlimited}, Grants: map[string]Grants{
 		"greedy": {Folders: map[string]string{"/data": folder}, Output: true, Env: map[string]string{"LONG": strings.Repeat("long", 8<<10)}},
 	}})
-	mod := load(t, h, compileWAT(t, "greedy", greedyWAT(t)))
+	mod := load(t, h, guesttest.Module(t, "greedy", greedyWAT(t)))
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for _, name := range namesOf(mod) {
@@ -180,7 +181,7 @@ func TestImportsInLine(t *testing.T) {
 	wat := `(module (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
 	  (memory (export "memory") 17) (func (export "run") (result i32)` +
 		strings.Repeat(`(drop (call $random_get (i32.const 0) (i32.const 1048576)))`, 500) + ` (i32.const 0)))`
-	task := taskOf(t, load(t, h, compileWAT(t, "line", wat)), "run")
+	task := taskOf(t, load(t, h, guesttest.Module(t, "line", wat)), "run")
 	for want, limits := range map[Kind]*Limits{
 		KindTimeout: {Time: time.Millisecond},
 		KindBudget:  {Instructions: 1 << 20},
@@ -196,7 +197,7 @@ func TestImportsInLine(t *testing.T) {
 func TestLines(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{Limits: Limits{Log: 1 << 20}, Grants: map[string]Grants{"lines": {Output: true}}})
-	mod := load(t, h, compileWAT(t, "lines", `(module
+	mod := load(t, h, guesttest.Module(t, "lines", `(module
 	  (import "wasmpool" "log" (func $log (param i32 i32 i32)))
 	  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
 	  (memory (export "memory") 32)

@@ -3,13 +3,15 @@ package host
 import (
 	"strings"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 func TestInitializer(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"init", "limits.init"} {
 		h := newHost(t, Config{Initializer: name, InitArg: []byte("model"), MaxCallsPerInstance: 2, Isolation: IsolationReset})
-		mod := load(t, h, compileWAT(t, "limits", limitsWAT))
+		mod := load(t, h, guesttest.Module(t, "limits", limitsWAT))
 		slot := newSlot(t, h)
 		for range 5 {
 			if got := run(t, slot, taskOf(t, mod, "initialized"), ""); got != "model" {
@@ -18,7 +20,7 @@ func TestInitializer(t *testing.T) {
 		}
 	}
 	h := newHost(t, Config{Initializer: "init_badly"})
-	mod := load(t, h, compileWAT(t, "limits", limitsWAT))
+	mod := load(t, h, guesttest.Module(t, "limits", limitsWAT))
 	slot := newSlot(t, h)
 	for range 2 {
 		e := runFailing(t, slot, taskOf(t, mod, "initialized"), "")
@@ -35,7 +37,7 @@ func TestInitializer(t *testing.T) {
 func TestInitializerOfShortCall(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{Initializer: "longer", Limits: Limits{Time: 1}})
-	mod := load(t, h, compileWAT(t, "limits", `(module (memory (export "memory") 1)
+	mod := load(t, h, guesttest.Module(t, "limits", `(module (memory (export "memory") 1)
   (func (export "longer") (result i32) (local i32)
     (local.set 0 (i32.const 3000000))
     (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // largeFunction is shaped as Go's compiler shapes functions: one loop, at its head a
@@ -37,7 +39,7 @@ func TestInstructionsOfLargeFunctions(t *testing.T) {
 	const piece, turns = 44, 10_000
 	h := newHost(t, Config{})
 	for _, pieces := range []int{1, 2, 5, 50, 900} {
-		task := taskOf(t, load(t, h, compileWAT(t, fmt.Sprintf("large%d", pieces), largeFunction(pieces))), "run")
+		task := taskOf(t, load(t, h, guesttest.Module(t, fmt.Sprintf("large%d", pieces), largeFunction(pieces))), "run")
 		slot := newSlot(t, h)
 		for _, at := range []int{0, pieces / 2, pieces - 1} {
 			run(t, slot, task, fmt.Sprintf("[%d, %d]", turns, at))
@@ -67,7 +69,7 @@ func TestInstructionsOfElse(t *testing.T) {
 	  (local.get $x)))`
 	h := newHost(t, Config{})
 	slot := newSlot(t, h)
-	run(t, slot, taskOf(t, load(t, h, compileWAT(t, "else", wat)), "run"), "")
+	run(t, slot, taskOf(t, load(t, h, guesttest.Module(t, "else", wat)), "run"), "")
 	if n := slot.Usage().Instructions; n < turns*instructions || n > 2*turns*instructions {
 		t.Errorf("it counts %d instructions, want %d and some more", n, turns*instructions)
 	}
@@ -93,7 +95,7 @@ func TestInstructionsOfBranches(t *testing.T) {
 		wat := `(module (func (export "run") (result i32) (local $x i32) (local $i i32) (local.set $i (i32.const ` + strconv.Itoa(turns) + `))
 		  (loop $turn ` + full + code + ` (br_if $turn (local.tee $i (i32.sub (local.get $i) (i32.const 1))))) (local.get $x)))`
 		slot := newSlot(t, h)
-		run(t, slot, taskOf(t, load(t, h, compileWAT(t, name, wat)), "run"), "")
+		run(t, slot, taskOf(t, load(t, h, guesttest.Module(t, name, wat)), "run"), "")
 		if n, least := slot.Usage().Instructions, uint64(pieces*turns*each/3); n < least {
 			t.Errorf("%s: it counts %d instructions, want %d at least", name, n, least)
 		}
@@ -105,7 +107,7 @@ func TestInstructionsOfBranches(t *testing.T) {
 func TestInstructionsAreDeterministic(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	mod := load(t, h, compileWAT(t, "limits", limitsWAT))
+	mod := load(t, h, guesttest.Module(t, "limits", limitsWAT))
 	work := taskOf(t, mod, "work")
 	var first uint64
 	for i := range 3 {

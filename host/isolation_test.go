@@ -3,6 +3,7 @@ package host
 import (
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -18,7 +19,7 @@ func TestIsolation(t *testing.T) {
 		{Config{MaxCallsPerInstance: 2}, []string{"11", "22", "11", "22"}},
 	} {
 		h := newHost(t, tt.cfg)
-		mod := load(t, h, compileWAT(t, "limits", limitsWAT))
+		mod := load(t, h, guesttest.Module(t, "limits", limitsWAT))
 		slot := newSlot(t, h)
 		for i, want := range tt.want {
 			if got := run(t, slot, taskOf(t, mod, "count_calls"), ""); got != want {
@@ -36,7 +37,7 @@ func TestIsolation(t *testing.T) {
 func TestKeepMemory(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{KeepMemory: 1 << 20})
-	mod := load(t, h, compileWAT(t, "limits", limitsWAT))
+	mod := load(t, h, guesttest.Module(t, "limits", limitsWAT))
 	slot := newSlot(t, h)
 	run(t, slot, taskOf(t, mod, "count_calls"), "")
 	run(t, slot, taskOf(t, mod, "grow_politely"), "")

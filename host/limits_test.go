@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -87,7 +88,7 @@ func TestLimits(t *testing.T) {
 	h := newHost(t, Config{MemoryLimit: 64 << 20, Limits: Limits{
 		Time: 300 * time.Millisecond, Memory: 8 << 20, Output: 1 << 20, Log: 1 << 20,
 	}})
-	mod := load(t, h, compileWAT(t, "limits", limitsWAT))
+	mod := load(t, h, guesttest.Module(t, "limits", limitsWAT))
 	slot := newSlot(t, h)
 	for _, tt := range []struct {
 		task    string
@@ -128,7 +129,7 @@ func TestMemoryOfACall(t *testing.T) {
 	for _, moves := range []bool{false, true} {
 		h := newHost(t, Config{MemoryLimit: 64 << 20, Limits: Limits{Memory: 4 << 20}})
 		h.moves = moves
-		mod := load(t, h, compileWAT(t, "limits", limitsWAT))
+		mod := load(t, h, guesttest.Module(t, "limits", limitsWAT))
 		slot := newSlot(t, h)
 		grow := taskOf(t, mod, "grow")
 		for _, tt := range []struct{ limit, want uint64 }{
@@ -159,7 +160,7 @@ func TestStop(t *testing.T) {
 	t.Parallel()
 	for _, clock := range []bool{false, true} {
 		h := newHost(t, Config{Grants: map[string]Grants{"limits": {Clock: clock}}})
-		mod := load(t, h, compileWAT(t, "limits", limitsWAT))
+		mod := load(t, h, guesttest.Module(t, "limits", limitsWAT))
 		slot := newSlot(t, h)
 		for _, name := range []string{"spin", "tree", "sleep"} {
 			task := taskOf(t, mod, name)
@@ -199,7 +200,7 @@ func TestStop(t *testing.T) {
 func TestStartLoops(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{Limits: Limits{Time: 50 * time.Millisecond}})
-	mod := load(t, h, compileWAT(t, "loops", `(module
+	mod := load(t, h, guesttest.Module(t, "loops", `(module
 		  (import "wasmpool" "input_len" (func (result i32)))
 	  (memory (export "memory") 1)
 	  (func $start (loop (br 0)))
@@ -215,7 +216,7 @@ func TestStartLoops(t *testing.T) {
 func TestStartUnderLimit(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{Isolation: IsolationReset})
-	size := taskOf(t, load(t, h, compileWAT(t, "eager", `(module (memory (export "memory") 1)
+	size := taskOf(t, load(t, h, guesttest.Module(t, "eager", `(module (memory (export "memory") 1)
 	  (func (export "_initialize") (drop (memory.grow (i32.const 16))))
 	  (func (export "size") (param i32) (result i32) (memory.size)))`)), "size")
 	slot := newSlot(t, h)
@@ -237,7 +238,7 @@ func TestStartUnderLimit(t *testing.T) {
 func TestUsageOfNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	mod := load(t, h, compileWAT(t, "two", `(module
+	mod := load(t, h, guesttest.Module(t, "two", `(module
 	  (func (export "count") (param i32) (result i32)
 	    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (local.get 0))
 	  (func (export "other") (param i32)))`))

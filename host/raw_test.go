@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 const rawWAT = `(module
@@ -24,7 +26,7 @@ const rawWAT = `(module
 func TestRaw(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	mod := load(t, h, compileWAT(t, "raw", rawWAT))
+	mod := load(t, h, guesttest.Module(t, "raw", rawWAT))
 	slot := newSlot(t, h)
 	tests := []struct {
 		task, arg, want string // want of a bad argument starts with !
@@ -108,7 +110,7 @@ func TestRaw(t *testing.T) {
 func TestRawLongArgument(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	task := taskOf(t, load(t, h, compileWAT(t, "raw", rawWAT)), "i32")
+	task := taskOf(t, load(t, h, guesttest.Module(t, "raw", rawWAT)), "i32")
 	slot := newSlot(t, h)
 	result, err := slot.Run(t.Context(), task, &Call{ArgLen: 2, ReadArg: func(dst []byte) error {
 		copy(dst, "17")

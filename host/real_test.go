@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -12,10 +13,7 @@ import (
 // four languages, with the same results.
 func TestRealModules(t *testing.T) {
 	t.Parallel()
-	golang, err := wasmtasks.Build(t.Context(), "../bench/limits/guest")
-	if err != nil {
-		t.Fatal(err)
-	}
+	golang := guesttest.Build(t, "../bench/limits/guest")
 	modules := []*wasmtasks.Module{golang.WithName("go")}
 	for _, name := range []string{"c", "rust", "as"} {
 		wasm, err := os.ReadFile("../bench/limits/guests/" + name + ".wasm")

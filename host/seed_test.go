@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -34,7 +35,7 @@ func TestMovedMemory(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{MemoryLimit: 16 << 20})
 	h.moves = true
-	mod := load(t, h, compileWAT(t, "moving", movingWAT))
+	mod := load(t, h, guesttest.Module(t, "moving", movingWAT))
 	slot := newSlot(t, h)
 	echo, seeded := taskOf(t, mod, "echo"), taskOf(t, mod, "seeded")
 	grown := map[string]func(){
@@ -66,7 +67,7 @@ func TestResetFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHost(t, Config{Isolation: IsolationReset, Grants: map[string]Grants{"files": {Folders: map[string]string{"/data": folder}}}})
-	mod := load(t, h, compileWAT(t, "files", `(module
+	mod := load(t, h, guesttest.Module(t, "files", `(module
 	  (import "wasi_snapshot_preview1" "path_open" (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
 	  (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
 	  (import "wasi_snapshot_preview1" "fd_renumber" (func $fd_renumber (param i32 i32) (result i32)))
@@ -106,7 +107,7 @@ func TestResetFilesClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHost(t, Config{Isolation: IsolationReset, Grants: map[string]Grants{"files": {Folders: map[string]string{"/a": folder, "/b": folder}}}})
-	mod := load(t, h, compileWAT(t, "files", `(module
+	mod := load(t, h, guesttest.Module(t, "files", `(module
 	  (import "wasi_snapshot_preview1" "path_open" (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
 	  (import "wasi_snapshot_preview1" "fd_filestat_get" (func $fd_filestat_get (param i32 i32) (result i32)))
 	  (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
@@ -130,7 +131,7 @@ func TestResetRun(t *testing.T) {
 	t.Parallel()
 	for isolation, want := range map[Isolation]string{IsolationReuse: "1 2 3 ", IsolationReset: "1 1 1 ", IsolationFresh: "1 1 1 "} {
 		h := newHost(t, Config{Isolation: isolation})
-		mod := load(t, h, compileWAT(t, "run", `(module
+		mod := load(t, h, guesttest.Module(t, "run", `(module
 		  (import "wasmpool" "call_meta" (func $call_meta (param i32) (result i64)))
 		  (memory (export "memory") 1)
 		  (func (export "run") (result i64) (call $call_meta (i32.const 3))))`))
@@ -150,7 +151,7 @@ func TestResetKeepsInstance(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{Isolation: IsolationReset})
 	for m, name := range map[*wasmtasks.Module]string{
-		buildGuest(t, "guest"): "echo", chanceModule(t, "c"): "draw", chanceModule(t, "rust"): "draw",
+		guesttest.Build(t, "testdata/guest"): "echo", chanceModule(t, "c"): "draw", chanceModule(t, "rust"): "draw",
 	} {
 		task := taskOf(t, load(t, h, m), name)
 		slot := newSlot(t, h)

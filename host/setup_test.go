@@ -1,36 +1,15 @@
 package host
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "wasmpool-host-test")
-	if err != nil {
-		panic(err)
-	}
-	cacheDir = dir
-	code := m.Run()
-	os.RemoveAll(dir)
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(unittest.Main(m, &cacheDir)) }
 
 // cacheDir is what the hosts of all tests share, unless they set another.
 var cacheDir string
@@ -118,39 +97,4 @@ func errorOf(t testing.TB, err error) *Error {
 		t.Fatalf("%v is a %T, want an *Error", err, err)
 	}
 	return e
-}
-
-// buildGuest builds a task package of testdata.
-func buildGuest(t testing.TB, name string) *wasmtasks.Module {
-	t.Helper()
-	m, err := wasmtasks.Build(context.Background(), filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-// compileWAT assembles a module with wat2wasm of the package wabt.
-func compileWAT(t testing.TB, name, wat string) *wasmtasks.Module {
-	t.Helper()
-	m, err := wasmtasks.Load(name, assemble(t, wat))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func assemble(t testing.TB, wat string) []byte {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "m.wasm")
-	cmd := exec.Command("wat2wasm", "--enable-all", "-", "-o", out)
-	cmd.Stdin = bytes.NewReader([]byte(wat))
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm (install wabt): %v\n%s", err, text)
-	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wasm
 }

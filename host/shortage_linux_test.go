@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // hungryWAT has a task for each way to use up a process's memory.
@@ -86,8 +88,8 @@ func sufferShortage(t *testing.T, left uint64) {
 		t.Fatal(err)
 	}
 	h := newHost(t, Config{MemoryLimit: 2 << 30, Limits: Limits{Output: 600 << 20}})
-	hungry := load(t, h, compileWAT(t, "hungry", hungryWAT))
-	declared := load(t, h, compileWAT(t, "declared", declaredWAT))
+	hungry := load(t, h, guesttest.Module(t, "hungry", hungryWAT))
+	declared := load(t, h, guesttest.Module(t, "declared", declaredWAT))
 	var slots sync.WaitGroup
 	var hungrily atomic.Int32 // how many calls run that want all there is
 	for range 2 {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // abiWAT has a task for each way to use the imports, well or badly.
@@ -100,7 +102,7 @@ const abiWAT = `(module
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	mod := load(t, h, compileWAT(t, "abi", abiWAT))
+	mod := load(t, h, guesttest.Module(t, "abi", abiWAT))
 	slot := newSlot(t, h)
 	bare, words := taskOf(t, mod, "status"), taskOf(t, mod, "status_words")
 	if got := run(t, slot, words, "\x00"); got != "some words" {
@@ -141,7 +143,7 @@ func TestABI(t *testing.T) {
 			t.Parallel()
 			h := newHost(t, Config{MemoryLimit: 16 << 20})
 			h.moves = moves
-			mod := load(t, h, compileWAT(t, "abi", abiWAT))
+			mod := load(t, h, guesttest.Module(t, "abi", abiWAT))
 			slot := newSlot(t, h)
 			for task, want := range map[string]string{"init_len": "", "init_meta": "", "grow_politely": "", "grow_a_bit": "\x00"} {
 				if got := run(t, slot, taskOf(t, mod, task), "argument"); got != want {
@@ -165,7 +167,7 @@ func TestABI(t *testing.T) {
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{MemoryLimit: 16 << 20, Limits: Limits{Output: 16 << 20}})
-	mod := load(t, h, compileWAT(t, "abi", abiWAT))
+	mod := load(t, h, guesttest.Module(t, "abi", abiWAT))
 	slot := newSlot(t, h)
 	whole := taskOf(t, mod, "whole")
 	for _, tt := range []struct {
@@ -232,14 +234,14 @@ func TestBadStart(t *testing.T) {
 		{`(func $start (call $door_open (i32.const -1) (i32.const 64))) (start $start))`, KindTrap, "import door_open"},
 		{`(data (i32.const 65535) "ab"))`, KindTrap, "out of bounds"},
 	} {
-		task := taskOf(t, load(t, h, compileWAT(t, "bad", head+tt.wat)), "task")
+		task := taskOf(t, load(t, h, guesttest.Module(t, "bad", head+tt.wat)), "task")
 		for range 2 {
 			if e := runFailing(t, slot, task, ""); e.Kind != tt.kind || !strings.Contains(e.Message, tt.want) {
 				t.Errorf("%s: got %v, want %v with %q", tt.wat, e, tt.kind, tt.want)
 			}
 		}
 	}
-	good := taskOf(t, load(t, h, compileWAT(t, "good", head+`(func $start (call $door_open (i32.const 0) (i32.const 64))) (start $start))`)), "task")
+	good := taskOf(t, load(t, h, guesttest.Module(t, "good", head+`(func $start (call $door_open (i32.const 0) (i32.const 64))) (start $start))`)), "task")
 	if got := run(t, slot, good, "x"); got != "" {
 		t.Errorf("got %q", got)
 	}
@@ -248,7 +250,7 @@ func TestBadStart(t *testing.T) {
 func TestRunContext(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	task := taskOf(t, load(t, h, compileWAT(t, "door", doorWAT)), "echo")
+	task := taskOf(t, load(t, h, guesttest.Module(t, "door", doorWAT)), "echo")
 	slot := newSlot(t, h)
 	cancelled, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("the user left")
@@ -273,7 +275,7 @@ func TestResultIsAView(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
 	slot := newSlot(t, h)
-	echo := taskOf(t, load(t, h, buildGuest(t, "guest")), "echo")
+	echo := taskOf(t, load(t, h, guesttest.Build(t, "testdata/guest")), "echo")
 	arg := bytes.Repeat([]byte("x"), 5<<20)
 	result, err := slot.Run(t.Context(), echo, &Call{Arg: arg})
 	if err != nil {
@@ -292,7 +294,7 @@ func TestBuffersShrink(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
 	slot := newSlot(t, h)
-	mod := load(t, h, compileWAT(t, "raw", `(module
+	mod := load(t, h, guesttest.Module(t, "raw", `(module
 	  (import "wasmpool" "output_write" (func $output_write (param i32 i32)))
 	  (memory (export "memory") 32)
 	  (func (export "big") (result i32) (call $output_write (i32.const 0) (i32.const 0x200000)) (i32.const 0))
@@ -329,7 +331,7 @@ func TestManyModules(t *testing.T) {
 	var tasks []*Task
 	for i := range keepInstances + 3 {
 		wat := fmt.Sprintf(`(module (func (export "answer") (result i32) (i32.const %d)))`, i)
-		tasks = append(tasks, taskOf(t, load(t, h, compileWAT(t, "m", wat)), "answer"))
+		tasks = append(tasks, taskOf(t, load(t, h, guesttest.Module(t, "m", wat)), "answer"))
 	}
 	for range 2 {
 		for i, task := range tasks {
@@ -350,8 +352,8 @@ func TestManyModules(t *testing.T) {
 func TestParallelSlots(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	mod := load(t, h, buildGuest(t, "guest"))
-	tasks := []*Task{taskOf(t, mod, "echo"), taskOf(t, mod, "double"), taskOf(t, mod, "fail"), taskOf(t, load(t, h, compileWAT(t, "abi", abiWAT)), "unreachable")}
+	mod := load(t, h, guesttest.Build(t, "testdata/guest"))
+	tasks := []*Task{taskOf(t, mod, "echo"), taskOf(t, mod, "double"), taskOf(t, mod, "fail"), taskOf(t, load(t, h, guesttest.Module(t, "abi", abiWAT)), "unreachable")}
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
@@ -375,9 +377,9 @@ func TestParallelSlots(t *testing.T) {
 
 func TestRunAllocatesNothing(t *testing.T) {
 	h := newHost(t, Config{})
-	guest := load(t, h, buildGuest(t, "guest"))
-	door := load(t, h, compileWAT(t, "door", doorWAT))
-	raw := load(t, h, compileWAT(t, "raw", rawWAT))
+	guest := load(t, h, guesttest.Build(t, "testdata/guest"))
+	door := load(t, h, guesttest.Module(t, "door", doorWAT))
+	raw := load(t, h, guesttest.Module(t, "raw", rawWAT))
 	slot := newSlot(t, h)
 	for _, tt := range []struct {
 		task *Task

@@ -3,6 +3,8 @@ package host
 import (
 	"fmt"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // However deep the calls of a module's tasks go, an instance keeps the stack of no more
@@ -18,7 +20,7 @@ func TestStacks(t *testing.T) {
 		wat += fmt.Sprintf(`(func (export "deep%d") (param i32) (result i32) (call $deep (local.get 0)))`, i)
 	}
 	h := newHost(t, Config{})
-	mod := load(t, h, compileWAT(t, "deep", wat+")"))
+	mod := load(t, h, guesttest.Module(t, "deep", wat+")"))
 	slot := newSlot(t, h)
 	large := func(depth int) (n int) {
 		for i := range tasks {
@@ -45,7 +47,7 @@ func TestStacks(t *testing.T) {
 
 func BenchmarkOtherTask(b *testing.B) {
 	h := newHost(b, Config{})
-	mod := load(b, h, compileWAT(b, "two", `(module (func (export "a") (param i32)) (func (export "b") (param i32)))`))
+	mod := load(b, h, guesttest.Module(b, "two", `(module (func (export "a") (param i32)) (func (export "b") (param i32)))`))
 	slot := newSlot(b, h)
 	tasks := []*Task{taskOf(b, mod, "a"), taskOf(b, mod, "b")}
 	call := &Call{Arg: []byte("1")}

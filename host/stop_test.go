@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // runningWAT has a task for each way of a call to take its time.
@@ -56,7 +58,7 @@ func TestErr(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
 	slot := newSlot(t, h)
-	mod := load(t, h, compileWAT(t, "running", runningWAT))
+	mod := load(t, h, guesttest.Module(t, "running", runningWAT))
 	for _, name := range []string{"whole", "raw"} {
 		for _, stop := range []bool{true, false} {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -101,7 +103,7 @@ func TestErr(t *testing.T) {
 func TestHeartbeat(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{Grants: map[string]Grants{EveryModule: {Clock: true}}})
-	mod := load(t, h, compileWAT(t, "running", runningWAT))
+	mod := load(t, h, guesttest.Module(t, "running", runningWAT))
 	for _, tt := range []struct {
 		task     string
 		ticks    bool
@@ -128,7 +130,7 @@ func TestHeartbeat(t *testing.T) {
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
-	mod := load(t, h, compileWAT(t, "running", runningWAT))
+	mod := load(t, h, guesttest.Module(t, "running", runningWAT))
 	for _, name := range []string{"whole", "raw", "long"} {
 		for _, size := range []int64{20_000, 2 << 20} { // raw takes less
 			slot := h.NewSlot()

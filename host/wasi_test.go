@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // movesWAT is a task that calls an import with much to do, again and again, for ever.
@@ -32,7 +34,7 @@ func TestImportsBound(t *testing.T) {
 		{"fd_renumber", "i32 i32", "(i32.const 4) (i32.const 0x7fffffff)", "descriptor of 2147483647"},
 		{"fd_readdir", "i32 i32 i32 i64 i32", "(i32.const 3) (i32.const 0) (i32.const 65537) (i64.const 0) (i32.const 0)", "buffer of 65537 bytes"},
 	} {
-		mod := load(t, h, compileWAT(t, "moves", movesWAT(`"wasi_snapshot_preview1" "`+tt.name+`"`, tt.params, tt.call)))
+		mod := load(t, h, guesttest.Module(t, "moves", movesWAT(`"wasi_snapshot_preview1" "`+tt.name+`"`, tt.params, tt.call)))
 		_, err := newSlot(t, h).Run(t.Context(), taskOf(t, mod, "f"), &Call{Number: 1})
 		if e := errorOf(t, err); e.Kind != KindTrap || !strings.Contains(e.Message, tt.name) || !strings.Contains(e.Message, tt.message) {
 			t.Errorf("%s: %v", tt.name, err)
@@ -79,7 +81,7 @@ func TestResetAlters(t *testing.T) {
 			"elem.drop": `(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1)) (elem.drop $e)`,
 			"table.set": `(call_indirect (i32.const 1)) (table.set $t (i32.const 1) (ref.null func))`,
 		} {
-			mod := load(t, h, compileWAT(t, name, `(module (import "wasmpool" "input_len" (func (result i32))) (memory (export "memory") 1)
+			mod := load(t, h, guesttest.Module(t, name, `(module (import "wasmpool" "input_len" (func (result i32))) (memory (export "memory") 1)
 			  (data $d "x") (table $t 2 funcref) (elem $e func $g) (elem (i32.const 1) func $g) (func $g)
 			  (func (export "f") (result i32) `+code+` (i32.const 0)))`))
 			slot := newSlot(t, h)
@@ -115,7 +117,7 @@ func TestResetForgets(t *testing.T) {
 		"kept seed":   {`(call $seed (i32.const 1020))`, `(call $write (i32.const 1040) (i32.const 4)) (i32.store (i32.const 1040) (i32.const 0)) (call $seed (i32.const 1020))`},
 		"file":        {`(call $f)`, `(drop (call $read (i32.load (i32.const 12)) (i32.const 16) (i32.const 1) (i32.const 8))) (call $write (i32.const 1000) (i32.const 2))`},
 	} {
-		task := taskOf(t, load(t, h, compileWAT(t, name, `(module `+imports+`(func (export "_initialize") `+code[0]+`) (func (export "f") (result i32) `+code[1]+` (i32.const 0)))`)), "f")
+		task := taskOf(t, load(t, h, guesttest.Module(t, name, `(module `+imports+`(func (export "_initialize") `+code[0]+`) (func (export "f") (result i32) `+code[1]+` (i32.const 0)))`)), "f")
 		slot := newSlot(t, h)
 		first := run(t, slot, task, "argument")
 		for range 2 {

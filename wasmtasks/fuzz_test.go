@@ -4,14 +4,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // Whatever the bytes are, a module that loads has each task once, and finds it.
 func FuzzLoad(f *testing.F) {
-	wasm := assemble(f, mixed)
+	wasm := unittest.Assemble(f, mixed)
 	f.Add("mixed", wasm)
 	f.Add("docs", appendSection(slices.Clone(wasm), "wasmpool.tasks", []byte(`[{"name":"task","doc":"Does it."}]`)))
-	f.Add("greet", assemble(f, `(module (memory (export "memory") 1) (func (export "_start")))`))
+	f.Add("greet", unittest.Assemble(f, `(module (memory (export "memory") 1) (func (export "_start")))`))
 	f.Fuzz(func(t *testing.T, name string, wasm []byte) {
 		m, err := Load(name, wasm)
 		if err != nil {

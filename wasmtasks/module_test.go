@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // mixed has an export of each sort.
@@ -142,7 +143,7 @@ func TestLoadErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Load(tt.module, assemble(t, tt.wat))
+			_, err := Load(tt.module, unittest.Assemble(t, tt.wat))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
@@ -156,7 +157,7 @@ func TestLoadErrors(t *testing.T) {
 
 func TestLoadFile(t *testing.T) {
 	t.Parallel()
-	wasm := assemble(t, mixed)
+	wasm := unittest.Assemble(t, mixed)
 	file := filepath.Join(t.TempDir(), "stars.v2.wasm")
 	writeFile(t, file, string(wasm))
 	fromFile, err := LoadFile(file)
@@ -187,7 +188,7 @@ func TestLoadFile(t *testing.T) {
 // The section's text about tasks that exist is taken; the rest is ignored.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	wasm := assemble(t, mixed)
+	wasm := unittest.Assemble(t, mixed)
 	tests := []struct{ section, want string }{
 		{`[{"name":"task","doc":"Does it.","in":"[]Star","out":"int"},{"name":"none","doc":"x"},{"name":"_start","doc":"x"}]`, "Does it. []Star int"},
 		{`[{"name":"task","doc":"Does it."}`, "  "},

@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // childEnv names the folder that a child process of the tests builds.
@@ -41,22 +42,6 @@ func buildInChild(dir string) int {
 	return 0
 }
 
-// assemble translates the text format to a binary, with wabt's wat2wasm.
-func assemble(t testing.TB, wat string) []byte {
-	t.Helper()
-	dir := t.TempDir()
-	in, out := filepath.Join(dir, "m.wat"), filepath.Join(dir, "m.wasm")
-	writeFile(t, in, wat)
-	if msg, err := exec.Command("wat2wasm", in, "-o", out).CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm (apt install wabt): %v\n%s", err, msg)
-	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wasm
-}
-
 func writeFile(t testing.TB, file, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -70,7 +55,7 @@ func writeFile(t testing.TB, file, content string) {
 // load loads a module written in the text format.
 func load(t testing.TB, name, wat string) *Module {
 	t.Helper()
-	m, err := Load(name, assemble(t, wat))
+	m, err := Load(name, unittest.Assemble(t, wat))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // hostile is what a terminal would obey, or show as something else.
@@ -44,15 +45,7 @@ func watString(text string) string {
 // writeModule writes a module, and the documentation of its task f.
 func writeModule(t *testing.T, file, wat, doc string) {
 	t.Helper()
-	cmd := exec.Command("wat2wasm", "-", "-o", file)
-	cmd.Stdin = strings.NewReader("(module " + wat + ")")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm (install wabt): %v\n%s", err, out)
-	}
-	wasm, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	wasm := unittest.Assemble(t, "(module "+wat+")")
 	docs, err := json.Marshal([]map[string]string{{"name": "f", "doc": doc, "in": doc, "out": doc}})
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ const (
 	xnet        = "golang.org/x/net"
 	xsys        = "golang.org/x/sys"
 	xterm       = "golang.org/x/term"
+	goleak      = "go.uber.org/goleak"
 )
 
 // arrows says what each package may import besides the standard library:
@@ -49,6 +50,7 @@ var arrows = []struct {
 	{"internal/difftest", []string{"internal/abi", "internal/compile", "internal/meter", "internal/mutant", "internal/wasmbin", wazero, xsys}},
 	{"host", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/compile", "internal/memory", "internal/meter", "internal/monotime", "internal/wasmbin", wazero, xsys, xxhash}},
 	{"internal/compile", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/enginefix", "internal/meter", "internal/wasmbin", flock, wazero, xsys}},
+	{"internal/guesttest", []string{"wasmtasks", "internal/unittest"}},
 	{"wasmtasks", []string{"internal/abi", "internal/cachedir", "internal/wasmbin", flock}},
 	{"sdk", []string{"internal/abi"}},
 	{"internal/transport/mpi", []string{"internal/monotime", "internal/transport", empi, xsys}},
@@ -74,6 +76,7 @@ var arrows = []struct {
 	{"internal/cachedir", nil},
 	{"internal/doctest", nil},
 	{"internal/mpitest", nil},
+	{"internal/unittest", []string{goleak}},
 	{".", nil},
 }
 

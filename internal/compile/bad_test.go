@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -270,9 +271,9 @@ func costOf(t *testing.T, p *Pipeline, f func()) cost {
 	forgetPeak(t)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	cpu, start := cpuTime(t), time.Now()
+	cpu, start := unittest.CPUTime(t), time.Now()
 	f()
-	c.wall, c.cpu = time.Since(start), c.cpu+cpuTime(t)-cpu
+	c.wall, c.cpu = time.Since(start), c.cpu+unittest.CPUTime(t)-cpu
 	c.peak = peakMemory(t)
 	runtime.ReadMemStats(&after)
 	c.allocated = int64(after.TotalAlloc - before.TotalAlloc)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/cachedir"
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -47,7 +48,7 @@ func childMain() int {
 func TestProcessesCompileOnce(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "guest.wasm")
-	if err := os.WriteFile(file, buildGuest(t).Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(file, guesttest.Build(t, "../../host/testdata/guest").Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
@@ -110,7 +111,7 @@ func cached(t *testing.T, dir string) string {
 // child process.
 func TestCacheKeys(t *testing.T) {
 	t.Parallel()
-	dir, m := t.TempDir(), compileWAT(t, "answer", answerWAT)
+	dir, m := t.TempDir(), guesttest.Module(t, "answer", answerWAT)
 	for _, cfg := range []Config{{}, {NoMeter: true}, {Reset: true}, {NoMeter: true, Reset: true}} {
 		cfg.CacheDir = dir
 		for _, compiles := range []int{1, 0} {
@@ -126,7 +127,7 @@ func TestCacheKeys(t *testing.T) {
 // A rewritten module that is not as it was written is written again.
 func TestCorruptRewritten(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "answer", answerWAT)
+	m := guesttest.Module(t, "answer", answerWAT)
 	dir := t.TempDir()
 	loadAndRun(t, dir, m)
 	kept, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
@@ -150,7 +151,7 @@ func TestCorruptRewritten(t *testing.T) {
 
 func TestCorruptEntry(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "answer", answerWAT)
+	m := guesttest.Module(t, "answer", answerWAT)
 	dir := t.TempDir()
 	if n := loadAndRun(t, dir, m); n != 1 {
 		t.Fatalf("compiled %d, want 1", n)
@@ -199,7 +200,7 @@ func TestCorruptEntry(t *testing.T) {
 // An entry that is as it was sealed, and that wazero does not like.
 func TestCorruptSealedEntry(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "answer", answerWAT)
+	m := guesttest.Module(t, "answer", answerWAT)
 	dir := t.TempDir()
 	loadAndRun(t, dir, m)
 	file := cached(t, dir)
@@ -224,7 +225,7 @@ func TestCacheTrim(t *testing.T) {
 	dir := t.TempDir()
 	var modules []*wasmtasks.Module
 	for i := range 5 {
-		modules = append(modules, compileWAT(t, "m", fmt.Sprintf(`(module (func (export "f") (result i32) (i32.const %d)))`, i)))
+		modules = append(modules, guesttest.Module(t, "m", fmt.Sprintf(`(module (func (export "f") (result i32) (i32.const %d)))`, i)))
 	}
 	use := func(m *wasmtasks.Module, most int64) int {
 		p := newPipeline(t, Config{CacheDir: dir})
@@ -279,7 +280,7 @@ func TestUnusableCacheFolder(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := compileWAT(t, "answer", answerWAT)
+	m := guesttest.Module(t, "answer", answerWAT)
 	for range 2 {
 		if n := loadAndRun(t, filepath.Join(file, "below"), m); n != 1 {
 			t.Errorf("compiled %d, want 1", n)
@@ -294,8 +295,8 @@ func TestCompileOnManyCores(t *testing.T) { // alone, as it is this process that
 	p := newPipeline(t, Config{CacheDir: t.TempDir()})
 	ended := 0
 	p.childEnded = func(*os.ProcessState) { ended++ }
-	load(t, p, buildGuest(t))
-	load(t, p, compileWAT(t, "small", `(module (func (export "f") (result i32) (i32.const 0)))`))
+	load(t, p, guesttest.Build(t, "../../host/testdata/guest"))
+	load(t, p, guesttest.Module(t, "small", `(module (func (export "f") (result i32) (i32.const 0)))`))
 	if ended != 2 {
 		t.Errorf("%d children have ended, want 2", ended)
 	}

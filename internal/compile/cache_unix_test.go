@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 // A cache folder that others can write to is left alone, and the log says once what
@@ -25,7 +27,7 @@ func TestCacheOfOthers(t *testing.T) {
 	}
 	var log bytes.Buffer
 	p := newPipeline(t, Config{CacheDir: filepath.Join(dir, "compiled"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	answer(t, load(t, p, compileWAT(t, "answer", answerWAT)))
+	answer(t, load(t, p, guesttest.Module(t, "answer", answerWAT)))
 	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "chmod o-w "+dir+`"`) || p.CacheDir() != "" {
 		t.Errorf("it uses %q and logs\n%s", p.CacheDir(), text)
 	}
@@ -43,7 +45,7 @@ func TestCacheOfNone(t *testing.T) {
 	}
 	var log bytes.Buffer
 	p := newPipeline(t, Config{CacheDir: filepath.Join(file, "compiled"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	answer(t, load(t, p, compileWAT(t, "answer", answerWAT)))
+	answer(t, load(t, p, guesttest.Module(t, "answer", answerWAT)))
 	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, file) {
 		t.Errorf("it logs\n%s\nwant one line that names the folder", text)
 	}
@@ -52,7 +54,7 @@ func TestCacheOfNone(t *testing.T) {
 // Code that somebody else may have written is not run.
 func TestCachePlanted(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "answer", answerWAT)
+	m := guesttest.Module(t, "answer", answerWAT)
 	dir := t.TempDir()
 	loadAndRun(t, dir, m)
 	for _, ext := range []string{"", sumSuffix} {

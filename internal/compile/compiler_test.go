@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 )
 
 func newCompiler(t *testing.T, cfg Config) *Compiler {
@@ -27,7 +29,7 @@ func TestCompiler(t *testing.T) {
 		cfg := Config{CacheDir: t.TempDir(), Reset: reset}
 		cfg.Compiler = newCompiler(t, cfg)
 		p := newPipeline(t, cfg)
-		answer(t, load(t, p, compileWAT(t, "answer", answerWAT)))
+		answer(t, load(t, p, guesttest.Module(t, "answer", answerWAT)))
 		if n := p.Compiled(); n != 0 {
 			t.Errorf("reset %t: the pipeline compiled %d modules itself", reset, n)
 		}
@@ -41,12 +43,12 @@ func TestCompilerRefuses(t *testing.T) {
 	cfg := Config{CacheDir: t.TempDir()}
 	cfg.Compiler = newCompiler(t, cfg)
 	with, without := newPipeline(t, cfg), newPipeline(t, Config{CacheDir: t.TempDir()})
-	bad := compileWAT(t, "bad", `(module (import "nobody" "f" (func)) (func (export "f")))`)
+	bad := guesttest.Module(t, "bad", `(module (import "nobody" "f" (func)) (func (export "f")))`)
 	_, want := without.Load(t.Context(), bad)
 	if _, err := with.Load(t.Context(), bad); !errors.As(err, new(*BadModuleError)) || err.Error() != want.Error() {
 		t.Errorf("a bad module: %v, want %v", err, want)
 	}
-	answer(t, load(t, with, compileWAT(t, "answer", answerWAT)))
+	answer(t, load(t, with, guesttest.Module(t, "answer", answerWAT)))
 }
 
 // A compiler that was ended from outside fails the next module, which is not to blame.
@@ -57,7 +59,7 @@ func TestCompilerKilled(t *testing.T) {
 	if err := cfg.Compiler.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	p, m := newPipeline(t, cfg), compileWAT(t, "answer", answerWAT)
+	p, m := newPipeline(t, cfg), guesttest.Module(t, "answer", answerWAT)
 	for range 2 {
 		if _, err := p.Load(t.Context(), m); err == nil || errors.As(err, new(*BadModuleError)) {
 			t.Errorf("got %v, want that the compiler is gone", err)

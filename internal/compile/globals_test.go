@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -23,7 +24,7 @@ func TestExportGlobals(t *testing.T) {
 		{`(global (mut v128) (v128.const i64x2 1 2))`, 0, false},
 		{`(global (mut externref) (ref.null extern))`, 0, false},
 	} {
-		wasm := assemble(t, "(module "+tt.globals+tasks+")")
+		wasm := unittest.Assemble(t, "(module "+tt.globals+tasks+")")
 		out, names, ok := ExportGlobals(wasm)
 		if ok != tt.ok || len(names) != tt.want {
 			t.Errorf("%s: %v, %t", tt.globals, names, ok)

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // forgetPeak makes the peak of this process's resident memory what it has now, see
@@ -40,14 +39,4 @@ func peakMemory(t *testing.T) int64 {
 // peakOf returns the most bytes that a process had resident that has ended.
 func peakOf(end *os.ProcessState) int64 {
 	return end.SysUsage().(*syscall.Rusage).Maxrss << 10
-}
-
-// cpuTime returns what this process has used.
-func cpuTime(t *testing.T) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -1,23 +1,19 @@
 package compile
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
-	"go.uber.org/goleak"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
 	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -26,20 +22,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(cacheChildEnv) != "" {
 		os.Exit(childMain())
 	}
-	dir, err := os.MkdirTemp("", "wasmpool-compile-test")
-	if err != nil {
-		panic(err)
-	}
-	cacheDir = dir
-	code := m.Run()
-	os.RemoveAll(dir)
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	os.Exit(unittest.Main(m, &cacheDir))
 }
 
 // cacheDir is what the pipelines of all tests share, unless they set another.
@@ -145,39 +128,4 @@ func offerTick(ctx context.Context, rt wazero.Runtime) error {
 		WithGoFunction(api.GoFunc(func(_ context.Context, stack []uint64) { stack[0] = 1000 }), nil, []api.ValueType{api.ValueTypeI64}).
 		Export(meter.Tick).Instantiate(ctx)
 	return err
-}
-
-// buildGuest builds the Go guest of the tests of package host.
-func buildGuest(t testing.TB) *wasmtasks.Module {
-	t.Helper()
-	m, err := wasmtasks.Build(context.Background(), filepath.Join("..", "..", "host", "testdata", "guest"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-// compileWAT assembles a module with wat2wasm of the package wabt.
-func compileWAT(t testing.TB, name, wat string) *wasmtasks.Module {
-	t.Helper()
-	m, err := wasmtasks.Load(name, assemble(t, wat))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func assemble(t testing.TB, wat string) []byte {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "m.wasm")
-	cmd := exec.Command("wat2wasm", "--enable-all", "-", "-o", out)
-	cmd.Stdin = bytes.NewReader([]byte(wat))
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm (install wabt): %v\n%s", err, text)
-	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wasm
 }

@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
 	_ "github.com/wasmpool/wasmpool/host" // what it does with a module
 	"github.com/wasmpool/wasmpool/internal/compile"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 func TestMain(m *testing.M) {
@@ -140,7 +139,7 @@ func TestTruth(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer e.close(context.Background())
-			counted, short, err := truth(assemble(t, "(module "+c.wat+")"))
+			counted, short, err := truth(unittest.Assemble(t, "(module "+c.wat+")"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,21 +152,6 @@ func TestTruth(t *testing.T) {
 			}
 		})
 	}
-}
-
-func assemble(t *testing.T, wat string) []byte {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "m.wasm")
-	cmd := exec.Command("wat2wasm", "-", "-o", file)
-	cmd.Stdin = strings.NewReader(wat)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm (install wabt): %v\n%s", err, text)
-	}
-	wasm, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wasm
 }
 
 // A seed gives the same modules each time, and they are valid.

@@ -3,17 +3,14 @@ package meter_test
 import (
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/meter"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
-	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // BenchmarkRewrite reads and rewrites a Go guest.
 func BenchmarkRewrite(b *testing.B) {
-	guest, err := wasmtasks.Build(b.Context(), "../../bench/tasks")
-	if err != nil {
-		b.Fatal(err)
-	}
+	guest := guesttest.Build(b, "../../bench/tasks")
 	wasm := guest.Bytes()
 	b.SetBytes(int64(len(wasm)))
 	for b.Loop() {

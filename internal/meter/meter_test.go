@@ -1,7 +1,6 @@
 package meter_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -32,7 +32,7 @@ func TestRewriteIsValid(t *testing.T) {
 		`(module (memory 1) (func (result v128) (v128.load offset=16 (i32.const 0)) (i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 (v128.const i64x2 1 2)) (i8x16.add (v128.const i64x2 1 2)) (i8x16.replace_lane 3 (i32.const 1))))`,
 		`(module (type $t (func (result i32))) (table 1 funcref) (func (result i32) (loop (result i32) (call_indirect (type $t) (i32.const 0)))) (func (result f64) (f64.const 1.5)) (func (result f32) (f32.const 1.5)) (func (result i32) (select (result i32) (i32.const 1) (i32.const 2) (i32.const 3))))`,
 	} {
-		wasm := run(t, wat, "wat2wasm", "--enable-all", "--debug-names", "-", "-o")
+		wasm := unittest.Assemble(t, wat, "--debug-names")
 		m, err := wasmbin.Parse(wasm)
 		if err != nil {
 			t.Fatal(err)
@@ -56,28 +56,13 @@ func TestRewriteIsValid(t *testing.T) {
 	}
 }
 
-func run(t *testing.T, in, name string, args ...string) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "m.wasm")
-	cmd := exec.CommandContext(t.Context(), name, append(args, path)...)
-	cmd.Stdin = bytes.NewReader([]byte(in))
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s (install wabt): %v\n%s", name, err, text)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // TestVersion holds the version to what is written: rewritten modules are kept in
 // a folder under it, and must not be taken for those of another rewriter. When
 // this fails, raise meter.Version and change both here.
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	const version, want = "18", "f02b11c40c284e1e"
-	wasm := run(t, `(module (import "a" "f" (func $f)) (table 1 funcref) (table 1 externref) (elem (i32.const 0) $g) (start $h)
+	wasm := unittest.Assemble(t, `(module (import "a" "f" (func $f)) (table 1 funcref) (table 1 externref) (elem (i32.const 0) $g) (start $h)
 	  (memory 1)
 	  (func $leaf (result i32) (i32.const 7))
 	  (func $move (memory.fill (i32.const 0) (i32.const 1) (i32.const 2)) (memory.copy (i32.const 0) (i32.const 1) (i32.const 2)))
@@ -87,7 +72,7 @@ func TestVersion(t *testing.T) {
 	    (local.set 1 (f64.copysign (local.get 1) (f64.convert_i64_u (i64.clz (i64.ctz (local.get 2)))))) (local.set 3 (f64x2.replace_lane 0 (local.get 3) (local.get 1)))
 	    (local.set 3 (v128.bitselect (local.get 3) (f64x2.replace_lane 1 (local.get 3) (local.get 1)) (i8x16.popcnt (local.get 3))))
 	    (f32x4.min (f32x4.max (i64x2.mul (local.get 3) (local.get 3)) (local.get 3)) (f64x2.min (f64x2.max (local.get 3) (local.get 3)) (f64x2.convert_low_i32x4_u (f32x4.convert_i32x4_u (local.get 3))))))
-	  (func $h (call $f)))`, "wat2wasm", "--debug-names", "-", "-o")
+	  (func $h (call $f)))`, "--debug-names")
 	m, err := wasmbin.Parse(wasm)
 	if err != nil {
 		t.Fatal(err)

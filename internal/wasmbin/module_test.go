@@ -2,34 +2,15 @@ package wasmbin
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// assemble translates the text format to a binary, with wabt's wat2wasm.
-func assemble(t testing.TB, wat string) []byte {
-	t.Helper()
-	dir := t.TempDir()
-	in, out := filepath.Join(dir, "m.wat"), filepath.Join(dir, "m.wasm")
-	if err := os.WriteFile(in, []byte(wat), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if msg, err := exec.Command("wat2wasm", in, "-o", out).CombinedOutput(); err != nil {
-		t.Fatalf("wat2wasm (apt install wabt): %v\n%s", err, msg)
-	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wasm
-}
+	"github.com/wasmpool/wasmpool/internal/unittest"
+)
 
 const everything = `(module
 	(type (func (param i32 i64) (result f32)))
@@ -49,7 +30,7 @@ const everything = `(module
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	wasm := assemble(t, everything)
+	wasm := unittest.Assemble(t, everything)
 	wasm = append(wasm, section(SectionCustom, name("note"), "hi")...)
 
 	m, err := Parse(wasm)
@@ -93,7 +74,7 @@ func TestParse(t *testing.T) {
 
 func TestSection(t *testing.T) {
 	t.Parallel()
-	wasm := assemble(t, everything)
+	wasm := unittest.Assemble(t, everything)
 	m, err := Parse(wasm)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +166,7 @@ func TestParseProposals(t *testing.T) {
 // A module that is cut anywhere is an error, or a module with fewer sections.
 func TestParseCut(t *testing.T) {
 	t.Parallel()
-	wasm := assemble(t, everything)
+	wasm := unittest.Assemble(t, everything)
 	whole, err := Parse(wasm)
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +195,7 @@ func TestParseAllocates(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(magic + version))
-	f.Add(assemble(f, everything))
+	f.Add(unittest.Assemble(f, everything))
 	f.Add([]byte(module(section(SectionType, "\x01\x60\x02\x64\x00\x69\x01\x63\x70"), section(SectionCustom, name("c"), "x"))))
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		before := slices.Clone(wasm)

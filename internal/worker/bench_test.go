@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -38,7 +39,7 @@ func (c *counter) Lost(_ int, err error) { c.b.Error(err) }
 // BenchmarkServe measures what a worker adds to a call that does nothing: with one in flight,
 // and with frames of a hundred.
 func BenchmarkServe(b *testing.B) {
-	m := compileWAT(b, "noop", `(module
+	m := guesttest.Module(b, "noop", `(module
   (import "wasmpool" "input_len" (func (result i32)))
   (memory (export "memory") 1)
   (func (export "noop") (result i32) (i32.const 0)))`)

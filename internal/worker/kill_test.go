@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -31,7 +32,7 @@ const endlessWAT = `(module
 // one that waits for a slot. The slot then runs the next call.
 func TestKillServed(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "endless", endlessWAT)
+	m := guesttest.Module(t, "endless", endlessWAT)
 	for _, size := range []int64{wire.Inline + 1, bufferedPayload + 1} {
 		r := newRoot(t, m, 1, "whole", "count_calls", "spin")
 		r.calls(wire.Call{Number: 1, Task: 0, Long: true, ArgLen: size}, wire.Call{Number: 2, Task: 2}, wire.Call{Number: 3, Task: 2})
@@ -65,7 +66,7 @@ func TestKillServed(t *testing.T) {
 // The stop frame ends guests that would run for ever.
 func TestStopServed(t *testing.T) {
 	t.Parallel()
-	r := newRoot(t, compileWAT(t, "endless", endlessWAT), 2, "spin")
+	r := newRoot(t, guesttest.Module(t, "endless", endlessWAT), 2, "spin")
 	r.calls(wire.Call{Number: 1}, wire.Call{Number: 2}, wire.Call{Number: 3})
 	r.stop()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -23,7 +24,7 @@ const letGoWAT = `(module
 // The stop frame comes when a long result is ready that the root does not take
 // any more.
 func TestStopLongResult(t *testing.T) {
-	r := newRoot(t, compileWAT(t, "letgo", letGoWAT), 1, "big")
+	r := newRoot(t, guesttest.Module(t, "letgo", letGoWAT), 1, "big")
 	r.calls(wire.Call{Number: 1})
 	r.until(func() bool { return len(r.results) == 1 })
 	if !r.results[0].Long {
@@ -45,7 +46,7 @@ func TestStopLongResult(t *testing.T) {
 // A raw call is killed while its argument is under way to memory that is not the
 // guest's: its instance serves the next call.
 func TestRawKilled(t *testing.T) {
-	r := newRoot(t, compileWAT(t, "letgo", letGoWAT), 1, "whole", "peek")
+	r := newRoot(t, guesttest.Module(t, "letgo", letGoWAT), 1, "whole", "peek")
 	var calls []wire.Call
 	var numbers []uint64
 	for i := range uint64(mostBuffered / bufferedPayload) {
@@ -78,7 +79,7 @@ func TestRawKilled(t *testing.T) {
 // A command, and a raw export, that ask for their long argument by the import, too: it
 // is fetched once.
 func TestArgumentFetchedOnce(t *testing.T) {
-	m := compileWAT(t, "asks", `(module
+	m := guesttest.Module(t, "asks", `(module
 	  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
 	  (import "wasmpool" "input_read" (func $read (param i32 i32 i32) (result i32)))
 	  (import "wasmpool" "input_len" (func $len (result i32)))
@@ -103,7 +104,7 @@ func TestArgumentFetchedOnce(t *testing.T) {
 // A loan that cannot be read ends the worker: it could run no call of the root.
 func TestBadLoan(t *testing.T) {
 	t.Parallel()
-	r := newRoot(t, compileWAT(t, "endless", endlessWAT), 1, "whole")
+	r := newRoot(t, guesttest.Module(t, "endless", endlessWAT), 1, "whole")
 	root, ok := transport.As[transport.Lender](r.world.Endpoint(0))
 	if !ok {
 		t.Fatal("the root cannot lend")

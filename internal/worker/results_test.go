@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -43,7 +44,7 @@ func (e *eager) Poll(h transport.Handler) (int, error) {
 // Long results of several slots: the payloads of an id must have the order of the
 // results that name it.
 func TestEagerResults(t *testing.T) {
-	m := compileWAT(t, "fill", `(module
+	m := guesttest.Module(t, "fill", `(module
 	  (import "wasmpool" "input_read" (func $read (param i32 i32 i32) (result i32)))
 	  (import "wasmpool" "output_write" (func $write (param i32 i32)))
 	  (memory (export "memory") 1)

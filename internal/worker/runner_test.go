@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -14,7 +15,7 @@ import (
 // buffers.
 func TestClockWithoutWaiting(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "clock", `(module
+	m := guesttest.Module(t, "clock", `(module
   (import "wasmpool" "output_write" (func $write (param i32 i32)))
   (memory (export "memory") 20)
   (func (export "direct") (result i32) (call $write (i32.const 0) (i32.const 600000)) (i32.const 0))
@@ -44,7 +45,7 @@ func TestClockWithoutWaiting(t *testing.T) {
 // that are short, nor of those that wait.
 func TestBegun(t *testing.T) {
 	t.Parallel()
-	m := compileWAT(t, "turns", `(module
+	m := guesttest.Module(t, "turns", `(module
 	  (import "wasmpool" "input_len" (func $len (result i32)))
 	  (memory (export "memory") 1)
 	  (func (export "turns") (result i32) (local i64)

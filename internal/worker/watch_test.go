@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -41,7 +42,7 @@ func (e *needy) Poll(h transport.Handler) (int, error) {
 func TestSleeperIsStirred(t *testing.T) {
 	defer func(d time.Duration) { safety = d }(safety)
 	safety = 50 * time.Millisecond
-	m := compileWAT(t, "slow", `(module
+	m := guesttest.Module(t, "slow", `(module
 	  (import "wasmpool" "output_write" (func $write (param i32 i32)))
 	  (memory (export "memory") 1)
 	  (func (export "slow") (result i32) (local $i i64)

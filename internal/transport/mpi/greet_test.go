@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // loopback has the lifeline use TCP, as between nodes.
@@ -104,16 +105,6 @@ func hearOut(t testing.TB, conn net.Conn) []byte {
 	return said
 }
 
-// await waits until a condition holds.
-func await(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited for %s", what)
-		}
-	}
-}
-
 func (s *strangers) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,7 +185,7 @@ func TestStrangers(t *testing.T) {
 				rec := record(t, r, nil)
 				join(t, at(t, r.text, rec.addr), 1)
 				recorded, _ = rec.heard()
-				await(t, "the root to take in the worker", func() bool { return r.missing() == 1 })
+				unittest.Until(t, "the root to take in the worker", func() bool { return r.missing() == 1 })
 			}
 			missing := r.missing()
 			newHello := func() []byte {
@@ -404,7 +395,7 @@ func TestFlood(t *testing.T) {
 		})
 	}
 	<-half
-	await(t, "the root to hold as many strangers as it may", func() bool {
+	unittest.Until(t, "the root to hold as many strangers as it may", func() bool {
 		if held := r.strangers.count(); held > r.strangers.most {
 			t.Fatalf("the root holds %d strangers, the bound is %d", held, r.strangers.most)
 		}
@@ -462,13 +453,13 @@ func TestTooFewFiles(t *testing.T) {
 	}
 	free := fillFiles(t) // but one, which the worker takes
 	go joins(1)
-	before := cpuTime(t)
+	before := unittest.CPUTime(t)
 	select {
 	case err := <-joined:
 		t.Errorf("a worker joined without a file: %v", err)
 	case <-time.After(time.Second):
 	}
-	if used := cpuTime(t) - before; used > 300*time.Millisecond {
+	if used := unittest.CPUTime(t) - before; used > 300*time.Millisecond {
 		t.Errorf("a second without files took %v of CPU", used)
 	}
 	free()
@@ -476,7 +467,7 @@ func TestTooFewFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	idle := r.stranger(t) // it holds a file of the root
-	await(t, "the root to see the stranger", func() bool { return r.strangers.count() == 1 })
+	unittest.Until(t, "the root to see the stranger", func() bool { return r.strangers.count() == 1 })
 	defer fillFiles(t)()
 	go joins(2)
 	if err := errors.Join(<-joined, <-r.accepted); err != nil {
@@ -507,13 +498,4 @@ func fillFiles(t *testing.T) func() {
 			syscall.Close(fd)
 		}
 	}
-}
-
-func cpuTime(t *testing.T) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package unittest
+
+import (
+	"testing"
+	"time"
+)
+
+// CPUTime returns 0 here.
+func CPUTime(testing.TB) time.Duration { return 0 }
