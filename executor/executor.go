@@ -260,7 +260,7 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 	if err != nil {
 		return failed(ex, err), false
 	}
-	if keyed = set.key != ""; keyed {
+	if keyed = set.keyed; keyed {
 		key := set.key
 		set.rare().Settling = func(c *dispatcher.Call) { ex.keys.forget(key, c) }
 		if clone {

@@ -23,7 +23,6 @@ import (
 type feeder struct {
 	ex       *Executor
 	task     *dispatcher.Task
-	tally    *tally // nil without a stopper
 	origin   *dispatcher.Origin
 	settings mapSettings // whose options name the origin as the one that the calls are of
 	source   source
@@ -99,7 +98,7 @@ var errNoInput = errors.New("executor: the arguments are a nil iterator")
 
 // run is the feeder's goroutine.
 func (f *feeder) run(args iter.Seq2[[]byte, error]) {
-	defer f.tally.leave()
+	defer f.settings.tally.leave()
 	f.ahead.watch()
 	defer f.ahead.ignore()
 	failure := errInputExited
@@ -202,9 +201,9 @@ func (f *feeder) submit(arg []byte) error {
 	}
 	c := f.source.call()
 	f.settings.prepare(c, f.ex, f.task, arg)
-	f.tally.enter()
+	f.settings.tally.enter()
 	if err := f.admit(c); err != nil {
-		f.tally.leave()
+		f.settings.tally.leave()
 		return err
 	}
 	f.ahead.gave(size)

@@ -107,7 +107,7 @@ func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq
 // drop cancels the calls that have not begun, and ends the reading. The map's context has
 // ended. It is safe for concurrent use.
 func (m *mapping) drop() {
-	m.quit.Do(m.tally.leave)
+	m.quit.Do(m.settings.tally.leave)
 	m.origin.Drop()
 	m.end(whyEnded(m.ctx)) // from here on nothing is submitted
 	m.cancelPending()

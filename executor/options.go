@@ -13,7 +13,7 @@ import (
 // each of them.
 type CallOption interface {
 	MapOption
-	apply(*settings) error
+	apply(*callSettings) error
 }
 
 // A MapOption sets something for Map, MapUnordered or SubmitBatch. Every
@@ -22,7 +22,7 @@ type MapOption interface{ applyMap(*mapSettings) error }
 
 type optionFunc func(*settings) error
 
-func (fn optionFunc) apply(s *settings) error       { return fn(s) }
+func (fn optionFunc) apply(s *callSettings) error   { return fn(&s.settings) }
 func (fn optionFunc) applyMap(s *mapSettings) error { return fn(&s.settings) }
 
 type mapOptionFunc func(*mapSettings) error
@@ -32,9 +32,9 @@ func (fn mapOptionFunc) applyMap(s *mapSettings) error { return fn(s) }
 // mapSettings are what the options of many calls say.
 type mapSettings struct {
 	settings
-	buffer, chunk int // 0 where they are automatic
-	failures      int // after which it ends; 0 is never
-	stopper       *Stopper
+	buffer, chunk int    // 0 where they are automatic
+	failures      int    // after which it ends; 0 is never
+	tally         *tally // of the stopper; nil without
 }
 
 func mapSettingsOf(opts []MapOption) (mapSettings, error) {
@@ -47,7 +47,7 @@ func mapSettingsOf(opts []MapOption) (mapSettings, error) {
 			return s, err
 		}
 	}
-	if s.key != "" {
+	if s.keyed {
 		return s, errors.New("executor: a key names one call, not those of a map")
 	}
 	return s, nil
@@ -104,15 +104,21 @@ func Chunk(n int) MapOption {
 	})
 }
 
-// settings are what options say.
+// settings are what options say of a call, and of each of many.
 type settings struct {
 	priority int8
-	key      string
+	keyed    bool                // the call has a key
 	options  *dispatcher.Options // the rarer ones; nil when there are none
 }
 
-func settingsOf(opts []CallOption) (settings, error) {
-	var s settings
+// callSettings are what the options of one call say.
+type callSettings struct {
+	settings
+	key string
+}
+
+func settingsOf(opts []CallOption) (callSettings, error) {
+	var s callSettings
 	for i, o := range opts {
 		if o == nil {
 			return s, errNilOption(i)
@@ -136,8 +142,8 @@ func (s *settings) rare() *dispatcher.Options {
 
 // Priorities run from MinPriority to MaxPriority; higher goes first.
 const (
-	MinPriority = dispatcher.MinPriority // -8
-	MaxPriority = dispatcher.MaxPriority // 7
+	MinPriority = -8
+	MaxPriority = 7
 )
 
 // Priority makes a call overtake those of lower priority that wait; calls of one
@@ -164,22 +170,24 @@ func Timeout(d time.Duration) CallOption {
 		if d <= 0 {
 			return fmt.Errorf("executor: a timeout of %v, must be more than 0", d)
 		}
-		return WithLimits(Limits{Time: d}).apply(s)
+		return limit(s, &Limits{Time: d})
 	})
 }
 
 // WithLimits bounds what one run of the call may use. Zero fields keep what an
 // earlier option or the pool says.
 func WithLimits(l Limits) CallOption {
-	return optionFunc(func(s *settings) error {
-		limits := &l // which does not change: the option may be that of many calls
-		if old := s.rare().Limits; old != nil {
-			all := l.Over(*old)
-			limits = &all
-		}
-		s.options.Limits = limits
-		return nil
-	})
+	return optionFunc(func(s *settings) error { return limit(s, &l) })
+}
+
+// limit sets limits, over those of earlier options. They do not change: an option may be that of many calls.
+func limit(s *settings, limits *Limits) error {
+	if old := s.rare().Limits; old != nil {
+		all := limits.Over(*old)
+		limits = &all
+	}
+	s.options.Limits = limits
+	return nil
 }
 
 // Retries says when a call that failed is run again. Without it only the loss of
@@ -200,10 +208,20 @@ func Retries(p RetryPolicy) CallOption {
 // the same task with the same argument. Once it is resolved the key
 // is free. Only Submit and Call take it.
 func Key(key string) CallOption {
-	return optionFunc(func(s *settings) error {
-		s.key = key
-		return nil
-	})
+	return keyOption(key)
+}
+
+// A keyOption is what Key returns.
+type keyOption string
+
+func (k keyOption) apply(s *callSettings) error {
+	s.key, s.keyed = string(k), k != ""
+	return nil
+}
+
+func (k keyOption) applyMap(s *mapSettings) error {
+	s.keyed = k != ""
+	return nil
 }
 
 // Tags are words of the caller's own that stand in the future's Info and in the

@@ -93,13 +93,13 @@ type tally struct {
 
 // bind puts f under the stopper, if there is one. Its tally has so many parts besides its calls.
 func (s *mapSettings) bind(f *feeder, parts int64) {
-	if s.stopper == nil {
+	if s.tally == nil {
 		return
 	}
-	f.tally = &tally{stopper: s.stopper, feeder: f}
-	f.tally.parts.Store(parts)
-	s.rare().Left = f.tally.leave
-	s.stopper.add(f)
+	s.tally.feeder = f
+	s.tally.parts.Store(parts)
+	s.rare().Left = s.tally.leave
+	s.tally.stopper.add(f)
 }
 
 // enter counts a part in; a call before it can have an outcome.
@@ -125,7 +125,7 @@ func StoppedBy(s *Stopper) MapOption {
 		if s == nil {
 			return errors.New("executor: StoppedBy of a nil Stopper")
 		}
-		set.stopper = s
+		set.tally = &tally{stopper: s}
 		return nil
 	})
 }

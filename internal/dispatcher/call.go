@@ -148,7 +148,7 @@ func (c *Call) Outcome() ([]byte, error) {
 // Err returns the error of a call that is resolved, nil after a success.
 func (c *Call) Err() error { return c.err }
 
-// A Info is what there is to know about a call that is resolved.
+// An Info is what there is to know about a call that is resolved.
 type Info struct {
 	Task    string
 	Rank    int    // of the worker that ran it last; -1 when none did
@@ -248,7 +248,7 @@ func (c *Call) withdraw(err func(*Call) error) bool {
 }
 
 // hold moves a pending call to settling. The loop reads data only of calls that it has
-// claimed, so whoever moves a pending call elsewhere owns it. It reports false for any other.
+// claimed, so a goroutine that moves a pending call elsewhere owns it. It reports false for any other.
 func (c *Call) hold() bool {
 	return c.state.CompareAndSwap(uint32(Pending), uint32(settling))
 }

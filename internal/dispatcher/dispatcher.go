@@ -38,7 +38,7 @@ type shared struct {
 	resultBytes int64         // bytes of long results that may be on their way at once
 }
 
-// A loopLock guards the loop, and is the only way to it: whoever has the loop holds the lock.
+// A loopLock guards the loop, and is the only way to it: a goroutine that has the loop holds the lock.
 // There are two ways to get it: to take the lock, and to be called by the loop, as a request of
 // the intake is.
 type loopLock struct {

@@ -4,8 +4,9 @@
 //
 // # Who may call what
 //
-// Whoever opens a pool makes a [Dispatcher] with [New], calls AddWorkers for each endpoint, and then Run,
-// which ends when Close and [Loop.Stop] were called and nothing is left, or when the pool breaks.
+// The goroutine that opens a pool makes a [Dispatcher] with [New] and calls AddWorkers for each endpoint. Run
+// then needs a goroutine of its own: it ends when Close and [Loop.Stop] were called and nothing is left, or when
+// the pool breaks.
 //
 // Any goroutine may prepare a [Call], hand it in with Add, TryAdd or AddAfter, wait for it, cancel or kill
 // it. After Add it calls Serve, or Attend, which does the loop's work itself while the loop's goroutine
@@ -13,9 +14,8 @@
 // caller, then to the dispatcher, and once it is resolved to the caller again, who may use it for
 // another call.
 //
-// One goroutine at a time runs the [Loop], which owns all state: it holds the loop's lock, and whoever has
-// the *Loop holds it. The one way to it is Request, which has the loop run a function. [Probe] is another,
-// for tests.
+// One goroutine at a time runs the [Loop], which owns all state, and holds the loop's lock. The one way to a
+// *Loop is Request, which has the loop run a function. [Probe] is another, for tests.
 //
 // The dispatcher calls back, on the goroutine that runs the loop or that resolves a call, and never blocks
 // for it:

@@ -2,8 +2,8 @@ package dispatcher
 
 import "slices"
 
-// A Probe is for tests of other packages: it runs a dispatcher's loop by hand and looks inside. Whoever
-// uses the loop through it holds its lock, or knows that nobody else runs the loop.
+// A Probe is for tests of other packages: it runs a dispatcher's loop by hand and looks inside. A test
+// that uses the loop through it holds the loop's lock, or knows that nobody else runs the loop.
 type Probe struct{ d *Dispatcher }
 
 // Probe returns the dispatcher's probe.

@@ -2,7 +2,7 @@ package dispatcher
 
 // AddAfter takes in a call whose argument is the result of another, not a copy of it. The call counts as
 // submitted at once, and waits until that other has succeeded, however much waits beside it; when the other
-// fails, the call ends with the same error. first and next may have different owners.
+// fails, the call ends with the same error.
 func (d *Dispatcher) AddAfter(first, next *Call) error {
 	if err := d.in.promise(next); err != nil {
 		return err

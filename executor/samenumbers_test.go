@@ -20,6 +20,14 @@ func TestStateNumbers(t *testing.T) {
 	}
 }
 
+// TestPriorities checks that the dispatcher has the same priorities.
+func TestPriorities(t *testing.T) {
+	t.Parallel()
+	if MinPriority != dispatcher.MinPriority || MaxPriority != dispatcher.MaxPriority {
+		t.Errorf("priorities are from %d to %d here, from %d to %d there", MinPriority, MaxPriority, dispatcher.MinPriority, dispatcher.MaxPriority)
+	}
+}
+
 // TestFutureIsSmall holds what the docs say a pending call costs.
 func TestFutureIsSmall(t *testing.T) {
 	t.Parallel()
