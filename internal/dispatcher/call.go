@@ -199,10 +199,13 @@ func (c *Call) Cancel() bool {
 
 // Kill ends a call, wherever it is, and reports false for one that is done. It does not block.
 func (c *Call) Kill(reason string) bool {
+	if c.owner == nil { // a zero one: there is nobody to make the error of a call that is killed
+		return c.Cancel()
+	}
 	if c.giveUp(killed(reason)) {
 		return true
 	}
-	if c.owner == nil || c.Resolved() {
+	if c.Resolved() {
 		return false
 	}
 	c.owner.Dispatcher.in.request(func(l *Loop) { l.kill([]*Call{c}, reason) })
