@@ -36,15 +36,16 @@ type WorkerStats struct {
 // the loop, a few microseconds as a rule, or until ctx ends. Workers appear when they have
 // joined.
 func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
-	var s Stats
-	switch err := ex.onLoop(ctx, func(l *dispatcher.Loop) { s = statsOf(l.Snapshot()) }); {
+	var s dispatcher.Snapshot
+	switch err := ex.onLoop(ctx, func(l *dispatcher.Loop) { s = l.Snapshot() }); {
 	case errors.Is(err, ErrClosed):
-		s = ex.last
-		s.Workers = slices.Clone(s.Workers)
+		last := ex.last
+		last.Workers = slices.Clone(last.Workers)
+		return last, nil
 	case err != nil:
 		return Stats{}, err
 	}
-	return s, nil
+	return statsOf(s), nil
 }
 
 // statsOf returns what a snapshot says, with the workers in the order of their ranks.
@@ -52,6 +53,7 @@ func statsOf(p dispatcher.Snapshot) Stats {
 	s := Stats{
 		Queued: p.Queued, InFlight: p.InFlight, Resting: p.Resting, Done: p.Done, Failed: p.Failed, Retried: p.Retried,
 	}
+	s.Workers = slices.Grow(s.Workers, len(p.Workers))
 	for _, w := range p.Workers {
 		s.Workers = append(s.Workers, WorkerStats{
 			Rank: w.Rank, Host: w.Host, PID: w.PID, Slots: w.Slots, Calls: w.Calls, InFlight: w.InFlight, Lost: w.Lost,

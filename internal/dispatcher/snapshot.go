@@ -53,6 +53,7 @@ func (l *Loop) Snapshot() Snapshot {
 		Done: l.counts.done, Failed: l.counts.failed, Retried: l.counts.retried,
 	}
 	now := monotime.Now()
+	s.Workers = make([]WorkerSnapshot, 0, len(l.sched.workers))
 	for _, w := range l.sched.workers {
 		s.Workers = append(s.Workers, WorkerSnapshot{
 			Rank: w.rank, Host: w.host, PID: w.pid, Slots: w.slots, Calls: w.calls, InFlight: w.inflight, Lost: w.lost,
