@@ -248,7 +248,10 @@ func apart(ctx context.Context, log *slog.Logger, ex *Executor, root func(contex
 // dismiss ends a world whose pool cannot begin. The workers are told, as MPI waits
 // for them at the end.
 func dismiss(world transport.Endpoint, cfg Config) error {
-	d := dispatcher.New(dispatcher.Config{Bell: world.Bell(), Logger: cfg.Logger})
+	d := dispatcher.New(dispatcher.Config{
+		Bell: world.Bell(), Logger: cfg.Logger,
+		Lost: func(l *dispatcher.Loop, w dispatcher.Lost) { reap(w, l.Log()) },
+	})
 	d.AddWorkers(world, false)
 	d.Dismiss()
 	return world.Close()
