@@ -224,7 +224,7 @@ func crashError(err error, stderr string) *Error {
 	default:
 		e.Kind = KindTrap
 		e.Message, e.Stack = splitTrap(err)
-		e.Message = withLastWords(e.Message, stderr)
+		e.Message = withCrashLine(e.Message, stderr)
 		if saysOutOfMemory(stderr) {
 			e.Kind = KindMemory
 		}
@@ -247,8 +247,8 @@ func splitTrap(err error) (message, stack string) {
 	return message, strings.TrimPrefix(stack, tickFrame)
 }
 
-// withLastWords adds the line in which a Go guest says why it crashes.
-func withLastWords(message, stderr string) string {
+// withCrashLine adds the line in which a Go guest says why it crashes.
+func withCrashLine(message, stderr string) string {
 	for line := range strings.Lines(stderr) {
 		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
 			return message + " (" + strings.TrimSpace(line) + ")"

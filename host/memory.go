@@ -50,20 +50,20 @@ func (l *linear) Reallocate(size uint64) []byte {
 	if size > l.slot.host.keepMemory() {
 		l.slot.dirty = true // it is not kept for the next call
 	}
-	if err := l.have(size); err != nil {
+	if err := l.makeUsable(size); err != nil {
 		if !l.slot.retireOthers(l) {
-			l.lack(err)
+			l.outOfMemory(err)
 		}
-		if err := l.have(size); err != nil {
-			l.lack(err)
+		if err := l.makeUsable(size); err != nil {
+			l.outOfMemory(err)
 		}
 	}
 	l.size = max(l.size, size)
 	return l.space[:size:size]
 }
 
-// have makes size bytes usable.
-func (l *linear) have(size uint64) error {
+// makeUsable makes size bytes usable.
+func (l *linear) makeUsable(size uint64) error {
 	switch {
 	case size <= l.size:
 		return nil
@@ -81,8 +81,8 @@ func (l *linear) have(size uint64) error {
 // mostSlack bounds by how much a block is longer than it must be.
 const mostSlack = 16 << 20
 
-// lack ends the call because the process has no more memory.
-func (l *linear) lack(err error) {
+// outOfMemory ends the call because the process has no more memory.
+func (l *linear) outOfMemory(err error) {
 	l.refuse()
 	raise(&abort{kind: KindMemory, message: "there is no memory for the guest: " + err.Error(), err: err})
 }
