@@ -23,8 +23,8 @@ import (
 type holder struct{ calls []wire.Call }
 
 func (l *holder) Frame(_ int, frame []byte) {
-	kind, count, body, err := wire.Header(frame)
-	if err == nil && kind == wire.KindCalls {
+	typ, count, body, err := wire.Header(frame)
+	if err == nil && typ == wire.TypeCalls {
 		r := wire.NewReader(count, body)
 		var c wire.Call
 		for r.NextCall(&c) {

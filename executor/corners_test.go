@@ -186,7 +186,7 @@ func TestFruitlessIsLeftAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			for ; asks.open > 0; asks.open-- {
-				send(t, loaded, wire.Bare(wire.KindReturned))
+				send(t, loaded, wire.Bare(wire.TypeReturned))
 			}
 		}
 		if asks.n != 1 {
@@ -201,7 +201,7 @@ type takeBacks struct{ n, open int }
 func (*takeBacks) Lost(int, error) {}
 
 func (a *takeBacks) Frame(_ int, frame []byte) {
-	if kind, _, _, err := wire.Header(frame); err == nil && kind == wire.KindTakeBack {
+	if typ, _, _, err := wire.Header(frame); err == nil && typ == wire.TypeTakeBack {
 		a.n++
 		a.open++
 	}

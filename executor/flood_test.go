@@ -80,7 +80,7 @@ func TestLogFlood(t *testing.T) {
 
 func logLine(t *testing.T, text string) []byte {
 	t.Helper()
-	f, err := wire.Control(wire.KindLog, wire.LogLine{Text: text})
+	f, err := wire.Control(wire.TypeLog, wire.LogLine{Text: text})
 	if err != nil {
 		t.Fatal(err)
 	}

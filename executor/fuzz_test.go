@@ -19,18 +19,18 @@ func FuzzFrames(f *testing.F) {
 	tasks := guesttest.Build(f, "testdata/tasks")
 	call := wire.Call{Number: 1}
 	f.Add(results(call, wire.Result{Data: []byte("x")}), results(call, wire.Result{Long: true, Len: 100, Payload: 1}))
-	for kind, v := range map[wire.Kind]any{
-		wire.KindHello: wire.Hello{Slots: 1}, wire.KindNeed: wire.Need{},
-		wire.KindLog: wire.LogLine{Text: "text"}, wire.KindStatus: wire.Status{Running: []wire.Running{{Number: 1}}},
+	for typ, v := range map[wire.Type]any{
+		wire.TypeHello: wire.Hello{Slots: 1}, wire.TypeNeed: wire.Need{},
+		wire.TypeLog: wire.LogLine{Text: "text"}, wire.TypeStatus: wire.Status{Running: []wire.Running{{Number: 1}}},
 	} {
-		frame, err := wire.Control(kind, v)
+		frame, err := wire.Control(typ, v)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(frame, wire.Bare(wire.KindReturned))
+		f.Add(frame, wire.Bare(wire.TypeReturned))
 	}
-	f.Add(pull(wire.Pull{Gen: 1}), wire.Bare(wire.KindReturned))
-	hello, err := wire.Control(wire.KindHello, wire.Hello{Host: "misbehaving", Slots: 1})
+	f.Add(pull(wire.Pull{Gen: 1}), wire.Bare(wire.TypeReturned))
+	hello, err := wire.Control(wire.TypeHello, wire.Hello{Host: "misbehaving", Slots: 1})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -205,14 +205,14 @@ func TestRootLost(t *testing.T) {
 func TestNonsense(t *testing.T) {
 	t.Parallel()
 	var good wire.Writer
-	good.Reset(wire.KindResults)
+	good.Reset(wire.TypeResults)
 	good.AddResult(&wire.Result{Ticket: 12345, Gen: 1})
 	for name, frame := range map[string][]byte{
 		"not a frame":           []byte("hello, root"),
-		"another version":       {99, byte(wire.KindResults), 0, 0, 0, 0, 0, 0},
-		"a frame of the root's": wire.Bare(wire.KindStop),
+		"another version":       {99, byte(wire.TypeResults), 0, 0, 0, 0, 0, 0},
+		"a frame of the root's": wire.Bare(wire.TypeStop),
 		"an unknown ticket":     good.Frame(),
-		"a second hello":        append(wire.Bare(wire.KindHello), `{"slots":1}`...),
+		"a second hello":        append(wire.Bare(wire.TypeHello), `{"slots":1}`...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -224,7 +224,7 @@ func TestNonsense(t *testing.T) {
 				t.Fatal(err)
 			}
 			misbehaving := world.Endpoint(2)
-			hello, err := wire.Control(wire.KindHello, wire.Hello{Host: "misbehaving", Slots: 1})
+			hello, err := wire.Control(wire.TypeHello, wire.Hello{Host: "misbehaving", Slots: 1})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -21,8 +21,8 @@ type misbehavingWorker struct {
 }
 
 func (w *misbehavingWorker) Frame(_ int, frame []byte) {
-	kind, count, body, err := wire.Header(frame)
-	if err == nil && kind == wire.KindCalls {
+	typ, count, body, err := wire.Header(frame)
+	if err == nil && typ == wire.TypeCalls {
 		r := wire.NewReader(count, body)
 		w.got = r.NextCall(&w.call) || w.got
 	}
@@ -38,7 +38,7 @@ func TestMisbehavingWorker(t *testing.T) {
 	long := func(payload uint32) wire.Result { return wire.Result{Long: true, Len: 1 << 20, Payload: payload} }
 	returned := func(c wire.Call) []byte {
 		var w wire.Writer
-		w.Reset(wire.KindReturned)
+		w.Reset(wire.TypeReturned)
 		w.AddTicket(c.Ticket, uint32(c.Number))
 		return w.Frame()
 	}
@@ -109,7 +109,7 @@ func TestMisbehavingWorker(t *testing.T) {
 
 func need(t *testing.T, payload uint32) []byte {
 	t.Helper()
-	f, err := wire.Control(wire.KindNeed, wire.Need{Payload: payload})
+	f, err := wire.Control(wire.TypeNeed, wire.Need{Payload: payload})
 	if err != nil {
 		t.Error(err)
 	}
@@ -118,7 +118,7 @@ func need(t *testing.T, payload uint32) []byte {
 
 func results(c wire.Call, list ...wire.Result) []byte {
 	var w wire.Writer
-	w.Reset(wire.KindResults)
+	w.Reset(wire.TypeResults)
 	for _, r := range list {
 		r.Ticket, r.Gen = c.Ticket, uint32(c.Number)
 		w.AddResult(&r)
@@ -128,14 +128,14 @@ func results(c wire.Call, list ...wire.Result) []byte {
 
 func pull(p wire.Pull) []byte {
 	var w wire.Writer
-	w.Reset(wire.KindPull)
+	w.Reset(wire.TypePull)
 	w.AddPull(p)
 	return w.Frame()
 }
 
 func hello(t *testing.T) []byte {
 	t.Helper()
-	f, err := wire.Control(wire.KindHello, wire.Hello{Host: "misbehaving", Slots: 1})
+	f, err := wire.Control(wire.TypeHello, wire.Hello{Host: "misbehaving", Slots: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,24 +37,24 @@ func (h *hand) Lost(int, error) {}
 
 // Frame implements [transport.Handler].
 func (h *hand) Frame(_ int, frame []byte) {
-	kind, count, body, err := wire.Header(frame)
+	typ, count, body, err := wire.Header(frame)
 	if err != nil {
 		h.p.t.Fatal(err)
 	}
-	switch kind {
-	case wire.KindCalls:
+	switch typ {
+	case wire.TypeCalls:
 		r := wire.NewReader(count, body)
 		var c wire.Call
 		for r.NextCall(&c) {
 			h.receive(c)
 		}
-	case wire.KindTakeBack:
+	case wire.TypeTakeBack:
 		var back wire.TakeBack
-		err = wire.Decode(kind, body, &back)
+		err = wire.Decode(typ, body, &back)
 		h.asks = append(h.asks, back.Max)
-	case wire.KindKill:
+	case wire.TypeKill:
 		var kill wire.Kill
-		err = wire.Decode(kind, body, &kill)
+		err = wire.Decode(typ, body, &kill)
 		for _, n := range kill.Calls {
 			if i := slices.IndexFunc(h.calls, func(c *held) bool { return c.Number == n }); i >= 0 {
 				h.calls[i].told, h.calls[i].c.told = Kind(kill.Kind), true
@@ -111,7 +111,7 @@ func (h *hand) obey() {
 
 // giveBack returns up to n calls that have not begun, the last ones before the one at.
 func (h *hand) giveBack(n, at int) {
-	h.w.Reset(wire.KindReturned)
+	h.w.Reset(wire.TypeReturned)
 	for ; n > 0 && at >= 0; at-- {
 		if c := h.calls[at]; !c.c.began {
 			h.w.AddTicket(c.Ticket, uint32(c.Number))
@@ -138,7 +138,7 @@ func (h *hand) send(frame []byte) {
 
 func (h *hand) say(c *held, r wire.Result) {
 	r.Ticket, r.Gen = c.Ticket, uint32(c.Number)
-	h.w.Reset(wire.KindResults)
+	h.w.Reset(wire.TypeResults)
 	h.w.AddResult(&r)
 	h.send(h.w.Frame())
 }
@@ -163,7 +163,7 @@ func (h *hand) fail(i int, kind Kind) {
 }
 
 func (h *hand) join() {
-	frame, err := wire.Control(wire.KindHello, wire.Hello{Host: "hand", Slots: h.slots})
+	frame, err := wire.Control(wire.TypeHello, wire.Hello{Host: "hand", Slots: h.slots})
 	if err != nil {
 		h.p.t.Fatal(err)
 	}

@@ -29,25 +29,25 @@ type dawdler struct {
 }
 
 func (d *dawdler) Frame(_ int, frame []byte) {
-	kind, count, body, err := wire.Header(frame)
+	typ, count, body, err := wire.Header(frame)
 	if err != nil {
 		d.t.Error(err)
 	}
-	switch kind {
-	case wire.KindCalls:
+	switch typ {
+	case wire.TypeCalls:
 		r := wire.NewReader(count, body)
 		for c := (wire.Call{}); r.NextCall(&c); {
 			d.calls = append(d.calls, c)
 		}
-	case wire.KindTake:
+	case wire.TypeTake:
 		var take wire.Take
-		if err := wire.Decode(kind, body, &take); err != nil {
+		if err := wire.Decode(typ, body, &take); err != nil {
 			d.t.Error(err)
 		}
 		d.takes = append(d.takes, take)
-	case wire.KindKill:
+	case wire.TypeKill:
 		var kill wire.Kill
-		if err := wire.Decode(kind, body, &kill); err != nil {
+		if err := wire.Decode(typ, body, &kill); err != nil {
 			d.t.Error(err)
 		}
 		d.kills = append(d.kills, kill)

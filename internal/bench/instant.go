@@ -41,7 +41,7 @@ type answer struct {
 // newInstantEndpoint returns an endpoint whose workers have just said hello.
 func newInstantEndpoint(workers int, bell *transport.Bell) *instantEndpoint {
 	e := &instantEndpoint{workers: workers, bell: bell}
-	hello, err := wire.Control(wire.KindHello, wire.Hello{Host: "nowhere", Slots: 1})
+	hello, err := wire.Control(wire.TypeHello, wire.Hello{Host: "nowhere", Slots: 1})
 	if err != nil {
 		hello = nil // the root will say that the frame is empty
 	}
@@ -58,18 +58,18 @@ func (e *instantEndpoint) answer(from int, frame []byte) {
 }
 
 func (e *instantEndpoint) Send(to int, frame []byte) error {
-	kind, count, body, err := wire.Header(frame)
+	typ, count, body, err := wire.Header(frame)
 	switch {
 	case err != nil:
 		return err
-	case kind == wire.KindTakeBack:
-		e.out.Reset(wire.KindReturned)
+	case typ == wire.TypeTakeBack:
+		e.out.Reset(wire.TypeReturned)
 		e.answer(to, e.out.Frame())
 		return nil
-	case kind != wire.KindCalls:
+	case typ != wire.TypeCalls:
 		return nil
 	}
-	e.out.Reset(wire.KindResults)
+	e.out.Reset(wire.TypeResults)
 	r := wire.NewReader(count, body)
 	var c wire.Call
 	for r.NextCall(&c) {

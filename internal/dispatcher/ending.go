@@ -67,7 +67,7 @@ func (l *Loop) Drain(cause error, drained chan struct{}) {
 	for _, w := range l.sched.workers {
 		if waiting := w.inflight - w.slots; waiting > 0 && !w.asked {
 			w.asked = true
-			l.out.control(w, wire.KindTakeBack, wire.TakeBack{Max: wire.MaxReturned})
+			l.out.control(w, wire.TypeTakeBack, wire.TakeBack{Max: wire.MaxReturned})
 		}
 	}
 }
@@ -141,7 +141,7 @@ func (l *Loop) dropQueued(err error) {
 // stopWorkers sends every rank the stop frame and waits, with a bound, until
 // the frames have left.
 func (l *Loop) stopWorkers() {
-	stop := wire.Bare(wire.KindStop)
+	stop := wire.Bare(wire.TypeStop)
 	for _, f := range l.fabrics {
 		for rank := 1; rank < f.ep.Size(); rank++ {
 			if err := f.ep.Send(rank, stop); err != nil {

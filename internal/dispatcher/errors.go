@@ -41,7 +41,7 @@ type Failure struct {
 func failureOf(c *Call, w *worker, body []byte) Failure {
 	e := Failure{Task: c.task.name, Rank: w.rank, Host: w.host, Attempt: int(c.attempt)}
 	var told wire.Failure
-	if err := wire.Decode(wire.KindResults, body, &told); err != nil {
+	if err := wire.Decode(wire.TypeResults, body, &told); err != nil {
 		e.Kind, e.Message = host.KindHost, err.Error()
 		return e
 	}

@@ -201,7 +201,7 @@ func (l *Loop) balance() {
 		return
 	}
 	w.asked = true
-	l.out.control(w, wire.KindTakeBack, wire.TakeBack{Max: min(n, wire.MaxReturned)})
+	l.out.control(w, wire.TypeTakeBack, wire.TakeBack{Max: min(n, wire.MaxReturned)})
 }
 
 // patient reports whether the loop polls on after so much silence.

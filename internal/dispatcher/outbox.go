@@ -74,7 +74,7 @@ func (o *outbox) takeWriter() *wire.Writer {
 	} else {
 		out = new(wire.Writer)
 	}
-	out.Reset(wire.KindCalls)
+	out.Reset(wire.TypeCalls)
 	return out
 }
 
@@ -89,8 +89,8 @@ func (o *outbox) send(w *worker, frame []byte) {
 }
 
 // control sends a control frame. It overtakes calls that were not flushed.
-func (o *outbox) control(w *worker, kind wire.Kind, v any) {
-	frame, err := wire.Control(kind, v)
+func (o *outbox) control(w *worker, typ wire.Type, v any) {
+	frame, err := wire.Control(typ, v)
 	if err != nil {
 		o.fail(err)
 		return
@@ -110,7 +110,7 @@ func (o *outbox) order(calls []*Call, kind host.Kind, reason string) {
 	o.flush() // the order must not be faster than the call
 	for w, numbers := range byWorker {
 		for part := range slices.Chunk(numbers, wire.MaxKill) {
-			o.control(w, wire.KindKill, wire.Kill{Calls: part, Kind: uint8(kind), Reason: reason[:min(len(reason), wire.MaxReason)]})
+			o.control(w, wire.TypeKill, wire.Kill{Calls: part, Kind: uint8(kind), Reason: reason[:min(len(reason), wire.MaxReason)]})
 		}
 	}
 }
@@ -127,9 +127,9 @@ func (o *outbox) announce(w *worker, t *Task) {
 	}
 	if w.modules[m.index] == nil {
 		w.modules[m.index] = m
-		o.control(w, wire.KindModule, wire.Module{
+		o.control(w, wire.TypeModule, wire.Module{
 			Index: m.index, Name: m.source.Name(), Digest: m.source.Digest().String(), Size: int64(len(m.source.Bytes())),
 		})
 	}
-	o.control(w, wire.KindTasks, wire.Tasks{Tasks: []wire.Task{{Task: t.number, Module: m.index, Export: t.export}}})
+	o.control(w, wire.TypeTasks, wire.Tasks{Tasks: []wire.Task{{Task: t.number, Module: m.index, Export: t.export}}})
 }

@@ -15,41 +15,41 @@ import (
 
 // handle takes in one frame of a worker.
 func (f *fabric) handle(from int, frame []byte) error {
-	kind, count, body, err := wire.Header(frame)
+	typ, count, body, err := wire.Header(frame)
 	if err != nil {
 		return err
 	}
-	if kind == wire.KindHello {
+	if typ == wire.TypeHello {
 		return f.handleHello(from, body)
 	}
 	w := f.workers[from]
 	switch {
 	case w == nil:
-		return fmt.Errorf("a %s frame before the hello", kind)
+		return fmt.Errorf("a %s frame before the hello", typ)
 	case w.lost:
 		return nil // it was declared dead: what it still says does not count
 	}
-	switch kind {
-	case wire.KindResults:
+	switch typ {
+	case wire.TypeResults:
 		return f.handleResults(w, count, body)
-	case wire.KindReturned:
+	case wire.TypeReturned:
 		return f.handleReturned(w, count, body)
-	case wire.KindPull:
+	case wire.TypePull:
 		return f.handlePull(w, count, body)
-	case wire.KindNeed:
+	case wire.TypeNeed:
 		return f.handleNeed(w, body)
-	case wire.KindLog:
+	case wire.TypeLog:
 		return f.handleLog(w, body)
-	case wire.KindStatus:
+	case wire.TypeStatus:
 		return f.handleStatus(w, body)
 	default:
-		return fmt.Errorf("the root does not expect a %s frame", kind)
+		return fmt.Errorf("the root does not expect a %s frame", typ)
 	}
 }
 
 func (f *fabric) handleHello(from int, body []byte) error {
 	var hello wire.Hello
-	if err := wire.Decode(wire.KindHello, body, &hello); err != nil {
+	if err := wire.Decode(wire.TypeHello, body, &hello); err != nil {
 		return err
 	}
 	if f.workers[from] != nil || hello.Slots < 1 || hello.Slots > 1<<16 {
@@ -271,7 +271,7 @@ func (f *fabric) handlePull(w *worker, count int, body []byte) error {
 // handleNeed sends a module's bytes.
 func (f *fabric) handleNeed(w *worker, body []byte) error {
 	var need wire.Need
-	if err := wire.Decode(wire.KindNeed, body, &need); err != nil {
+	if err := wire.Decode(wire.TypeNeed, body, &need); err != nil {
 		return err
 	}
 	if int(need.Index) >= len(w.modules) || w.modules[need.Index] == nil {
@@ -315,7 +315,7 @@ func (f *fabric) handleLog(w *worker, body []byte) error {
 		return nil // it is not even read
 	}
 	var line wire.LogLine
-	if err := wire.Decode(wire.KindLog, body, &line); err != nil {
+	if err := wire.Decode(wire.TypeLog, body, &line); err != nil {
 		return err
 	}
 	words := []any{"rank", w.rank}

@@ -88,7 +88,7 @@ func (r *reporter) ask(q *Question, workers []*worker, send func(*worker, []byte
 		return false
 	}
 	r.asked = q
-	frame := wire.Bare(wire.KindAsk)
+	frame := wire.Bare(wire.TypeAsk)
 	for _, w := range workers {
 		w.status, w.questioned = nil, false
 		if !w.lost {
@@ -140,7 +140,7 @@ func (l *Loop) ask(q *Question) {
 // handleStatus takes in a worker's answer.
 func (f *fabric) handleStatus(w *worker, body []byte) error {
 	var st wire.Status
-	if err := wire.Decode(wire.KindStatus, body, &st); err != nil {
+	if err := wire.Decode(wire.TypeStatus, body, &st); err != nil {
 		return err
 	}
 	w.status = &st

@@ -94,7 +94,7 @@ func noRoom(n int64, shortage error) string {
 
 // answer tells the worker whether its result is taken.
 func (a *longResult) answer(refused bool) {
-	a.fabric.loop.out.control(a.worker, wire.KindTake, wire.Take{Payload: a.result.Payload, Refused: refused})
+	a.fabric.loop.out.control(a.worker, wire.TypeTake, wire.Take{Payload: a.result.Payload, Refused: refused})
 }
 
 // refuse fails the call, whose result there is no memory for.

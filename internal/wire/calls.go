@@ -94,9 +94,9 @@ type Writer struct {
 	count int
 }
 
-// Reset starts a new frame of that kind.
-func (w *Writer) Reset(kind Kind) {
-	w.buf = appendHeader(w.buf[:0], kind, 0)
+// Reset starts a new frame of that type.
+func (w *Writer) Reset(typ Type) {
+	w.buf = appendHeader(w.buf[:0], typ, 0)
 	w.count = 0
 }
 

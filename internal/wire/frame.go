@@ -21,82 +21,82 @@ const Inline = 16 << 10
 // root has said that it takes it.
 const AskFirst = 4 << 20
 
-// Kind says what a frame carries.
-type Kind uint8
+// Type says what a frame carries.
+type Type uint8
 
-// The kinds of frames. Each comment begins with the side that sends it.
+// The types of frames. Each comment begins with the side that sends it.
 const (
-	KindInvalid  Kind = iota
-	KindHello         // worker: a [Hello], its first frame
-	KindModule        // root: a [Module] that coming tasks need
-	KindNeed          // worker: a [Need], it wants a module's bytes
-	KindTasks         // root: [Tasks], names for task numbers
-	KindCalls         // root: entries of [Call]
-	KindResults       // worker: entries of [Result]
-	KindPull          // worker: entries of [Pull], it wants long arguments
-	KindTakeBack      // root: a [TakeBack], it wants unstarted calls back
-	KindReturned      // worker: tickets of calls it will not run
-	KindLog           // worker: a [LogLine] of a guest
-	KindStop          // root: the pool is shut down
-	KindKill          // root: a [Kill], it wants calls ended
-	KindAsk           // root: it wants a [Status]
-	KindStatus        // worker: a [Status], asked for by an ask
-	KindTake          // root: a [Take], what becomes of a result that it was asked about
-	kindEnd
+	TypeInvalid  Type = iota
+	TypeHello         // worker: a [Hello], its first frame
+	TypeModule        // root: a [Module] that coming tasks need
+	TypeNeed          // worker: a [Need], it wants a module's bytes
+	TypeTasks         // root: [Tasks], names for task numbers
+	TypeCalls         // root: entries of [Call]
+	TypeResults       // worker: entries of [Result]
+	TypePull          // worker: entries of [Pull], it wants long arguments
+	TypeTakeBack      // root: a [TakeBack], it wants unstarted calls back
+	TypeReturned      // worker: tickets of calls it will not run
+	TypeLog           // worker: a [LogLine] of a guest
+	TypeStop          // root: the pool is shut down
+	TypeKill          // root: a [Kill], it wants calls ended
+	TypeAsk           // root: it wants a [Status]
+	TypeStatus        // worker: a [Status], asked for by an ask
+	TypeTake          // root: a [Take], what becomes of a result that it was asked about
+	typeEnd
 )
 
-var kindNames = [...]string{
+var typeNames = [...]string{
 	"invalid", "hello", "module", "need", "tasks", "calls",
 	"results", "pull", "take-back", "returned", "log", "stop", "kill", "ask", "status", "take",
 }
 
-// String returns the kind's name.
-func (k Kind) String() string {
-	if int(k) < len(kindNames) {
-		return kindNames[k]
+// String returns the type's name.
+func (t Type) String() string {
+	if int(t) < len(typeNames) {
+		return typeNames[t]
 	}
-	return fmt.Sprintf("kind %d", uint8(k))
+	return fmt.Sprintf("type %d", uint8(t))
 }
 
 // ErrVersion is matched by the error for a frame of another version.
 var ErrVersion = errors.New("wire: version mismatch")
 
-// Header checks a frame's header and returns its kind, its count and its body.
-func Header(frame []byte) (kind Kind, count int, body []byte, err error) {
+// Header checks a frame's header and returns its type, its count and its body.
+func Header(frame []byte) (typ Type, count int, body []byte, err error) {
 	if len(frame) < HeaderLen {
 		return 0, 0, nil, fmt.Errorf("wire: a frame of %d bytes is shorter than its header", len(frame))
 	}
 	if frame[0] != Version {
 		return 0, 0, nil, fmt.Errorf("%w: the frame has version %d, this program speaks %d: run the same build on every rank", ErrVersion, frame[0], Version)
 	}
-	kind = Kind(frame[1])
-	if kind == KindInvalid || kind >= kindEnd || frame[2] != 0 || frame[3] != 0 {
+	typ = Type(frame[1])
+	if typ == TypeInvalid || typ >= typeEnd || frame[2] != 0 || frame[3] != 0 {
 		return 0, 0, nil, fmt.Errorf("wire: bad frame header % x", frame[:HeaderLen])
 	}
-	return kind, int(binary.LittleEndian.Uint32(frame[4:])), frame[HeaderLen:], nil
+	return typ, int(binary.LittleEndian.Uint32(frame[4:])), frame[HeaderLen:], nil
 }
 
-func appendHeader(b []byte, kind Kind, count int) []byte {
-	b = append(b, Version, byte(kind), 0, 0)
+func appendHeader(b []byte, typ Type, count int) []byte {
+	b = append(b, Version, byte(typ), 0, 0)
 	return binary.LittleEndian.AppendUint32(b, uint32(count))
 }
 
 // Bare returns a frame without a body.
-func Bare(kind Kind) []byte { return appendHeader(nil, kind, 0) }
+func Bare(typ Type) []byte { return appendHeader(nil, typ, 0) }
 
-// Control returns a frame of one of the rare kinds with v as its JSON body.
-func Control(kind Kind, v any) ([]byte, error) {
+// Control returns a frame of one of the rare types with v as its JSON body.
+func Control(typ Type, v any) ([]byte, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("wire: encoding a %s frame: %w", kind, err)
+		return nil, fmt.Errorf("wire: encoding a %s frame: %w", typ, err)
 	}
-	return append(appendHeader(nil, kind, len(body)), body...), nil
+	return append(appendHeader(nil, typ, len(body)), body...), nil
 }
 
-// Decode reads the JSON body of a rare kind into v.
-func Decode(kind Kind, body []byte, v any) error {
+// Decode reads the JSON body of a rare type into v.
+func Decode(typ Type, body []byte, v any) error {
 	if err := json.Unmarshal(body, v); err != nil {
-		return fmt.Errorf("wire: decoding a %s frame: %w", kind, err)
+		return fmt.Errorf("wire: decoding a %s frame: %w", typ, err)
 	}
 	return nil
 }

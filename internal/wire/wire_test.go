@@ -33,7 +33,7 @@ var results = []wire.Result{
 
 func callsFrame() []byte {
 	var w wire.Writer
-	w.Reset(wire.KindCalls)
+	w.Reset(wire.TypeCalls)
 	for i := range calls {
 		w.AddCall(&calls[i])
 	}
@@ -42,7 +42,7 @@ func callsFrame() []byte {
 
 func resultsFrame() []byte {
 	var w wire.Writer
-	w.Reset(wire.KindResults)
+	w.Reset(wire.TypeResults)
 	for i := range results {
 		w.AddResult(&results[i])
 	}
@@ -82,9 +82,9 @@ func decodeResults(t testing.TB, frame []byte) ([]wire.Result, error) {
 func TestCallsRoundTrip(t *testing.T) {
 	t.Parallel()
 	frame := callsFrame()
-	kind, count, _, err := wire.Header(frame)
-	if kind != wire.KindCalls || count != len(calls) || err != nil {
-		t.Fatalf("Header = %v, %d, %v", kind, count, err)
+	typ, count, _, err := wire.Header(frame)
+	if typ != wire.TypeCalls || count != len(calls) || err != nil {
+		t.Fatalf("Header = %v, %d, %v", typ, count, err)
 	}
 	got, err := decodeCalls(t, frame)
 	if err != nil {
@@ -110,7 +110,7 @@ func TestCallSize(t *testing.T) {
 	t.Parallel()
 	for i := range calls {
 		var w wire.Writer
-		w.Reset(wire.KindCalls)
+		w.Reset(wire.TypeCalls)
 		w.AddCall(&calls[i])
 		if got, want := w.Len()-wire.HeaderLen, calls[i].Size(); got != want {
 			t.Errorf("call %d takes %d bytes, Size says %d", i, got, want)
@@ -121,7 +121,7 @@ func TestCallSize(t *testing.T) {
 func TestTicketsRoundTrip(t *testing.T) {
 	t.Parallel()
 	var w wire.Writer
-	w.Reset(wire.KindReturned)
+	w.Reset(wire.TypeReturned)
 	w.AddTicket(4, 5)
 	w.AddTicket(6, math.MaxUint32)
 	_, count, body, err := wire.Header(w.Frame())
@@ -146,7 +146,7 @@ func TestPullsRoundTrip(t *testing.T) {
 	t.Parallel()
 	want := []wire.Pull{{Ticket: 1, Gen: 2, Payload: 3}, {Ticket: math.MaxUint32, Gen: 5, Payload: 8191}}
 	var w wire.Writer
-	w.Reset(wire.KindPull)
+	w.Reset(wire.TypePull)
 	for _, p := range want {
 		w.AddPull(p)
 	}
@@ -174,19 +174,19 @@ func TestPullsRoundTrip(t *testing.T) {
 func TestControlRoundTrip(t *testing.T) {
 	t.Parallel()
 	want := wire.Hello{Host: "node1", PID: 12, Slots: 4}
-	frame, err := wire.Control(wire.KindHello, want)
+	frame, err := wire.Control(wire.TypeHello, want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kind, _, body, err := wire.Header(frame)
+	typ, _, body, err := wire.Header(frame)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got wire.Hello
-	if err := wire.Decode(kind, body, &got); err != nil || got != want {
+	if err := wire.Decode(typ, body, &got); err != nil || got != want {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if err := wire.Decode(kind, body[:3], &got); err == nil || !strings.Contains(err.Error(), "hello") {
+	if err := wire.Decode(typ, body[:3], &got); err == nil || !strings.Contains(err.Error(), "hello") {
 		t.Errorf("a cut frame decodes with %v", err)
 	}
 }
@@ -204,8 +204,8 @@ func TestBadFrames(t *testing.T) {
 	}{
 		{"empty", nil},
 		{"header cut", callsFrame()[:5]},
-		{"kind 0", change(callsFrame(), 1, 0)},
-		{"kind 200", change(callsFrame(), 1, 200)},
+		{"type 0", change(callsFrame(), 1, 0)},
+		{"type 200", change(callsFrame(), 1, 200)},
 		{"reserved byte", change(callsFrame(), 3, 1)},
 		{"count too large", change(callsFrame(), 4, 200)},
 		{"count too small", change(callsFrame(), 4, 1)},
@@ -236,7 +236,7 @@ func FuzzCalls(f *testing.F) {
 			return
 		}
 		var w wire.Writer
-		w.Reset(wire.Kind(frame[1]))
+		w.Reset(wire.Type(frame[1]))
 		for i := range list {
 			w.AddCall(&list[i])
 		}
@@ -255,7 +255,7 @@ func FuzzResults(f *testing.F) {
 			return
 		}
 		var w wire.Writer
-		w.Reset(wire.Kind(frame[1]))
+		w.Reset(wire.Type(frame[1]))
 		for i := range list {
 			w.AddResult(&list[i])
 		}
@@ -268,11 +268,11 @@ func FuzzResults(f *testing.F) {
 func BenchmarkEncodeCall(b *testing.B) {
 	var w wire.Writer
 	c := wire.Call{Number: 1, Task: 1, Attempt: 1, Arg: make([]byte, 8), ArgLen: 8}
-	w.Reset(wire.KindCalls)
+	w.Reset(wire.TypeCalls)
 	b.ReportAllocs()
 	for b.Loop() {
 		if w.Len() > 4096 {
-			w.Reset(wire.KindCalls)
+			w.Reset(wire.TypeCalls)
 		}
 		w.AddCall(&c)
 	}
@@ -280,7 +280,7 @@ func BenchmarkEncodeCall(b *testing.B) {
 
 func BenchmarkDecodeCall(b *testing.B) {
 	var w wire.Writer
-	w.Reset(wire.KindCalls)
+	w.Reset(wire.TypeCalls)
 	for w.Len() < 4096 {
 		w.AddCall(&wire.Call{Number: 1, Task: 1, Attempt: 1, Arg: make([]byte, 8), ArgLen: 8})
 	}
@@ -309,7 +309,7 @@ func TestBegunIsAlone(t *testing.T) {
 		{Begun: true, Usage: &wire.Usage{}},
 	} {
 		var w wire.Writer
-		w.Reset(wire.KindResults)
+		w.Reset(wire.TypeResults)
 		w.AddResult(&res)
 		if got, err := decodeResults(t, w.Frame()); err == nil {
 			t.Errorf("%+v is read as %+v", res, got)

@@ -63,7 +63,7 @@ func (s *server) sendPulls() {
 	if err := s.ep.Send(0, s.pulls.Frame()); err != nil {
 		s.fail("sending a pull frame: %w", err)
 	}
-	s.pulls.Reset(wire.KindPull)
+	s.pulls.Reset(wire.TypePull)
 }
 
 // dropFetch says that no call will read the fetch, which may be nil. io is held.

@@ -49,7 +49,7 @@ type queuedCall struct {
 
 func newBacklog() *backlog {
 	b := &backlog{out: new(wire.Writer)}
-	b.out.Reset(wire.KindResults)
+	b.out.Reset(wire.TypeResults)
 	return b
 }
 
@@ -170,7 +170,7 @@ func (b *backlog) closeFrame() {
 	} else {
 		b.out = new(wire.Writer)
 	}
-	b.out.Reset(wire.KindResults)
+	b.out.Reset(wire.TypeResults)
 }
 
 // takeFrame returns a frame to send, the oldest first, or nil. It must be

@@ -16,11 +16,11 @@ type counter struct {
 }
 
 func (c *counter) Frame(_ int, frame []byte) {
-	kind, count, body, err := wire.Header(frame)
+	typ, count, body, err := wire.Header(frame)
 	if err != nil {
 		c.b.Error(err)
 	}
-	if kind != wire.KindResults {
+	if typ != wire.TypeResults {
 		return
 	}
 	rd := wire.NewReader(count, body)
@@ -50,7 +50,7 @@ func BenchmarkServe(b *testing.B) {
 			var w wire.Writer
 			arg := []byte("12345678")
 			send := func(n int) {
-				w.Reset(wire.KindCalls)
+				w.Reset(wire.TypeCalls)
 				for range n {
 					sent++
 					w.AddCall(&wire.Call{Number: uint64(sent), Attempt: 1, Arg: arg})

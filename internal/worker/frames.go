@@ -16,33 +16,33 @@ func (s *server) Frame(_ int, frame []byte) {
 
 // handle does what a frame asks for. io is held.
 func (s *server) handle(frame []byte) error {
-	kind, count, body, err := wire.Header(frame)
+	typ, count, body, err := wire.Header(frame)
 	if err != nil {
 		return err
 	}
-	switch kind {
-	case wire.KindCalls:
+	switch typ {
+	case wire.TypeCalls:
 		err := s.backlog.add(s.tasks, count, body, s.fetchArg)
 		s.sendPulls()
 		return err
-	case wire.KindModule:
+	case wire.TypeModule:
 		return s.handleModule(body)
-	case wire.KindTasks:
+	case wire.TypeTasks:
 		return s.handleTasks(body)
-	case wire.KindTakeBack:
+	case wire.TypeTakeBack:
 		return s.handleTakeBack(body)
-	case wire.KindKill:
+	case wire.TypeKill:
 		return s.handleKill(body)
-	case wire.KindTake:
+	case wire.TypeTake:
 		return s.handleTake(body)
-	case wire.KindAsk:
-		s.send(wire.KindStatus, s.status())
+	case wire.TypeAsk:
+		s.send(wire.TypeStatus, s.status())
 		return nil
-	case wire.KindStop:
+	case wire.TypeStop:
 		s.stop(errStopped)
 		return nil
 	default:
-		return fmt.Errorf("a worker does not expect a %s frame", kind)
+		return fmt.Errorf("a worker does not expect a %s frame", typ)
 	}
 }
 
@@ -50,11 +50,11 @@ func (s *server) handle(frame []byte) error {
 // is held.
 func (s *server) handleTakeBack(body []byte) error {
 	var ask wire.TakeBack
-	if err := wire.Decode(wire.KindTakeBack, body, &ask); err != nil {
+	if err := wire.Decode(wire.TypeTakeBack, body, &ask); err != nil {
 		return err
 	}
 	var w wire.Writer
-	w.Reset(wire.KindReturned)
+	w.Reset(wire.TypeReturned)
 	for range min(ask.Max, wire.MaxReturned) {
 		c, ok := s.backlog.takeBack()
 		if !ok {

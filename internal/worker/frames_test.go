@@ -16,23 +16,23 @@ import (
 // a stop frame without one.
 func FuzzFrames(f *testing.F) {
 	var w wire.Writer
-	w.Reset(wire.KindCalls)
+	w.Reset(wire.TypeCalls)
 	w.AddCall(&wire.Call{Number: 1, Arg: []byte("x")})
 	calls := append([]byte(nil), w.Frame()...)
-	w.Reset(wire.KindCalls)
+	w.Reset(wire.TypeCalls)
 	w.AddCall(&wire.Call{Number: 1, Long: true, ArgLen: 100, Limits: &wire.Limits{Time: 5}})
 	f.Add(calls, append([]byte(nil), w.Frame()...))
-	for kind, v := range map[wire.Kind]any{
-		wire.KindModule: wire.Module{Name: "m", Digest: "00", Size: 10}, wire.KindTasks: wire.Tasks{Tasks: []wire.Task{{Export: "x"}}},
-		wire.KindTakeBack: wire.TakeBack{Max: 3}, wire.KindKill: wire.Kill{Calls: []uint64{1}, Kind: 9, Reason: "why"},
+	for typ, v := range map[wire.Type]any{
+		wire.TypeModule: wire.Module{Name: "m", Digest: "00", Size: 10}, wire.TypeTasks: wire.Tasks{Tasks: []wire.Task{{Export: "x"}}},
+		wire.TypeTakeBack: wire.TakeBack{Max: 3}, wire.TypeKill: wire.Kill{Calls: []uint64{1}, Kind: 9, Reason: "why"},
 	} {
-		frame, err := wire.Control(kind, v)
+		frame, err := wire.Control(typ, v)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(frame, calls)
 	}
-	f.Add(wire.Bare(wire.KindAsk), wire.Bare(wire.KindStop))
+	f.Add(wire.Bare(wire.TypeAsk), wire.Bare(wire.TypeStop))
 	h, err := host.New(host.Config{CacheDir: f.TempDir()})
 	if err != nil {
 		f.Fatal(err)
@@ -44,7 +44,7 @@ func FuzzFrames(f *testing.F) {
 		ended := make(chan error, 1)
 		go func() { ended <- Serve(ctx, h, world.Endpoint(1), Config{Slots: 1}) }()
 		root := world.Endpoint(0)
-		for _, frame := range [][]byte{first, second, wire.Bare(wire.KindStop)} {
+		for _, frame := range [][]byte{first, second, wire.Bare(wire.TypeStop)} {
 			if len(frame) > 0 && len(frame) < 60<<10 {
 				if err := root.Send(1, frame); err != nil {
 					t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 // soon as their guests have ended. io is held.
 func (s *server) handleKill(body []byte) error {
 	var kill wire.Kill
-	if err := wire.Decode(wire.KindKill, body, &kill); err != nil {
+	if err := wire.Decode(wire.TypeKill, body, &kill); err != nil {
 		return err
 	}
 	numbers := make(map[uint64]bool, len(kill.Calls))

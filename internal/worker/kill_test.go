@@ -91,7 +91,7 @@ func TestKillAmongMany(t *testing.T) {
 	for n := range uint64(most) {
 		kill.Calls = append(kill.Calls, n+1)
 	}
-	frame, err := wire.Control(wire.KindKill, kill)
+	frame, err := wire.Control(wire.TypeKill, kill)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,5 +41,5 @@ func (r *runner) offerLine(now int64, level int, text string) {
 
 // sendLine sends a line of the log as the current call's. io is held.
 func (r *runner) sendLine(level int, text string) {
-	r.s.send(wire.KindLog, wire.LogLine{Number: r.current.number, Ticket: r.current.ticket, Task: r.current.task.number, Level: level, Text: text})
+	r.s.send(wire.TypeLog, wire.LogLine{Number: r.current.number, Ticket: r.current.ticket, Task: r.current.task.number, Level: level, Text: text})
 }

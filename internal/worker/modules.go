@@ -45,7 +45,7 @@ func (s *server) preload(m *wasmtasks.Module) {
 // Config.Modules, or from the root. io is held.
 func (s *server) handleModule(body []byte) error {
 	var offer wire.Module
-	if err := wire.Decode(wire.KindModule, body, &offer); err != nil {
+	if err := wire.Decode(wire.TypeModule, body, &offer); err != nil {
 		return err
 	}
 	if offer.Size < 0 || s.modules[offer.Index] != nil {
@@ -81,7 +81,7 @@ func (s *server) fetchModule(m *servedModule, offer wire.Module) error {
 		}
 		s.loads.Go(func() { s.parse(m, offer, data) })
 	})
-	s.send(wire.KindNeed, wire.Need{Index: offer.Index, Payload: id})
+	s.send(wire.TypeNeed, wire.Need{Index: offer.Index, Payload: id})
 	return nil
 }
 
@@ -113,7 +113,7 @@ func (m *servedModule) fail(err error) {
 // handleTasks takes in the numbers of tasks. io is held.
 func (s *server) handleTasks(body []byte) error {
 	var list wire.Tasks
-	if err := wire.Decode(wire.KindTasks, body, &list); err != nil {
+	if err := wire.Decode(wire.TypeTasks, body, &list); err != nil {
 		return err
 	}
 	for _, t := range list.Tasks {

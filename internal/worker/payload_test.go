@@ -30,7 +30,7 @@ func TestStopLongResult(t *testing.T) {
 	if !r.results[0].Long {
 		t.Fatal("not long")
 	}
-	r.send(wire.Bare(wire.KindStop))
+	r.send(wire.Bare(wire.TypeStop))
 	select {
 	case err := <-r.served:
 		if err != nil {

@@ -110,7 +110,7 @@ func (s *server) offer(t *transfer, id uint32, data []byte) {
 // handleTake sends a result that was offered, or forgets it. io is held.
 func (s *server) handleTake(body []byte) error {
 	var take wire.Take
-	if err := wire.Decode(wire.KindTake, body, &take); err != nil {
+	if err := wire.Decode(wire.TypeTake, body, &take); err != nil {
 		return err
 	}
 	answered := s.offers[take.Payload]

@@ -58,8 +58,8 @@ func TestEagerResults(t *testing.T) {
 	r := &root{t: t, world: world, served: make(chan error, 1)}
 	go func() { r.served <- Serve(t.Context(), h, ep, Config{Slots: slots}) }()
 	// as newRoot, but the module is sent
-	r.control(wire.KindModule, wire.Module{Name: m.Name(), Digest: m.Digest().String(), Size: int64(len(m.Bytes()))})
-	r.control(wire.KindTasks, wire.Tasks{Tasks: []wire.Task{{Export: "fill"}}})
+	r.control(wire.TypeModule, wire.Module{Name: m.Name(), Digest: m.Digest().String(), Size: int64(len(m.Bytes()))})
+	r.control(wire.TypeTasks, wire.Tasks{Tasks: []wire.Task{{Export: "fill"}}})
 	world.Endpoint(0).SendPayload(1, transport.MaxPayloads-1, m.Bytes(), func(error) {})
 	for sent := 0; sent < calls; {
 		var list []wire.Call

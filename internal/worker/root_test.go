@@ -35,18 +35,18 @@ func newRootOver(t testing.TB, world *mem.Fabric, ep transport.Endpoint, m *wasm
 	go func() {
 		r.served <- Serve(t.Context(), h, ep, Config{Slots: slots, Modules: []*wasmtasks.Module{m}})
 	}()
-	r.control(wire.KindModule, wire.Module{Index: 0, Name: m.Name(), Digest: m.Digest().String(), Size: int64(len(m.Bytes()))})
+	r.control(wire.TypeModule, wire.Module{Index: 0, Name: m.Name(), Digest: m.Digest().String(), Size: int64(len(m.Bytes()))})
 	var tasks wire.Tasks
 	for i, name := range exports {
 		tasks.Tasks = append(tasks.Tasks, wire.Task{Task: uint32(i), Export: name})
 	}
-	r.control(wire.KindTasks, tasks)
+	r.control(wire.TypeTasks, tasks)
 	return r
 }
 
-func (r *root) control(kind wire.Kind, v any) {
+func (r *root) control(typ wire.Type, v any) {
 	r.t.Helper()
-	frame, err := wire.Control(kind, v)
+	frame, err := wire.Control(typ, v)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func (r *root) send(frame []byte) {
 func (r *root) calls(list ...wire.Call) {
 	r.t.Helper()
 	var w wire.Writer
-	w.Reset(wire.KindCalls)
+	w.Reset(wire.TypeCalls)
 	for _, c := range list {
 		c.Ticket, c.Attempt = uint32(c.Number), 1
 		w.AddCall(&c)
@@ -73,7 +73,7 @@ func (r *root) calls(list ...wire.Call) {
 
 func (r *root) kill(calls ...uint64) {
 	r.t.Helper()
-	r.control(wire.KindKill, wire.Kill{Calls: calls, Kind: uint8(host.KindKilled), Reason: "because"})
+	r.control(wire.TypeKill, wire.Kill{Calls: calls, Kind: uint8(host.KindKilled), Reason: "because"})
 }
 
 // until takes in frames until enough have come.
@@ -90,12 +90,12 @@ func (r *root) until(enough func() bool) {
 }
 
 func (r *root) Frame(_ int, frame []byte) {
-	kind, count, body, err := wire.Header(frame)
+	typ, count, body, err := wire.Header(frame)
 	if err != nil {
 		r.t.Error(err)
 	}
-	switch kind {
-	case wire.KindResults:
+	switch typ {
+	case wire.TypeResults:
 		rd := wire.NewReader(count, body)
 		var res wire.Result
 		for rd.NextResult(&res) {
@@ -106,7 +106,7 @@ func (r *root) Frame(_ int, frame []byte) {
 			res.Data = append([]byte(nil), res.Data...)
 			r.results = append(r.results, res)
 		}
-	case wire.KindPull:
+	case wire.TypePull:
 		rd := wire.NewReader(count, body)
 		for pull, ok := rd.NextPull(); ok; pull, ok = rd.NextPull() {
 			r.pulls = append(r.pulls, pull)
@@ -133,7 +133,7 @@ func (r *root) failed(call uint64, kind host.Kind) wire.Failure {
 	if !res.Failed {
 		r.t.Fatalf("call %d succeeded", call)
 	}
-	if err := wire.Decode(wire.KindResults, res.Data, &failure); err != nil {
+	if err := wire.Decode(wire.TypeResults, res.Data, &failure); err != nil {
 		r.t.Fatal(err)
 	}
 	if host.Kind(failure.Kind) != kind {
@@ -144,7 +144,7 @@ func (r *root) failed(call uint64, kind host.Kind) wire.Failure {
 
 func (r *root) stop() {
 	r.t.Helper()
-	r.send(wire.Bare(wire.KindStop))
+	r.send(wire.Bare(wire.TypeStop))
 	if err := <-r.served; err != nil {
 		r.t.Errorf("Serve = %v", err)
 	}

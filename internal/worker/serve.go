@@ -68,7 +68,7 @@ func Serve(ctx context.Context, h *host.Host, ep transport.Endpoint, cfg Config)
 	s.waker, _ = transport.As[transport.Waker](ep)
 	memory.Process().Share(s.cfg.OnNode)
 	s.watchdog.init(s)
-	s.pulls.Reset(wire.KindPull)
+	s.pulls.Reset(wire.TypePull)
 	for id := range uint32(transport.MaxPayloads) {
 		s.payloads = append(s.payloads, id)
 	}
@@ -173,7 +173,7 @@ func (s *server) sayHello() error {
 	if err != nil {
 		name = "unknown"
 	}
-	frame, err := wire.Control(wire.KindHello, wire.Hello{Host: name, PID: os.Getpid(), Slots: s.cfg.Slots, LaunchRank: s.cfg.LaunchRank})
+	frame, err := wire.Control(wire.TypeHello, wire.Hello{Host: name, PID: os.Getpid(), Slots: s.cfg.Slots, LaunchRank: s.cfg.LaunchRank})
 	if err != nil {
 		return err
 	}

@@ -64,13 +64,13 @@ func (s *server) flush() error {
 }
 
 // send sends one control frame. io is held.
-func (s *server) send(kind wire.Kind, v any) {
-	frame, err := wire.Control(kind, v)
+func (s *server) send(typ wire.Type, v any) {
+	frame, err := wire.Control(typ, v)
 	if err == nil {
 		err = s.ep.Send(0, frame)
 	}
 	if err != nil {
-		s.fail("sending a %s frame: %w", kind, err)
+		s.fail("sending a %s frame: %w", typ, err)
 	}
 }
 
