@@ -38,7 +38,7 @@ func (c *floodLog) Handle(_ context.Context, line slog.Record) error {
 	return nil
 }
 
-// TestLogFlood checks that of a worker which sends more lines than its own gate would let
+// TestLogFlood checks that of a worker which sends more lines than its own limiter would let
 // pass the root writes so many and no more, says so, and goes on.
 func TestLogFlood(t *testing.T) {
 	t.Parallel()

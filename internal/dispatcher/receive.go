@@ -305,7 +305,7 @@ func (f *fabric) afterSend(w *worker, err error) {
 }
 
 // handleLog writes a guest's log line, unless its worker sends more of them than its own
-// gate would let pass.
+// limiter would let pass.
 func (f *fabric) handleLog(w *worker, body []byte) error {
 	pass, note := w.lines.Late(f.loop.moment(), "the rank", lines.PerRank(f.ep.Size()))
 	if note != "" {

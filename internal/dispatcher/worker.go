@@ -30,16 +30,16 @@ type worker struct {
 	receiving map[uint32]struct{} // tickets whose long results are on their way; nil before the first
 	departing map[uint32]func()   // tickets whose long arguments are on their way, and what waits for that; nil before the first
 
-	rank       int          // its rank for users: 0 for the root's own slots
-	host       string       // the name of its node
-	pid        int          // its process
-	launchRank int          // the rank that the launcher gave the process
-	sent       func(error)  // called after each payload that it was sent
-	modules    []*module    // those it was told of, by index
-	given      numbers      // indices of the modules whose bytes it was sent
-	status     *wire.Status // its last answer to a report; nil without
-	questioned bool         // a report waits for its answer
-	lines      lines.Gate   // bounds its guests' logs
+	rank       int           // its rank for users: 0 for the root's own slots
+	host       string        // the name of its node
+	pid        int           // its process
+	launchRank int           // the rank that the launcher gave the process
+	sent       func(error)   // called after each payload that it was sent
+	modules    []*module     // those it was told of, by index
+	given      numbers       // indices of the modules whose bytes it was sent
+	status     *wire.Status  // its last answer to a report; nil without
+	questioned bool          // a report waits for its answer
+	lines      lines.Limiter // bounds its guests' logs
 }
 
 // depart notes that a call's argument is being sent. Until it has left, its memory is

@@ -32,9 +32,9 @@ const (
 // PerRank returns how many lines one rank of so many may send.
 func PerRank(ranks int) int { return min(mostLines, max(fewLines, allLines/max(ranks, 1))) }
 
-// A Gate counts the lines that are sent, and stops those that are too many. Its zero value
+// A Limiter counts the lines that are sent, and stops those that are too many. Its zero value
 // is ready to use, by one goroutine at a time.
-type Gate struct {
+type Limiter struct {
 	since   int64 // when the count began
 	sent    int
 	stopped int
@@ -43,36 +43,36 @@ type Gate struct {
 // Next reports whether one more line may be sent, where most may be in [Every]. A note that
 // is not empty is a line to send about lines that were stopped; who names their sender in
 // it. now is in nanoseconds, from 1.
-func (g *Gate) Next(now int64, who string, most int) (pass bool, note string) {
-	return g.next(now, who, most, most)
+func (l *Limiter) Next(now int64, who string, most int) (pass bool, note string) {
+	return l.next(now, who, most, most)
 }
 
 // Late is Next for the root. It stops no line that the rank's Next let pass, and no note,
 // unless the line was held up for a minute.
-func (g *Gate) Late(now int64, who string, most int) (pass bool, note string) {
+func (l *Limiter) Late(now int64, who string, most int) (pass bool, note string) {
 	most += notes
-	return g.next(now, who, most, most*Patience)
+	return l.next(now, who, most, most*Patience)
 }
 
 // next is Next that lets burst lines pass at once, and most in Every in the long run.
-func (g *Gate) next(now int64, who string, most, burst int) (pass bool, note string) {
-	if g.since == 0 {
-		g.since = now
+func (l *Limiter) next(now int64, who string, most, burst int) (pass bool, note string) {
+	if l.since == 0 {
+		l.since = now
 	}
-	if past := (now - g.since) / int64(Every); past > 0 {
-		if g.stopped > 0 {
-			note = fmt.Sprintf("%d lines that %s logged were left out", g.stopped, who)
+	if past := (now - l.since) / int64(Every); past > 0 {
+		if l.stopped > 0 {
+			note = fmt.Sprintf("%d lines that %s logged were left out", l.stopped, who)
 		}
 		// By whole steps: the rest of the time counts the next time.
-		*g = Gate{since: g.since + past*int64(Every), sent: max(0, g.sent-int(min(past, Patience))*most)}
+		*l = Limiter{since: l.since + past*int64(Every), sent: max(0, l.sent-int(min(past, Patience))*most)}
 	}
-	if g.sent < burst {
-		g.sent++
+	if l.sent < burst {
+		l.sent++
 		return true, note
 	}
-	if g.stopped == 0 {
+	if l.stopped == 0 {
 		note = fmt.Sprintf("%s logged more than %d lines in %v: the rest of that time is left out of the log", who, most, Every)
 	}
-	g.stopped++
+	l.stopped++
 	return false, note
 }

@@ -17,7 +17,7 @@ func TestNext(t *testing.T) {
 		}
 	}
 	const most = 100
-	var g Gate
+	var l Limiter
 	now := int64(time.Hour)
 	for round, want := range []string{
 		"[they logged more than 100 lines in 10s: the rest of that time is left out of the log]",
@@ -27,7 +27,7 @@ func TestNext(t *testing.T) {
 		var said []string
 		for range 3 * most {
 			now++
-			pass, note := g.Next(now, "they", most)
+			pass, note := l.Next(now, "they", most)
 			if pass {
 				passed++
 			}
@@ -48,7 +48,7 @@ func TestLateHonest(t *testing.T) {
 	const most = 20
 	for seed := range uint64(50) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
-		var near, far Gate
+		var near, far Limiter
 		last := int64(0)
 		arrive := func(at int64) {
 			last = max(last, at) // lines do not overtake each other
@@ -88,7 +88,7 @@ func TestLateHonest(t *testing.T) {
 func TestLateFlood(t *testing.T) {
 	t.Parallel()
 	const most, hours = 20, 3
-	var far Gate
+	var far Limiter
 	passed, said, stopped := 0, 0, 0
 	for now := int64(1); now < int64(hours*time.Hour); now += int64(10 * time.Millisecond) {
 		pass, note := far.Late(now, "the rank", most)

@@ -13,7 +13,7 @@ import (
 func (r *runner) log(level int, text string) {
 	s := r.s
 	if r.lined != r.current.number {
-		r.lined, r.lines = r.current.number, lines.Gate{}
+		r.lined, r.lines = r.current.number, lines.Limiter{}
 	}
 	now := monotime.Now()
 	s.io.Lock()

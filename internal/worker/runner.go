@@ -42,7 +42,7 @@ type runner struct {
 	call    host.Call
 	result  wire.Result
 
-	lines lines.Gate // of the log of the call with the number lined
+	lines lines.Limiter // of the log of the call with the number lined
 	lined uint64
 
 	told      bool  // the root knows that the current call has begun

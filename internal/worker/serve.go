@@ -102,7 +102,7 @@ type server struct {
 	tasks    []*servedTask
 	asleep   bool                          // the goroutine that watches waits for the bell, or will soon
 	payloads []uint32                      // free payload ids
-	lines    lines.Gate                    // of the log
+	lines    lines.Limiter                 // of the log
 	pulls    wire.Writer                   // of arguments to be asked for
 	buffers  [][]byte                      // for payloads, free
 	fetches  []*fetch                      // free
