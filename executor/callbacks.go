@@ -117,7 +117,7 @@ func (c *callbacks) through(ctx context.Context) error {
 	c.mu.Lock()
 	running := c.running
 	c.mu.Unlock()
-	if !running || calledBack() {
+	if !running || insideCallback() {
 		return nil
 	}
 	done := make(chan struct{})
@@ -131,8 +131,8 @@ func (c *callbacks) through(ctx context.Context) error {
 // String implements fmt.Stringer: it is what a callback of no future is of.
 func (c *callbacks) String() string { return "the executor" }
 
-// calledBack reports whether a callback is among its callers.
-func calledBack() bool {
+// insideCallback reports whether it runs below a callback: it looks for one on the stack.
+func insideCallback() bool {
 	pcs := make([]uintptr, 64)
 	for skip := 0; ; skip += len(pcs) {
 		n := runtime.Callers(skip, pcs)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
-	workerside "github.com/wasmpool/wasmpool/internal/worker"
+	"github.com/wasmpool/wasmpool/internal/worker"
 )
 
 // Errors of this rank: the call did not come back from a task.
@@ -30,7 +30,7 @@ var (
 	ErrLaunch = errors.New("executor: the launcher does not fit the program")
 
 	// ErrRootLost is returned by [Run] on a worker whose root died or was cut off.
-	ErrRootLost = workerside.ErrRootLost
+	ErrRootLost = worker.ErrRootLost
 
 	// ErrWorkerLost is matched by a [TaskError] of kind lost: the workers that
 	// ran the call died.

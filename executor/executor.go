@@ -15,7 +15,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/memory"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
-	workerside "github.com/wasmpool/wasmpool/internal/worker"
+	"github.com/wasmpool/wasmpool/internal/worker"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -156,7 +156,7 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	ex.dispatcher.OnBreak(own.abandon)
 	go func() {
 		defer close(own.done)
-		err := workerside.Serve(ctx, h, own.worker, workerside.Config{Slots: slots, Modules: ex.cfg.Modules, Logger: ex.cfg.Logger})
+		err := worker.Serve(ctx, h, own.worker, worker.Config{Slots: slots, Modules: ex.cfg.Modules, Logger: ex.cfg.Logger})
 		if err != nil && ctx.Err() == nil {
 			ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Fail(fmt.Errorf("executor: the root's own slots: %w", err)) })
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/wire"
-	workerside "github.com/wasmpool/wasmpool/internal/worker"
+	"github.com/wasmpool/wasmpool/internal/worker"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -47,7 +47,7 @@ func newClusterWith(t *testing.T, ranks int, cfg Config) *cluster {
 	for rank := 1; rank < ranks; rank++ {
 		c.workers.Go(func() {
 			ep := c.world.Endpoint(rank)
-			c.errs[rank] = errors.Join(workerside.Serve(ctx, h, ep, workerside.Config{Rank: rank}), ep.Close())
+			c.errs[rank] = errors.Join(worker.Serve(ctx, h, ep, worker.Config{Rank: rank}), ep.Close())
 		})
 	}
 	root := c.world.Endpoint(0)
@@ -191,7 +191,7 @@ func TestRootLost(t *testing.T) {
 	c.world.Kill(0)
 	c.workers.Wait()
 	for rank, err := range c.errs[1:] {
-		if !errors.Is(err, workerside.ErrRootLost) {
+		if !errors.Is(err, worker.ErrRootLost) {
 			t.Errorf("rank %d: %v", rank+1, err)
 		}
 	}
@@ -287,7 +287,7 @@ func TestNoBeginning(t *testing.T) {
 	for rank := 1; rank < 3; rank++ {
 		workers.Go(func() {
 			ep := w.Endpoint(rank)
-			if err := errors.Join(workerside.Serve(ctx, h, ep, workerside.Config{Rank: rank}), ep.Close()); err != nil {
+			if err := errors.Join(worker.Serve(ctx, h, ep, worker.Config{Rank: rank}), ep.Close()); err != nil {
 				t.Errorf("worker %d: %v", rank, err)
 			}
 		})

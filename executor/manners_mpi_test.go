@@ -17,11 +17,11 @@ import (
 	"github.com/wasmpool/wasmpool/internal/mpitest"
 )
 
-// heedsVar makes the ranks a program that heeds signals by itself.
-const heedsVar = "WASMPOOL_TEST_HEEDS"
+// handlesVar makes the ranks a program that handles signals by itself.
+const handlesVar = "WASMPOOL_TEST_HANDLES"
 
 func init() {
-	if os.Getenv(heedsVar) == "" {
+	if os.Getenv(handlesVar) == "" {
 		return
 	}
 	instead, inner.NoSignals = signalAll, true
@@ -95,7 +95,7 @@ func TestNoSignalsOnRanks(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := mpitest.Command(ctx, t, 3, mpitest.BuildTest(t))
-	cmd.Env = append(cmd.Environ(), mpitest.InnerRun+"=1", heedsVar+"=1")
+	cmd.Env = append(cmd.Environ(), mpitest.InnerRun+"=1", handlesVar+"=1")
 	out, err := cmd.CombinedOutput()
 	if heard := strings.Count(string(out), "the program heard it"); err != nil || heard != 6 || !strings.Contains(string(out), "100 calls are answered by 2 workers") {
 		t.Errorf("%v, and the programs heard %d signals, want 6\n%s", err, heard, out)

@@ -35,7 +35,7 @@ func embed() int {
 		return waitForSignal()
 	}
 	signals := make(chan os.Signal, 4)
-	if how == "heeds" {
+	if how == "handles" {
 		signal.Notify(signals, syscall.SIGTERM, syscall.SIGUSR2)
 	}
 	cfg := executor.Config{RootSlots: 1, NoSignals: how != "after", Modules: []*wasmtasks.Module{tasks}}
@@ -89,8 +89,8 @@ func TestNoSignals(t *testing.T) {
 		end       syscall.Signal // that ends the program, if any does
 		says      string
 	}{
-		{"the program heeds them", "heeds", []syscall.Signal{term, term, syscall.SIGUSR2}, 0, "heard terminated\nheard terminated\nheard user defined signal 2\necho <nil>\n<nil>\n"},
-		{"nobody heeds them", "ignorant", []syscall.Signal{term}, term, ""},
+		{"the program handles them", "handles", []syscall.Signal{term, term, syscall.SIGUSR2}, 0, "heard terminated\nheard terminated\nheard user defined signal 2\necho <nil>\n<nil>\n"},
+		{"nobody handles them", "ignorant", []syscall.Signal{term}, term, ""},
 		{"there is no Run", "local", []syscall.Signal{term}, term, ""},
 		{"Run has returned", "after", []syscall.Signal{term}, term, "<nil>\n"},
 	} {

@@ -46,14 +46,14 @@ type life struct {
 
 // A fate is what the reference knows of one call.
 type fate struct {
-	life   *life
-	policy RetryPolicy
-	before *fate // that it is a sequel of
-	may    end   // how it may end
-	must   end   // how it has to; 0 where that is open
-	doomed bool  // it has to end: it cannot wait, and its worker must be told
-	over   bool  // it has ended,
-	failed bool  // without a result
+	life    *life
+	policy  RetryPolicy
+	before  *fate // that it is a sequel of
+	may     end   // how it may end
+	must    end   // how it has to; 0 where that is open
+	mustEnd bool  // it has to end: it cannot wait, and its worker must be told
+	over    bool  // it has ended,
+	failed  bool  // without a result
 
 	began  bool // its worker said so
 	fresh  bool // its worker said something about it since all was quiet: the order is not known
@@ -69,7 +69,7 @@ func (c *fate) ask(how end, certain bool) {
 	if c.fresh {
 		c.may |= asFailure // it may not be thought worth another run
 	}
-	c.doomed = c.doomed || certain
+	c.mustEnd = c.mustEnd || certain
 }
 
 // cancel notes that Cancel said yes.
@@ -92,7 +92,7 @@ func (c *fate) failure(kind Kind, now time.Time) {
 	c.runs++
 	c.began, c.fresh = false, true
 	again := c.runs < c.policy.Attempts && kind != host.KindBadInput
-	if !again || c.doomed || c.life.final || c.may&(asCancelled|asKilled) != 0 {
+	if !again || c.mustEnd || c.life.final || c.may&(asCancelled|asKilled) != 0 {
 		c.may |= asFailure
 	}
 	c.until = now.Add(min(c.policy.Backoff<<(c.runs-1), c.policy.MaxBackoff))
@@ -132,11 +132,11 @@ func (c *fate) wrong(at place, told bool, now time.Time) string {
 		return ""
 	case at == nowhere:
 		return "it is nowhere: nobody will end it"
-	case at == flies && c.doomed && !told:
+	case at == flies && c.mustEnd && !told:
 		return "it is to end, and its worker does not know"
 	case at == flies:
 		return ""
-	case c.doomed || c.life.final || c.poison():
+	case c.mustEnd || c.life.final || c.poison():
 		return "it is to end, and waits"
 	case at == rests && !now.Before(c.until):
 		return "it has rested, and still does"

@@ -27,7 +27,7 @@ func (p *program) owner() *owner {
 // over reports whether nothing of o is taken in any more.
 func (p *program) over(o *owner) bool { return o.closed || p.owners[0].closed || p.lost }
 
-// leftFor returns for how long nothing of o is taken in any more and nobody heeds that.
+// leftFor returns for how long nothing of o is taken in any more and nobody notices that.
 func (p *program) leftFor(o *owner) (d time.Duration) {
 	if o.closed && o != p.owners[0] {
 		d = time.Since(o.since)

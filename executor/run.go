@@ -13,7 +13,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mpi"
 	"github.com/wasmpool/wasmpool/internal/transport/seal"
-	workerside "github.com/wasmpool/wasmpool/internal/worker"
+	"github.com/wasmpool/wasmpool/internal/worker"
 )
 
 // Run runs root on the root with an executor, in whatever shape the program was
@@ -31,7 +31,7 @@ import (
 // ends, also while they are waited for, they are dropped. For ctx's end Run returns its error only
 // where calls were dropped. Run is called once in a program's life under MPI.
 //
-// Unless Config.NoSignals is set, Run heeds signals while it lasts.
+// Unless Config.NoSignals is set, Run handles signals while it lasts.
 // After SIGINT, SIGTERM, SIGUSR1 or SIGHUP on the root no call is begun any more: those
 // that wait end with a [SignalError], those that run have Config.Grace to end, then
 // they are killed; then root's ctx ends. What root yields meanwhile is whole, so
@@ -173,7 +173,7 @@ func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.Endpoint) er
 	}
 	// The root decides when it is over, also when all ranks get a signal.
 	launchRank, _ := LaunchRank()
-	err := workerside.Serve(context.WithoutCancel(ctx), h, ep, workerside.Config{
+	err := worker.Serve(context.WithoutCancel(ctx), h, ep, worker.Config{
 		Slots: slots, Rank: world.Rank(), LaunchRank: launchRank, OnNode: world.LocalWorkers(), Modules: cfg.Modules, Logger: cfg.Logger,
 	})
 	if err != nil {
@@ -191,7 +191,7 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 		}
 		return err
 	}
-	ctx, stopHeeding := ex.untilSignal(ctx)
+	ctx, stopWatching := ex.untilSignal(ctx)
 	err = apart(ctx, cfg.Logger, ex, root)
 	if err != nil {
 		ex.abandon()
@@ -202,7 +202,7 @@ func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *tr
 		shutdownErr = ex.Shutdown(context.WithoutCancel(ctx))
 	}
 	ex.calls.wait()
-	if signalled := stopHeeding(); signalled != nil && !errors.Is(err, ErrInterrupted) {
+	if signalled := stopWatching(); signalled != nil && !errors.Is(err, ErrInterrupted) {
 		if err == context.Canceled { //nolint:errorlint // just what the signal does; more than that is kept
 			err = nil
 		}

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	if os.Getenv(signalVar) != "" {
-		os.Exit(heedSignals())
+		os.Exit(handleSignals())
 	}
 	if os.Getenv(mannersVar) != "" {
 		os.Exit(embed())

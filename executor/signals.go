@@ -45,12 +45,12 @@ func ExitCode(err error) int {
 
 func exitOf(s syscall.Signal) int { return 128 + int(s) }
 
-// untilSignal returns root's context, which a signal ends as heed says, unless signals are
-// left to the program. The returned function ends the context, and the heeding, and returns
+// untilSignal returns root's context, which a signal ends as watchSignals says, unless signals are
+// left to the program. The returned function ends the context, and the watching, and returns
 // the first signal's error if there was one.
 func (ex *Executor) untilSignal(ctx context.Context) (context.Context, func() error) {
 	if !ex.cfg.NoSignals {
-		return ex.heed(ctx)
+		return ex.watchSignals(ctx)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	return ctx, func() error {
@@ -59,12 +59,12 @@ func (ex *Executor) untilSignal(ctx context.Context) (context.Context, func() er
 	}
 }
 
-// heed makes the executor stop in order after a signal: nothing is begun any
+// watchSignals makes the executor stop in order after a signal: nothing is begun any
 // more, calls that run may end within the grace, then they are killed and the
 // returned context ends. A second signal ends the process at once, unless it is a
 // SIGHUP. The returned
-// function stops heeding, and returns the first signal's error if there was one.
-func (ex *Executor) heed(ctx context.Context) (context.Context, func() error) {
+// function stops watching, and returns the first signal's error if there was one.
+func (ex *Executor) watchSignals(ctx context.Context) (context.Context, func() error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, stopSignals()...)
@@ -179,7 +179,7 @@ func ignoreStop() func() {
 					continue
 				}
 				if n++; n > 1 {
-					os.Exit(exitOf(s.(syscall.Signal))) //nolint:forcetypeassert // as in heed
+					os.Exit(exitOf(s.(syscall.Signal))) //nolint:forcetypeassert // as in watchSignals
 				}
 			}
 		}

@@ -5,6 +5,6 @@ package executor_test
 // They name nothing: here no program gets signals, see signals_test.go and manners_test.go.
 const signalVar, mannersVar = "", ""
 
-func heedSignals() int { panic("there are no signals") }
+func handleSignals() int { panic("there are no signals") }
 
 func embed() int { panic("there are no signals") }

@@ -24,8 +24,8 @@ import (
 // how long each of its first two calls computes, in thousand steps, and the grace.
 const signalVar = "WASMPOOL_TEST_SIGNAL"
 
-// heedSignals is that program: two calls run, ten wait.
-func heedSignals() int {
+// handleSignals is that program: two calls run, ten wait.
+func handleSignals() int {
 	var steps int
 	var text string
 	_, err := fmt.Sscan(os.Getenv(signalVar), &steps, &text)

@@ -266,7 +266,7 @@ func (r *run) passFar(s os.Signal) bool {
 }
 
 // forestalled tells a root that has not begun not to. It reports whether it has
-// meanwhile, so that it heeds signals: each of the two writes before it reads.
+// meanwhile, so that it handles signals: each of the two writes before it reads.
 func (r *run) forestalled(s os.Signal) bool {
 	return r.dir.WriteStop(signalOf(s)) == nil && r.begun()
 }
