@@ -37,8 +37,8 @@ func (l *holder) Lost(int, error) {}
 // holdTwo returns a pool whose one worker is the test's and holds two calls.
 func holdTwo(t *testing.T, arg func(i int) []byte) (context.Context, []*Future, *mem.Fabric, []wire.Call) {
 	tasks := guesttest.Build(t, "testdata/tasks")
-	world := mem.New(2)
-	root := world.Endpoint(0)
+	fabric := mem.New(2)
+	root := fabric.Endpoint(0)
 	ex, err := open(Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}.withDefaults(), root, root.Bell())
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func holdTwo(t *testing.T, arg func(i int) []byte) (context.Context, []*Future, 
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(stop)
 	fs := []*Future{ex.Submit(ctx, "echo", arg(0)), ex.Submit(ctx, "echo", arg(1))}
-	ep := world.Endpoint(1)
+	ep := fabric.Endpoint(1)
 	send(t, ep, hello(t))
 	l := &holder{}
 	for len(l.calls) < 2 && ctx.Err() == nil {
@@ -60,14 +60,14 @@ func holdTwo(t *testing.T, arg func(i int) []byte) (context.Context, []*Future, 
 		defer stop()
 		ex.Shutdown(c) //nolint:errcheck // the pool may have lost its worker
 	})
-	return ctx, fs, world, l.calls
+	return ctx, fs, fabric, l.calls
 }
 
 // Two calls whose long results are said to be one payload.
 func TestOnePayloadTwoResults(t *testing.T) {
-	ctx, fs, world, calls := holdTwo(t, func(int) []byte { return []byte("x") })
+	ctx, fs, fabric, calls := holdTwo(t, func(int) []byte { return []byte("x") })
 	for _, c := range calls {
-		send(t, world.Endpoint(1), results(c, wire.Result{Long: true, Len: 1 << 20, Payload: 1}))
+		send(t, fabric.Endpoint(1), results(c, wire.Result{Long: true, Len: 1 << 20, Payload: 1}))
 	}
 	for i, f := range fs {
 		out, err := f.Result(ctx)
@@ -80,9 +80,9 @@ func TestOnePayloadTwoResults(t *testing.T) {
 // Two arguments that are asked for as one payload.
 func TestOnePayloadTwoArguments(t *testing.T) {
 	args := [][]byte{bytes.Repeat([]byte("a"), 20000), bytes.Repeat([]byte("b"), 20000)}
-	ctx, _, world, calls := holdTwo(t, func(i int) []byte { return args[i] })
+	ctx, _, fabric, calls := holdTwo(t, func(i int) []byte { return args[i] })
 	for _, c := range calls {
-		send(t, world.Endpoint(1), pull(wire.Pull{Ticket: c.Ticket, Gen: uint32(c.Number), Payload: 1}))
+		send(t, fabric.Endpoint(1), pull(wire.Pull{Ticket: c.Ticket, Gen: uint32(c.Number), Payload: 1}))
 	}
 	time.Sleep(300 * time.Millisecond)
 	if ctx.Err() != nil || args[0][0] != 'a' || args[1][0] != 'b' {
@@ -178,7 +178,7 @@ func TestLoanOfLost(t *testing.T) {
 	st, _ := c.ex.Stats(t.Context())
 	for _, w := range st.Workers {
 		if w.InFlight > 0 {
-			c.world.Kill(w.Rank)
+			c.fabric.Kill(w.Rank)
 		}
 	}
 	if _, err := f.Result(t.Context()); err != nil {

@@ -33,7 +33,7 @@ func init() {
 // TestConfine runs a job on confined workers, each of which also attacks as native code
 // in its process: all calls are right, and nothing of the attack works.
 func TestConfine(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return
 	}
 	dir := t.TempDir()

@@ -24,14 +24,14 @@ import (
 func inHand(t *testing.T, workers int, cfg Config) (*Executor, *mem.Fabric) {
 	t.Helper()
 	tasks := guesttest.Build(t, "testdata/tasks")
-	world := mem.New(workers + 1)
+	fabric := mem.New(workers + 1)
 	cfg.Modules, cfg.Logger = []*wasmtasks.Module{tasks}, slog.New(slog.DiscardHandler)
-	root := world.Endpoint(0)
+	root := fabric.Endpoint(0)
 	ex, err := build(cfg.withDefaults(), root, root.Bell())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ex, world
+	return ex, fabric
 }
 
 // blocking yields so many arguments, and then blocks until the test ends.
@@ -169,8 +169,8 @@ func TestFruitlessIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) { // in which time stands still
-		ex, world := inHand(t, 2, Config{})
-		loaded, idle := world.Endpoint(1), world.Endpoint(2)
+		ex, fabric := inHand(t, 2, Config{})
+		loaded, idle := fabric.Endpoint(1), fabric.Endpoint(2)
 		send(t, loaded, hello(t))
 		ex.dispatcher.Probe().Turn()
 		for range 2 {

@@ -14,7 +14,7 @@ import (
 // with three, twice each: they execute the same number of instructions everywhere,
 // and the same budgets end them at the same places.
 func TestInstructionsUnderMPI(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return // this is the inner run
 	}
 	bin := mpitest.Build(t, "./testdata/count")

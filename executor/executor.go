@@ -36,7 +36,7 @@ type pool struct {
 	cfg        Config
 	tasks      dispatcher.Table
 	dispatcher *dispatcher.Dispatcher
-	world      transport.Endpoint // nil without MPI
+	endpoint   transport.Endpoint // nil without MPI
 	own        *ownWorker         // nil without root slots
 	calls      callbacks
 	forks      forks
@@ -49,8 +49,8 @@ type pool struct {
 }
 
 // newPool returns a pool without workers, whose dispatcher does not run yet.
-func newPool(cfg Config, world transport.Endpoint, bell *transport.Bell) *pool {
-	p := &pool{cfg: cfg, world: world, done: make(chan struct{})}
+func newPool(cfg Config, endpoint transport.Endpoint, bell *transport.Bell) *pool {
+	p := &pool{cfg: cfg, endpoint: endpoint, done: make(chan struct{})}
 	p.calls.log = cfg.Logger
 	p.dispatcher = dispatcher.New(dispatcher.Config{
 		QueueCalls: cfg.QueueCalls, QueueBytes: cfg.QueueBytes, ResultBytes: resultBytes(cfg, memory.Process()),
@@ -81,9 +81,9 @@ func Local(cfg Config) (*Executor, error) {
 	return open(cfg.withDefaults(), nil, transport.NewBell())
 }
 
-// open starts an executor over the world's endpoint, which may be nil.
-func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor, error) {
-	ex, err := build(cfg, world, bell)
+// open starts an executor over that endpoint, which is nil without MPI.
+func open(cfg Config, endpoint transport.Endpoint, bell *transport.Bell) (*Executor, error) {
+	ex, err := build(cfg, endpoint, bell)
 	if err != nil {
 		return nil, err
 	}
@@ -92,9 +92,9 @@ func open(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor
 }
 
 // build returns an executor whose loop does not run yet.
-func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executor, error) {
+func build(cfg Config, endpoint transport.Endpoint, bell *transport.Bell) (*Executor, error) {
 	holdBallast()
-	ex := newExecutor(newPool(cfg, world, bell), nil)
+	ex := newExecutor(newPool(cfg, endpoint, bell), nil)
 	if err := cfg.checkGrants(); err != nil {
 		return nil, err
 	}
@@ -108,9 +108,9 @@ func build(cfg Config, world transport.Endpoint, bell *transport.Bell) (*Executo
 			return nil, fmt.Errorf("executor: Config.Sandbox.Initializer: %w", err)
 		}
 	}
-	alone := world == nil || world.Size() == 1
+	alone := endpoint == nil || endpoint.Size() == 1
 	if !alone {
-		ex.dispatcher.AddWorkers(world, false)
+		ex.dispatcher.AddWorkers(endpoint, false)
 	}
 	slots := cfg.RootSlots
 	if slots == 0 && alone {
@@ -146,7 +146,7 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	pair := mem.Pair(bell)
 	own.pair = pair
 	own.root, own.worker = pair.Endpoint(0), pair.Endpoint(1)
-	if v, ok := transport.As[transport.Voucher](ex.world); ok {
+	if v, ok := transport.As[transport.Voucher](ex.endpoint); ok {
 		v.Vouch(pair.Suspect)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -180,8 +180,8 @@ func (ex *Executor) run() {
 	if ex.own != nil {
 		ex.err = join(ex.err, ex.own.close())
 	}
-	if ex.world != nil {
-		ex.err = join(ex.err, ex.world.Close())
+	if ex.endpoint != nil {
+		ex.err = join(ex.err, ex.endpoint.Close())
 	}
 }
 

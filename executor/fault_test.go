@@ -42,12 +42,12 @@ func openFaulty(t testing.TB, workers int, plan fault.Plan) *executor.Executor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	world := mem.New(workers + 1)
+	fabric := mem.New(workers + 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	for rank := 1; rank <= workers; rank++ {
 		serving.Go(func() {
-			ep := world.Endpoint(rank)
+			ep := fabric.Endpoint(rank)
 			err := worker.Serve(ctx, h, seal.New(ep), worker.Config{Rank: rank})
 			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, worker.ErrRootLost) {
 				t.Errorf("rank %d: %v", rank, err)
@@ -55,7 +55,7 @@ func openFaulty(t testing.TB, workers int, plan fault.Plan) *executor.Executor {
 			ep.Close()
 		})
 	}
-	root := seal.New(fault.New(world.Endpoint(0), plan, world.Kill))
+	root := seal.New(fault.New(fabric.Endpoint(0), plan, fabric.Kill))
 	cfg := executor.Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	ex, err := executor.OpenOn(cfg, root)
 	if err != nil {
@@ -90,7 +90,7 @@ func faultyShape(t testing.TB, most int) *executor.Executor {
 // TestFaults runs the contract tests again on workers whose frames are delayed,
 // lost, doubled, cut and changed, and that die.
 func TestFaults(t *testing.T) {
-	if world != nil || os.Getenv(faultsVar) != "" || testing.Short() {
+	if shared != nil || os.Getenv(faultsVar) != "" || testing.Short() {
 		return // this is an inner run, or the race detector's has them
 	}
 	seed := rand.Uint64()
@@ -106,7 +106,7 @@ func TestFaults(t *testing.T) {
 // says, and checks that every call has one outcome, the right one, and that nothing
 // is left.
 func TestSoak(t *testing.T) {
-	if world != nil || os.Getenv(faultsVar) != "" {
+	if shared != nil || os.Getenv(faultsVar) != "" {
 		return
 	}
 	length := 5 * time.Second

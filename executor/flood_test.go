@@ -42,12 +42,12 @@ func (c *floodLog) Handle(_ context.Context, line slog.Record) error {
 // pass the root writes so many and no more, says so, and goes on.
 func TestLogFlood(t *testing.T) {
 	t.Parallel()
-	world := mem.New(2)
+	fabric := mem.New(2)
 	log := &floodLog{Handler: slog.DiscardHandler, said: map[string]int{}}
-	ex := openRoot(t, world, Config{Logger: slog.New(log)})
+	ex := openRoot(t, fabric, Config{Logger: slog.New(log)})
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
-	w := &dawdler{t: t, ep: world.Endpoint(1)}
+	w := &dawdler{t: t, ep: fabric.Endpoint(1)}
 	send(t, w.ep, hello(t))
 	f := ex.Submit(ctx, "echo", []byte("hello"))
 	w.until("a call", func() bool { return len(w.calls) == 1 })
@@ -62,7 +62,7 @@ func TestLogFlood(t *testing.T) {
 	if out, err := f.Result(ctx); err != nil || string(out) != "hello" {
 		t.Errorf("the call gave %q, %v", out, err)
 	}
-	world.Kill(1)
+	fabric.Kill(1)
 	if err := ex.Shutdown(ctx); err != nil {
 		t.Log(err) // nobody is left
 	}

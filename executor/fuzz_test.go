@@ -35,8 +35,8 @@ func FuzzFrames(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		world := mem.New(2)
-		root := world.Endpoint(0)
+		fabric := mem.New(2)
+		root := fabric.Endpoint(0)
 		log := slog.New(slog.NewTextHandler(io.Discard, nil))
 		ex, err := build(Config{Modules: []*wasmtasks.Module{tasks}, Logger: log}.withDefaults(), root, root.Bell())
 		if err != nil {
@@ -48,7 +48,7 @@ func FuzzFrames(f *testing.F) {
 			c.f.call.Tell(c)
 			calls = append(calls, c)
 		}
-		ep := world.Endpoint(1)
+		ep := fabric.Endpoint(1)
 		for _, frame := range [][]byte{hello, first, second} {
 			if len(frame) > 0 && len(frame) < 60<<10 {
 				if err := ep.Send(0, frame); err != nil {
@@ -57,7 +57,7 @@ func FuzzFrames(f *testing.F) {
 			}
 			ex.dispatcher.Probe().Turn()
 		}
-		world.Kill(1)
+		fabric.Kill(1)
 		for end := time.Now().Add(10 * time.Second); ex.dispatcher.Probe().Broken() == nil && time.Now().Before(end); {
 			ex.dispatcher.Probe().Turn()
 		}

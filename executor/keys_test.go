@@ -10,8 +10,8 @@ import (
 // while a worker still has the other.
 func TestKeyOfCancelled(t *testing.T) {
 	t.Parallel()
-	ex, world := inHand(t, 1, Config{})
-	worker := world.Endpoint(1)
+	ex, fabric := inHand(t, 1, Config{})
+	worker := fabric.Endpoint(1)
 	send(t, worker, hello(t))
 	loop := ex.dispatcher.Probe()
 	loop.Turn()

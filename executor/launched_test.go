@@ -14,7 +14,7 @@ import (
 // TestStoppedBefore checks that a job that was interrupted before it began does not
 // begin.
 func TestStoppedBefore(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return
 	}
 	dir := jobdir.Dir(t.TempDir())

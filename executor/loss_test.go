@@ -25,7 +25,7 @@ import (
 // be on a rank of its own, so that they can be lost.
 type cluster struct {
 	ex      *Executor
-	world   *mem.Fabric
+	fabric  *mem.Fabric
 	workers sync.WaitGroup
 	errs    []error // of the workers, by rank; read after workers.Wait
 }
@@ -38,7 +38,7 @@ func newCluster(t *testing.T, ranks int) *cluster {
 func newClusterWith(t *testing.T, ranks int, cfg Config) *cluster {
 	t.Helper()
 	tasks := guesttest.Build(t, "testdata/tasks")
-	c := &cluster{world: mem.New(ranks), errs: make([]error, ranks)}
+	c := &cluster{fabric: mem.New(ranks), errs: make([]error, ranks)}
 	h, err := host.New(host.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -46,11 +46,11 @@ func newClusterWith(t *testing.T, ranks int, cfg Config) *cluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	for rank := 1; rank < ranks; rank++ {
 		c.workers.Go(func() {
-			ep := c.world.Endpoint(rank)
+			ep := c.fabric.Endpoint(rank)
 			c.errs[rank] = errors.Join(worker.Serve(ctx, h, ep, worker.Config{Rank: rank}), ep.Close())
 		})
 	}
-	root := c.world.Endpoint(0)
+	root := c.fabric.Endpoint(0)
 	cfg.RootSlots, cfg.Modules = 0, []*wasmtasks.Module{tasks}
 	c.ex, err = open(cfg.withDefaults(), root, root.Bell())
 	if err != nil {
@@ -81,9 +81,9 @@ func TestWorkerLost(t *testing.T) {
 		for i := range calls {
 			switch i {
 			case calls / 3:
-				c.world.Kill(2)
+				c.fabric.Kill(2)
 			case 2 * calls / 3:
-				c.world.Kill(1)
+				c.fabric.Kill(1)
 			}
 			if !yield(number(i)) {
 				return
@@ -125,8 +125,8 @@ func TestAllWorkersLost(t *testing.T) {
 	if _, err := futures[0].Result(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.world.Kill(1)
-	c.world.Kill(2)
+	c.fabric.Kill(1)
+	c.fabric.Kill(2)
 	lost := 0
 	for _, f := range futures {
 		if _, err := f.Result(t.Context()); errors.Is(err, ErrNoWorkers) {
@@ -169,7 +169,7 @@ func TestPoison(t *testing.T) {
 			return rank > 0
 		})
 		killed[rank] = true
-		c.world.Kill(rank)
+		c.fabric.Kill(rank)
 	}
 	_, err := f.Result(t.Context())
 	var failed *TaskError
@@ -188,7 +188,7 @@ func TestRootLost(t *testing.T) {
 	if _, err := c.ex.Call(t.Context(), "square", []byte("4")); err != nil {
 		t.Fatal(err)
 	}
-	c.world.Kill(0)
+	c.fabric.Kill(0)
 	c.workers.Wait()
 	for rank, err := range c.errs[1:] {
 		if !errors.Is(err, worker.ErrRootLost) {
@@ -216,14 +216,14 @@ func TestNonsense(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			world := mem.New(3)
-			root := world.Endpoint(0)
+			fabric := mem.New(3)
+			root := fabric.Endpoint(0)
 			var log bytes.Buffer
 			ex, err := open(Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults(), root, root.Bell())
 			if err != nil {
 				t.Fatal(err)
 			}
-			misbehaving := world.Endpoint(2)
+			misbehaving := fabric.Endpoint(2)
 			hello, err := wire.Control(wire.TypeHello, wire.Hello{Host: "misbehaving", Slots: 1})
 			if err != nil {
 				t.Fatal(err)
@@ -237,7 +237,7 @@ func TestNonsense(t *testing.T) {
 				st, err := ex.Stats(t.Context())
 				return err == nil && len(st.Workers) == 1 && st.Workers[0].Lost
 			})
-			world.Kill(1)
+			fabric.Kill(1)
 			if err := ex.Shutdown(t.Context()); err != nil {
 				t.Log(err) // nobody is left
 			}

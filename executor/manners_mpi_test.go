@@ -89,7 +89,7 @@ func signalAll(ctx context.Context, ex *executor.Executor) error {
 // TestNoSignalsOnRanks checks that Config.NoSignals leaves the signals of all ranks to the
 // program; and that Run changes no variables but those that the package's doc names.
 func TestNoSignalsOnRanks(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

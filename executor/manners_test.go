@@ -79,7 +79,7 @@ func waitForSignal() int {
 
 // TestNoSignals sends signals to programs whose pool leaves them alone.
 func TestNoSignals(t *testing.T) {
-	if world != nil || os.Getenv(faultsVar) != "" {
+	if shared != nil || os.Getenv(faultsVar) != "" {
 		return
 	}
 	term := syscall.SIGTERM
@@ -161,7 +161,7 @@ func sayWhatChanged() int {
 // TestProcess checks what the package's doc says of the process, without MPI.
 func TestProcess(t *testing.T) {
 	t.Parallel()
-	if world != nil || os.Getenv(faultsVar) != "" {
+	if shared != nil || os.Getenv(faultsVar) != "" {
 		return
 	}
 	for _, tc := range []struct {

@@ -71,8 +71,8 @@ func TestMisbehavingWorker(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			world := mem.New(2)
-			root := world.Endpoint(0)
+			fabric := mem.New(2)
+			root := fabric.Endpoint(0)
 			var log bytes.Buffer
 			cfg := Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 			ex, err := open(cfg.withDefaults(), root, root.Bell())
@@ -82,7 +82,7 @@ func TestMisbehavingWorker(t *testing.T) {
 			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 			defer stop()
 			f := ex.Submit(ctx, "echo", []byte("hello"))
-			ep := world.Endpoint(1)
+			ep := fabric.Endpoint(1)
 			send(t, ep, hello(t))
 			worker := &misbehavingWorker{}
 			for !worker.got && ctx.Err() == nil {

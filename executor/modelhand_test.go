@@ -174,7 +174,7 @@ func (h *hand) join() {
 // lose ends the worker, of which everything that it said before has arrived.
 func (h *hand) lose() {
 	h.lost = true
-	h.p.world.Kill(h.rank)
+	h.p.fabric.Kill(h.rank)
 	for len(h.calls) > 0 {
 		h.drop(0).returned(true)
 	}

@@ -22,13 +22,13 @@ import (
 // its own. After some steps it waits until all is quiet, and compares where each call
 // is, how it has ended and who still waits with what the reference says.
 type program struct {
-	t     *testing.T
-	rnd   *rand.Rand
-	ex    *Executor
-	world *mem.Fabric
-	hands []*hand
-	steps int
-	trail []string // what was done, the last
+	t      *testing.T
+	rnd    *rand.Rand
+	ex     *Executor
+	fabric *mem.Fabric
+	hands  []*hand
+	steps  int
+	trail  []string // what was done, the last
 
 	owners   []*owner // the executor that was opened first, and its forks
 	calls    []*tracked
@@ -135,7 +135,7 @@ func (p *program) block(what string, may func() bool, fn, then func()) {
 func newProgram(t *testing.T, rnd *rand.Rand, tasks *wasmtasks.Module, tally *modelTally) *program {
 	workers := 1 + rnd.IntN(5)
 	p := &program{
-		t: t, rnd: rnd, world: mem.New(workers + 1), tally: tally,
+		t: t, rnd: rnd, fabric: mem.New(workers + 1), tally: tally,
 		byID: map[uint64]*tracked{}, futures: map[*dispatcher.Call]*tracked{},
 	}
 	cfg := Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(slog.DiscardHandler), ReportAfter: -1}
@@ -143,14 +143,14 @@ func newProgram(t *testing.T, rnd *rand.Rand, tasks *wasmtasks.Module, tally *mo
 		p.bounded = 4 + rnd.IntN(30)
 		cfg.QueueCalls = p.bounded
 	}
-	root := p.world.Endpoint(0)
+	root := p.fabric.Endpoint(0)
 	var err error
 	if p.ex, err = build(cfg.withDefaults(), root, root.Bell()); err != nil {
 		t.Fatal(err)
 	}
 	p.owners = []*owner{{ex: p.ex, keys: map[string]*tracked{}}}
 	for rank := 1; rank <= workers; rank++ {
-		h := &hand{p: p, rank: rank, ep: p.world.Endpoint(rank), slots: 1 + rnd.IntN(3), prompt: rnd.IntN(2) == 0}
+		h := &hand{p: p, rank: rank, ep: p.fabric.Endpoint(rank), slots: 1 + rnd.IntN(3), prompt: rnd.IntN(2) == 0}
 		p.hands = append(p.hands, h)
 		if rank == 1 || rnd.IntN(3) > 0 {
 			h.join()

@@ -35,7 +35,7 @@ func init() {
 
 // TestRanks runs this package's tests again as the root of 1, 2 and 4 ranks.
 func TestRanks(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return // this is the inner run
 	}
 	mpitest.Again(t, []int{1, 2, 4}, "^Example|^TestScheduler|^TestModel|^TestCancelSent|^TestStates|^TestThenAtTheEnd|^TestShutdownEndsRetries|^TestForksEnd|^TestKeysOfForks|^TestMapEnds|^TestBufferIsExact|^TestRoom$|^TestResultsMeet")
@@ -44,7 +44,7 @@ func TestRanks(t *testing.T) {
 // TestWorkerKilled kills a worker rank with SIGKILL, under an mpirun that lets
 // the others go on: all calls are answered and the job ends.
 func TestWorkerKilled(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -78,7 +78,7 @@ func endRoot(ctx context.Context, ex *executor.Executor) error {
 // TestRootEndsOnRanks checks that a job ends when its root function panics or ends its
 // goroutine.
 func TestRootEndsOnRanks(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return
 	}
 	bin := mpitest.BuildTest(t)
@@ -96,7 +96,7 @@ func TestRootEndsOnRanks(t *testing.T) {
 
 // TestSomeRanks has two of four ranks take part, and not rank 0 as the root.
 func TestSomeRanks(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -24,7 +24,7 @@ const pausesVar = "WASMPOOL_TEST_PAUSES"
 // TestPauses makes calls to a worker of two slots, one of which may fall asleep at
 // any moment: it must be woken for what the other one began.
 func TestPauses(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return
 	}
 	module, bin := unittest.AssembleFile(t, "moves", movesWAT), mpitest.BuildTest(t)

@@ -72,12 +72,12 @@ func (d *dawdler) announce(payload uint32, n int64) {
 	send(d.t, d.ep, results(d.calls[len(d.calls)-1], wire.Result{Long: true, Len: n, Payload: payload}))
 }
 
-// openRoot opens an executor on the root of a world whose other ranks the test plays.
-func openRoot(t *testing.T, world *mem.Fabric, cfg Config) *Executor {
+// openRoot opens an executor on the root of a fabric whose other ranks the test plays.
+func openRoot(t *testing.T, fabric *mem.Fabric, cfg Config) *Executor {
 	t.Helper()
 	tasks := guesttest.Build(t, "testdata/tasks")
 	cfg.Modules = []*wasmtasks.Module{tasks}
-	root := world.Endpoint(0)
+	root := fabric.Endpoint(0)
 	ex, err := open(cfg.withDefaults(), root, root.Bell())
 	if err != nil {
 		t.Fatal(err)
@@ -89,11 +89,11 @@ func openRoot(t *testing.T, world *mem.Fabric, cfg Config) *Executor {
 // does not wait, and that a lost worker's room is free again.
 func TestRoom(t *testing.T) {
 	t.Parallel()
-	world := mem.New(3)
-	ex := openRoot(t, world, Config{ResultBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
+	fabric := mem.New(3)
+	ex := openRoot(t, fabric, Config{ResultBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	first, second := &dawdler{t: t, ep: world.Endpoint(1)}, &dawdler{t: t, ep: world.Endpoint(2)}
+	first, second := &dawdler{t: t, ep: fabric.Endpoint(1)}, &dawdler{t: t, ep: fabric.Endpoint(2)}
 	send(t, first.ep, hello(t))
 	a := ex.Submit(ctx, "echo", []byte("a"))
 	first.until("a call for the first worker", func() bool { return len(first.calls) == 1 })
@@ -137,7 +137,7 @@ func TestRoom(t *testing.T) {
 	c := ex.Submit(ctx, "echo", []byte("c"))
 	second.until("another call", func() bool { return len(second.calls) > n })
 	second.announce(8, 5<<20)
-	ex.dispatcher.Request(func(*dispatcher.Loop) { world.Endpoint(0).Fence(1, errors.New("it dawdles")) })
+	ex.dispatcher.Request(func(*dispatcher.Loop) { fabric.Endpoint(0).Fence(1, errors.New("it dawdles")) })
 	second.until("the room of the lost worker", func() bool { return len(second.takes) == 2 })
 	sent := false
 	second.ep.SendPayload(0, 8, bytes.Repeat([]byte("c"), 5<<20), func(err error) { sent = err == nil })
@@ -222,11 +222,11 @@ func TestResultsMeet(t *testing.T) {
 // it is announced before or after that, and does not count as one that waits to be taken.
 func TestRoomOfCancelled(t *testing.T) {
 	t.Parallel()
-	world := mem.New(2)
-	ex := openRoot(t, world, Config{ResultBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
+	fabric := mem.New(2)
+	ex := openRoot(t, fabric, Config{ResultBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	w := &dawdler{t: t, ep: world.Endpoint(1)}
+	w := &dawdler{t: t, ep: fabric.Endpoint(1)}
 	send(t, w.ep, hello(t))
 	kills := func() int { return len(w.kills) }
 	give := func() *Future {
@@ -307,7 +307,7 @@ func TestRoomOfCancelled(t *testing.T) {
 	if h := m.ahead.held; h.bytes.Load() != 0 || h.calls.Load() != 0 {
 		t.Errorf("%d bytes of %d results are held when all were taken", h.bytes.Load(), h.calls.Load())
 	}
-	world.Kill(1)
+	fabric.Kill(1)
 	if err := ex.Shutdown(ctx); err != nil {
 		t.Log(err) // nobody is left
 	}

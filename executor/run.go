@@ -81,31 +81,31 @@ func run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 		return err
 	}
 	stopWarming := warm(ctx, h, cfg, launched)
-	world, err := openWorld(ctx, cfg, launched, bell)
+	endpoint, err := openMPI(ctx, cfg, launched, bell)
 	if err != nil {
 		stopWarming()
 		return errors.Join(err, closeHost())
 	}
-	if world.Size() == 0 { // not one of Config.Ranks
+	if endpoint.Size() == 0 { // not one of Config.Ranks
 		stopWarming()
-		return errors.Join(world.Close(), closeHost())
+		return errors.Join(endpoint.Close(), closeHost())
 	}
-	if world.Rank() > 0 {
-		err := serve(ctx, cfg, h, world)
+	if endpoint.Rank() > 0 {
+		err := serve(ctx, cfg, h, endpoint)
 		stopWarming()
-		return errors.Join(err, world.Close(), closeHost())
+		return errors.Join(err, endpoint.Close(), closeHost())
 	}
 	stopWarming()
-	if cfg.Confine && world.Size() == 1 {
-		return errors.Join(fmt.Errorf("%w: %s started one rank only", ErrNotConfined, launched.name), world.Close(), closeHost())
+	if cfg.Confine && endpoint.Size() == 1 {
+		return errors.Join(fmt.Errorf("%w: %s started one rank only", ErrNotConfined, launched.name), endpoint.Close(), closeHost())
 	}
 	patience := max(cfg.LostAfter, 0)
-	if world.Size() == 1 {
+	if endpoint.Size() == 1 {
 		patience = 0 // nobody waits
 	}
 	makeRoom(0)
 	root = beginning(cfg, launched.rank, patience, root)
-	return errors.Join(runRoot(ctx, cfg, seal.New(world), bell, root), closeHost())
+	return errors.Join(runRoot(ctx, cfg, seal.New(endpoint), bell, root), closeHost())
 }
 
 // beginning is root, after wasmpool launch was told of it: from then on the root gets
@@ -139,55 +139,55 @@ func warm(ctx context.Context, h *host.Host, cfg Config, l launcher) func() {
 	}
 }
 
-// openWorld starts MPI and checks that it agrees with the launcher.
-func openWorld(ctx context.Context, cfg Config, l launcher, bell *transport.Bell) (mpi.Endpoint, error) {
+// openMPI starts MPI and checks that it agrees with the launcher.
+func openMPI(ctx context.Context, cfg Config, l launcher, bell *transport.Bell) (mpi.Endpoint, error) {
 	if cfg.Confine {
 		if err := copyByMessages(); err != nil {
 			return nil, fmt.Errorf("executor: preparing MPI for confined workers: %w", err)
 		}
 	}
-	world, err := mpi.Open(ctx, bell, cfg.Ranks, max(cfg.LostAfter, 0))
+	endpoint, err := mpi.Open(ctx, bell, cfg.Ranks, max(cfg.LostAfter, 0))
 	if err != nil {
 		return nil, fmt.Errorf("executor: starting MPI: %w", err)
 	}
-	if world.Size() == 1 && l.size > 1 && len(cfg.Ranks) == 0 {
+	if endpoint.Size() == 1 && l.size > 1 && len(cfg.Ranks) == 0 {
 		return nil, errors.Join(fmt.Errorf("%w: %s started %d processes, but in each %s sees only itself: use the launcher that belongs to the MPI library this program is linked with",
-			ErrLaunch, l.name, l.size, mpi.Version()), world.Close())
+			ErrLaunch, l.name, l.size, mpi.Version()), endpoint.Close())
 	}
-	return world, nil
+	return endpoint, nil
 }
 
 // serve is what a worker rank does.
-func serve(ctx context.Context, cfg Config, h *host.Host, world mpi.Endpoint) error {
+func serve(ctx context.Context, cfg Config, h *host.Host, endpoint mpi.Endpoint) error {
 	slots := cfg.Slots
 	if slots == 0 {
-		slots = min(ownCPUs(world.LocalWorkers()), MostSlots)
+		slots = min(ownCPUs(endpoint.LocalWorkers()), MostSlots)
 	}
 	makeRoom(slots)
 	if !cfg.NoSignals {
 		defer ignoreStop()()
 	}
-	ep := seal.New(world)
+	ep := seal.New(endpoint)
 	if cfg.Confine {
 		ep = confined(ep, cfg, h.Config().CacheDir)
 	}
 	// The root decides when it is over, also when all ranks get a signal.
 	launchRank, _ := LaunchRank()
 	err := worker.Serve(context.WithoutCancel(ctx), h, ep, worker.Config{
-		Slots: slots, Rank: world.Rank(), LaunchRank: launchRank, OnNode: world.LocalWorkers(), Modules: cfg.Modules, Logger: cfg.Logger,
+		Slots: slots, Rank: endpoint.Rank(), LaunchRank: launchRank, OnNode: endpoint.LocalWorkers(), Modules: cfg.Modules, Logger: cfg.Logger,
 	})
 	if err != nil {
-		world.Leave()
+		endpoint.Leave()
 	}
 	return err
 }
 
 // runRoot is what the root does.
-func runRoot(ctx context.Context, cfg Config, world transport.Endpoint, bell *transport.Bell, root func(context.Context, *Executor) error) error {
-	ex, err := open(cfg, world, bell)
+func runRoot(ctx context.Context, cfg Config, endpoint transport.Endpoint, bell *transport.Bell, root func(context.Context, *Executor) error) error {
+	ex, err := open(cfg, endpoint, bell)
 	if err != nil {
-		if world != nil {
-			err = errors.Join(err, dismiss(world, cfg))
+		if endpoint != nil {
+			err = errors.Join(err, dismiss(endpoint, cfg))
 		}
 		return err
 	}
@@ -245,14 +245,14 @@ func apart(ctx context.Context, log *slog.Logger, ex *Executor, root func(contex
 	return <-ended
 }
 
-// dismiss ends a world whose pool cannot begin. The workers are told, as MPI waits
+// dismiss ends the workers of a pool that cannot begin. The workers are told, as MPI waits
 // for them at the end.
-func dismiss(world transport.Endpoint, cfg Config) error {
+func dismiss(endpoint transport.Endpoint, cfg Config) error {
 	d := dispatcher.New(dispatcher.Config{
-		Bell: world.Bell(), Logger: cfg.Logger,
+		Bell: endpoint.Bell(), Logger: cfg.Logger,
 		Lost: func(l *dispatcher.Loop, w dispatcher.Lost) { reap(w, l.Log()) },
 	})
-	d.AddWorkers(world, false)
+	d.AddWorkers(endpoint, false)
 	d.Dismiss()
-	return world.Close()
+	return endpoint.Close()
 }

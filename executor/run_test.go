@@ -16,7 +16,7 @@ import (
 // function ends: goleak finds what would stay.
 func TestRootEnds(t *testing.T) {
 	t.Parallel()
-	if world != nil {
+	if shared != nil {
 		return // there Run is called once; see TestRootEndsOnRanks
 	}
 	for name, end := range map[string]func(){

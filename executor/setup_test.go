@@ -21,9 +21,9 @@ import (
 // tasks is the module in testdata/tasks.
 var tasks *wasmtasks.Module
 
-// world is the executor of the ranks that the tests were started on, when they
+// shared is the executor of the ranks that the tests were started on, when they
 // run under mpirun; see TestRanks in mpi_test.go.
-var world *executor.Executor
+var shared *executor.Executor
 
 func TestMain(m *testing.M) {
 	if os.Getenv(mpitest.InnerRun) != "" {
@@ -64,7 +64,7 @@ func runOnRanks(m *testing.M) int {
 		if instead != nil {
 			return instead(ctx, ex)
 		}
-		world = ex
+		shared = ex
 		code = m.Run()
 		return nil
 	})
@@ -83,13 +83,13 @@ func shape(t testing.TB) *executor.Executor {
 	if os.Getenv(faultsVar) != "" {
 		return faultyShape(t, 2)
 	}
-	if world == nil {
+	if shared == nil {
 		return open(t, executor.Config{})
 	}
-	if err := world.Load(tasks); err != nil {
+	if err := shared.Load(tasks); err != nil {
 		t.Fatal(err)
 	}
-	return world
+	return shared
 }
 
 // sound is shape for tests that count the attempts of calls: no worker is lost.

@@ -28,7 +28,7 @@ func init() {
 // TestShortageOnRanks is TestShortage with calls on other ranks: results come into the
 // root's memory by loans, or in messages.
 func TestShortageOnRanks(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return
 	}
 	bin, module := mpitest.BuildTest(t), unittest.AssembleFile(t, "big", bigWAT)

@@ -70,7 +70,7 @@ const waitsWAT = `(module
 // other calls run elsewhere. A root ends, and its workers leave. Nobody is lost before,
 // over calls that wait, CPUs that are busy, or a job that was stopped as a whole.
 func TestStandstill(t *testing.T) {
-	if world != nil {
+	if shared != nil {
 		return
 	}
 	bin := mpitest.BuildTest(t, "-ldflags=-X github.com/wasmpool/wasmpool/internal/compile.letThrough=spins")

@@ -91,8 +91,8 @@ func (ex *Executor) onLoop(ctx context.Context, fn func(*dispatcher.Loop)) error
 // and one for the root's own slots. It does not block.
 func (ex *Executor) NumWorkers() int {
 	n := 0
-	if ex.world != nil {
-		n = ex.world.Size() - 1
+	if ex.endpoint != nil {
+		n = ex.endpoint.Size() - 1
 	}
 	if ex.own != nil {
 		n++

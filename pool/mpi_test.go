@@ -10,7 +10,7 @@ import (
 
 // TestRanks runs this package's tests again as the root of 1, 2 and 4 ranks.
 func TestRanks(t *testing.T) {
-	if world == nil {
+	if shared == nil {
 		mpitest.Again(t, []int{1, 2, 4}, "^Example")
 	}
 }

@@ -20,9 +20,9 @@ import (
 
 var tasks *wasmtasks.Module
 
-// world is the executor of the ranks that the tests were started on, when they
+// shared is the executor of the ranks that the tests were started on, when they
 // run under mpirun; see TestRanks in mpi_test.go.
-var world *executor.Executor
+var shared *executor.Executor
 
 func TestMain(m *testing.M) {
 	if os.Getenv(mpitest.InnerRun) != "" {
@@ -47,7 +47,7 @@ func runOnRanks(m *testing.M) int {
 		if err := buildTasks(ctx); err != nil {
 			return err
 		}
-		world = ex
+		shared = ex
 		code = m.Run()
 		return nil
 	})
@@ -61,11 +61,11 @@ func runOnRanks(m *testing.M) int {
 // open returns a pool on the ranks, or else on a local executor with two slots.
 func open(t *testing.T) *pool.Pool {
 	t.Helper()
-	if world != nil {
-		if err := world.Load(tasks); err != nil {
+	if shared != nil {
+		if err := shared.Load(tasks); err != nil {
 			t.Fatal(err)
 		}
-		return pool.New(world)
+		return pool.New(shared)
 	}
 	ex, err := executor.Local(executor.Config{RootSlots: 2, Modules: []*wasmtasks.Module{tasks}})
 	if err != nil {

@@ -46,7 +46,7 @@ func BenchmarkServe(b *testing.B) {
 	for _, inFrame := range []int{1, 100} {
 		b.Run(fmt.Sprintf("frame=%d", inFrame), func(b *testing.B) {
 			r := newRoot(b, m, 1, "noop")
-			ep, c, sent := r.world.Endpoint(0), &counter{b: b}, 0
+			ep, c, sent := r.fabric.Endpoint(0), &counter{b: b}, 0
 			var w wire.Writer
 			arg := []byte("12345678")
 			send := func(n int) {

@@ -38,12 +38,12 @@ func FuzzFrames(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		world := mem.New(2)
+		fabric := mem.New(2)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		ended := make(chan error, 1)
-		go func() { ended <- Serve(ctx, h, world.Endpoint(1), Config{Slots: 1}) }()
-		root := world.Endpoint(0)
+		go func() { ended <- Serve(ctx, h, fabric.Endpoint(1), Config{Slots: 1}) }()
+		root := fabric.Endpoint(0)
 		for _, frame := range [][]byte{first, second, wire.Bare(wire.TypeStop)} {
 			if len(frame) > 0 && len(frame) < 60<<10 {
 				if err := root.Send(1, frame); err != nil {

@@ -46,7 +46,7 @@ func TestKillServed(t *testing.T) {
 		r.kill(3)
 		r.failed(3, host.KindKilled)
 		// The argument comes after all: it must go nowhere.
-		r.world.Endpoint(0).SendPayload(1, r.pulls[0].Payload, make([]byte, size), func(error) {})
+		r.fabric.Endpoint(0).SendPayload(1, r.pulls[0].Payload, make([]byte, size), func(error) {})
 		r.calls(wire.Call{Number: 4, Task: 1}, wire.Call{Number: 5, Task: 2, Limits: &wire.Limits{Instructions: 1000}})
 		if f := r.failed(5, host.KindBudget); f.Usage == nil || f.Usage.Instructions < 1000 {
 			t.Errorf("the usage is %v", f.Usage)

@@ -38,7 +38,7 @@ func TestStopLongResult(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("Serve still waits 10 s after the stop frame")
-		r.world.Kill(0)
+		r.fabric.Kill(0)
 		t.Log(<-r.served)
 	}
 }
@@ -65,7 +65,7 @@ func TestRawKilled(t *testing.T) {
 	r.kill(1001)
 	r.failed(1001, host.KindKilled)
 	sent := false
-	r.world.Endpoint(0).SendPayload(1, r.pulls[len(calls)].Payload, make([]byte, 20000), func(error) { sent = true })
+	r.fabric.Endpoint(0).SendPayload(1, r.pulls[len(calls)].Payload, make([]byte, 20000), func(error) { sent = true })
 	r.until(func() bool { return sent })
 	time.Sleep(100 * time.Millisecond)
 	r.calls(wire.Call{Number: 1002, Task: 1, Arg: []byte("[8]")})
@@ -92,12 +92,12 @@ func TestArgumentFetchedOnce(t *testing.T) {
 	r := newRoot(t, m, 1, "asks")
 	r.calls(wire.Call{Number: 1, Long: true, ArgLen: size})
 	r.until(func() bool { return len(r.pulls) == 1 })
-	r.world.Endpoint(0).SendPayload(1, r.pulls[0].Payload, bytes.Repeat([]byte("x"), size), func(error) {})
+	r.fabric.Endpoint(0).SendPayload(1, r.pulls[0].Payload, bytes.Repeat([]byte("x"), size), func(error) {})
 	r.until(func() bool { return len(r.results) == 1 })
 	if res := r.results[0]; res.Failed || res.Len != size || len(r.pulls) != 1 {
 		t.Errorf("after %d pulls: failed %t, %d bytes: %s", len(r.pulls), res.Failed, res.Len, res.Data)
 	}
-	r.world.Endpoint(0).RecvPayload(1, r.results[0].Payload, make([]byte, size), func(error) {})
+	r.fabric.Endpoint(0).RecvPayload(1, r.results[0].Payload, make([]byte, size), func(error) {})
 	r.stop()
 }
 
@@ -105,7 +105,7 @@ func TestArgumentFetchedOnce(t *testing.T) {
 func TestBadLoan(t *testing.T) {
 	t.Parallel()
 	r := newRoot(t, guesttest.Module(t, "endless", endlessWAT), 1, "whole")
-	root, ok := transport.As[transport.Lender](r.world.Endpoint(0))
+	root, ok := transport.As[transport.Lender](r.fabric.Endpoint(0))
 	if !ok {
 		t.Fatal("the root cannot lend")
 	}

@@ -53,14 +53,14 @@ func TestEagerResults(t *testing.T) {
 	    (call $write (i32.const 0) (i32.const 20000)) (i32.const 0)))`)
 	const calls, slots = 20_000, 4
 	h := newHost(t)
-	world := mem.New(2)
-	ep := &eager{Wrapper: transport.Wrapper{Endpoint: world.Endpoint(1)}, sent: make(chan eagerPayload, calls)}
-	r := &root{t: t, world: world, served: make(chan error, 1)}
+	fabric := mem.New(2)
+	ep := &eager{Wrapper: transport.Wrapper{Endpoint: fabric.Endpoint(1)}, sent: make(chan eagerPayload, calls)}
+	r := &root{t: t, fabric: fabric, served: make(chan error, 1)}
 	go func() { r.served <- Serve(t.Context(), h, ep, Config{Slots: slots}) }()
 	// as newRoot, but the module is sent
 	r.control(wire.TypeModule, wire.Module{Name: m.Name(), Digest: m.Digest().String(), Size: int64(len(m.Bytes()))})
 	r.control(wire.TypeTasks, wire.Tasks{Tasks: []wire.Task{{Export: "fill"}}})
-	world.Endpoint(0).SendPayload(1, transport.MaxPayloads-1, m.Bytes(), func(error) {})
+	fabric.Endpoint(0).SendPayload(1, transport.MaxPayloads-1, m.Bytes(), func(error) {})
 	for sent := 0; sent < calls; {
 		var list []wire.Call
 		for range 100 {
@@ -96,9 +96,9 @@ func TestEagerResults(t *testing.T) {
 // posts meanwhile.
 func TestDrainWhileOthersPost(t *testing.T) {
 	t.Parallel()
-	world := mem.New(2)
-	root := &root{t: t, world: world}
-	s := &server{ep: world.Endpoint(1), backlog: newBacklog()}
+	fabric := mem.New(2)
+	root := &root{t: t, fabric: fabric}
+	s := &server{ep: fabric.Endpoint(1), backlog: newBacklog()}
 	post := func(id uint32) {
 		s.io.Lock()
 		defer s.io.Unlock()
@@ -113,7 +113,7 @@ func TestDrainWhileOthersPost(t *testing.T) {
 	}()
 	root.until(func() bool { return len(root.results) == 1 }) // which drainPosts has sent
 	post(2)
-	world.Endpoint(0).RecvPayload(1, 1, make([]byte, wire.Inline+1), func(error) {})
+	fabric.Endpoint(0).RecvPayload(1, 1, make([]byte, wire.Inline+1), func(error) {})
 	select {
 	case <-drained:
 	case <-time.After(time.Minute):

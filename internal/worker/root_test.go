@@ -14,7 +14,7 @@ import (
 // A root is a pool's root of which each step is a test's.
 type root struct {
 	t       testing.TB
-	world   *mem.Fabric
+	fabric  *mem.Fabric
 	results []wire.Result
 	begun   []uint32
 	pulls   []wire.Pull
@@ -23,15 +23,15 @@ type root struct {
 
 func newRoot(t testing.TB, m *wasmtasks.Module, slots int, exports ...string) *root {
 	t.Helper()
-	world := mem.New(2)
-	return newRootOver(t, world, world.Endpoint(1), m, slots, exports...)
+	fabric := mem.New(2)
+	return newRootOver(t, fabric, fabric.Endpoint(1), m, slots, exports...)
 }
 
 // newRootOver is newRoot with an endpoint for the worker.
-func newRootOver(t testing.TB, world *mem.Fabric, ep transport.Endpoint, m *wasmtasks.Module, slots int, exports ...string) *root {
+func newRootOver(t testing.TB, fabric *mem.Fabric, ep transport.Endpoint, m *wasmtasks.Module, slots int, exports ...string) *root {
 	t.Helper()
 	h := newHost(t)
-	r := &root{t: t, world: world, served: make(chan error, 1)}
+	r := &root{t: t, fabric: fabric, served: make(chan error, 1)}
 	go func() {
 		r.served <- Serve(t.Context(), h, ep, Config{Slots: slots, Modules: []*wasmtasks.Module{m}})
 	}()
@@ -55,7 +55,7 @@ func (r *root) control(typ wire.Type, v any) {
 
 func (r *root) send(frame []byte) {
 	r.t.Helper()
-	if err := r.world.Endpoint(0).Send(1, frame); err != nil {
+	if err := r.fabric.Endpoint(0).Send(1, frame); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -83,7 +83,7 @@ func (r *root) until(enough func() bool) {
 		if time.Now().After(end) {
 			r.t.Fatalf("waited for two minutes, with %d results", len(r.results))
 		}
-		if _, err := r.world.Endpoint(0).Poll(r); err != nil {
+		if _, err := r.fabric.Endpoint(0).Poll(r); err != nil {
 			r.t.Fatal(err)
 		}
 	}

@@ -31,7 +31,7 @@ func TestClockWithoutWaiting(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 		taken := time.Now()
-		r.world.Endpoint(0).RecvPayload(1, long.Payload, make([]byte, long.Len), func(error) {})
+		r.fabric.Endpoint(0).RecvPayload(1, long.Payload, make([]byte, long.Len), func(error) {})
 		r.until(func() bool { return len(r.results) == 2 })
 		if ran, most := time.Duration(r.results[1].Nanos), time.Since(taken); ran > most {
 			t.Errorf("a call ran for %v, and could begin %v ago", ran, most)

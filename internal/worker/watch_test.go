@@ -50,13 +50,13 @@ func TestSleeperIsStirred(t *testing.T) {
 	    (loop $again
 	      (br_if $again (i64.ne (local.tee $i (i64.sub (local.get $i) (i64.const 1))) (i64.const 0))))
 	    (call $write (i32.const 0) (i32.const 20000)) (i32.const 0)))`)
-	world := mem.New(2)
-	r := newRootOver(t, world, &needy{Wrapper: transport.Wrapper{Endpoint: world.Endpoint(1)}}, m, 2, "slow")
+	fabric := mem.New(2)
+	r := newRootOver(t, fabric, &needy{Wrapper: transport.Wrapper{Endpoint: fabric.Endpoint(1)}}, m, 2, "slow")
 	for i := range 2 {
 		r.calls(wire.Call{Number: uint64(i + 1)})
 		r.until(func() bool { return len(r.results) == i+1 })
 		began, here := time.Now(), false
-		world.Endpoint(0).RecvPayload(1, r.results[i].Payload, make([]byte, 20000), func(error) { here = true })
+		fabric.Endpoint(0).RecvPayload(1, r.results[i].Payload, make([]byte, 20000), func(error) { here = true })
 		r.until(func() bool { return here })
 		if took := time.Since(began); took > manyPolls*safety/4 {
 			t.Errorf("the result of call %d took %v", i+1, took)
