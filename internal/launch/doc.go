@@ -13,6 +13,7 @@
 //   - launch.go: Job and Run: what a caller asks for, and checks before anything starts
 //   - launchers.go: which launcher is there, and its command line
 //   - run.go: a job under way: its start, signals, its end, its exit code
+//   - output.go: hands on what the ranks print, and sees when that cannot be written
 //   - filter.go: the launcher's own noise, left out of its output
 //   - signals_unix.go, signals_other.go: the signals that the root may want to have
 //   - clean_linux.go, clean_other.go: ends the processes that are left on this host

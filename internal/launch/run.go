@@ -29,6 +29,7 @@ type run struct {
 	dir jobdir.Dir
 
 	cmd     *exec.Cmd
+	out     *output
 	ended   chan struct{} // closed when the launcher has ended
 	root    jobdir.Start  // zero before it has started
 	shell   int           // the root's, once it was seen on this host
@@ -43,7 +44,7 @@ func (r *run) run(ctx context.Context, cmd *exec.Cmd) (int, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	r.cmd, r.ended = cmd, make(chan struct{})
-	cmd.Stdin, cmd.Stdout = r.job.Stdin, r.job.Stdout
+	cmd.Stdin = r.job.Stdin
 	cmd.SysProcAttr = attributes()
 	cmd.WaitDelay = drainDelay
 	messages := newFilter(r.job.Stderr, r.job.Verbose)
@@ -52,7 +53,15 @@ func (r *run) run(ctx context.Context, cmd *exec.Cmd) (int, error) {
 	if s := r.job.earlySignal(); s != nil {
 		return interrupted(s)
 	}
-	if err := cmd.Start(); err != nil {
+	out, pipe, err := newOutput(r.job.Stdout)
+	if err != nil {
+		return ExitSetup, fmt.Errorf("launch: %w", err)
+	}
+	r.out, cmd.Stdout = out, pipe
+	err = cmd.Start()
+	pipe.Close() //nolint:errcheck // the launcher has it
+	if err != nil {
+		out.drain(nil) //nolint:errcheck // nothing was printed
 		return ExitSetup, fmt.Errorf("launch: %w", err)
 	}
 	var waiting sync.WaitGroup
@@ -63,6 +72,9 @@ func (r *run) run(ctx context.Context, cmd *exec.Cmd) (int, error) {
 	code, err := r.await(ctx)
 	r.end()
 	waiting.Wait()
+	if failed := out.drain(r.job.Signals); failed != nil {
+		return outputError(failed)
+	}
 	return code, err
 }
 
@@ -72,8 +84,13 @@ func (r *run) await(ctx context.Context) (int, error) {
 	defer ticker.Stop()
 	start := time.NewTimer(r.job.StartTimeout)
 	defer start.Stop()
+	unwritten := r.out.failed
 	for {
 		select {
+		case <-unwritten:
+			if unwritten = nil; !r.pass(syscall.SIGTERM) {
+				return interrupted(syscall.SIGTERM)
+			}
 		case <-ctx.Done():
 			return 128 + int(syscall.SIGTERM), fmt.Errorf("launch: %w", context.Cause(ctx))
 		case <-r.ended:
@@ -281,12 +298,10 @@ func (r *run) end() {
 		patience time.Duration
 		signal   syscall.Signal
 	}{{patience, syscall.SIGTERM}, {afterTerm, syscall.SIGKILL}} {
-		select {
-		case <-r.ended:
+		if r.out.await(r.ended, step.patience, r.job.Signals) {
 			return
-		case <-time.After(step.patience):
-			signalGroup(r.cmd.Process.Pid, step.signal)
 		}
+		signalGroup(r.cmd.Process.Pid, step.signal)
 	}
 	<-r.ended
 }
