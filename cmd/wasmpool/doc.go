@@ -9,8 +9,10 @@
 //   - grants.go: --dir, --env, --clock, --random and --isolation
 //   - input.go, glob.go: the arguments of map: lines, JSON values, files
 //   - record.go: one line of map's output
-//   - results.go: writes them, counts, and remembers the first failure
+//   - results.go, ledger.go: writes them, counts, and remembers of which input each call is, and the first failure
+//   - output.go, lock.go: the file of the results, and that one map at a time writes to it
 //   - resume.go: --resume: which results an earlier run has left
+//   - stored.go, index.go, edit.go: it reads a result, finds its input, and makes the file hold what counts
 //   - progress.go: the bar, and the summary
 //   - errors.go: exit codes, and messages on one line
 //   - size.go: sizes such as 64MiB

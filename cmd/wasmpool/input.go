@@ -18,18 +18,16 @@ import (
 // An input yields the arguments of a map. It is read once, from one goroutine,
 // as far ahead as calls are made.
 type input interface {
-	// args yields the arguments. The caller owns them.
-	args() iter.Seq[[]byte]
+	// items yields the inputs with their numbers: all, or those that the plan has left.
+	// The caller owns the arguments.
+	items(p *plan) iter.Seq2[int64, item]
 
-	// only is args for some of them: it skips the others. which is in order.
-	only(which []uint32) iter.Seq[[]byte]
-
-	// err says why args ended before its time. It may be asked once args has
+	// err says why items ended before its time. It may be asked once items has
 	// ended.
 	err() error
 
-	// count returns about how many arguments there are, or -1 when that cannot
-	// be known. It is called before args.
+	// count returns about how many inputs there are, or -1 when that cannot
+	// be known. It is called before items.
 	count() int64
 
 	// file returns the name of the file that argument i came from, "" when all came
@@ -40,6 +38,13 @@ type input interface {
 	reads(file os.FileInfo) bool
 
 	close() error
+}
+
+// An item is one input: the argument of a call, or, when bad is not nil, what cannot be
+// one, and why. Of a bad item arg is what was read of it, nil for nothing.
+type item struct {
+	arg []byte
+	bad error
 }
 
 // A lineInput yields the lines of a file.
@@ -80,48 +85,60 @@ func checkJSON(line []byte) ([]byte, error) {
 	return line, nil
 }
 
-func (in *lineInput) args() iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		lines := lineReader{r: bufio.NewReaderSize(in.from, 64<<10)}
+func (in *lineInput) items(p *plan) iter.Seq2[int64, item] {
+	return func(yield func(int64, item) bool) {
+		i, left := int64(0), p.left
+		for it := range in.all() {
+			switch {
+			case !p.resumed:
+			case len(left) == 0:
+				return
+			case int64(left[0]) != i:
+				i++
+				continue
+			default:
+				left = left[1:]
+			}
+			if !yield(i, it) {
+				return
+			}
+			i++
+		}
+	}
+}
+
+// all yields every input.
+func (in *lineInput) all() iter.Seq[item] {
+	return func(yield func(item) bool) {
+		lines := newLineReader(in.from)
 		for {
-			arg, err := lines.next()
+			line, err := lines.next()
 			if err == io.EOF { //nolint:errorlint // readers return it as it is
 				return
 			}
 			in.number++
-			if err != nil {
+			if err != nil && !errors.Is(err, errLongLine) {
 				in.failed = fmt.Errorf("reading line %d of %s: %w", in.number, in.name, err)
 				return
 			}
-			if in.check != nil {
-				if arg, err = in.check(arg); err != nil {
-					in.failed = fmt.Errorf("line %d of %s: %w", in.number, in.name, err)
-					return
-				}
-			}
-			if arg != nil && !yield(arg) {
+			if it, ok := in.item(line, err); ok && !yield(it) {
 				return
 			}
 		}
 	}
 }
 
-func (in *lineInput) only(which []uint32) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		i := uint32(0)
-		for arg := range in.args() {
-			if len(which) == 0 {
-				return
-			}
-			if which[0] == i {
-				which = which[1:]
-				if !yield(arg) {
-					return
-				}
-			}
-			i++
-		}
+// item makes an input of a line, or of the error with which it was read. It reports false
+// for a line that is none.
+func (in *lineInput) item(line []byte, err error) (item, bool) {
+	it := item{arg: line}
+	if err == nil && in.check != nil {
+		it.arg, err = in.check(line)
 	}
+	if err != nil {
+		it = item{line, fmt.Errorf("line %d of %s: %w", in.number, in.name, err)}
+	}
+	return it, it.arg != nil || it.bad != nil
 }
 
 func (in *lineInput) err() error { return in.failed }
@@ -187,16 +204,31 @@ func (in *lineInput) close() error {
 type lineReader struct {
 	r     *bufio.Reader
 	block []byte
+	most  int // bytes that a line may have
 }
 
-const lineBlock = 64 << 10
+const (
+	lineBlock = 64 << 10
+
+	// mostLine bounds a line, so that one without an end does not take all memory.
+	mostLine = 256 << 20
+)
+
+// errLongLine is the error of a line that was skipped, as it is longer than it may be.
+var errLongLine = fmt.Errorf("it is longer than %s (--files takes long arguments)", formatBytes(mostLine))
+
+func newLineReader(r io.Reader) *lineReader {
+	return &lineReader{r: bufio.NewReaderSize(r, 64<<10), most: mostLine}
+}
 
 // next returns the next line, without "\n" or "\r\n" at its end.
 func (l *lineReader) next() ([]byte, error) {
 	part, err := l.r.ReadSlice('\n')
 	line := l.keep(part)
 	for errors.Is(err, bufio.ErrBufferFull) {
-		part, err = l.r.ReadSlice('\n')
+		if part, err = l.r.ReadSlice('\n'); len(line)+len(part) > l.most {
+			return nil, l.skip(err)
+		}
 		line = append(line, part...)
 	}
 	if err != nil && (err != io.EOF || len(line) == 0) {
@@ -205,6 +237,17 @@ func (l *lineReader) next() ([]byte, error) {
 	line, _ = bytes.CutSuffix(line, []byte("\n"))
 	line, _ = bytes.CutSuffix(line, []byte("\r"))
 	return line, nil
+}
+
+// skip reads on to the end of a line that is too long, of which the last part came with err.
+func (l *lineReader) skip(err error) error {
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = l.r.ReadSlice('\n')
+	}
+	if err != nil && err != io.EOF {
+		return err
+	}
+	return errLongLine
 }
 
 // keep copies part to where it may stay. The copy has no room to grow.
@@ -221,16 +264,15 @@ func (l *lineReader) keep(part []byte) []byte {
 }
 
 // A fileInput yields the content of files.
-type fileInput struct {
-	names  []string
-	failed error
-}
+type fileInput struct{ names []string }
 
-func openFiles(pattern string) (input, error) {
+// openFiles finds the files that match a pattern, but for those that belong to the results.
+func openFiles(pattern string, own func(name string) bool) (input, error) {
 	names, err := glob(pattern)
 	if err != nil {
 		return nil, fmt.Errorf("reading the input: %w", err)
 	}
+	names = slices.DeleteFunc(names, own)
 	switch {
 	case len(names) == 0 && isFolder(pattern):
 		return nil, fmt.Errorf("%s is a folder: --files '%s' takes the files in it", pattern, path.Join(filepath.ToSlash(pattern), "*"))
@@ -240,35 +282,40 @@ func openFiles(pattern string) (input, error) {
 	return &fileInput{names: names}, nil
 }
 
-func (in *fileInput) args() iter.Seq[[]byte] { return in.read(slices.Values(in.names)) }
-
-func (in *fileInput) only(which []uint32) iter.Seq[[]byte] {
-	return in.read(func(yield func(string) bool) {
-		for _, i := range which {
-			if !yield(in.names[i]) {
-				return
+func (in *fileInput) items(p *plan) iter.Seq2[int64, item] {
+	return func(yield func(int64, item) bool) {
+		if !p.resumed {
+			for i, name := range in.names {
+				if !yield(int64(i), readItem(name)) {
+					return
+				}
 			}
 		}
-	})
-}
-
-// read yields the content of files.
-func (in *fileInput) read(names iter.Seq[string]) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for name := range names {
-			content, err := os.ReadFile(name)
-			if err != nil {
-				in.failed = fmt.Errorf("reading the input: %w", err)
-				return
-			}
-			if !yield(content) {
+		for _, i := range p.left {
+			if !yield(int64(i), readItem(in.names[i])) {
 				return
 			}
 		}
 	}
 }
 
-func (in *fileInput) err() error          { return in.failed }
+// readItem reads a file. A pipe or a device may have no end, and nobody who writes to it.
+func readItem(name string) item {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		return item{bad: fmt.Errorf("%s is no regular file", name)}
+	}
+	if err == nil && info.Size() > mostMemory {
+		return item{bad: fmt.Errorf("%s is longer than %s, which no module can use", name, formatBytes(mostMemory))}
+	}
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return item{bad: err}
+	}
+	return item{arg: content}
+}
+
+func (in *fileInput) err() error          { return nil }
 func (in *fileInput) count() int64        { return int64(len(in.names)) }
 func (in *fileInput) file(i int64) string { return in.names[i] }
 func (in *fileInput) close() error        { return nil }

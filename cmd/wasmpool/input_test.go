@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// arguments returns the arguments of an input.
+func arguments(in input) [][]byte {
+	var args [][]byte
+	for _, it := range in.items(new(plan)) {
+		if it.bad == nil {
+			args = append(args, it.arg)
+		}
+	}
+	return args
+}
 
 func TestLineInput(t *testing.T) {
 	t.Parallel()
@@ -37,7 +49,7 @@ func TestLineInput(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, line := range slices.Collect(in.args()) { // all are still valid
+			for _, line := range arguments(in) { // all are still valid
 				got = append(got, string(line))
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" || in.err() != nil {
@@ -57,7 +69,7 @@ func TestLineInputOwnership(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := slices.Collect(in.args())
+	lines := arguments(in)
 	_ = append(lines[0], "XXXX"...)
 	if got := string(lines[1]); got != "bb" {
 		t.Errorf("the second line became %q", got)
@@ -71,16 +83,46 @@ func TestLineInputErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := len(slices.Collect(in.args())); got != 1 || !errors.Is(in.err(), broken) {
+	if got := len(arguments(in)); got != 1 || !errors.Is(in.err(), broken) {
 		t.Errorf("%d lines and %v, want 1 and %v", got, in.err(), broken)
 	}
+}
 
-	in, err = openLines("-", strings.NewReader("{}\n\"\xff\"\n"), checkJSON)
+// A line that is no argument is one bad input, and the next one is read.
+func TestLineInputBad(t *testing.T) {
+	t.Parallel()
+	in, err := openLines("-", strings.NewReader("{}\n\"\xff\"\n\noops\n3\n"), checkJSON)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := len(slices.Collect(in.args())); got != 1 || in.err() == nil || !strings.Contains(in.err().Error(), "line 2 of standard input: it is not JSON") {
-		t.Errorf("%d lines and %v, want 1 and that line 2 is not UTF-8", got, in.err())
+	var got []string
+	for i, it := range in.items(new(plan)) {
+		got = append(got, fmt.Sprintf("%d %s %v", i, it.arg, it.bad))
+	}
+	want := []string{
+		"0 {} <nil>",
+		"1 \"\xff\" line 2 of standard input: it is not JSON, as it is not UTF-8 (--lines takes any bytes)",
+		"2 oops line 4 of standard input: it is not JSON: invalid character 'o' looking for beginning of value (--lines takes any text)",
+		"3 3 <nil>",
+	}
+	if diff := cmp.Diff(want, got); diff != "" || in.err() != nil {
+		t.Errorf("items (-want +got), error %v:\n%s", in.err(), diff)
+	}
+}
+
+// A line that is too long is skipped to its end, if it has one.
+func TestLineReaderLongLines(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 300<<10)
+	lines := newLineReader(strings.NewReader(long + "\na\n" + long))
+	lines.most = 200 << 10
+	for _, want := range []struct {
+		line string
+		err  error
+	}{{"", errLongLine}, {"a", nil}, {"", errLongLine}, {"", io.EOF}} {
+		if line, err := lines.next(); string(line) != want.line || !errors.Is(err, want.err) {
+			t.Errorf("%q, %v, want %q, %v", line, err, want.line, want.err)
+		}
 	}
 }
 
@@ -98,7 +140,7 @@ func TestInputCountLeavesTheFileAlone(t *testing.T) {
 	if n := in.count(); n != 1000 {
 		t.Errorf("count = %d, want 1000", n)
 	}
-	if n := len(slices.Collect(in.args())); n != 1000 {
+	if n := len(arguments(in)); n != 1000 {
 		t.Errorf("%d lines after count, want 1000", n)
 	}
 }
@@ -154,7 +196,7 @@ func BenchmarkLineInput(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for range in.args() {
+		for range in.items(new(plan)) {
 		}
 	}
 }

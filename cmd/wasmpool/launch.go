@@ -38,7 +38,8 @@ a folder that rank 0 must see, too. In a Slurm allocation, and with --hosts, tha
 is in the working folder, as temporary folders are not shared.
 
 The exit code is the root's; 137 when the root was killed, or had to be, as a line on
-standard error says, too; 2 when the job could not be started; 130, 143, 138 or 129 when
+standard error says, too; 2 when the job could not be started, or what the ranks print
+could not be written, which ends the job; 141 when nobody reads it any more; 130, 143, 138 or 129 when
 SIGINT, SIGTERM, SIGUSR1 or SIGHUP came before the job had begun, or one of the first two
 came a second time.`,
 		Example: `  wasmpool launch -n 4 -- wasmpool-mpi map mytasks upper --lines names.txt --out names.jsonl

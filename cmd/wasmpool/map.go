@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"os"
 	"path"
 	"path/filepath"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/internal/jobdir"
 )
 
 // mapFlags are the flags of map.
@@ -36,32 +35,38 @@ func (a *app) mapCommand() *cobra.Command {
 		Use:   "map MODULE [TASK] (--lines F | --jsonl F | --files GLOB) [--out F [--resume | --force]] [--unordered]",
 		Short: "Run a call per line, JSON value or file",
 		Long: `Map calls a task once for each line of a file, each JSON value of a JSON Lines
-file, or each file that a pattern matches. It writes one line of JSON per call, in
+file, or each file that a pattern matches. It writes one line of JSON per input, in
 the order of the input; with --unordered as the calls end:
 
-  {"i":0,"ok":true,"out":…}
-  {"i":1,"ok":false,"error":{"kind":"application","code":70,"message":"…"}}
+  {"i":0,"of":"upper@9f86d081884c","arg":"3973e022e93220f9","ok":true,"out":…}
+  {"i":1,"of":…,"arg":…,"ok":false,"error":{"kind":"application","code":70,"message":"…"},"rank":3,"attempt":1}
 
-"out" is a result that is JSON, or other text as a string; "out_b64" is any other
-result, in base64. Characters that a terminal would obey are written as \u escapes,
-which mean the same. With --files each line has the name of its "file" after "i". An
-error has a "code" if the task gave one of its own. With -v it also has the "rank", the
-"stack" if there is one, and the end of what the task printed ("stderr") and logged
-("log"). A summary follows on standard error.
+"i" is the number of the input, from 0. "of" is the task and the beginning of the
+module's SHA-256, "arg" the beginning of the argument's. With --files each line has the
+name of its "file", too. "out" is a result that is JSON, or other text as a string;
+"out_b64" is any other result, in base64. Characters that a terminal would obey are
+written as \u escapes, which mean the same. An error has a "code" if the task gave one of
+its own, and with -v the "stack" if there is one, and the end of what the task printed
+("stderr") and logged ("log"). An input that makes no argument, such as a file that
+cannot be read, is a failure of kind "input", and the others run. A summary follows on
+standard error.
 
-Results are in the file within milliseconds. --resume goes on after a map that ended
-early, however it ended: results in the file are kept, and calls that failed or are
-missing run. The input must be the same, and a file or files: each line gets a
-checksum of the argument, "arg_crc", to tell.
+Results are in the file within milliseconds, and on the disk within seconds. --resume
+goes on after a map that ended early, however it ended: results in the file are kept,
+and inputs without one, or whose calls failed, run. A result is known by what its input
+is: its argument, and its file's name. So the input may have changed: only what is new
+runs, and results whose inputs are gone are moved to F.gone. Results of another task or
+module are refused. One map at a time may write to a file: F.lock says which.
 
 The input:
   --lines F     the argument is a line, without its newline (\n or \r\n)
   --jsonl F     the argument is a line, which must be JSON; blank lines are skipped
   --files GLOB  the argument is a file's content; files are taken in the order of
                 their names; in a pattern ** stands for any number of folders.
-                Quote the pattern, so that the shell leaves it alone
-F may be - for standard input. Input is read as it is needed. When it cannot be
-read, the map ends; what was done by then is written.`,
+                Quote the pattern, so that the shell leaves it alone. The file of
+                --out is left out
+F may be - for standard input. Input is read as it is needed, with --resume once before,
+too. When it cannot be read on, the map ends; what was done by then is written.`,
 		Example: `  wasmpool map mytasks upper --lines names.txt --out names.jsonl
   seq 1000 | wasmpool map examples/executor/tasks square --jsonl - --workers 4
   wasmpool map render.wasm frame --files 'scenes/*.json' --unordered --resume --out frames.jsonl
@@ -111,7 +116,7 @@ func (f *mapFlags) checkResume() error {
 	switch {
 	case f.resume && f.force:
 		return errors.New("--resume and --force exclude each other: give one")
-	case f.resume && (f.out == "" || f.out == "-"):
+	case f.resume && f.toStdout():
 		return errors.New("--resume goes on with a file: give it with --out F")
 	case f.resume && (f.lines == "-" || f.jsonl == "-"):
 		return errors.New("--resume reads the input twice: give it as a file")
@@ -123,7 +128,7 @@ func (f *mapFlags) checkResume() error {
 func (f *mapFlags) input(a *app) (input, error) {
 	switch {
 	case f.files != "":
-		return openFiles(f.files)
+		return openFiles(f.files, f.owns(a))
 	case f.jsonl != "":
 		return openLines(f.jsonl, a.in, checkJSON)
 	default:
@@ -141,26 +146,26 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		return err
 	}
 	defer in.close()
-	out, p, err := a.openOut(f, in)
+	out, p, err := a.openOut(ctx, f, in, t.of)
 	if err != nil {
 		return err
 	}
-	inputs := in.args()
-	if p.resumed {
-		inputs = in.only(p.left)
+	r := newResults(out, in.file, p, newRecordWriter(t.of, f.pool.verbose), !f.unordered)
+	if _, own := jobdir.Current(); f.toStdout() && a.launched && !own {
+		fmt.Fprintln(a.err, "wasmpool: the results pass through the launcher, which does not say when it cannot write them: --out F, or wasmpool launch, does")
 	}
-	r := newResults(out, in.file, p, f.pool.verbose)
 	started := time.Now()
-	stop := r.refresh(a.newProgress(out, in))
-	err = r.collect(ctx, outcomes(ctx, ex, t.name, inputs, f.unordered))
+	stop := r.refresh(a.newProgress(out.w, in))
+	err = r.collect(ctx, outcomes(ctx, ex, t.name, r.arguments(in.items(p)), f.unordered))
 	stop()
+	took := time.Since(started)
 	if err == nil {
 		err = in.err()
 	}
-	if failed := errors.Join(r.flush(), closeOut(out, a.out)); err == nil && failed != nil {
+	if failed := r.finish(); err == nil && failed != nil {
 		err = fmt.Errorf("writing the results: %w", failed)
 	}
-	a.summarize(ctx, ex, r, time.Since(started), err)
+	a.summarize(ctx, ex, r, took, err)
 	if err == nil && r.failed > 0 {
 		return &exitError{exitCallFailed, nil} // the summary says it
 	}
@@ -182,42 +187,4 @@ func outcomes(ctx context.Context, ex *executor.Executor, task string, args iter
 			i++
 		}
 	}
-}
-
-// openOut opens the file for the results, where there is one, and says what is to
-// run.
-func (a *app) openOut(f *mapFlags, in input) (io.Writer, *plan, error) {
-	if f.out == "" || f.out == "-" {
-		return a.out, new(plan), nil
-	}
-	info, err := os.Stat(f.out)
-	exists := err == nil && !info.IsDir()
-	switch {
-	case exists && in.reads(info):
-		return nil, nil, fmt.Errorf("--out %s would overwrite the input: give another file", f.out)
-	case exists && f.resume && !info.Mode().IsRegular():
-		return nil, nil, fmt.Errorf("--resume: %s is no regular file", f.out)
-	case exists && info.Mode().IsRegular() && info.Size() > 0 && !f.resume && !f.force:
-		return nil, nil, fmt.Errorf("--out %s holds something already: --resume goes on with it, --force overwrites it", f.out)
-	}
-	p, how := new(plan), os.O_TRUNC
-	if f.resume {
-		if p, err = a.resume(f); err != nil {
-			return nil, nil, err
-		}
-		how = os.O_APPEND
-	}
-	out, err := os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE|how, 0o666)
-	if err != nil {
-		return nil, nil, fmt.Errorf("writing the results: %w", err)
-	}
-	return out, p, nil
-}
-
-// closeOut closes out unless it is standard output.
-func closeOut(out, stdout io.Writer) error {
-	if f, ok := out.(io.Closer); ok && out != stdout {
-		return f.Close()
-	}
-	return nil
 }

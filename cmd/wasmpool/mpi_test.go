@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,6 +67,7 @@ func TestOnRanks(t *testing.T) {
 	t.Run("failures", r.testFailures)
 	t.Run("setup errors", r.testSetupErrors)
 	t.Run("launch", r.testLaunch)
+	t.Run("output lost", r.testOutputLost)
 }
 
 // The command starts its own ranks, and passes on input, result and exit code.
@@ -87,12 +90,58 @@ func (r ranks) testLaunch(t *testing.T) {
 		cmd.Stdin = strings.NewReader(tt.stdin)
 		got := runCmd(t, cmd)
 		cancel()
+		got.stdout = whose.ReplaceAllString(got.stdout, "")
 		if got.code != tt.code || got.stdout != tt.stdout {
 			t.Errorf("%s: %+v, want exit code %d and %q", tt.args, got, tt.code, tt.stdout)
 		}
 		if want := min(tt.code, 1); tt.code != 0 && len(got.said()) != want {
 			t.Errorf("%s says %q, want one line", tt.args, got.said())
 		}
+	}
+}
+
+// Results that cannot be written to standard output are no success on ranks either: mpirun would
+// say nothing.
+func (r ranks) testOutputLost(t *testing.T) {
+	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
+	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
+	lines := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(lines, bytes.Repeat([]byte("12\n"), 20_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	unread, closed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unread.Close()
+	defer closed.Close()
+	for _, tt := range []struct {
+		name string
+		to   *os.File
+		code int
+		says string
+	}{
+		{"full", full, exitSetup, "handing on what the ranks print: write /dev/stdout: no space left on device"},
+		{"closed", closed, 128 + int(syscall.SIGPIPE), ""},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		cmd := exec.CommandContext(ctx, r.program, "map", "testdata/tasks", "square", "--lines", lines, "--ranks", "2")
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = tt.to, &stderr
+		cmd.Run() //nolint:errcheck // the exit code says it
+		cancel()
+		if got := cmd.ProcessState.ExitCode(); got != tt.code || !strings.Contains(stderr.String(), tt.says) {
+			t.Errorf("%s: exit code %d, want %d and %q\n%s", tt.name, got, tt.code, tt.says, &stderr)
+		}
+	}
+	got := r.run(t, 2, "map", "testdata/tasks", "square", "--lines", lines)
+	if got.code != 0 || !slices.ContainsFunc(got.said(), func(line string) bool { return strings.Contains(line, "pass through the launcher") }) {
+		t.Errorf("under mpirun alone: exit code %d, and it says %q", got.code, got.said())
 	}
 }
 
@@ -169,7 +218,7 @@ func (r ranks) testFailures(t *testing.T) {
 	if onRanks.code != exitCallFailed || alone.code != exitCallFailed {
 		t.Errorf("exit codes %d and %d, want %d", onRanks.code, alone.code, exitCallFailed)
 	}
-	if diff := cmp.Diff(alone.stdout, onRanks.stdout); diff != "" || strings.Count(alone.stdout, `"ok":true`) != 2 {
+	if diff := cmp.Diff(whose.ReplaceAllString(alone.stdout, ""), whose.ReplaceAllString(onRanks.stdout, "")); diff != "" || strings.Count(alone.stdout, `"ok":true`) != 2 {
 		t.Errorf("results of ranks (-local +ranks):\n%s", diff)
 	}
 }

@@ -180,8 +180,9 @@ func (a *app) early(ctx context.Context, name string) []*wasmtasks.Module {
 
 // A target is the task that a command was told to call.
 type target struct {
-	name string
+	name string // as the command line has it
 	task wasmtasks.Task
+	of   string // the task and its module, as results name them
 }
 
 // openTarget loads MODULE into the pool and finds TASK in it. The arguments are
@@ -195,6 +196,7 @@ func openTarget(ctx context.Context, ex *executor.Executor, args []string) (targ
 	if err != nil {
 		return target{}, err
 	}
+	t.of = t.task.Name + "@" + m.Digest().String()[:12]
 	return t, ex.Load(m)
 }
 
@@ -219,7 +221,7 @@ func findTarget(m *wasmtasks.Module, names []string) (target, error) {
 		}
 		return target{}, fmt.Errorf("module %s exports no task (wasmpool inspect shows what it has)", m.Name())
 	case len(names) == 0 && len(tasks) == 1:
-		return target{tasks[0].Name, tasks[0]}, nil
+		return target{name: tasks[0].Name, task: tasks[0]}, nil
 	case len(names) == 0:
 		return target{}, fmt.Errorf("module %s has %d tasks, name one: %s", m.Name(), len(tasks), taskNames(tasks))
 	}
@@ -228,7 +230,7 @@ func findTarget(m *wasmtasks.Module, names []string) (target, error) {
 		return target{}, err
 	}
 	_, task, err := table.Lookup(names[0])
-	return target{names[0], task}, err
+	return target{name: names[0], task: task}, err
 }
 
 func taskNames(tasks []wasmtasks.Task) string {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -14,18 +17,35 @@ import (
 	"github.com/wasmpool/wasmpool/internal/plain"
 )
 
+// A digest stands for the bytes of an argument: the first 64 bits of their SHA-256. It is 0
+// where there are none, as of a file that cannot be read.
+type digest uint64
+
+func digestOf(arg []byte) digest {
+	sum := sha256.Sum256(arg)
+	return digest(binary.BigEndian.Uint64(sum[:]))
+}
+
 // A record says to which input a line of map's output belongs.
 type record struct {
 	i    int64
+	arg  digest
 	file string // with --files
-	sum  string // of the argument, with --resume
 }
 
 // A recordWriter makes the lines that map writes, in a buffer of its own. It
 // does without encoding/json where it can: there may be a hundred million.
 type recordWriter struct {
 	buf     bytes.Buffer
-	verbose bool // failures say where
+	of      string // the member that names task and module, as it stands in each line
+	foreign int    // where in buf the text begins that others have written
+	verbose bool   // failures say where
+}
+
+// newRecordWriter returns a writer of lines for results of a task.
+func newRecordWriter(of string, verbose bool) recordWriter {
+	member := appendJSONString([]byte(`,"of":`), strings.ToValidUTF8(of, "\uFFFD"))
+	return recordWriter{of: string(plain.AppendJSON(nil, member)), verbose: verbose}
 }
 
 // success returns the line of a call with a result. It is valid until the next
@@ -49,15 +69,32 @@ func (w *recordWriter) failure(r record, e *executor.TaskError) []byte {
 	w.buf.WriteString(`,"message":`)
 	w.text(e.Message)
 	if w.verbose {
-		w.where(e)
+		w.left(e)
 	}
+	if e.Attempt < 1 { // it was never sent to a worker
+		return w.end("}}\n")
+	}
+	w.buf.WriteString(`},"rank":`)
+	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), int64(e.Rank), 10))
+	w.buf.WriteString(`,"attempt":`)
+	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), int64(e.Attempt), 10))
+	return w.end("}\n")
+}
+
+// badInput is the kind of failure of an input that makes no argument.
+const badInput = "input"
+
+// bad returns the line of an input that makes no argument. It is valid until the next
+// one.
+func (w *recordWriter) bad(r record, why error) []byte {
+	w.begin(r, false)
+	w.buf.WriteString(`,"error":{"kind":"` + badInput + `","message":`)
+	w.text(why.Error())
 	return w.end("}}\n")
 }
 
-// where adds on which rank a call failed, and what the guest left behind.
-func (w *recordWriter) where(e *executor.TaskError) {
-	w.buf.WriteString(`,"rank":`)
-	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), int64(e.Rank), 10))
+// left adds what the guest of a failed call left behind.
+func (w *recordWriter) left(e *executor.TaskError) {
 	for _, part := range []struct{ name, text string }{
 		{"stack", e.Stack}, {"stderr", e.Stderr}, {"log", strings.Join(e.Log, "\n")},
 	} {
@@ -68,16 +105,16 @@ func (w *recordWriter) where(e *executor.TaskError) {
 	}
 }
 
-// mostWhere bounds each part of what a guest left behind, of which the end of
+// mostLeft bounds each part of what a guest left behind, of which the end of
 // what it printed tells most, and the beginning of a stack.
-const mostWhere = 8 << 10
+const mostLeft = 8 << 10
 
 // bounded leaves out the middle of a long text.
 func bounded(text string) string {
-	if len(text) <= mostWhere {
+	if len(text) <= mostLeft {
 		return text
 	}
-	return text[:mostWhere/2] + "\n…\n" + text[len(text)-mostWhere/2:]
+	return text[:mostLeft/2] + "\n…\n" + text[len(text)-mostLeft/2:]
 }
 
 // text adds a JSON string.
@@ -89,16 +126,26 @@ func (w *recordWriter) begin(r record, ok bool) {
 	w.buf.Reset()
 	w.buf.WriteString(`{"i":`)
 	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), r.i, 10))
+	w.buf.WriteString(w.of)
+	if r.arg != 0 {
+		w.buf.WriteString(`,"arg":"`)
+		w.buf.Write(appendDigest(w.buf.AvailableBuffer(), r.arg))
+		w.buf.WriteByte('"')
+	}
+	w.foreign = w.buf.Len()
 	if r.file != "" {
 		w.buf.WriteString(`,"file":`)
 		w.text(r.file)
 	}
-	if r.sum != "" {
-		w.buf.WriteString(`,"arg_crc":`)
-		w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), r.sum))
-	}
 	w.buf.WriteString(`,"ok":`)
 	w.buf.Write(strconv.AppendBool(w.buf.AvailableBuffer(), ok))
+}
+
+// appendDigest appends a digest as it stands in lines.
+func appendDigest(dst []byte, d digest) []byte {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(d))
+	return hex.AppendEncode(dst, b[:])
 }
 
 // end closes the line. It may be shown on a terminal, so what a terminal would obey
@@ -106,7 +153,7 @@ func (w *recordWriter) begin(r record, ok bool) {
 func (w *recordWriter) end(text string) []byte {
 	w.buf.WriteString(text)
 	line := w.buf.Bytes()
-	if !slices.ContainsFunc(line, func(c byte) bool { return c >= 0x7f }) {
+	if !slices.ContainsFunc(line[w.foreign:], func(c byte) bool { return c >= 0x7f }) {
 		return line
 	}
 	return plain.AppendJSON(nil, line)

@@ -16,37 +16,37 @@ import (
 func TestRecordWriter(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ out, want string }{
-		{``, `{"i":7,"ok":true,"out":""}`},
-		{`12`, `{"i":7,"ok":true,"out":12}`},
-		{`-1.50e+3`, `{"i":7,"ok":true,"out":-1.50e+3}`},
-		{`12345678901234567890123`, `{"i":7,"ok":true,"out":12345678901234567890123}`},
-		{`012`, `{"i":7,"ok":true,"out":"012"}`},
-		{`1 2`, `{"i":7,"ok":true,"out":"1 2"}`},
-		{` `, `{"i":7,"ok":true,"out":" "}`},
-		{`null`, `{"i":7,"ok":true,"out":null}`},
-		{`nullable`, `{"i":7,"ok":true,"out":"nullable"}`},
-		{"[1,\n 2]\n", `{"i":7,"ok":true,"out":[1,2]}`},
-		{`{"a": "<&> \n"}`, `{"i":7,"ok":true,"out":{"a":"<&> \n"}}`},
-		{`{"a":`, `{"i":7,"ok":true,"out":"{\"a\":"}`},
-		{"\"a\xff\"", `{"i":7,"ok":true,"out_b64":"ImH/Ig=="}`},
-		{"tab\tquote\" back\\ bell\a é", `{"i":7,"ok":true,"out":"tab\tquote\" back\\ bell\u0007 é"}`},
+		{``, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":""}`},
+		{`12`, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":12}`},
+		{`-1.50e+3`, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":-1.50e+3}`},
+		{`12345678901234567890123`, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":12345678901234567890123}`},
+		{`012`, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":"012"}`},
+		{`1 2`, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":"1 2"}`},
+		{` `, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":" "}`},
+		{`null`, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":null}`},
+		{`nullable`, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":"nullable"}`},
+		{"[1,\n 2]\n", `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":[1,2]}`},
+		{`{"a": "<&> \n"}`, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":{"a":"<&> \n"}}`},
+		{`{"a":`, `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":"{\"a\":"}`},
+		{"\"a\xff\"", `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out_b64":"ImH/Ig=="}`},
+		{"tab\tquote\" back\\ bell\a é", `{"i":7,"of":"f@0123456789ab","arg":"0000000000000abc","ok":true,"out":"tab\tquote\" back\\ bell\u0007 é"}`},
 	}
-	var w recordWriter
+	w := newRecordWriter("f@0123456789ab", false)
 	for _, tt := range tests {
-		if diff := cmp.Diff(tt.want+"\n", string(w.success(record{i: 7}, []byte(tt.out)))); diff != "" {
+		if diff := cmp.Diff(tt.want+"\n", string(w.success(record{i: 7, arg: 0xabc}, []byte(tt.out)))); diff != "" {
 			t.Errorf("success(%q) (-want +got):\n%s", tt.out, diff)
 		}
 	}
-	want := `{"i":8,"ok":false,"error":{"kind":"trap","message":"a \"bad\" ` + "\uFFFD" + ` byte"}}` + "\n"
+	want := `{"i":8,"of":"f@0123456789ab","ok":false,"error":{"kind":"trap","message":"a \"bad\" ` + "\uFFFD" + ` byte"}}` + "\n"
 	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, &executor.TaskError{Kind: host.KindTrap, Message: "a \"bad\" \xff byte"}))); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
-	want = `{"i":8,"ok":false,"error":{"kind":"application","code":70,"message":"seventy"}}` + "\n"
+	want = `{"i":8,"of":"f@0123456789ab","ok":false,"error":{"kind":"application","code":70,"message":"seventy"}}` + "\n"
 	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, &executor.TaskError{Kind: host.KindApplication, Code: 70, Message: "seventy"}))); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
-	want = `{"i":9,"file":"a \"b\".txt","ok":true,"out":1}` + "\n"
-	if diff := cmp.Diff(want, string(w.success(record{9, `a "b".txt`, ""}, []byte("1")))); diff != "" {
+	want = `{"i":9,"of":"f@0123456789ab","arg":"000000000000000d","file":"a \"b\".txt","ok":true,"out":1}` + "\n"
+	if diff := cmp.Diff(want, string(w.success(record{9, 13, `a "b".txt`}, []byte("1")))); diff != "" {
 		t.Errorf("success (-want +got):\n%s", diff)
 	}
 }
@@ -54,15 +54,15 @@ func TestRecordWriter(t *testing.T) {
 // With -v the line of a failure says where, and is bounded.
 func TestRecordWriterVerbose(t *testing.T) {
 	t.Parallel()
-	w := recordWriter{verbose: true}
-	e := &executor.TaskError{Kind: host.KindTrap, Message: "unreachable", Rank: 3, Stack: ".main()\n.f()", Stderr: "ow\n", Log: []string{"one", "two"}}
-	want := `{"i":8,"ok":false,"error":{"kind":"trap","message":"unreachable","rank":3,"stack":".main()\n.f()","stderr":"ow\n","log":"one\ntwo"}}` + "\n"
+	w := newRecordWriter("f@0123456789ab", true)
+	e := &executor.TaskError{Kind: host.KindTrap, Message: "unreachable", Rank: 3, Attempt: 2, Stack: ".main()\n.f()", Stderr: "ow\n", Log: []string{"one", "two"}}
+	want := `{"i":8,"of":"f@0123456789ab","ok":false,"error":{"kind":"trap","message":"unreachable","stack":".main()\n.f()","stderr":"ow\n","log":"one\ntwo"},"rank":3,"attempt":2}` + "\n"
 	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, e))); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
 	e.Stack, e.Stderr = strings.Repeat("a", 1<<20), strings.Repeat("é", 1<<20)
 	line := w.failure(record{i: 8}, e)
-	if len(line) > 3*mostWhere || !json.Valid(line) || !utf8.Valid(line) {
+	if len(line) > 3*mostLeft || !json.Valid(line) || !utf8.Valid(line) {
 		t.Errorf("a long failure has %d bytes, JSON: %v", len(line), json.Valid(line))
 	}
 }
@@ -72,7 +72,7 @@ func FuzzRecordWriter(f *testing.F) {
 	for _, seed := range []string{"", "12", "{\"a\":\n1}", "a\nb", "\xff", "\u2028", " 1", "\"\\u00e9\"", "[1,"} {
 		f.Add([]byte(seed))
 	}
-	var w recordWriter
+	w := newRecordWriter("f@0123456789ab", false)
 	f.Fuzz(func(t *testing.T, out []byte) {
 		line := w.success(record{i: 1}, out)
 		if n := len(line); line[n-1] != '\n' || !utf8.Valid(line) {
@@ -128,10 +128,10 @@ func BenchmarkRecordWriter(b *testing.B) {
 		"text":   "the quick brown fox jumps over the lazy dog",
 	} {
 		b.Run("result="+name, func(b *testing.B) {
-			var w recordWriter
+			w := newRecordWriter("f@0123456789ab", false)
 			b.ReportAllocs()
 			for b.Loop() {
-				w.success(record{i: 123456}, []byte(out))
+				w.success(record{i: 123456, arg: digestOf([]byte(out))}, []byte(out))
 			}
 		})
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strings"
 	"sync"
@@ -16,10 +15,14 @@ import (
 
 // results counts and writes the results of a map.
 type results struct {
-	mu     sync.Mutex // guards all fields while refresh runs
+	ledger  *ledger
+	plan    *plan
+	file    func(i int64) string // of an input
+	to      *output
+	ordered bool
+
+	mu     sync.Mutex // guards all that follows while refresh and the input run
 	out    *bufio.Writer
-	file   func(i int64) string // of an input
-	plan   *plan
 	fresh  chan struct{} // holds a token when there is something to flush
 	line   recordWriter
 	ok     int64
@@ -27,10 +30,51 @@ type results struct {
 	first  string // of the failures
 	hidden bool   // a failure has more to tell than its line
 	folder bool   // one looked for a file where there is no folder
+	broken error  // why nothing more can be written
+
+	taken   int64      // calls whose results came, when they come in order
+	waiting []badEntry // inputs without a call, until the calls before them have ended
+	moved   *sync.Cond // waiting became shorter, or over true
+	over    bool       // nothing more is to be written
 }
 
-func newResults(out io.Writer, file func(i int64) string, p *plan, verbose bool) *results {
-	return &results{line: recordWriter{verbose: verbose}, out: bufio.NewWriterSize(out, 256<<10), file: file, plan: p, fresh: make(chan struct{}, 1)}
+// A badEntry is an input that makes no argument.
+type badEntry struct {
+	record record
+	why    error
+	before int64 // how many calls come before it
+}
+
+func newResults(to *output, file func(i int64) string, p *plan, line recordWriter, ordered bool) *results {
+	r := &results{
+		ledger: newLedger(), plan: p, file: file, to: to, ordered: ordered,
+		line: line, out: bufio.NewWriterSize(to.w, 256<<10), fresh: make(chan struct{}, 1),
+	}
+	r.moved = sync.NewCond(&r.mu)
+	return r
+}
+
+// arguments yields the arguments of the calls. An input that makes none becomes a failed
+// result. It runs on the goroutine that reads the input.
+func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		call := int64(0)
+		for i, it := range items {
+			var sum digest
+			if it.arg != nil {
+				sum = digestOf(it.arg)
+			}
+			if it.bad != nil {
+				r.addBad(badEntry{record{i, sum, r.file(i)}, it.bad, call})
+				continue
+			}
+			r.ledger.put(call, entry{i, sum})
+			call++
+			if !yield(it.arg) {
+				return
+			}
+		}
+	}
 }
 
 // collect writes each result as it is yielded. It returns an error when results
@@ -50,45 +94,89 @@ func (r *results) collect(ctx context.Context, seq iter.Seq2[int64, executor.Out
 			}
 			return &exitError{exitCallFailed, fmt.Errorf("after %d calls: %w", r.done(), o.Err)}
 		}
-		if err := r.add(r.plan.input(call), o.Result, failed); err != nil {
+		if err := r.add(call, o.Result, failed); err != nil {
 			return fmt.Errorf("writing the results: %w", err)
 		}
 	}
 	return interrupted
 }
 
-func (r *results) add(i int64, out []byte, failed *executor.TaskError) error {
+// add writes the result of a call.
+func (r *results) add(call int64, out []byte, failed *executor.TaskError) error {
+	e := r.ledger.take(call)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	this := record{e.input, e.arg, r.file(e.input)}
 	var line []byte
-	this := record{i, r.file(i), r.plan.sum(i)}
 	if failed != nil {
 		line = r.line.failure(this, failed)
-		if r.failed++; r.failed == 1 {
-			r.first = firstFailure(i, failed)
-		}
+		r.fail(e.input, failed.Kind.String(), failed.Message)
 		r.folder = r.folder || wantsFolder(failed)
 		r.hidden = r.hidden || !r.line.verbose && tellsWhere(failed)
 	} else {
 		line = r.line.success(this, out)
 		r.ok++
 	}
-	_, err := r.out.Write(line)
-	select {
-	case r.fresh <- struct{}{}:
-	default:
+	r.write(line)
+	r.taken++
+	if len(r.waiting) > 0 {
+		r.addWaiting()
 	}
-	return err
+	return r.broken
 }
 
-// firstFailure tells of one failure what may be the matter with all.
-func firstFailure(i int64, e *executor.TaskError) string {
+// mostWaiting bounds how many inputs wait for calls before them.
+const mostWaiting = 4096
+
+// addBad writes the result of an input that makes no argument, in order behind the calls
+// before it. Where too many wait for that, it blocks: so the input is read no further.
+func (r *results) addBad(b badEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.ordered && len(r.waiting) >= mostWaiting && !r.over {
+		r.moved.Wait()
+	}
+	r.waiting = append(r.waiting, b)
+	r.addWaiting()
+}
+
+// addWaiting writes the results of inputs without a call whose turn it is.
+func (r *results) addWaiting() {
+	n := 0
+	for _, b := range r.waiting {
+		if r.over || r.ordered && b.before > r.taken {
+			break
+		}
+		r.write(r.line.bad(b.record, b.why))
+		r.fail(b.record.i, badInput, b.why.Error())
+		n++
+	}
+	r.waiting = append(r.waiting[:0], r.waiting[n:]...)
+	r.moved.Signal()
+}
+
+// write hands a line to the buffer. An error sticks. mu is held.
+func (r *results) write(line []byte) {
+	if _, err := r.out.Write(line); err != nil && r.broken == nil {
+		r.broken = err
+	}
+	if len(r.fresh) == 0 { // nobody else puts a token there
+		r.fresh <- struct{}{}
+	}
+}
+
+// fail counts a failure, and remembers the first one, which tells what may be the matter
+// with all. mu is held.
+func (r *results) fail(i int64, kind, message string) {
 	const most = 200
-	text := oneLine(errors.New(e.Message))
+	if r.failed++; r.failed > 1 {
+		return
+	}
+	text := oneLine(errors.New(message))
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
-	return fmt.Sprintf("the first, of input %d (%s): %s", i, e.Kind, text)
+	r.first = fmt.Sprintf("the first, of input %d (%s): %s", i, kind, text)
 }
 
 func (r *results) done() int64 {
@@ -102,7 +190,36 @@ func (r *results) done() int64 {
 func (r *results) flush() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.out.Flush()
+	if err := r.out.Flush(); err != nil && r.broken == nil {
+		r.broken = err
+	}
+	return r.broken
+}
+
+// sync is flush up to the disk. It does not hold up those who write: a disk takes its time.
+func (r *results) sync() error {
+	if err := r.flush(); err != nil {
+		return err
+	}
+	err := r.to.sync()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil && r.broken == nil {
+		r.broken = err
+	}
+	return r.broken
+}
+
+// finish writes what waits, and lets nothing more be written. In a map that was cut short these
+// are bad inputs that come after calls which did not run.
+func (r *results) finish() error {
+	r.mu.Lock()
+	r.ordered = false
+	r.addWaiting()
+	r.over = true
+	r.moved.Broadcast()
+	r.mu.Unlock()
+	return errors.Join(r.sync(), r.to.close())
 }
 
 const (
@@ -116,9 +233,9 @@ const (
 // refresh writes results soon after they came, so that a killed process loses
 // little, and shows the progress, until the returned function is called.
 func (r *results) refresh(p *progress) (stop func()) {
-	quit, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
+	quit := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
 		tick := time.NewTicker(showEvery)
 		defer tick.Stop()
 		for {
@@ -132,10 +249,22 @@ func (r *results) refresh(p *progress) (stop func()) {
 				return
 			}
 		}
-	}()
+	})
+	running.Go(func() {
+		tick := time.NewTicker(beatEvery)
+		defer tick.Stop()
+		for { // what a machine's crash takes from the disk runs again
+			select {
+			case <-tick.C:
+				r.sync() //nolint:errcheck // it sticks
+			case <-quit:
+				return
+			}
+		}
+	})
 	return func() {
 		close(quit)
-		<-ended
+		running.Wait()
 		p.clear()
 	}
 }

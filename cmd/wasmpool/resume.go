@@ -2,16 +2,13 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -19,240 +16,271 @@ import (
 type plan struct {
 	resumed bool
 	left    []uint32 // the inputs to run, in order, when resumed
-	sums    []uint32 // of all arguments, when resumed and without --files
 	kept    int64    // results that are in the file
-}
-
-// input returns which input a call is of.
-func (p *plan) input(call int64) int64 {
-	if p.resumed {
-		return int64(p.left[call])
-	}
-	return call
-}
-
-// sum returns the checksum of an argument as it stands in a line, or "".
-func (p *plan) sum(input int64) string {
-	if p.sums == nil {
-		return ""
-	}
-	return fmt.Sprintf("%08x", p.sums[input])
 }
 
 // mostInputs is how many inputs can be resumed: their numbers are kept in memory.
 const mostInputs = math.MaxUint32
 
-// A survey is what --resume knows of the inputs: it reads them once before.
+// A survey is what --resume knows of the inputs. It has read them once, but for the content
+// of files.
 type survey struct {
-	plan
-	inputs int64
-	file   func(i int64) string
+	*index
+	files bool
+	in    input
 }
 
-// survey reads an input through, but for the content of files.
+// survey reads the inputs through.
 func (f *mapFlags) survey(a *app) (*survey, error) {
 	in, err := f.input(a)
 	if err != nil {
 		return nil, err
 	}
 	defer in.close()
-	s := &survey{file: in.file}
-	if s.inputs = in.count(); s.inputs < 0 {
-		return nil, errors.New("--resume reads the input twice: give it as a file")
-	}
-	if f.files == "" {
-		for arg := range in.args() { // an error comes again
-			s.sums = append(s.sums, crc32.Checksum(arg, castagnoli))
+	s := &survey{in: in, files: f.files != ""}
+	var keys []uint64
+	if s.files {
+		for i := range in.count() {
+			keys = append(keys, uint64(fileKey(in.file(i))))
 		}
-		s.inputs = int64(len(s.sums))
+	} else {
+		keys = slices.Grow(keys, int(max(in.count(), 0)))
+		for _, it := range in.items(new(plan)) { // an error comes again
+			key := uint64(digestOf(it.arg))
+			if it.bad != nil {
+				key = 0
+			}
+			keys = append(keys, key)
+		}
 	}
-	if s.inputs > mostInputs {
+	if len(keys) > mostInputs {
 		return nil, fmt.Errorf("--resume takes at most %d inputs", uint32(mostInputs))
 	}
+	s.index = newIndex(keys)
 	return s, nil
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// fileKey is the key of a file among the inputs. Results have its name as JSON can.
+func fileKey(name string) digest { return digestOf([]byte(strings.ToValidUTF8(name, "\uFFFD"))) }
 
-// A leftover is what a map that ended early has left in its file.
-type leftover struct {
-	done   []bool // by input
-	spans  []span // of the file, with the lines to keep
-	at     int64  // where its last whole line ends
-	kept   int64
-	failed int64 // lines of calls that failed
-	cut    bool  // the file ends within a line
+// match returns the input that a result is of, if there is one that has none yet. Where all such
+// inputs have one, double is true.
+func (s *survey) match(r *stored) (i int64, double, ok bool) {
+	if !s.files {
+		i, known, ok := s.find(uint64(r.arg))
+		return i, known, ok
+	}
+	i, known, ok := s.find(uint64(fileKey(r.file)))
+	if !known {
+		return i, false, false
+	}
+	if it := readItem(s.in.file(i)); it.bad != nil || digestOf(it.arg) != r.arg {
+		return i, false, false
+	}
+	return i, true, ok
 }
 
-// A span is a part of a file.
-type span struct{ from, to int64 }
+// left returns the inputs that have no result, in order.
+func (s *survey) left() []uint32 {
+	left := []uint32{}
+	for i, taken := range s.taken {
+		if !taken {
+			left = append(left, uint32(i))
+		}
+	}
+	return left
+}
+
+// A leftover is what a map that ended early has left in its file. Reading it makes a file of what
+// counts: each input's result, as that of the place where the input is now.
+type leftover struct {
+	name   string // as the user has it
+	of     string // what the results must be of
+	inputs *survey
+	edit   *edit
+
+	kept, failed, gone, doubled int64 // results, by what became of them
+	torn, undone                int64 // lines that are none
+	strange                     error // what the first torn line is, if it does not look like a result
+	number                      int64 // of the line
+	changed                     []byte
+}
 
 // read goes through the lines of a file.
-func (l *leftover) read(r io.Reader, s *survey) error {
-	l.done = make([]bool, s.inputs)
+func (l *leftover) read(r io.Reader) error {
 	lines := bufio.NewReaderSize(r, 256<<10)
-	for number := 1; ; number++ {
-		line, err := lines.ReadBytes('\n')
-		if err == io.EOF { //nolint:errorlint // readers return it as it is
-			l.cut = len(line) > 0
-			return nil
+	var long []byte
+	var result stored
+	for {
+		line, err := lines.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			long = append(long, line...)
+			continue
+		}
+		if len(long) > 0 {
+			long = append(long, line...)
+			line = long
+		}
+		l.number++
+		if err == io.EOF {
+			if len(line) > 0 {
+				l.tear(line)
+			}
+			return l.whose()
 		}
 		if err != nil {
 			return err
 		}
-		keep, err := l.judge(line, s)
-		if err != nil {
-			return fmt.Errorf("line %d %w", number, err)
+		if err := l.judge(line, &result); err != nil {
+			return err
 		}
-		if keep {
-			l.keep(int64(len(line)))
-		}
-		l.at += int64(len(line))
+		long = long[:0]
 	}
 }
 
-// readFile is read for the file of that name, if it is there.
-func (l *leftover) readFile(name string, s *survey) (found bool, err error) {
-	file, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, l.read(bytes.NewReader(nil), s)
+// judge decides what becomes of a line, which ends in a newline.
+func (l *leftover) judge(line []byte, r *stored) error {
+	text := line[:len(line)-1]
+	if isBlank(text) {
+		return l.edit.drop(line)
 	}
-	if err != nil {
-		return false, err
-	}
-	defer file.Close()
-	return true, l.read(file, s)
-}
-
-// judge says whether a line is to be kept. One that no map of these inputs has
-// written is an error.
-func (l *leftover) judge(line []byte, s *survey) (keep bool, err error) {
-	var r struct {
-		I    *int64 `json:"i"`
-		File string `json:"file"`
-		Sum  string `json:"arg_crc"`
-		OK   *bool  `json:"ok"`
-	}
-	if json.Unmarshal(line, &r) != nil || r.I == nil || r.OK == nil {
-		return false, errors.New("is no result of wasmpool map")
-	}
-	i := *r.I
+	err := r.parse(text)
 	switch {
-	case i < 0 || i >= s.inputs:
-		return false, fmt.Errorf("is the result of input %d, but there are only %d", i, s.inputs)
-	case r.File != strings.ToValidUTF8(s.file(i), "\uFFFD"):
-		return false, fmt.Errorf("is the result of file %q, but input %d is %q", r.File, i, s.file(i))
-	case r.Sum != "" && r.Sum != s.sum(i):
-		return false, fmt.Errorf("is the result of another argument than input %d has now", i)
-	case !*r.OK:
+	case errors.Is(err, errTorn):
+		l.tear(text)
+		return l.edit.drop(line)
+	case err != nil:
+		return l.foreign("line %d %w", l.number, err)
+	case r.of != l.of:
+		return l.other(r.of)
+	case r.whole && (r.file != "") != l.inputs.files:
+		return l.foreign("line %d is of %s", l.number, map[bool]string{true: "a file, and this map has lines", false: "a line, and this map has files"}[r.file != ""])
+	case !r.whole:
+		l.undone++
+		return l.edit.drop(line)
+	case !r.ok:
 		l.failed++
-		return false, nil
-	case l.done[i]:
-		return false, nil
+		return l.edit.drop(line)
 	}
-	l.done[i] = true
-	l.kept++
-	return true, nil
+	return l.place(line, r)
 }
 
-// keep adds the next n bytes of the file to what is kept.
-func (l *leftover) keep(n int64) {
-	if last := len(l.spans) - 1; last >= 0 && l.spans[last].to == l.at {
-		l.spans[last].to += n
-		return
-	}
-	l.spans = append(l.spans, span{l.at, l.at + n})
-}
-
-// trim leaves in the file what is to be kept.
-func (l *leftover) trim(name string) error {
-	whole := len(l.spans) == 1 && l.spans[0] == span{0, l.at}
-	switch {
-	case whole && !l.cut:
-		return nil
-	case whole:
-		return os.Truncate(name, l.at)
-	default:
-		return rewrite(name, l.spans)
-	}
-}
-
-// rewrite puts a file with only some parts of it in its place, so that it is
-// whole at any time.
-func rewrite(name string, parts []span) error {
-	name, err := filepath.EvalSymlinks(name)
-	if err != nil {
-		return err
-	}
-	old, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer old.Close()
-	next, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(copyParts(next, old, parts), next.Sync(), next.Close())
-	if err == nil {
-		err = os.Rename(next.Name(), name)
-	}
-	if err != nil {
-		os.Remove(next.Name()) //nolint:errcheck // the first error tells more
-	}
-	return err
-}
-
-// copyParts copies parts of a file, and its permissions.
-func copyParts(to, from *os.File, parts []span) error {
-	info, err := from.Stat()
-	if err != nil {
-		return err
-	}
-	for _, p := range parts {
-		if _, err := io.Copy(to, io.NewSectionReader(from, p.from, p.to-p.from)); err != nil {
-			return err
+func isBlank(line []byte) bool {
+	for _, c := range line {
+		if c != ' ' && c != '\t' && c != '\r' {
+			return false
 		}
 	}
-	return to.Chmod(info.Mode().Perm())
+	return true
+}
+
+// place keeps a result for the input that it is of.
+func (l *leftover) place(line []byte, r *stored) error {
+	i, double, ok := l.inputs.match(r)
+	switch {
+	case ok:
+		l.kept++
+		l.inputs.take(i)
+		if i == r.i {
+			return l.edit.keep(line)
+		}
+		l.changed = r.renumbered(l.changed[:0], i)
+		return l.edit.replace(l.changed)
+	case double:
+		l.doubled++
+		return l.edit.drop(line)
+	default:
+		l.gone++
+		return l.edit.setAside(line)
+	}
+}
+
+// tear notes a line of which a part is missing.
+func (l *leftover) tear(line []byte) {
+	if l.torn++; l.torn == 1 && !looksTorn(line) {
+		l.strange = l.foreign("line %d %w", l.number, errForeign)
+	}
+}
+
+// whose returns an error if nothing says that the file is of a map: it is somebody's text.
+func (l *leftover) whose() error {
+	if l.kept+l.failed+l.gone+l.doubled+l.undone > 0 {
+		return nil
+	}
+	return l.strange
+}
+
+func (l *leftover) foreign(format string, args ...any) error {
+	return fmt.Errorf("--resume: %s belongs to something else: %w: give another --out (--force overwrites it)", l.name, fmt.Errorf(format, args...))
+}
+
+// other is the error of a result of something else.
+func (l *leftover) other(of string) error {
+	task, module := cutOf(of)
+	ownTask, ownModule := cutOf(l.of)
+	var differs []string
+	if task != ownTask {
+		differs = append(differs, fmt.Sprintf("task %s, and this is %s", task, ownTask))
+	}
+	if module != ownModule {
+		differs = append(differs, fmt.Sprintf("module %s, and this is %s", module, ownModule))
+	}
+	return l.foreign("line %d is a result of %s", l.number, strings.Join(differs, ", of "))
+}
+
+// cutOf cuts what a result says that it is of into the task and the beginning of the module's digest.
+func cutOf(of string) (task, module string) {
+	at := strings.LastIndexByte(of, '@')
+	if at < 0 {
+		return of, ""
+	}
+	return of[:at], of[at+1:]
 }
 
 // resume makes the plan of a map that goes on with what its file holds, and
-// removes from the file what does not count.
-func (a *app) resume(f *mapFlags) (*plan, error) {
+// makes the file hold what counts.
+func (a *app) resume(f *mapFlags, of string) (*plan, error) {
 	s, err := f.survey(a)
 	if err != nil {
 		return nil, err
 	}
-	var l leftover
-	found, err := l.readFile(f.out, s)
+	old, err := os.Open(f.out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &plan{resumed: true, left: s.left()}, nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("--resume: %s belongs to something else: %w (--force overwrites it)", f.out, err)
-	}
-	s.resumed, s.kept = true, l.kept
-	for i, done := range l.done {
-		if !done {
-			s.left = append(s.left, uint32(i))
-		}
-	}
-	if !found {
-		return &s.plan, nil
-	}
-	if err := l.trim(f.out); err != nil {
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
-	fmt.Fprintf(a.err, "wasmpool: %s: %s, %d of %d inputs are to run\n", f.out, &l, len(s.left), s.inputs)
-	return &s.plan, nil
+	defer old.Close()
+	l := &leftover{name: f.out, of: strings.ToValidUTF8(of, "\uFFFD"), inputs: s, edit: &edit{name: realName(f.out), old: old}}
+	if err := l.read(old); err != nil {
+		l.edit.abandon()
+		return nil, err
+	}
+	if err := l.edit.finish(); err != nil {
+		return nil, fmt.Errorf("--resume: %w", err)
+	}
+	p := &plan{resumed: true, left: s.left(), kept: l.kept}
+	fmt.Fprintf(a.err, "wasmpool: %s: %s, %d of %d inputs are to run\n", f.out, l, len(p.left), len(s.keys))
+	return p, nil
 }
 
 // String says what is kept and what is not.
 func (l *leftover) String() string {
 	text := fmt.Sprintf("kept %d %s", l.kept, plural(int(l.kept), "result"))
-	if l.failed > 0 {
-		text += fmt.Sprintf(", dropped %d of failed calls", l.failed)
-	}
-	if l.cut {
-		text += ", dropped a line that was cut"
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{
+		{l.failed, "dropped %d of failed calls"},
+		{l.undone, "dropped %d without a result"},
+		{l.doubled, "dropped %d doubled"},
+		{l.torn, "dropped %d cut or torn"},
+		{l.gone, "moved %d whose inputs are gone to " + l.name + goneSuffix},
+	} {
+		if part.n > 0 {
+			text += ", " + fmt.Sprintf(part.what, part.n)
+		}
 	}
 	return text
 }

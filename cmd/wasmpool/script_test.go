@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/wasmpool/wasmpool/internal/transport/mpi"
@@ -42,14 +44,18 @@ func TestScripts(t *testing.T) {
 			"exits":    exits,
 			"fails":    fails,
 			"holds":    holds,
+			"same":     same,
 			"silent":   silent,
 			"truncate": truncate,
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond != "mpi" {
-				return false, fmt.Errorf("unknown condition %q", cond)
+			switch cond {
+			case "mpi":
+				return mpi.Built, nil
+			case "mounts": // whether this user may mount a disk of its own
+				return exec.Command("unshare", "-rm", "mount", "-t", "tmpfs", "none", "/tmp").Run() == nil, nil
 			}
-			return mpi.Built, nil
+			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		RequireExplicitExec: true,
 	})
@@ -154,4 +160,20 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s has %d lines after a minute, want %d", args[1], got, want)
+}
+
+// whose is what lines say besides input and result: they differ with the compiler of the module.
+var whose = regexp.MustCompile(`,"of":"\w+@[0-9a-f]{12}"|,"arg":"[0-9a-f]{16}"|,"rank":\d+,"attempt":\d+`)
+
+// same compares results, but for what whose matches:
+//
+//	same file want
+func same(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: same file want")
+	}
+	got := whose.ReplaceAllString(ts.ReadFile(args[0]), "")
+	if diff := cmp.Diff(ts.ReadFile(args[1]), got); diff != "" {
+		ts.Fatalf("%s (-want +got):\n%s", args[0], diff)
+	}
 }

@@ -18,6 +18,8 @@ func TestREADME(t *testing.T) { playDocument(t, "../../README.md") }
 
 func TestFailuresCommands(t *testing.T) { playDocument(t, "../../docs/failures.md") }
 
+func TestMapCommands(t *testing.T) { playDocument(t, "../../docs/map.md") }
+
 func TestABI(t *testing.T) { playDocument(t, "../../docs/abi.md") }
 
 // playDocument runs a document from its first block to its last.

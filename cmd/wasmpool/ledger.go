@@ -1,0 +1,61 @@
+package main
+
+import "sync"
+
+// A ledger remembers of which input each call of a map is, from when the input is read
+// until the result is written. One goroutine calls put, for each call in turn, and another
+// one take, once per call and in any order.
+//
+// Calls are kept in blocks, each of which is given up when all its results were taken:
+// one slow call keeps its block, however many run meanwhile.
+type ledger struct {
+	mu     sync.Mutex
+	blocks map[int64]*callBlock
+
+	last    *callBlock // used by put
+	found   *callBlock // used by take
+	foundAt int64
+}
+
+const blockCalls = 64
+
+type callBlock struct {
+	// The executor hands a call from the goroutine that puts its entry to the one that takes it.
+	entries [blockCalls]entry
+	taken   int // used by take
+}
+
+// An entry is the input of a call.
+type entry struct {
+	input int64
+	arg   digest
+}
+
+func newLedger() *ledger { return &ledger{blocks: map[int64]*callBlock{}, foundAt: -1} }
+
+// put notes the input of a call.
+func (l *ledger) put(call int64, e entry) {
+	at := call % blockCalls
+	if at == 0 {
+		l.last = new(callBlock)
+		l.mu.Lock()
+		l.blocks[call/blockCalls] = l.last
+		l.mu.Unlock()
+	}
+	l.last.entries[at] = e
+}
+
+// take returns the input of a call, and forgets it.
+func (l *ledger) take(call int64) entry {
+	if at := call / blockCalls; at != l.foundAt {
+		l.mu.Lock()
+		l.found, l.foundAt = l.blocks[at], at
+		l.mu.Unlock()
+	}
+	if l.found.taken++; l.found.taken == blockCalls {
+		l.mu.Lock()
+		delete(l.blocks, l.foundAt)
+		l.mu.Unlock()
+	}
+	return l.found.entries[call%blockCalls]
+}
