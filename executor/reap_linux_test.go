@@ -25,7 +25,7 @@ func TestReapAtDismiss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hello, err := wire.Control(wire.KindHello, wire.Hello{Host: node, PID: process.Process.Pid, Slots: 1})
+	hello, err := wire.Control(wire.TypeHello, wire.Hello{Host: node, PID: process.Process.Pid, Slots: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
