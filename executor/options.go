@@ -118,6 +118,9 @@ type callSettings struct {
 }
 
 func settingsOf(opts []CallOption) (callSettings, error) {
+	if len(opts) == 0 {
+		return callSettings{}, nil // as most calls: what follows has memory of its own, since options may keep it
+	}
 	var s callSettings
 	for i, o := range opts {
 		if o == nil {
