@@ -55,7 +55,7 @@ func (a *lookahead) fixed(set *mapSettings) {
 	}
 }
 
-// watch makes the loop wake room when workers have nothing to do: then a map reads on before a
+// watch makes the loop put a token into room when workers have nothing to do: then a map reads on before a
 // good part of its look-ahead is free, or looks further ahead.
 func (a *lookahead) watch() {
 	if a.dispatcher != nil {

@@ -84,7 +84,7 @@ type Config struct {
 	// any other error.
 	KindOf func(error) (kind host.Kind, ok bool)
 
-	// Describe makes the text of a report.
+	// Describe makes the text of a report. It may be nil where ReportAfter is 0.
 	Describe func(Snapshot) string
 
 	// Lost is told, on the loop, of each worker that has joined and is lost. It may be nil.

@@ -27,7 +27,7 @@ type Task struct {
 
 // A Table resolves names. It is safe for concurrent use.
 type Table struct {
-	known sync.Map // name → *task
+	known sync.Map // name → *Task
 
 	mu      sync.Mutex
 	table   wasmtasks.Table
