@@ -67,16 +67,16 @@ func (p Probe) Withdrawn(n int64) { p.d.withdrawn.Store(n) }
 // InFlight returns the call with that ticket, nil without.
 func (p Probe) InFlight(ticket uint32) *Call { return p.d.lock.loop.sched.tickets[ticket] }
 
-// InFlight returns the calls that workers have.
+// InFlight returns the calls that workers have. It is for tests, as all in this file.
 func (l *Loop) InFlight() []*Call {
 	return slices.DeleteFunc(slices.Clone(l.sched.tickets), func(c *Call) bool { return c == nil })
 }
 
 // LongResults returns how many bytes of long results are on their way, and how many long results wait for
-// room.
+// room. It is for tests.
 func (l *Loop) LongResults() (bytes int64, waiting int) { return l.room.taken, len(l.room.waiting) }
 
-// Listeners returns those that wait for a call.
+// Listeners returns those that wait for a call. It is for tests.
 func (c *Call) Listeners() []Listener {
 	w := c.waiters.Load()
 	if w == nil {
