@@ -29,9 +29,9 @@ func TestReapAtDismiss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	world := mem.New(2)
-	send(t, world.Endpoint(1), hello)
-	if err := dismiss(&losing{Endpoint: world.Endpoint(0), world: world}, Config{Logger: slog.New(slog.DiscardHandler)}); err != nil {
+	fabric := mem.New(2)
+	send(t, fabric.Endpoint(1), hello)
+	if err := dismiss(&losing{Endpoint: fabric.Endpoint(0), fabric: fabric}, Config{Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Error(err)
 	}
 	if err := process.Wait(); err == nil || t.Context().Err() != nil {
@@ -42,15 +42,15 @@ func TestReapAtDismiss(t *testing.T) {
 // losing is a root's endpoint whose worker is lost after its hello.
 type losing struct {
 	transport.Endpoint
-	world *mem.Fabric
-	polls int
+	fabric *mem.Fabric
+	polls  int
 }
 
 func (e *losing) Pending() bool { return e.polls < 2 }
 
 func (e *losing) Poll(h transport.Handler) (int, error) {
 	if e.polls++; e.polls == 2 {
-		e.world.Kill(1)
+		e.fabric.Kill(1)
 	}
 	return e.Endpoint.Poll(h)
 }
