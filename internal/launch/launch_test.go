@@ -55,10 +55,11 @@ func newTrial(t *testing.T, script string, launchers ...string) *trial {
 			}
 		}
 	}
-	tr := &trial{signals: make(chan os.Signal, 4), mark: "LAUNCH_TEST=" + t.Name(), temp: t.TempDir()}
+	mark := fmt.Sprint(t.Name(), os.Getpid()) // the test may run twice at once
+	tr := &trial{signals: make(chan os.Signal, 4), mark: "LAUNCH_TEST=" + mark, temp: t.TempDir()}
 	t.Setenv("PATH", bin)
 	t.Setenv("TMPDIR", tr.temp)
-	t.Setenv("LAUNCH_TEST", t.Name())
+	t.Setenv("LAUNCH_TEST", mark)
 	t.Setenv("SLURM_JOB_ID", "")
 	tr.Job = &Job{
 		Program: "sh", Args: []string{"-c", script}, Signals: tr.signals,

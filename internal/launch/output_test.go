@@ -71,19 +71,26 @@ func (s *slowReader) Write(b []byte) (int, error) {
 // A signal ends the wait for a reader that takes nothing.
 func TestOutputUnread(t *testing.T) {
 	tr := newTrial(t, begin+"seq 60000", "mpirun")
-	release := make(chan struct{})
-	tr.Stdout = stopped(release)
+	reader := stopped{make(chan struct{}, 1), make(chan struct{})}
+	tr.Stdout = reader
 	defer time.Sleep(50 * time.Millisecond) // for the goroutine that was left
-	defer close(release)
+	defer close(reader.release)
 	var presses sync.WaitGroup
 	ended := make(chan struct{})
 	presses.Go(func() { // of Ctrl-C, until it helps
+		select {
+		case <-reader.called:
+		case <-ended:
+		}
 		for {
 			select {
 			case <-ended:
 				return
 			case <-time.After(500 * time.Millisecond):
-				tr.signals <- os.Interrupt
+			}
+			select {
+			case tr.signals <- os.Interrupt:
+			default: // enough of them wait to be heeded
 			}
 		}
 	})
@@ -94,10 +101,14 @@ func TestOutputUnread(t *testing.T) {
 	}
 }
 
-// A stopped reader takes nothing until the channel is closed.
-type stopped chan struct{}
+// A stopped reader takes nothing until release is closed.
+type stopped struct{ called, release chan struct{} }
 
 func (s stopped) Write(b []byte) (int, error) {
-	<-s
+	select {
+	case s.called <- struct{}{}:
+	default:
+	}
+	<-s.release
 	return len(b), nil
 }
