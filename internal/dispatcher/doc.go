@@ -42,7 +42,7 @@
 //     room and no call waits
 //   - worker.go is what the root knows of a worker (numbers.go: which tasks that was told of)
 //   - outbox.go makes the frames; fabric.go is the way to the workers; receive.go takes their answers
-//   - room.go bounds the long results that are on their way, for which memory.go and
+//   - longresults.go bounds the long results that are on their way, for which memory.go and
 //     huge_linux.go (elsewhere huge_other.go) get memory
 //   - retry.go says which calls run again, after a failure or a loss; resting.go holds those that wait for it
 //   - suspects.go says what a lost worker ran

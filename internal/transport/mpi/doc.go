@@ -43,6 +43,7 @@
 //   - greet.go: root and worker prove to each other that they know the job's secret
 //   - interfaces.go: the networks on which the root listens
 //   - bells_linux.go, bells_other.go: bells in memory that the ranks of a node share
-//   - pulse.go: the signs of life of this rank, and those of the others
+//   - pulse.go: starts and stops the thread that sends this rank's signs of life
+//   - silence.go: finds a rank whose signs of life stay away, and shows that this one's Go goes on
 //   - pulse.c, pulse.h: the thread that sends them, which needs nothing of Go
 package mpi
