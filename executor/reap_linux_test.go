@@ -8,6 +8,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -21,6 +22,7 @@ func TestReapAtDismiss(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("OMPI_COMM_WORLD_RANK", "0")
+	unittest.Until(t, "the process shows its environment", func() bool { return sameJob(process.Process.Pid) })
 	node, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
