@@ -28,6 +28,8 @@ TEST := $(GO) test -timeout 20m
 # those of a package being seen, the detector would report races that are none.
 WAZEVO := github.com/tetratelabs/wazero/internal/engine/wazevo
 RACE := -race -gcflags=$(WAZEVO)/ssa/...=-race=false -gcflags=$(WAZEVO)/backend/...=-race=false
+# A process with the race detector sleeps for a second before it ends, and tests start many.
+RACE_ENDS := GORACE=atexit_sleep_ms=10
 LINT := bin/tools/golangci-lint
 BENCHSTAT := bin/tools/benchstat
 # The packages with code or tests that only a build with -tags mpi has.
@@ -105,10 +107,10 @@ tidy: ## Tidy go.mod and tools/go.mod
 .PHONY: test-unit
 test-unit: ## Run the tests that need no MPI, with the race detector
 	@printf '\n==== unit tests with the race detector\n'
-	CGO_ENABLED=1 $(TEST) -parallel 4 $(RACE) ./...
+	CGO_ENABLED=1 $(RACE_ENDS) $(TEST) -parallel 4 $(RACE) ./...
 
 .PHONY: test-nocgo
-test-nocgo: ## Run the short tests of the build without cgo, and the model
+test-nocgo: ## Run the short tests of the build without cgo, what the race detector makes slow in vain, and the model
 	@printf '\n==== tests of the build without cgo\n'
 	CGO_ENABLED=0 $(TEST) -short ./...
 	@printf '\n==== the model of the contract, ten million steps\n'

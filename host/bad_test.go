@@ -33,7 +33,7 @@ var badModules = []struct{ name, wat, want string }{
 // within 256 MiB of this process and, one time in three at least, 2 s of CPU time, and leave the
 // host well. The race detector multiplies both.
 func TestBadModules(t *testing.T) { // alone, as it measures this process
-	const mostMemory, mostTime = 256 << 20 * raceFactor, 2 * time.Second * raceFactor
+	const mostMemory, mostTime = 256 << 20 * unittest.RaceFactor, 2 * time.Second * unittest.RaceFactor
 	h := newHost(t, Config{CacheDir: t.TempDir(), MemoryLimit: 1 << 30, Limits: Limits{Time: 100 * time.Millisecond}})
 	slot := newSlot(t, h)
 	for _, bad := range badModules {

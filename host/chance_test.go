@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/wasmpool/wasmpool/internal/guesttest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -57,7 +58,7 @@ func ask(t testing.TB, s *Slot, task *Task, arg string) answer {
 func TestChance(t *testing.T) {
 	t.Parallel()
 	calls := 1000
-	if testing.Short() || raceFactor > 1 {
+	if testing.Short() || unittest.Race {
 		calls = 100
 	}
 	for _, isolation := range []Isolation{IsolationReuse, IsolationReset, IsolationFresh} {

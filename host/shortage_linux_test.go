@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/wasmpool/wasmpool/internal/guesttest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // hungryWAT has a task for each way to use up a process's memory.
@@ -60,7 +61,7 @@ func TestShortage(t *testing.T) {
 	}
 	t.Parallel()
 	for _, mib := range []int{800, 3000} {
-		left := strconv.Itoa(mib * raceFactor) // the race detector maps some for each byte
+		left := strconv.Itoa(mib * unittest.RaceFactor) // the race detector maps some for each byte
 		cmd := exec.Command(os.Args[0], "-test.run=^TestShortage$", "-test.v")
 		cmd.Env = append(os.Environ(), leftVar+"="+left)
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -108,7 +109,7 @@ func sufferShortage(t *testing.T, left uint64) {
 				case task.export == "deep" && errors.Is(err, KindTrap), task.export == "flood" && errors.Is(err, KindOutput):
 				case !errors.As(err, &e) || e.Kind != KindMemory:
 					t.Errorf("%s: %v, want kind memory", task.export, err)
-				case raceFactor == 1 && left < 1000<<20 && !strings.Contains(e.Message, "ulimit -v"):
+				case !unittest.Race && left < 1000<<20 && !strings.Contains(e.Message, "ulimit -v"):
 					t.Errorf("%s: %v, want the limit's name", task.export, err)
 				}
 				for i := 0; i < 1000; i++ {

@@ -210,7 +210,11 @@ func badModules() []wrongModule {
 		{"start of no function", cat(wasmHead, oneType, sec(8, 3)), "function 3"},
 		{"start with a result", cat(wasmHead, oneType, oneFunc, exportF, sec(8, 0), fnBody(noLocals, return0)), "start"},
 	}
-	list = append(list, straining()...)
+	hard := straining()
+	if unittest.Race { // one shows that it is contained here, too: a child has no races
+		hard = hard[:1]
+	}
+	list = append(list, hard...)
 	for n := 9; n < len(good); n += 3 {
 		list = append(list, wrongModule{fmt.Sprintf("cut after %d bytes", n), good[:n], ""})
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -35,7 +36,7 @@ func TestSpecification(t *testing.T) {
 			t.Fatalf("no scripts in %s: %v", suite, err)
 		}
 		for i, path := range scripts {
-			if testing.Short() && i%10 != 0 {
+			if unittest.Race && i%10 != 0 { // one goroutine has no races
 				continue
 			}
 			s := newSpecScript(t, path, hostModule)

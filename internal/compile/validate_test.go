@@ -21,6 +21,7 @@ import (
 	"testing"
 
 	"github.com/wasmpool/wasmpool/internal/mutant"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // mutants is how many of them TestAcceptance makes.
@@ -61,7 +62,7 @@ func TestAcceptance(t *testing.T) {
 		ruled.Store(0)
 	}
 	inParallel(len(modules), func(i int) {
-		if !testing.Short() || i%10 == 0 {
+		if !unittest.Race || i%10 == 0 { // the modules share nothing
 			check(fmt.Sprintf("module %d", i), modules[i])
 		}
 	})
@@ -69,7 +70,7 @@ func TestAcceptance(t *testing.T) {
 	slices.SortFunc(good, bytes.Compare) // so that a mutant is the same each time
 	bases := slices.Clip(good)
 	n := *mutants
-	if testing.Short() {
+	if unittest.Race {
 		n /= 10
 	}
 	inParallel(n, func(i int) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // files makes a file system of texts.
@@ -172,7 +174,7 @@ func TestAccount(t *testing.T) {
 // TestAccountUntouched checks that Go's own memory is not taken for what was promised and
 // is in use already.
 func TestAccountUntouched(t *testing.T) {
-	if race {
+	if unittest.Race { // its memory nobody counts
 		t.Skip("the race detector's own memory is taken for guests'")
 	}
 	t.Parallel()
