@@ -32,13 +32,15 @@ type Config struct {
 	// Slots is how many calls a worker rank runs at once, at most [MostSlots].
 	//
 	// Defaults to the CPUs the rank has for itself: those it is bound to, or
-	// its share of the node's.
+	// its share of the node's, within the quota of its control group; or to the
+	// variable GOMAXPROCS of its environment.
 	Slots int
 
 	// RootSlots is how many calls the root runs at once in its own process, at most
 	// [MostSlots].
 	//
-	// Defaults to the number of CPUs when there is no worker rank, and to none
+	// Defaults to the number of CPUs that the process may use when there is no worker rank,
+	// by its control group's quota and the variable GOMAXPROCS, too, and to none
 	// when there is; a negative number is none.
 	RootSlots int
 

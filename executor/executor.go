@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -114,7 +113,7 @@ func build(cfg Config, endpoint transport.Endpoint, bell *transport.Bell) (*Exec
 	}
 	slots := cfg.RootSlots
 	if slots == 0 && alone {
-		slots = min(runtime.NumCPU(), MostSlots)
+		slots = min(mayUse, MostSlots)
 	}
 	if slots > 0 {
 		if err := ex.startOwn(slots, bell); err != nil {

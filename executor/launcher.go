@@ -64,22 +64,34 @@ func readLauncher(getenv func(string) string) launcher {
 		if err != nil {
 			size = 0
 		}
-		if v.name == "srun" && size <= 1 {
-			break // a batch script or a step of one task, not a parallel start
+		if v.name == "srun" && (size <= 1 || inShell(getenv)) {
+			break // a batch script, a step of one task or a shell, not a parallel start
 		}
 		return launcher{present: true, name: v.name, rank: rank, size: size}
 	}
 	return launcher{}
 }
 
-// ownCPUs returns how many CPUs a worker rank has for itself: those that it was
-// bound to, or, when it may use all of the node's, its share of them.
+// inShell reports whether this process was started by hand, in a shell that is the first task of
+// srun --pty: what it starts has the task's environment, but a process group of its own.
+func inShell(getenv func(string) string) bool {
+	task, err := strconv.Atoi(getenv("SLURM_TASK_PID"))
+	return err == nil && getenv("SLURM_PTY_PORT") != "" && !inMyGroup(task)
+}
+
+// mayUse is how many CPUs this process may use by the time: those that it may run on, or what its
+// control group's quota, or the variable GOMAXPROCS, makes of them. It is read before a pool raises
+// GOMAXPROCS.
+var mayUse = runtime.GOMAXPROCS(0)
+
+// ownCPUs returns how many CPUs a worker rank has for itself: what GOMAXPROCS in its environment
+// says, those that it was bound to, or, when it may use all of the node's, its share of them.
 func ownCPUs(workersOnNode int) int {
-	mine := runtime.NumCPU()
-	if mine < onlineCPUs() {
-		return mine
+	own, err := strconv.Atoi(os.Getenv("GOMAXPROCS"))
+	if err == nil && own > 0 || runtime.NumCPU() < onlineCPUs() {
+		return mayUse
 	}
-	return max(1, mine/max(workersOnNode, 1))
+	return max(1, mayUse/max(workersOnNode, 1))
 }
 
 // onlineCPUs returns the node's CPUs, or what this process may use where that

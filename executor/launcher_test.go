@@ -1,6 +1,10 @@
 package executor
 
-import "testing"
+import (
+	"os"
+	"strconv"
+	"testing"
+)
 
 func TestReadLauncher(t *testing.T) {
 	t.Parallel()
@@ -16,6 +20,9 @@ func TestReadLauncher(t *testing.T) {
 		{"mpirun in a Slurm job", map[string]string{"SLURM_PROCID": "0", "SLURM_NTASKS": "1", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"}, launcher{true, "mpirun (Open MPI)", 1, 2}},
 		{"a batch script", map[string]string{"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, launcher{}},
 		{"a step of one task", map[string]string{"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "1", "PMIX_RANK": "0"}, launcher{}},
+		{"a shell of srun --pty", map[string]string{"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "8", "PMIX_RANK": "0", "SLURM_PTY_PORT": "1", "SLURM_TASK_PID": "1"}, launcher{}},
+		{"srun --pty", map[string]string{"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "8", "SLURM_PTY_PORT": "1", "SLURM_TASK_PID": strconv.Itoa(os.Getpid())}, launcher{true, "srun", 0, 8}},
+		{"mpirun in a shell of srun --pty", map[string]string{"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "8", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "SLURM_PTY_PORT": "1", "SLURM_TASK_PID": "1"}, launcher{true, "mpirun (Open MPI)", 1, 2}},
 		{"PMIx", map[string]string{"PMIX_RANK": "3"}, launcher{true, "a PMIx launcher", 3, 0}},
 		{"nonsense", map[string]string{"PMI_RANK": "first"}, launcher{}},
 	} {
@@ -26,7 +33,17 @@ func TestReadLauncher(t *testing.T) {
 }
 
 func TestOwnCPUs(t *testing.T) {
-	t.Parallel()
+	t.Setenv("GOMAXPROCS", "3") // each rank of a node has it
+	defer func(n int) { mayUse = n }(mayUse)
+	mayUse = 3
+	if n := ownCPUs(100); n != 3 {
+		t.Errorf("with GOMAXPROCS=3 one of many workers has %d CPUs", n)
+	}
+	t.Setenv("GOMAXPROCS", "")
+	mayUse = 1 // as a container's quota has it
+	if n := ownCPUs(1); n != 1 {
+		t.Errorf("where the process may use one CPU it has %d", n)
+	}
 	if n := ownCPUs(1); n < 1 {
 		t.Errorf("a worker alone on its node has %d CPUs", n)
 	}

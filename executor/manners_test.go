@@ -33,6 +33,8 @@ func embed() int {
 		return sayWhatChanged()
 	case "local":
 		return waitForSignal()
+	case "slots":
+		return sayDefaultSlots()
 	}
 	signals := make(chan os.Signal, 4)
 	if how == "handles" {
@@ -156,6 +158,38 @@ func sayWhatChanged() int {
 	fmt.Println("held", m.HeapAlloc >= 64<<20)
 	fmt.Println("environment", slices.Equal(environment, os.Environ()))
 	return 0
+}
+
+// sayDefaultSlots says how many slots a pool takes by itself, and a second one after it.
+func sayDefaultSlots() int {
+	for range 2 {
+		ex, err := executor.Local(executor.Config{})
+		if err == nil {
+			err = ex.WaitReady(context.Background())
+		}
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		stats, err := ex.Stats(context.Background())
+		fmt.Println(stats.Workers[0].Slots, err, ex.Shutdown(context.Background()))
+	}
+	return 0
+}
+
+// TestDefaultSlots checks that a pool takes no more slots than GOMAXPROCS says, as Go sets it for
+// a control group with a quota, too; and that a second pool is not misled by the first.
+func TestDefaultSlots(t *testing.T) {
+	t.Parallel()
+	if shared != nil || os.Getenv(faultsVar) != "" {
+		return
+	}
+	for _, n := range []string{"1", "3"} {
+		want := strings.Repeat(n+" <nil> <nil>\n", 2)
+		if text, state := runEmbedding(t, "slots", []string{"GOMAXPROCS=" + n}, nil); text != want || !state.Success() {
+			t.Errorf("with GOMAXPROCS=%s the program ended with %v and said\n%swant\n%s", n, state, text, want)
+		}
+	}
 }
 
 // TestProcess checks what the package's doc says of the process, without MPI.

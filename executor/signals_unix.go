@@ -26,4 +26,10 @@ func stopSignals() []os.Signal {
 // it for one reason, so that none ends all at once.
 func isHangup(s os.Signal) bool { return s == syscall.SIGHUP }
 
+// inMyGroup reports whether a process is in this one's process group.
+func inMyGroup(pid int) bool {
+	group, err := syscall.Getpgid(pid)
+	return err == nil && group == syscall.Getpgrp()
+}
+
 func isReport(s os.Signal) bool { return s == syscall.SIGUSR2 }
