@@ -27,8 +27,9 @@ type WorkerReport struct {
 	Work     time.Duration // how long those should take, as far as is known
 	Heard    time.Duration // how long ago it last said anything but its pulse
 	Lost     bool
-	Answered bool // it answered when it was asked; the rest is set then
-	Waiting  int  // calls that it has not begun
+	Answered bool     // it answered when it was asked; the rest is set then
+	Waiting  int      // calls that it has not begun
+	Loading  []string // modules that it fetches or compiles, by name
 	Running  []RunningCall
 }
 
@@ -46,7 +47,7 @@ func reportOf(p dispatcher.Snapshot) Report {
 	for _, w := range p.Workers {
 		one := WorkerReport{
 			Rank: w.Rank, Host: w.Host, PID: w.PID, Slots: w.Slots, InFlight: w.InFlight, Work: w.Work, Heard: w.Heard,
-			Lost: w.Lost, Answered: w.Answered, Waiting: w.Waiting,
+			Lost: w.Lost, Answered: w.Answered, Waiting: w.Waiting, Loading: w.Loading,
 		}
 		for _, c := range w.Running {
 			one.Running = append(one.Running, RunningCall(c))
@@ -69,6 +70,9 @@ func (r Report) String() string {
 			b.WriteString(", does not answer\n")
 		default:
 			fmt.Fprintf(&b, ", %d not begun\n", w.Waiting)
+		}
+		for _, name := range w.Loading {
+			fmt.Fprintf(&b, "  loads module %s\n", name)
 		}
 		for _, c := range w.Running {
 			fmt.Fprintf(&b, "  runs call %d of %s %v, for %v\n", c.Number, c.Task, c.Tags, c.For.Round(time.Millisecond))

@@ -31,8 +31,9 @@ type WorkerSnapshot struct {
 	Heard    time.Duration // how long ago it last answered
 	Lost     bool
 
-	Answered bool // it has answered a question; the rest is set then
-	Waiting  int  // calls that it has not begun
+	Answered bool     // it has answered a question; the rest is set then
+	Waiting  int      // calls that it has not begun
+	Loading  []string // modules that it fetches or compiles
 	Running  []RunningCall
 }
 
@@ -68,7 +69,7 @@ func (l *Loop) answers() Snapshot {
 	s := l.Snapshot()
 	for i, w := range l.sched.workers {
 		if one := &s.Workers[i]; w.status != nil && !w.lost {
-			one.Answered, one.Waiting, one.Running = true, w.status.Waiting, w.running()
+			one.Answered, one.Waiting, one.Loading, one.Running = true, w.status.Waiting, w.status.Loading, w.running()
 		}
 	}
 	return s

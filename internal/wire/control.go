@@ -89,6 +89,7 @@ type Take struct {
 type Status struct {
 	Running []Running `json:"running"` // one for each slot that has run a call for longer than a moment
 	Waiting int       `json:"waiting"` // calls that wait for a slot
+	Loading []string  `json:"loading"` // names of modules that it fetches or compiles
 }
 
 // Running is a call on a slot.

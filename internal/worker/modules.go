@@ -18,6 +18,16 @@ type servedModule struct {
 	err   error
 }
 
+// isReady reports whether the module is loaded, or cannot be.
+func (m *servedModule) isReady() bool {
+	select {
+	case <-m.ready:
+		return true
+	default:
+		return false
+	}
+}
+
 // A servedTask is a task that the root gave a number. Each slot looks it up in its module
 // when it first runs it: see runner.bind.
 type servedTask struct {

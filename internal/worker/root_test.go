@@ -18,6 +18,7 @@ type root struct {
 	results []wire.Result
 	begun   []uint32
 	pulls   []wire.Pull
+	status  *wire.Status
 	served  chan error
 }
 
@@ -105,6 +106,11 @@ func (r *root) Frame(_ int, frame []byte) {
 			}
 			res.Data = append([]byte(nil), res.Data...)
 			r.results = append(r.results, res)
+		}
+	case wire.TypeStatus:
+		r.status = new(wire.Status)
+		if err := wire.Decode(typ, body, r.status); err != nil {
+			r.t.Error(err)
 		}
 	case wire.TypePull:
 		rd := wire.NewReader(count, body)

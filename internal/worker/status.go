@@ -1,12 +1,14 @@
 package worker
 
 import (
+	"slices"
+
 	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
-// status says which calls the slots run, and how many wait. Calls that are expected to
-// take microseconds are left out.
+// status says which calls the slots run, how many wait, and for which modules. Calls that are
+// expected to take microseconds are left out. io is held.
 func (s *server) status() wire.Status {
 	st := wire.Status{Waiting: int(s.backlog.queued.Load())}
 	now := monotime.Now()
@@ -15,5 +17,11 @@ func (s *server) status() wire.Status {
 			st.Running = append(st.Running, wire.Running{Number: number, Nanos: now - r.since.Load()})
 		}
 	}
+	for _, m := range s.modules {
+		if !m.isReady() {
+			st.Loading = append(st.Loading, m.name)
+		}
+	}
+	slices.Sort(st.Loading)
 	return st
 }

@@ -1,0 +1,34 @@
+package worker
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
+	"github.com/wasmpool/wasmpool/internal/transport"
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/wire"
+)
+
+// While a module is on its way and is compiled, the worker says so.
+func TestStatusLoading(t *testing.T) {
+	t.Parallel()
+	m := guesttest.Module(t, "awaited", `(module (memory (export "memory") 1) (func (export "x") (result i32) (i32.const 0)))`)
+	h := newHost(t)
+	fabric := mem.New(2)
+	r := &root{t: t, fabric: fabric, served: make(chan error, 1)}
+	go func() { r.served <- Serve(t.Context(), h, fabric.Endpoint(1), Config{Slots: 1}) }()
+	r.control(wire.TypeModule, wire.Module{Name: m.Name(), Digest: m.Digest().String(), Size: int64(len(m.Bytes()))})
+	loading := func() []string {
+		r.status = nil
+		r.send(wire.Bare(wire.TypeAsk))
+		r.until(func() bool { return r.status != nil })
+		return r.status.Loading
+	}
+	if got := loading(); !slices.Equal(got, []string{"awaited"}) {
+		t.Errorf("without the module's bytes it loads %q, want the module", got)
+	}
+	fabric.Endpoint(0).SendPayload(1, transport.MaxPayloads-1, m.Bytes(), func(error) {})
+	r.until(func() bool { return len(loading()) == 0 })
+	r.stop()
+}
