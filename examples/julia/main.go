@@ -27,12 +27,20 @@ func main() {
 	s.declare(flag.CommandLine)
 	flag.Parse()
 	err := executor.Run(context.Background(), executor.Config{}, func(ctx context.Context, ex *executor.Executor) error {
-		return render(ctx, ex, s, os.Stdout, os.Stderr)
+		return render(ctx, ex, s, os.Stdout, forBar())
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(executor.ExitCode(err))
 	}
+}
+
+// forBar returns where the bar is drawn: nowhere when standard error is no terminal, as under mpirun.
+func forBar() io.Writer {
+	if info, err := os.Stderr.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return io.Discard
+	}
+	return os.Stderr
 }
 
 // settings are what the command line says.
