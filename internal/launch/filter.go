@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,18 +48,27 @@ const (
 	ruleLen = 60
 )
 
+// footerMark begins a line of the root that is its footer. People do not type it.
+const footerMark = "\x01wasmpool footer: "
+
+// FooterLine returns what a root prints on standard error for launch to show a footer: see
+// [Job.Footer].
+func FooterLine(footer string) string { return footerMark + footer + "\n" }
+
 // A filter passes on what a launcher and the program say on standard error, a line
-// at a time, but for the launcher's noise.
+// at a time, but for the launcher's noise and the root's footer.
 type filter struct {
-	in    *io.PipeWriter
-	out   io.Writer
-	done  sync.WaitGroup
-	block []string // perhaps of help, from its first rule on
+	in     *io.PipeWriter
+	out    io.Writer
+	footer func(string) // nil passes the footer on, too
+	muted  atomic.Bool  // nobody wants to know any more
+	done   sync.WaitGroup
+	block  []string // perhaps of help, from its first rule on
 }
 
-func newFilter(out io.Writer, all bool) *filter {
+func newFilter(out io.Writer, all bool, footer func(string)) *filter {
 	in, w := io.Pipe()
-	f := &filter{in: w, out: out}
+	f := &filter{in: w, out: out, footer: footer}
 	lines := make(chan string)
 	f.done.Go(func() { // it ends when f is closed
 		defer close(lines)
@@ -95,12 +105,15 @@ func (f *filter) pass(lines <-chan string, all bool) {
 				f.flush()
 				return
 			}
-			if all {
+			switch footer, is := strings.CutPrefix(line, footerMark); {
+			case is && f.footer != nil:
+				f.footer(strings.TrimRight(footer, "\r\n"))
+			case all:
 				f.write(line)
-				continue
+			default:
+				f.add(line)
+				pause.Reset(helpPause)
 			}
-			f.add(line)
-			pause.Reset(helpPause)
 		case <-pause.C:
 			f.flush()
 		}
@@ -141,6 +154,9 @@ func (f *filter) flush() {
 }
 
 func (f *filter) write(line string) {
+	if f.muted.Load() {
+		return
+	}
 	io.WriteString(f.out, line) //nolint:errcheck // there is nowhere to say it
 }
 

@@ -74,7 +74,7 @@ func TestFilter(t *testing.T) {
 		{"help without its end", strings.TrimSuffix(killedRank, rule), strings.TrimSuffix(killedRank, rule)},
 	} {
 		var out buffer
-		f := newFilter(&out, false)
+		f := newFilter(&out, false, nil)
 		io.WriteString(f, tt.in) //nolint:errcheck // a pipe that is open
 		f.Close()
 		if out.String() != tt.want {
@@ -86,7 +86,7 @@ func TestFilter(t *testing.T) {
 func TestFilterVerbose(t *testing.T) {
 	t.Parallel()
 	var out buffer
-	f := newFilter(&out, true)
+	f := newFilter(&out, true, nil)
 	text := gonePeer + "[vm:1] PMIX ERROR: x\n"
 	io.WriteString(f, text) //nolint:errcheck // a pipe that is open
 	f.Close()
@@ -95,11 +95,30 @@ func TestFilterVerbose(t *testing.T) {
 	}
 }
 
+// The root's footer goes its own way, in order, and breaks no help apart.
+func TestFilterFooter(t *testing.T) {
+	t.Parallel()
+	for _, all := range []bool{false, true} {
+		var out buffer
+		var got []string
+		f := newFilter(&out, all, func(s string) { got = append(got, s) })
+		text := strings.Replace(gonePeer, "\n\n", "\n\n"+FooterLine("half of it"), 1) + FooterLine("") + "mine\n"
+		io.WriteString(f, FooterLine("begun")+text) //nolint:errcheck // a pipe that is open
+		f.Close()
+		if want := "begun,half of it,"; strings.Join(got, ",") != want {
+			t.Errorf("the footer is %q, want %q", got, want)
+		}
+		if want := "mine\n"; !all && out.String() != want || !strings.HasSuffix(out.String(), want) || strings.Contains(out.String(), "half") {
+			t.Errorf("the lines are %q, want %q", &out, want)
+		}
+	}
+}
+
 // A line that may begin help is not kept for long.
 func TestFilterPause(t *testing.T) {
 	t.Parallel()
 	var out buffer
-	f := newFilter(&out, false)
+	f := newFilter(&out, false, nil)
 	defer f.Close()
 	io.WriteString(f, rule+"a heading\n") //nolint:errcheck // a pipe that is open
 	for end := time.Now().Add(5 * time.Second); out.String() != rule+"a heading\n"; time.Sleep(10 * time.Millisecond) {

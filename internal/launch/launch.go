@@ -46,6 +46,9 @@ type Job struct {
 	Program string
 	Args    []string
 
+	// Env are further variables for all ranks, as NAME=value.
+	Env []string
+
 	// StartTimeout bounds the time until the ranks have found each other. A program
 	// that ends before, as one that only prints its help, is no error, but a line in
 	// Stderr says so.
@@ -59,6 +62,10 @@ type Job struct {
 	// Stdin goes to rank 0, nothing when it is nil.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+
+	// Footer is called with each footer of the root, which is a [FooterLine] in what it
+	// prints on standard error. Nil leaves them in Stderr.
+	Footer func(text string)
 
 	// Signals are passed on to the root. A second SIGINT or SIGTERM ends all at
 	// once, as does any before the root has started, but for SIGUSR2.

@@ -229,6 +229,22 @@ func TestRootPaused(t *testing.T) {
 	tr.expect(t, 8, "")
 }
 
+// Launchers do not say which host is the matter.
+func TestHostsNamed(t *testing.T) {
+	t.Setenv("FAKE", "fails")
+	for hosts, want := range map[string]string{
+		"nosuch.invalid:2": "nosuch.invalid",
+		"127.0.0.1:2":      "on 127.0.0.1:2: does ssh to each work",
+	} {
+		t.Run(hosts, func(t *testing.T) {
+			tr := newTrial(t, begin+"exit 0", "mpirun")
+			t.Chdir(tr.temp) // where the job's folder is made
+			tr.Hosts = []string{hosts}
+			tr.expect(t, ExitSetup, want)
+		})
+	}
+}
+
 func TestLauncherFails(t *testing.T) {
 	t.Setenv("FAKE", "fails")
 	tr := newTrial(t, "exit 0", "mpirun")

@@ -119,15 +119,17 @@ func (j *Job) makeDir() (string, error) {
 
 // command returns the launcher's command line.
 func (l launcher) command(j *Job, r *run, program string) *exec.Cmd {
-	vars := []string{jobdir.JobVar + "=" + r.id, jobdir.DirVar + "=" + string(r.dir)}
+	vars := append([]string{jobdir.JobVar + "=" + r.id, jobdir.DirVar + "=" + string(r.dir)}, j.Env...)
 	var args []string
 	switch l.name {
 	case "openmpi":
 		args = openMPI(j, string(r.dir))
-		for _, name := range []string{jobdir.JobVar, jobdir.DirVar, interfacesVar} {
-			if name != interfacesVar || os.Getenv(name) != "" {
-				args = append(args, "-x", name)
-			}
+		for _, v := range vars {
+			name, _, _ := strings.Cut(v, "=")
+			args = append(args, "-x", name)
+		}
+		if os.Getenv(interfacesVar) != "" {
+			args = append(args, "-x", interfacesVar)
 		}
 	case "mpich":
 		if j.Ranks > 0 {

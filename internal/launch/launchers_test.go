@@ -26,6 +26,7 @@ func TestLaunchers(t *testing.T) {
 			not:  interfacesVar,
 		},
 		{name: "an interface", launchers: []string{"mpirun"}, job: Job{Ranks: 1}, interfaces: "ib0", want: []string{"-x " + interfacesVar}},
+		{name: "variables", launchers: []string{"mpirun"}, job: Job{Env: []string{"A=1", "B="}}, want: []string{"-x A ", "-x B "}},
 		{name: "few ranks", launchers: []string{"mpirun"}, job: Job{Ranks: 1}, want: []string{"-n 1 "}, not: "--oversubscribe"},
 		{name: "hosts", launchers: []string{"mpirun"}, job: Job{Ranks: 4, Hosts: []string{"a", "b:3"}}, want: []string{"--host a,b:3", "oob_tcp_keepalive_time 5"}},
 		{name: "a flag", launchers: []string{"mpirun"}, job: Job{Flags: []string{"--nice"}}, want: []string{" --nice /bin/sh"}, not: " -n "},
@@ -58,7 +59,7 @@ func TestLaunchers(t *testing.T) {
 			t.Chdir(tr.temp) // where a folder under Slurm is made
 			t.Setenv("SLURM_JOB_ID", tt.slurm)
 			t.Setenv(interfacesVar, tt.interfaces)
-			tr.Ranks, tr.Hosts, tr.Launcher, tr.Flags = tt.job.Ranks, tt.job.Hosts, tt.job.Launcher, tt.job.Flags
+			tr.Ranks, tr.Hosts, tr.Launcher, tr.Flags, tr.Env = tt.job.Ranks, tt.job.Hosts, tt.job.Launcher, tt.job.Flags, tt.job.Env
 			if tt.job.Program != "" {
 				tr.Program = tt.job.Program
 			}

@@ -29,10 +29,13 @@ func TestOutputFails(t *testing.T) {
 		{"closed", &os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}, exitPipe, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := newTrial(t, begin+`echo result; trap 'exit 0' TERM; sleep 100 & wait $!`, "mpirun")
+			tr := newTrial(t, `trap 'echo interrupted >&2; exit 0' TERM; `+begin+`echo result; sleep 100 & wait $!`, "mpirun")
 			tr.Stdout = failing{tt.err}
 			if took := tr.expect(t, tt.code, tt.message); took > soon {
 				t.Errorf("it took %v", took)
+			}
+			if said := strings.Contains(tr.err.String(), "interrupted"); said != (tt.code == ExitSetup) {
+				t.Errorf("the ranks say %q, want that nothing is said to a reader that has left", &tr.err)
 			}
 		})
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +21,7 @@ const (
 	afterExit  = 2 * time.Second       // for how long the launcher may end by itself after the root
 	afterTerm  = 3 * time.Second       // for how long the launcher may take to end after SIGTERM
 	drainDelay = 2 * time.Second       // for how long output may still be read after the launcher's end
+	lookUp     = 5 * time.Second       // for how long names of hosts may be looked up
 	afterStop  = 5 * time.Second       // after so long the workers have left a root that they gave up
 )
 
@@ -30,6 +33,7 @@ type run struct {
 
 	cmd     *exec.Cmd
 	out     *output
+	said    *filter       // on standard error
 	ended   chan struct{} // closed when the launcher has ended
 	root    jobdir.Start  // zero before it has started
 	shell   int           // the root's, once it was seen on this host
@@ -47,9 +51,9 @@ func (r *run) run(ctx context.Context, cmd *exec.Cmd) (int, error) {
 	cmd.Stdin = r.job.Stdin
 	cmd.SysProcAttr = attributes()
 	cmd.WaitDelay = drainDelay
-	messages := newFilter(r.job.Stderr, r.job.Verbose)
-	defer messages.Close()
-	cmd.Stderr = messages
+	r.said = newFilter(r.job.Stderr, r.job.Verbose, r.job.Footer)
+	defer r.said.Close()
+	cmd.Stderr = r.said
 	if s := r.job.earlySignal(); s != nil {
 		return interrupted(s)
 	}
@@ -88,6 +92,7 @@ func (r *run) await(ctx context.Context) (int, error) {
 	for {
 		select {
 		case <-unwritten:
+			r.said.muted.Store(errors.Is(r.out.err, syscall.EPIPE)) // a reader that has left knows that the job is cut short
 			if unwritten = nil; !r.pass(syscall.SIGTERM) {
 				return interrupted(syscall.SIGTERM)
 			}
@@ -164,7 +169,39 @@ func (r *run) afterLauncher() (int, error) {
 	if begun {
 		return killed(ExitKilled)
 	}
-	return ExitSetup, errors.New("launch: the launcher ended before the job had begun")
+	return ExitSetup, r.job.notBegun()
+}
+
+// notBegun is the error of a launcher that ended before the job had begun. Launchers say at length
+// that something is the matter with a host, and not with which.
+func (j *Job) notBegun() error {
+	const text = "launch: the launcher ended before the job had begun"
+	if len(j.Hosts) == 0 {
+		return errors.New(text)
+	}
+	if unknown := j.unknownHosts(); len(unknown) > 0 {
+		return fmt.Errorf("%s: not known here: %s", text, strings.Join(unknown, ", "))
+	}
+	hint := ": does ssh to each work without a question, as in: ssh HOST true?"
+	if inSlurm() { // which needs no ssh
+		hint = ": are they in the allocation?"
+	}
+	return fmt.Errorf("%s on %s%s", text, strings.Join(j.Hosts, ", "), hint)
+}
+
+// unknownHosts returns those hosts whose names do not lead to an address.
+func (j *Job) unknownHosts() []string {
+	ctx, cancel := context.WithTimeout(context.Background(), lookUp)
+	defer cancel()
+	var unknown []string
+	for _, h := range j.Hosts {
+		name, _, _ := strings.Cut(h, ":")
+		var missing *net.DNSError
+		if _, err := net.DefaultResolver.LookupHost(ctx, name); errors.As(err, &missing) && !missing.IsTimeout {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
 }
 
 // exitCode reads what the root's shell left, or rank 0's when there is no root yet.

@@ -18,6 +18,9 @@ func Signals() []os.Signal {
 	return list
 }
 
+// ReportSignals returns those that only ask the root for a report.
+func ReportSignals() []os.Signal { return []os.Signal{syscall.SIGUSR2} }
+
 // isReport reports whether a signal only asks the root for a report.
 func isReport(s os.Signal) bool { return s == syscall.SIGUSR2 }
 
