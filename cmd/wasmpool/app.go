@@ -29,6 +29,9 @@ type app struct {
 	err      io.Writer // for messages; execute makes foreign text in them plain
 	launched bool      // by an MPI launcher, or something like it
 	rank     int       // 0 when not launched
+	started  bool      // by --ranks
+	shown    bool      // wasmpool launch shows the footer of this rank
+	screen   *screen   // the terminal that messages go to; nil without, and on ranks
 
 	// patience is for how long ranks other than 0 wait before they exit with an error
 	// that rank 0 has, too: launchers kill all ranks as soon as one fails, perhaps
@@ -39,6 +42,7 @@ type app struct {
 // execute runs the command and returns its exit code.
 func (a *app) execute(ctx context.Context, args []string) int {
 	a.args = args
+	a.useScreen()
 	a.err = plain.NewWriter(a.err)
 	cmd := a.command()
 	cmd.SetArgs(args)
@@ -70,6 +74,7 @@ func wait(ctx context.Context, d time.Duration) {
 
 // command returns the command with all its subcommands.
 func (a *app) command() *cobra.Command {
+	version := false
 	cmd := &cobra.Command{
 		Use:   "wasmpool",
 		Short: "Run WebAssembly tasks on local CPUs or on MPI ranks",
@@ -86,12 +91,18 @@ what is done is written. A second one, but for SIGHUP, ends everything at once.`
 		Example: `  wasmpool init mytasks
   wasmpool run mytasks upper --arg hello
   wasmpool map mytasks upper --lines names.txt --out names.jsonl
-  mpirun -n 4 wasmpool-mpi map mytasks upper --lines names.txt --out names.jsonl`,
-		Args:          noSuchCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+  wasmpool map --ranks 4 mytasks upper --lines names.txt --out names.jsonl`,
+		Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if version {
+				return a.onRoot(a.version)(cmd, args)
+			}
+			return cmd.Help()
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	cmd.Flags().BoolVar(&version, "version", false, "do as wasmpool version")
 	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(flagError)
@@ -119,6 +130,18 @@ func (a *app) onRoot(run func(ctx context.Context, args []string) error) func(*c
 	}
 }
 
+// useScreen lets messages, and results that go to the terminal too, stand above a footer.
+func (a *app) useScreen() {
+	if a.launched || !isTerminal(a.err) || os.Getenv("TERM") == "dumb" {
+		return
+	}
+	a.screen = newScreen(a.err.(*os.File)) //nolint:forcetypeassert // a terminal is one
+	a.err = pane{a.screen, a.err}
+	if isTerminal(a.out) {
+		a.out = pane{a.screen, a.out}
+	}
+}
+
 // raw returns the stream of the app that is behind a writer, for what is not text, or
 // not the command's own.
 func raw(w io.Writer) io.Writer {
@@ -130,8 +153,8 @@ func raw(w io.Writer) io.Writer {
 
 // isTerminal reports whether a stream of the app is a terminal.
 func isTerminal(stream any) bool {
-	if w, ok := stream.(io.Writer); ok {
-		stream = raw(w)
+	for w, ok := stream.(interface{ Unwrap() io.Writer }); ok; w, ok = stream.(interface{ Unwrap() io.Writer }) {
+		stream = w.Unwrap()
 	}
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

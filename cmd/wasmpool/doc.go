@@ -13,7 +13,8 @@
 //   - output.go, lock.go: the file of the results, and that one map at a time writes to it
 //   - resume.go: --resume: which results an earlier run has left
 //   - stored.go, index.go, edit.go: it reads a result, finds its input, and makes the file hold what counts
-//   - progress.go: the bar, and the summary
+//   - progress.go, pace.go: how far a map has come, and how fast; the summary
+//   - screen.go: a terminal with a footer
 //   - errors.go: exit codes, and messages on one line
 //   - size.go: sizes such as 64MiB
 package main

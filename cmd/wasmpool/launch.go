@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/wasmpool/wasmpool/internal/launch"
 	"github.com/wasmpool/wasmpool/internal/transport/mpi"
@@ -33,7 +34,8 @@ SIGHUP, SIGUSR1 and SIGUSR2 on to the root; a second SIGINT or SIGTERM ends ever
 at once. It leaves out the launcher's messages about dead ranks. When the root has
 ended, it ends what is left of the job on this host.
 
-Standard input goes to rank 0, unless it is a terminal. Launch follows the job through
+Standard input goes to rank 0, unless it is a terminal, and whether or not the program
+reads it: in a script that reads its own, write </dev/null behind. Launch follows the job through
 a folder that rank 0 must see, too. In a Slurm allocation, and with --hosts, that folder
 is in the working folder, as temporary folders are not shared.
 
@@ -57,7 +59,7 @@ came a second time.`,
 			if job.StartTimeout <= 0 {
 				return fmt.Errorf("--timeout-start is %v, must be more than 0", job.StartTimeout)
 			}
-			job.Program, job.Args = args[0], args[1:]
+			job.Program, job.Args, job.Stdin = args[0], args[1:], a.jobInput()
 			return a.launch(cmd.Context(), &job)
 		},
 	}
@@ -72,6 +74,12 @@ came a second time.`,
 	return cmd
 }
 
+// The environment of ranks.
+const (
+	footerVar = "WASMPOOL_FOOTER" // launch shows the root's footer
+	ranksVar  = "WASMPOOL_RANKS"  // --ranks has started them
+)
+
 // launch runs a job and takes over its exit code.
 func (a *app) launch(ctx context.Context, job *launch.Job) error {
 	if a.launched {
@@ -80,7 +88,11 @@ func (a *app) launch(ctx context.Context, job *launch.Job) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, launch.Signals()...)
 	defer signal.Stop(signals)
-	job.Signals, job.Stdout, job.Stderr, job.Stdin = signals, a.out, raw(a.err), a.jobInput() // the program's own
+	job.Signals, job.Stdout, job.Stderr = signals, a.out, raw(a.err) // the program's own
+	if job.Footer = a.footer(); job.Footer != nil {
+		job.Env = append(job.Env, footerVar+"=1")
+		defer job.Footer("") // that of a root that was killed
+	}
 	code, err := job.Run(ctx)
 	if err == nil && code == 0 {
 		return nil
@@ -97,13 +109,27 @@ func (a *app) jobInput() io.Reader {
 	return a.in
 }
 
-// launchSelf runs this very command line on so many ranks, for --ranks.
+// launchSelf runs this very command line on so many ranks, for --ranks. Standard input is
+// theirs only when they read it: it may be that of a script, with lines that are not for them.
 func (a *app) launchSelf(ctx context.Context, f *poolFlags) error {
 	program, err := mpiProgram()
 	if err != nil {
 		return err
 	}
-	return a.launch(ctx, &launch.Job{Ranks: f.ranks, StartTimeout: f.start, Program: program, Args: withoutRanks(a.args)})
+	job := &launch.Job{Ranks: f.ranks, StartTimeout: f.start, Program: program, Args: a.args, Env: []string{ranksVar + "=1"}}
+	if f.stdin {
+		job.Stdin = a.jobInput()
+	}
+	return a.launch(ctx, job)
+}
+
+// readsStdin reports whether a flag names standard input.
+func readsStdin(flags *pflag.FlagSet) bool {
+	reads := false
+	flags.Visit(func(f *pflag.Flag) {
+		reads = reads || f.Value.String() == "-" && f.Name != "arg" && f.Name != "out"
+	})
+	return reads
 }
 
 // mpiProgram finds this command built with MPI.
@@ -124,20 +150,4 @@ func mpiProgram() (string, error) {
 		return "", errors.New("--ranks needs wasmpool-mpi, beside wasmpool or in PATH: build it with make mpi")
 	}
 	return path, nil
-}
-
-// withoutRanks returns a command line without --ranks.
-func withoutRanks(args []string) []string {
-	var rest []string
-	for i := 0; i < len(args); i++ {
-		switch {
-		case args[i] == "--":
-			return append(rest, args[i:]...)
-		case args[i] == "--ranks":
-			i++
-		case !strings.HasPrefix(args[i], "--ranks="):
-			rest = append(rest, args[i])
-		}
-	}
-	return rest
 }

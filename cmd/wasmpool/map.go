@@ -48,8 +48,9 @@ name of its "file", too. "out" is a result that is JSON, or other text as a stri
 written as \u escapes, which mean the same. An error has a "code" if the task gave one of
 its own, and with -v the "stack" if there is one, and the end of what the task printed
 ("stderr") and logged ("log"). An input that makes no argument, such as a file that
-cannot be read, is a failure of kind "input", and the others run. A summary follows on
-standard error.
+cannot be read, is a failure of kind "input", and the others run. Standard error says
+how far it has come, by a footer on a terminal, else by a line now and then, and when
+SIGUSR2 comes. A summary follows.
 
 Results are in the file within milliseconds, and on the disk within seconds. --resume
 goes on after a map that ended early, however it ended: results in the file are kept,
@@ -70,12 +71,13 @@ too. When it cannot be read on, the map ends; what was done by then is written.`
 		Example: `  wasmpool map mytasks upper --lines names.txt --out names.jsonl
   seq 1000 | wasmpool map examples/executor/tasks square --jsonl - --workers 4
   wasmpool map render.wasm frame --files 'scenes/*.json' --unordered --resume --out frames.jsonl
-  mpirun -n 4 wasmpool-mpi map examples/wordcount/tasks count --files 'books/**/*.txt' --out counts.jsonl`,
+  wasmpool map --ranks 4 examples/wordcount/tasks count --files 'books/**/*.txt' --out counts.jsonl`,
 		Args: argCount(1, 2, " (quote the pattern of --files)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(cmd.Flags()); err != nil {
 				return err
 			}
+			f.pool.stdin = readsStdin(cmd.Flags())
 			return a.withPool(cmd.Context(), &f.pool, args[0], func(ctx context.Context, ex *executor.Executor) error {
 				return a.mapAll(ctx, ex, args, &f)
 			})
@@ -137,7 +139,9 @@ func (f *mapFlags) input(a *app) (input, error) {
 }
 
 func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, f *mapFlags) error {
+	built := a.building(args[0])
 	t, err := openTarget(ctx, ex, args)
+	built()
 	if err != nil {
 		return err
 	}
@@ -155,7 +159,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		fmt.Fprintln(a.err, "wasmpool: the results pass through the launcher, which does not say when it cannot write them: --out F, or wasmpool launch, does")
 	}
 	started := time.Now()
-	stop := r.refresh(a.newProgress(out.w, in))
+	stop := r.refresh(a.newProgress(ex, in.count(), p.kept))
 	err = r.collect(ctx, outcomes(ctx, ex, t.name, r.arguments(in.items(p)), f.unordered))
 	stop()
 	took := time.Since(started)

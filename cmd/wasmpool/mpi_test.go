@@ -43,7 +43,7 @@ func runCmd(t *testing.T, cmd *exec.Cmd) result {
 func (r result) said() []string {
 	var lines []string
 	for line := range strings.Lines(r.stderr) {
-		if strings.HasPrefix(line, "wasmpool: ") {
+		if strings.HasPrefix(line, "wasmpool: ") && !progressLine.MatchString(line) {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
@@ -68,6 +68,8 @@ func TestOnRanks(t *testing.T) {
 	t.Run("setup errors", r.testSetupErrors)
 	t.Run("launch", r.testLaunch)
 	t.Run("output lost", r.testOutputLost)
+	t.Run("input of a script", r.testScriptInput)
+	t.Run("progress", r.testProgress)
 }
 
 // The command starts its own ranks, and passes on input, result and exit code.
@@ -79,6 +81,7 @@ func (r ranks) testLaunch(t *testing.T) {
 		code                int
 	}{
 		{"run testdata/tasks square --ranks 3 --arg 12", "", "144", 0},
+		{"run testdata/tasks echo --arg --ranks=5 --ranks 2", "", "--ranks=5", 0},
 		{"run testdata/tasks square --ranks=3", "5", "25", 0},
 		{"run testdata/tasks temper --ranks 2 --arg error", "", "", exitCallFailed},
 		{"run testdata/tasks nosuch --ranks 2", "", "", exitSetup},
@@ -97,6 +100,64 @@ func (r ranks) testLaunch(t *testing.T) {
 		if want := min(tt.code, 1); tt.code != 0 && len(got.said()) != want {
 			t.Errorf("%s says %q, want one line", tt.args, got.said())
 		}
+	}
+}
+
+// Ranks leave a script's standard input alone when they do not read it.
+func (r ranks) testScriptInput(t *testing.T) {
+	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
+	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", `while read n; do "$0" run --ranks 2 testdata/tasks square --arg $n; echo; done`, r.program)
+	cmd.Stdin = strings.NewReader("1\n2\n3\n")
+	if got := runCmd(t, cmd); got.code != 0 || got.stdout != "1\n4\n9\n" {
+		t.Errorf("a loop over three lines: %+v, want three squares", got)
+	}
+}
+
+// The terminal of --ranks shows how far the root has come, below whole lines, and nothing of it
+// is left at the end. SIGUSR2 asks for a line.
+func (r ranks) testProgress(t *testing.T) {
+	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
+	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
+	lines := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(lines, []byte("40\n41\nnone\n100000000\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tty, written := openTerminal(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out := filepath.Join(t.TempDir(), "out")
+	cmd := exec.CommandContext(ctx, r.program, "map", "testdata/tasks", "spin", "--lines", lines, "--out", out, "--unordered", "--ranks", "2", "--slots", "2", "--timeout", "5s")
+	cmd.Stderr = tty
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if text, _ := os.ReadFile(out); bytes.Count(text, []byte("\n")) >= 3 { //nolint:errcheck // it comes
+			break
+		}
+		if time.Now().After(end) {
+			t.Error("three results have not come in half a minute")
+			break
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Error(err)
+	}
+	cmd.Wait() //nolint:errcheck // the exit code says it
+	text := written()
+	if got := cmd.ProcessState.ExitCode(); got != exitCallFailed {
+		t.Errorf("exit code %d, want %d", got, exitCallFailed)
+	}
+	for _, want := range []string{"\r\x1b[K[===============>    ] 3 of 4 done, 1 failed, ", "\r\x1b[Kwasmpool: after "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the terminal shows %q, want %q", text, want)
+		}
+	}
+	if _, last, found := strings.Cut(text, "\r\x1b[Kwasmpool: 4 calls, 2 ok, 2 failed"); !found || strings.Contains(last, "\x1b") || strings.Contains(text, "footer") {
+		t.Errorf("the terminal shows %q, want the summary in place of what was there", text)
 	}
 }
 

@@ -32,6 +32,7 @@ type poolFlags struct {
 	isolate isolationFlag
 	confine bool
 	verbose bool
+	stdin   bool // the command reads standard input, so that ranks are to have it
 }
 
 func (f *poolFlags) add(cmd *cobra.Command) {
@@ -129,11 +130,11 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 // Whatever must look at files belongs into root: the other ranks may be on nodes
 // without them, and an error of root still ends the pool on all ranks.
 func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root func(context.Context, *executor.Executor) error) error {
-	if f.ranks > 0 && a.launched {
-		return errors.New("--ranks starts a launcher, but this was started by one: leave it out, and give the number of ranks to the launcher")
-	}
-	if f.ranks > 0 {
+	switch {
+	case f.ranks > 0 && !a.launched:
 		return a.launchSelf(ctx, f)
+	case f.ranks > 0 && !a.started:
+		return errors.New("--ranks starts a launcher, but this was started by one: leave it out, and give the number of ranks to the launcher")
 	}
 	if f.slots > 0 && !a.launched {
 		fmt.Fprintln(a.err, "wasmpool: --slots is for the worker ranks of a launcher and has no effect here: --workers says how many calls run at once")

@@ -5,46 +5,168 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
+	"os/signal"
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/internal/launch"
+	"github.com/wasmpool/wasmpool/internal/plain"
 )
 
-// progress shows how far a map has come, on a terminal. A nil one shows
-// nothing.
-type progress struct{ bar *progressbar.ProgressBar }
+// A progress tells how far a map has come: by the footer of a terminal, or by a line
+// now and then where there is none.
+type progress struct {
+	total   int64                                // inputs, or -1 where that is not known
+	kept    int64                                // of those, what an earlier run has done
+	loading func(context.Context) (string, bool) // the module that workers compile; false: not known
 
-// newProgress returns a progress bar when standard error is a terminal that the
-// results do not go to.
-func (a *app) newProgress(out io.Writer, in input) *progress {
-	if !isTerminal(a.err) || isTerminal(out) {
-		return nil
-	}
-	return &progress{progressbar.NewOptions64(in.count(),
-		progressbar.OptionSetWriter(raw(a.err)),
-		progressbar.OptionSetWidth(30),
-		progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(),
-		progressbar.OptionSetItsString("calls"),
-		progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine of its own
-	)}
+	show func(footer string) // nil where there is no terminal
+	say  func(line string)
+
+	pace  pace
+	due   time.Duration // when the next line is due
+	asked time.Duration // when the workers are to be asked what they compile
+	load  string        // what they compile
 }
 
-// show must not be called concurrently.
-func (p *progress) show(done int64) {
-	if p != nil {
-		p.bar.Set64(done) //nolint:errcheck // a terminal that is gone needs no bar
+const (
+	// showEvery is how often the footer is drawn.
+	showEvery = 100 * time.Millisecond
+
+	// firstLine is when the first line is due. The next is due when the map has taken twice as
+	// long, but no later than after mostQuiet.
+	firstLine = 10 * time.Second
+	mostQuiet = 10 * time.Minute
+
+	// askEvery is how often the workers are asked what they compile.
+	askEvery = time.Second
+
+	// never is a moment that does not come.
+	never = time.Duration(math.MaxInt64)
+)
+
+// newProgress returns the progress of a map of so many inputs.
+func (a *app) newProgress(ex *executor.Executor, total, kept int64) *progress {
+	p := &progress{
+		total: total, kept: kept, due: firstLine, asked: askEvery, show: a.footer(),
+		say:     func(line string) { fmt.Fprintln(a.err, "wasmpool:", line) },
+		loading: func(ctx context.Context) (string, bool) { return loading(ctx, ex) },
+	}
+	p.pace.begin(0, kept)
+	return p
+}
+
+// footer returns what shows a footer: on the screen here, or on that of wasmpool launch. It
+// is nil where there is none.
+func (a *app) footer() func(string) {
+	switch {
+	case a.screen != nil:
+		return a.screen.set
+	case a.launched && a.rank == 0 && a.shown:
+		return func(footer string) {
+			io.WriteString(raw(a.err), launch.FooterLine(footer)) //nolint:errcheck // as for all messages
+		}
+	}
+	return nil
+}
+
+// building shows that a Go package is compiled, which may take a while the first time, until the
+// returned function is called.
+func (a *app) building(module string) (built func()) {
+	show := a.footer()
+	if show == nil || strings.HasSuffix(module, ".wasm") {
+		return func() {}
+	}
+	show("building " + plain.Line(module))
+	return func() { show("") }
+}
+
+// loading asks the workers which module they load. known is false while none has answered
+// that has something to do.
+func loading(ctx context.Context, ex *executor.Executor) (name string, known bool) {
+	report, err := ex.Report(ctx)
+	if err != nil {
+		return "", false
+	}
+	for _, w := range report.Workers {
+		if len(w.Loading) > 0 {
+			return plain.Line(w.Loading[0]), true
+		}
+		known = known || len(w.Running) > 0
+	}
+	return "", known
+}
+
+// run tells it until ctx ends. SIGUSR2 asks for a line at once.
+func (p *progress) run(ctx context.Context, counts func() (done, failed int64)) {
+	reports := make(chan os.Signal, 1)
+	if signals := launch.ReportSignals(); len(signals) > 0 { // none would be all
+		signal.Notify(reports, signals...)
+		defer signal.Stop(reports)
+	}
+	tick := time.NewTicker(showEvery)
+	defer tick.Stop()
+	for started := time.Now(); ; {
+		wanted := false
+		select {
+		case <-ctx.Done():
+			if p.show != nil {
+				p.show("")
+			}
+			return
+		case <-reports:
+			wanted = true
+		case <-tick.C:
+		}
+		done, failed := counts()
+		p.update(ctx, time.Since(started), done, failed, wanted)
 	}
 }
 
-func (p *progress) clear() {
-	if p != nil {
-		p.bar.Clear() //nolint:errcheck // as above
+// update tells how a map stands, of which so much is done without what was kept: on the
+// terminal, and by a line where one is due, or wanted.
+func (p *progress) update(ctx context.Context, at time.Duration, done, failed int64, wanted bool) {
+	wanted = p.lineDue(at) && p.show == nil || wanted
+	if (wanted || p.show != nil) && done == 0 && at >= p.asked {
+		p.askLoading(ctx, at)
 	}
+	done += p.kept
+	if done == p.kept && p.load != "" {
+		p.pace.begin(at, done) // compiling says nothing about how long calls take
+	} else {
+		p.load = ""
+	}
+	p.pace.note(at, done)
+	s := standing{done: done, failed: failed, total: p.total, rate: p.pace.rate(at, done), took: at, loading: p.load}
+	if p.show != nil {
+		p.show(s.footer())
+	}
+	if wanted {
+		p.say(s.line())
+	}
+}
+
+// askLoading asks what the workers compile, until they do no more.
+func (p *progress) askLoading(ctx context.Context, at time.Duration) {
+	name, known := p.loading(ctx)
+	p.load, p.asked = name, at+askEvery
+	if known && name == "" {
+		p.asked = never
+	}
+}
+
+// lineDue reports whether it is time for a line.
+func (p *progress) lineDue(at time.Duration) bool {
+	if at < p.due {
+		return false
+	}
+	for p.due <= at {
+		p.due += min(p.due, mostQuiet)
+	}
+	return true
 }
 
 // summarize prints the last line of a map, which err has ended.

@@ -180,9 +180,15 @@ func (r *results) fail(i int64, kind, message string) {
 }
 
 func (r *results) done() int64 {
+	done, _ := r.counts()
+	return done
+}
+
+// counts returns how many inputs are done, and how many of those failed.
+func (r *results) counts() (done, failed int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ok + r.failed
+	return r.ok + r.failed, r.failed
 }
 
 // flush hands on what was written. An error sticks: it comes again with the
@@ -222,30 +228,22 @@ func (r *results) finish() error {
 	return errors.Join(r.sync(), r.to.close())
 }
 
-const (
-	// showEvery is how often the progress is shown.
-	showEvery = 100 * time.Millisecond
-
-	// flushEvery is how long a result may wait to be written, where many come.
-	flushEvery = time.Millisecond
-)
+// flushEvery is how long a result may wait to be written, where many come.
+const flushEvery = time.Millisecond
 
 // refresh writes results soon after they came, so that a killed process loses
 // little, and shows the progress, until the returned function is called.
 func (r *results) refresh(p *progress) (stop func()) {
-	quit := make(chan struct{})
+	ctx, quit := context.WithCancel(context.Background())
 	var running sync.WaitGroup
+	running.Go(func() { p.run(ctx, r.counts) }) // apart: a terminal may be stopped
 	running.Go(func() {
-		tick := time.NewTicker(showEvery)
-		defer tick.Stop()
 		for {
 			select {
 			case <-r.fresh:
 				r.flush() //nolint:errcheck // it sticks
 				time.Sleep(flushEvery)
-			case <-tick.C:
-				p.show(r.plan.kept + r.done())
-			case <-quit:
+			case <-ctx.Done():
 				return
 			}
 		}
@@ -257,14 +255,13 @@ func (r *results) refresh(p *progress) (stop func()) {
 			select {
 			case <-tick.C:
 				r.sync() //nolint:errcheck // it sticks
-			case <-quit:
+			case <-ctx.Done():
 				return
 			}
 		}
 	})
 	return func() {
-		close(quit)
+		quit()
 		running.Wait()
-		p.clear()
 	}
 }

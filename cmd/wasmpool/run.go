@@ -47,6 +47,7 @@ them as a JSON array, or one bare number.`,
 			if err := f.pool.check(cmd.Flags()); err != nil {
 				return err
 			}
+			f.pool.stdin = !f.hasArg && f.argFile == "" || readsStdin(cmd.Flags())
 			return a.withPool(cmd.Context(), &f.pool, args[0], func(ctx context.Context, ex *executor.Executor) error {
 				return a.run(ctx, ex, args, &f)
 			})
@@ -59,7 +60,9 @@ them as a JSON array, or one bare number.`,
 }
 
 func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *runFlags) error {
+	built := a.building(args[0])
 	t, err := openTarget(ctx, ex, args)
+	built()
 	if err != nil {
 		return err
 	}

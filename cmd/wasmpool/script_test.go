@@ -119,12 +119,15 @@ func silent(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// withoutReports leaves out the log's lines that no call has ended for a minute: a module
-// takes longer to compile where the machine is very busy.
+// progressLine is a line that tells how far a map has come.
+var progressLine = regexp.MustCompile(`^wasmpool: after \d+[smhd]\w*: `)
+
+// withoutReports leaves out lines about what takes long, as all does where the machine is very
+// busy: how far a map has come, and the log's that no call has ended for a minute.
 func withoutReports(text string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(text) {
-		if !strings.Contains(line, `msg="no call has ended for a while"`) {
+		if !strings.Contains(line, `msg="no call has ended for a while"`) && !progressLine.MatchString(line) {
 			kept.WriteString(line)
 		}
 	}

@@ -77,7 +77,30 @@ func TestMapShowsProgress(t *testing.T) {
 		t.Errorf("%d results, want 4", got)
 	}
 	got := written()
-	if !strings.Contains(got, "calls/s") || !strings.Contains(got, "\r\nwasmpool: 4 calls") && !strings.Contains(got, "\rwasmpool: 4 calls") {
-		t.Errorf("the terminal shows %q, want a bar, and then a summary", got)
+	if !strings.Contains(got, " so far"+clearLine) || !strings.Contains(got, clearLine+"wasmpool: 4 calls") {
+		t.Errorf("the terminal shows %q, want a footer, and then a summary", got)
+	}
+}
+
+// Results on the terminal stand above the footer, whole lines. A module that is new here is
+// compiled first, and it says so.
+func TestMapOnTerminal(t *testing.T) {
+	t.Setenv("WASMPOOL_CACHE", t.TempDir())
+	tty, written := openTerminal(t)
+	a := &app{in: strings.NewReader("400\n500\n"), out: tty, err: tty}
+	if code := a.execute(t.Context(), []string{"map", "testdata/tasks", "spin", "--jsonl", "-", "--workers", "1", "-v"}); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	got := written()
+	for line := range strings.SplitSeq(strings.TrimSpace(got), "\r\n") {
+		if i := strings.LastIndex(line, clearLine); i >= 0 {
+			line = line[i+len(clearLine):]
+		}
+		if !strings.HasPrefix(line, "wasmpool: ") && !strings.HasPrefix(line, `{"i":`) && !strings.HasPrefix(line, "time=") {
+			t.Errorf("the line %q has something before it in\n%q", line, got)
+		}
+	}
+	if strings.Count(got, `"ok":true`) != 2 {
+		t.Errorf("the terminal shows %q, want 2 results", got)
 	}
 }
