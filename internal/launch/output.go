@@ -54,9 +54,28 @@ func (o *output) copy() {
 			}
 		}
 		if err != nil {
-			return
+			break
 		}
 	}
+	if o.err == nil {
+		o.writing.Store(true)
+		o.err = settle(o.to)
+		o.writing.Store(false)
+	}
+}
+
+// settle has what was written be on the disk, where it is in a file: some file systems say only
+// then that there is no room.
+func settle(to io.Writer) error {
+	if file, ok := to.(*os.File); ok {
+		if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+			return nil //nolint:nilerr // a pipe, or what is none any more
+		}
+	}
+	if file, ok := to.(interface{ Sync() error }); ok {
+		return file.Sync()
+	}
+	return nil
 }
 
 // errUnread is the error of output that a signal has ended, as its reader took no more of it.

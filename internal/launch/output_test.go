@@ -48,6 +48,18 @@ func TestOutputFailsLate(t *testing.T) {
 	tr.expect(t, ExitSetup, "a quota")
 }
 
+// A delayed is a file on a file system that says only at the end that there was no room.
+type delayed struct{ strings.Builder }
+
+func (*delayed) Sync() error { return syscall.EDQUOT }
+
+// What was written counts when it is on the disk.
+func TestOutputFailsAtTheEnd(t *testing.T) {
+	tr := newTrial(t, begin+"seq 5", "mpirun")
+	tr.Stdout = new(delayed)
+	tr.expect(t, ExitSetup, "disk quota exceeded")
+}
+
 // A slow reader takes its time, and a long one's: nothing is cut off behind a root that has ended.
 func TestOutputSlow(t *testing.T) {
 	tr := newTrial(t, begin+"seq 60000", "mpirun")
