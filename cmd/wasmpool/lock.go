@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -9,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +28,10 @@ type outLock struct {
 	text string       // what stands in it
 	own  *flock.Flock // on the lock's file
 	data *flock.Flock // on the file of results
+
+	beaten  atomic.Int64 // when the holder last showed that it is alive, by the wall clock
+	beats   sync.WaitGroup
+	endBeat func()
 }
 
 // A holder is who has a lock, as its file says.
@@ -38,14 +45,17 @@ const (
 	// lockTries bounds how often a lock is tried that others take and leave meanwhile.
 	lockTries = 20
 	lockPause = 50 * time.Millisecond
-
-	// beatEvery is how often a holder shows that it is alive.
-	beatEvery = 5 * time.Second
 )
 
-// lockPatience is for how long a holder on another host may show nothing. Where its end cannot be
-// seen, it then counts as dead. A test has less of it.
-var lockPatience = 6 * beatEvery
+// A test has less of both.
+var (
+	// beatEvery is how often a holder shows that it is alive.
+	beatEvery = 5 * time.Second
+
+	// lockPatience is for how long a holder whose end cannot be seen may show nothing. It then
+	// counts as dead.
+	lockPatience = 6 * beatEvery
+)
 
 // lockOut takes the lock of a file of results, or says who has it.
 func (a *app) lockOut(ctx context.Context, out string) (*outLock, error) {
@@ -58,7 +68,7 @@ func (a *app) lockOut(ctx context.Context, out string) (*outLock, error) {
 	for range lockTries {
 		made, err := l.make()
 		switch failed := new(fs.PathError); {
-		case errors.Is(err, fs.ErrPermission):
+		case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 			l.name = "" // there are folders where no file can be made, and only this one be written
 			return l, nil
 		case errors.As(err, &failed):
@@ -67,7 +77,11 @@ func (a *app) lockOut(ctx context.Context, out string) (*outLock, error) {
 		case err != nil:
 			return nil, fmt.Errorf("writing the results: %w", err)
 		}
+		if err := l.isForeign(); err != nil {
+			return nil, err
+		}
 		if ok, err := a.claim(ctx, l, made); ok || err != nil {
+			l.keepBeating(ok)
 			return l, err
 		}
 		time.Sleep(lockPause)
@@ -95,6 +109,20 @@ func (l *outLock) make() (made bool, err error) {
 	return true, file.Close()
 }
 
+// isForeign returns an error if the lock's file is somebody's own, which only has such a name.
+func (l *outLock) isForeign() error {
+	const begins = `{"host":`
+	text, err := os.ReadFile(l.name)
+	if err != nil {
+		return nil //nolint:nilerr // it is gone, or a lock that keeps it from us
+	}
+	text = bytes.Trim(text, "\x00") // of blocks that never came to the disk
+	if bytes.HasPrefix(text, []byte(begins)) || bytes.HasPrefix([]byte(begins), text) {
+		return nil
+	}
+	return fmt.Errorf("--out %s needs %s for its lock, and that holds something else: give another --out", l.out, l.name)
+}
+
 // claim makes the lock this process's: the one that has made its file, or one that nobody has any
 // more. It returns false if it is to be tried again, and an error if somebody has it.
 func (a *app) claim(ctx context.Context, l *outLock, made bool) (bool, error) {
@@ -104,6 +132,9 @@ func (a *app) claim(ctx context.Context, l *outLock, made bool) (bool, error) {
 		return false, own.Close() // who had it has removed it
 	}
 	err := a.mayTake(ctx, l, made, free, lockErr)
+	if err == nil && free && !isFileOf(own, l.name) {
+		return false, own.Close() // likewise, while this one waited
+	}
 	if err == nil && lockErr != nil && !made {
 		// Without locks of the system the file belongs to who makes it.
 		return false, errors.Join(own.Close(), takeAway(l.name))
@@ -141,9 +172,11 @@ func (a *app) mayTake(ctx context.Context, l *outLock, made, free bool, lockErr 
 		return nil // who made it died at once
 	case !known:
 		return errNobody
-	case lockErr == nil && !free, lockErr != nil && here && alive(h.PID):
+	case lockErr == nil && !free:
 		return busy
-	case !here && !a.isSilent(ctx, l.name, h):
+	case here && (free || !alive(h.PID)):
+		return nil
+	case !a.isSilent(ctx, l.name, h): // without locks of the system, another may have the number of a dead process
 		return cmp.Or(context.Cause(ctx), busy)
 	}
 	return nil
@@ -222,16 +255,52 @@ func takeAway(name string) error {
 
 // lockData locks the file of results itself, where the system can.
 func (l *outLock) lockData() error {
-	if isMandatory {
+	if isMandatory || l.data != nil && isFileOf(l.data, l.out) {
 		return nil
 	}
 	data := flock.New(l.out, flock.SetFlag(os.O_RDWR))
 	locked, err := data.TryLock()
-	if err == nil && !locked {
+	switch {
+	case err != nil:
+		return nil //nolint:nilerr // there is no such file yet, or there are no locks
+	case !locked:
 		return fmt.Errorf("--out %s: another process has locked it: wait for it, or give another file", l.out)
+	case l.data != nil:
+		l.data.Close() //nolint:errcheck // it was on the file that had the name before
 	}
 	l.data = data
 	return nil
+}
+
+// keepBeating has the lock beat until it is released: reading what is there may take long.
+func (l *outLock) keepBeating(ok bool) {
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.endBeat = cancel
+	l.beaten.Store(time.Now().UnixNano())
+	l.beats.Go(func() {
+		tick := time.NewTicker(beatEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				l.beat() //nolint:errcheck // who writes asks again
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// hold returns an error if the lock may have been taken away while this process stood still.
+func (l *outLock) hold() error {
+	still := time.Duration(time.Now().UnixNano() - l.beaten.Load())
+	if l.name == "" || still.Abs() < lockPatience/2 {
+		return nil
+	}
+	return l.beat()
 }
 
 // beat shows that the holder is alive. It returns an error if the lock was taken away.
@@ -242,6 +311,7 @@ func (l *outLock) beat() error {
 	text, err := os.ReadFile(l.name)
 	if err == nil && string(text) == l.text {
 		now := time.Now()
+		l.beaten.Store(now.UnixNano())
 		return os.Chtimes(l.name, now, now)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -252,6 +322,10 @@ func (l *outLock) beat() error {
 
 // release gives the lock up. Its file goes before the lock does, so that nobody finds it free.
 func (l *outLock) release() {
+	if l.endBeat != nil {
+		l.endBeat()
+		l.beats.Wait()
+	}
 	text, err := os.ReadFile(l.name)
 	if err == nil && string(text) == l.text {
 		os.Remove(l.name) //nolint:errcheck // the next one sees that nobody has it

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -25,6 +27,27 @@ func writeHolder(t *testing.T, out string, h holder) {
 	}
 	if err := os.WriteFile(out+lockSuffix, text, 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// showLife has the holder of a lock show that it is alive, until the returned function is called.
+func showLife(t *testing.T, out string) (stop func()) {
+	t.Helper()
+	quit := make(chan struct{})
+	var beats sync.WaitGroup
+	beats.Go(func() {
+		for at := time.Now(); ; at = at.Add(time.Second) {
+			os.Chtimes(out+lockSuffix, at, at) //nolint:errcheck // then the lock is taken, which fails the test
+			select {
+			case <-quit:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	return func() {
+		close(quit)
+		beats.Wait()
 	}
 }
 
@@ -51,6 +74,29 @@ func TestLock(t *testing.T) {
 	second.release()
 	if left, err := os.ReadDir(filepath.Dir(out)); err != nil || len(left) > 0 {
 		t.Errorf("%v are left, %v", left, err)
+	}
+}
+
+// A file that only has the name of a lock is somebody's, and one that is empty, or of which a
+// crash has left nothing, is of no one.
+func TestLockForeign(t *testing.T) {
+	t.Parallel()
+	a, _ := trialApp()
+	out := filepath.Join(t.TempDir(), "out")
+	for text, foreign := range map[string]bool{"": false, "\x00\x00": false, `{"host":"a`: false, "my text\n": true, `{"packages":{}}`: true} {
+		if err := os.WriteFile(out+lockSuffix, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := a.lockOut(t.Context(), out)
+		if (err != nil) != foreign || err != nil && !strings.Contains(err.Error(), "holds something else: give another --out") {
+			t.Errorf("a lock of %q: %v", text, err)
+		}
+		if err == nil {
+			l.release()
+		}
+		if got, err := os.ReadFile(out + lockSuffix); foreign && (string(got) != text || err != nil) {
+			t.Errorf("%q became %q, %v", text, got, err)
+		}
 	}
 }
 
@@ -106,12 +152,9 @@ func TestLockLeft(t *testing.T) { // not parallel: it changes lockPatience
 	if !strings.Contains(said.String(), "process 7 on elsewhere has it, or died with it: looking for 500ms") {
 		t.Errorf("it says %q", said)
 	}
-	lockPatience = time.Minute // the sign of life may be late, and ends the wait
+	lockPatience = time.Minute // a sign of life may be late, and ends the wait
 	writeHolder(t, out, elsewhere)
-	beats := time.AfterFunc(100*time.Millisecond, func() {
-		os.Chtimes(out+lockSuffix, time.Now(), time.Now().Add(time.Hour)) //nolint:errcheck // then the lock is taken, which fails the test
-	})
-	defer beats.Stop()
+	defer showLife(t, out)()
 	if _, err := a.lockOut(t.Context(), out); err == nil || !strings.Contains(err.Error(), "process 7 on elsewhere, since") {
 		t.Errorf("a lock whose holder lives: %v", err)
 	}
@@ -134,5 +177,86 @@ func TestLockTaken(t *testing.T) {
 	l.release()
 	if _, err := os.Stat(out + lockSuffix); err != nil {
 		t.Errorf("the other's lock: %v", err)
+	}
+}
+
+// Where the system has no locks, a process whose number the holder had before a restart does not
+// count for ever.
+func TestLockReused(t *testing.T) { // not parallel: it changes lockPatience
+	patience := lockPatience
+	lockPatience = 500 * time.Millisecond
+	defer func() { lockPatience = patience }()
+	a, _ := trialApp()
+	out := filepath.Join(t.TempDir(), "out")
+	mine := self()
+	writeHolder(t, out, mine)
+	l := &outLock{out: out, name: out + lockSuffix}
+	noLocks := errors.New("no locks available")
+	if err := a.mayTake(t.Context(), l, false, false, noLocks); err != nil {
+		t.Errorf("a holder that shows nothing: %v", err)
+	}
+	lockPatience = time.Minute // a sign of life may be late, and ends the wait
+	defer showLife(t, out)()
+	if err := a.mayTake(t.Context(), l, false, false, noLocks); err == nil || !strings.Contains(err.Error(), "another map writes to it") {
+		t.Errorf("a holder that lives: %v", err)
+	}
+}
+
+// A lock shows that its holder is alive from the start, as reading what is there may take long.
+func TestLockBeats(t *testing.T) { // not parallel: it changes beatEvery
+	every := beatEvery
+	beatEvery = 10 * time.Millisecond
+	defer func() { beatEvery = every }()
+	a, _ := trialApp()
+	l, err := a.lockOut(t.Context(), filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.release()
+	first, err := beatOf(l.name)
+	for start := time.Now(); err == nil; time.Sleep(10 * time.Millisecond) {
+		var last time.Time
+		if last, err = beatOf(l.name); !last.Equal(first) {
+			break
+		}
+		if time.Since(start) > time.Minute {
+			t.Fatal("no sign of life after a minute")
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Who wakes up after a long time, and has lost the lock, writes no more.
+func TestLockLostAsleep(t *testing.T) {
+	t.Parallel()
+	a, _ := trialApp()
+	out := filepath.Join(t.TempDir(), "out")
+	l, err := a.lockOut(t.Context(), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.release()
+	file, err := os.Create(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	held := heldFile{file, l}
+	if _, err := held.Write([]byte("one\n")); err != nil {
+		t.Error(err)
+	}
+	l.beaten.Store(time.Now().Add(-time.Hour).UnixNano())
+	if _, err := held.Write([]byte("two\n")); err != nil {
+		t.Errorf("a lock that nobody took: %v", err)
+	}
+	writeHolder(t, out, holder{"elsewhere", 7, time.Now()})
+	l.beaten.Store(time.Now().Add(-time.Hour).UnixNano())
+	if _, err := held.Write([]byte("three\n")); err == nil || !strings.Contains(err.Error(), "was taken away") {
+		t.Errorf("a lock that another has: %v", err)
+	}
+	if text, err := os.ReadFile(out); string(text) != "one\ntwo\n" || err != nil {
+		t.Errorf("the file has %q, %v", text, err)
 	}
 }
