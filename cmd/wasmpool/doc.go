@@ -10,8 +10,8 @@
 //   - input.go, glob.go: the arguments of map: lines, JSON values, files
 //   - record.go: one line of map's output
 //   - results.go, ledger.go: writes them, counts, and remembers of which input each call is, and the first failure
-//   - output.go, lock.go: the file of the results, and that one map at a time writes to it
-//   - resume.go: --resume: which results an earlier run has left
+//   - output.go, stream.go, lock.go: where the results go, and that one map at a time writes to a file
+//   - resume.go, reread.go: --resume: which results an earlier run has left, and that the inputs are still the same
 //   - stored.go, index.go, edit.go: it reads a result, finds its input, and makes the file hold what counts
 //   - progress.go, pace.go: how far a map has come, and how fast; the summary
 //   - screen.go: a terminal with a footer

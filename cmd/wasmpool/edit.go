@@ -52,8 +52,23 @@ func (e *edit) setAside(line []byte) error {
 		if e.goneSize, err = gone.file.Seek(0, io.SeekEnd); err != nil {
 			return err
 		}
+		if isCut(e.name+goneSuffix, e.goneSize) { // an edit was killed as it wrote
+			line = append([]byte("\n"), line...)
+		}
 	}
 	return errors.Join(e.gone.write(line), e.begin())
+}
+
+// isCut reports whether a file of so many bytes ends within a line.
+func isCut(name string, size int64) bool {
+	file, err := os.Open(name)
+	if err != nil || size == 0 {
+		return false
+	}
+	defer file.Close()
+	var last [1]byte
+	_, err = file.ReadAt(last[:], size-1)
+	return err == nil && last[0] != '\n'
 }
 
 // begin begins the new file, with what stays of the old one.

@@ -145,7 +145,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if err != nil {
 		return err
 	}
-	in, err := f.input(a)
+	in, err := await(ctx, func() (input, error) { return f.input(a) })
 	if err != nil {
 		return err
 	}
@@ -154,6 +154,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if err != nil {
 		return err
 	}
+	in = p.again(in)
 	r := newResults(out, in.file, p, newRecordWriter(t.of, f.pool.verbose), !f.unordered)
 	if _, own := jobdir.Current(); f.toStdout() && a.launched && !own {
 		fmt.Fprintln(a.err, "wasmpool: the results pass through the launcher, which does not say when it cannot write them: --out F, or wasmpool launch, does")

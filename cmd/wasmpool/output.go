@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // An output is where the results of a map go.
@@ -24,7 +24,10 @@ type output struct {
 // run. of is what runs.
 func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*output, *plan, error) {
 	if f.toStdout() {
-		return &output{w: a.out, file: regular(a.out)}, new(plan), nil
+		if file := regular(a.out); file != nil {
+			return &output{w: file, file: file}, new(plan), nil
+		}
+		return &output{w: newStream(ctx, a.out)}, new(plan), nil
 	}
 	info, err := os.Stat(f.out)
 	exists := err == nil && !info.IsDir()
@@ -35,17 +38,17 @@ func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*o
 	case f.resume && !isFile:
 		return nil, nil, fmt.Errorf("--resume: %s is no regular file", f.out)
 	case !isFile || err != nil && !errors.Is(err, fs.ErrNotExist) || info != nil && info.IsDir():
-		file, err := openStream(ctx, f.out)
+		file, err := await(ctx, func() (*os.File, error) { return os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE, 0o666) })
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("writing the results: %w", err)
 		}
-		return &output{w: file, opened: file}, new(plan), nil
+		return &output{w: newStream(ctx, file), opened: file}, new(plan), nil
 	}
 	lock, err := a.lockOut(ctx, f.out)
 	if err != nil {
 		return nil, nil, err
 	}
-	o, p, err := a.openLocked(f, of, lock)
+	o, p, err := a.openLocked(f, in, of, lock)
 	if err != nil {
 		lock.release()
 		return nil, nil, err
@@ -54,15 +57,20 @@ func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*o
 }
 
 // openLocked opens a regular file for the results, to which nobody else writes.
-func (a *app) openLocked(f *mapFlags, of string, lock *outLock) (*output, *plan, error) {
+func (a *app) openLocked(f *mapFlags, in input, of string, lock *outLock) (*output, *plan, error) {
+	if err := lock.lockData(); err != nil {
+		return nil, nil, err
+	}
 	info, err := os.Stat(f.out)
 	if err == nil && info.Size() > 0 && !f.resume && !f.force {
 		return nil, nil, fmt.Errorf("--out %s holds something already: --resume goes on with it, --force overwrites it", f.out)
 	}
-	os.Remove(realName(f.out) + nextSuffix) //nolint:errcheck // one that was killed may have left it
+	if err := clearNext(f.out); err != nil {
+		return nil, nil, err
+	}
 	p := new(plan)
 	if f.resume {
-		if p, err = a.resume(f, of); err != nil {
+		if p, err = a.resume(f, in, of, lock); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -70,7 +78,7 @@ func (a *app) openLocked(f *mapFlags, of string, lock *outLock) (*output, *plan,
 	if err != nil {
 		return nil, nil, fmt.Errorf("writing the results: %w", err)
 	}
-	err = lock.lockData()
+	err = lock.lockData() // the file is new, or another
 	if err == nil && !f.resume {
 		err = file.Truncate(0)
 	}
@@ -78,30 +86,34 @@ func (a *app) openLocked(f *mapFlags, of string, lock *outLock) (*output, *plan,
 		file.Close() //nolint:errcheck // nothing was written
 		return nil, nil, err
 	}
-	return &output{file, file, file, lock}, p, nil
+	return &output{heldFile{file, lock}, file, file, lock}, p, nil
 }
 
-// openStream opens what is no regular file, for writing. A pipe may wait for its reader for
-// ever, and ctx ends that.
-func openStream(ctx context.Context, name string) (*os.File, error) {
-	type opened struct {
-		file *os.File
-		err  error
+// A heldFile is written only while its lock is held. A process may be stopped for long, and
+// have lost it.
+type heldFile struct {
+	file *os.File
+	lock *outLock
+}
+
+func (h heldFile) Write(b []byte) (int, error) {
+	if err := h.lock.hold(); err != nil {
+		return 0, err
 	}
-	done := make(chan opened, 1)
-	go func() { // it may never end, but with the process
-		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
-		done <- opened{file, err}
-	}()
-	select {
-	case o := <-done:
-		if o.err != nil {
-			return nil, fmt.Errorf("writing the results: %w", o.err)
-		}
-		return o.file, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	return h.file.Write(b)
+}
+
+// clearNext removes the new file that a map has left which was killed.
+func clearNext(out string) error {
+	next := realName(out) + nextSuffix
+	info, err := os.Lstat(next)
+	if err != nil {
+		return nil //nolint:nilerr // there is none, as ever
 	}
+	if !info.Mode().IsRegular() || !looksTorn(startOf(next)) && !holdsResults(next, info) {
+		return fmt.Errorf("--out %s needs %s when its results change, and that holds something else: give another --out", out, next)
+	}
+	return os.Remove(next)
 }
 
 // regular returns the file behind a stream, if it is a regular one.
@@ -119,7 +131,7 @@ func regular(w io.Writer) *os.File {
 // sync has what was written be on the disk, and shows others that somebody writes.
 func (o *output) sync() error {
 	if o.lock != nil {
-		if err := o.lock.beat(); err != nil {
+		if err := errors.Join(o.lock.beat(), o.inPlace()); err != nil {
 			return err
 		}
 	}
@@ -127,6 +139,16 @@ func (o *output) sync() error {
 		return nil
 	}
 	return o.file.Sync()
+}
+
+// inPlace returns an error if the file has not its name any more: editors, and sed -i, replace a
+// file, and what is written to the old one is lost.
+func (o *output) inPlace() error {
+	info, err := o.file.Stat()
+	if err == nil && !isFile(o.lock.out, info) {
+		err = fmt.Errorf("%s was removed, renamed or replaced while the map wrote to it", o.lock.out)
+	}
+	return err
 }
 
 // close closes what was opened, and lets others write to it.
@@ -168,9 +190,9 @@ func (f *mapFlags) owns(a *app) func(name string) bool {
 		if hasResults && isFile(name, info) {
 			return true
 		}
-		switch filepath.Ext(name) {
+		switch beside := filepath.Ext(name); beside {
 		case lockSuffix, nextSuffix, goneSuffix:
-			return strings.HasPrefix(realName(name), out+".")
+			return realName(name) == out+beside
 		}
 		return false
 	}
@@ -181,10 +203,28 @@ func isFile(name string, info os.FileInfo) bool {
 	return err == nil && os.SameFile(other, info)
 }
 
-// realName is the name of a file without symbolic links, as far as there is one.
+// mostLinks bounds how many symbolic links a name may lead through.
+const mostLinks = 40
+
+// realName is the name of a file without symbolic links, also of one that is yet to be made.
 func realName(name string) string {
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		name = target
+	for range mostLinks {
+		if target, err := filepath.EvalSymlinks(name); err == nil {
+			name = target
+			break
+		}
+		folder, base := filepath.Split(name)
+		if target, err := filepath.EvalSymlinks(cmp.Or(folder, ".")); err == nil {
+			folder = target
+		}
+		name = filepath.Join(folder, base)
+		link, err := os.Readlink(name)
+		if err != nil {
+			break
+		}
+		if name = link; !filepath.IsAbs(link) {
+			name = folder + string(filepath.Separator) + link // not cleaned: .. is of where links lead
+		}
 	}
 	if abs, err := filepath.Abs(name); err == nil {
 		name = abs
@@ -197,13 +237,18 @@ func holdsResults(name string, info os.FileInfo) bool {
 	if !info.Mode().IsRegular() || info.Size() == 0 {
 		return info.Mode().IsRegular()
 	}
+	start := startOf(name)
+	return bytes.HasPrefix(start, []byte("{")) && bytes.Contains(start, []byte(`"of":`)) && bytes.Contains(start, []byte(`"ok":`))
+}
+
+// startOf returns the first bytes of a file, as far as they can be read.
+func startOf(name string) []byte {
 	file, err := os.Open(name)
 	if err != nil {
-		return false
+		return nil
 	}
 	defer file.Close()
 	start := make([]byte, 4<<10)
 	n, _ := io.ReadFull(file, start) // fewer are as good
-	start = start[:n]
-	return bytes.HasPrefix(start, []byte("{")) && bytes.Contains(start, []byte(`"of":`)) && bytes.Contains(start, []byte(`"ok":`))
+	return start[:n]
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 type plan struct {
 	resumed bool
 	left    []uint32 // the inputs to run, in order, when resumed
+	keys    []uint64 // of all inputs, when resumed and they are no files
 	kept    int64    // results that are in the file
 }
 
@@ -30,13 +32,8 @@ type survey struct {
 	in    input
 }
 
-// survey reads the inputs through.
-func (f *mapFlags) survey(a *app) (*survey, error) {
-	in, err := f.input(a)
-	if err != nil {
-		return nil, err
-	}
-	defer in.close()
+// survey reads the inputs through. in is what will be read to run them.
+func (f *mapFlags) survey(a *app, in input) (*survey, error) {
 	s := &survey{in: in, files: f.files != ""}
 	var keys []uint64
 	if s.files {
@@ -44,13 +41,21 @@ func (f *mapFlags) survey(a *app) (*survey, error) {
 			keys = append(keys, uint64(fileKey(in.file(i))))
 		}
 	} else {
-		keys = slices.Grow(keys, int(max(in.count(), 0)))
-		for _, it := range in.items(new(plan)) { // an error comes again
-			key := uint64(digestOf(it.arg))
-			if it.bad != nil {
-				key = 0
-			}
-			keys = append(keys, key)
+		n := in.count()
+		if n < 0 {
+			return nil, errors.New("--resume reads the input twice, and this is no regular file: give it as one")
+		}
+		first, err := f.input(a)
+		if err != nil {
+			return nil, err
+		}
+		defer first.close()
+		keys = slices.Grow(keys, int(n))
+		for _, it := range first.items(new(plan)) {
+			keys = append(keys, lineKey(it))
+		}
+		if err := first.err(); err != nil {
+			return nil, err
 		}
 	}
 	if len(keys) > mostInputs {
@@ -58,6 +63,14 @@ func (f *mapFlags) survey(a *app) (*survey, error) {
 	}
 	s.index = newIndex(keys)
 	return s, nil
+}
+
+// lineKey is the key of an input that is no file.
+func lineKey(it item) uint64 {
+	if it.bad != nil {
+		return 0
+	}
+	return uint64(digestOf(it.arg))
 }
 
 // fileKey is the key of a file among the inputs. Results have its name as JSON can.
@@ -78,6 +91,15 @@ func (s *survey) match(r *stored) (i int64, double, ok bool) {
 		return i, false, false
 	}
 	return i, true, ok
+}
+
+// plan returns what is to run, where so many results were kept.
+func (s *survey) plan(kept int64) *plan {
+	p := &plan{resumed: true, left: s.left(), kept: kept}
+	if !s.files {
+		p.keys = s.keys
+	}
+	return p
 }
 
 // left returns the inputs that have no result, in order.
@@ -114,7 +136,9 @@ func (l *leftover) read(r io.Reader) error {
 	for {
 		line, err := lines.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			long = append(long, line...)
+			if len(long) < mostTorn || mayBeResult(long) {
+				long = append(long, line...)
+			}
 			continue
 		}
 		if len(long) > 0 {
@@ -136,6 +160,13 @@ func (l *leftover) read(r io.Reader) error {
 		}
 		long = long[:0]
 	}
+}
+
+// mostTorn bounds how much is kept of a line that is none: a crash may leave gigabytes of zeros.
+const mostTorn = 1 << 20
+
+func mayBeResult(line []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(line, " \t\r"), []byte("{"))
 }
 
 // judge decides what becomes of a line, which ends in a newline.
@@ -239,28 +270,32 @@ func cutOf(of string) (task, module string) {
 
 // resume makes the plan of a map that goes on with what its file holds, and
 // makes the file hold what counts.
-func (a *app) resume(f *mapFlags, of string) (*plan, error) {
-	s, err := f.survey(a)
+func (a *app) resume(f *mapFlags, in input, of string, lock *outLock) (*plan, error) {
+	s, err := f.survey(a, in)
 	if err != nil {
 		return nil, err
 	}
 	old, err := os.Open(f.out)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &plan{resumed: true, left: s.left()}, nil
+		return s.plan(0), nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
 	defer old.Close()
 	l := &leftover{name: f.out, of: strings.ToValidUTF8(of, "\uFFFD"), inputs: s, edit: &edit{name: realName(f.out), old: old}}
-	if err := l.read(old); err != nil {
+	err = l.read(old)
+	if err == nil {
+		err = lock.beat() // reading may have taken long
+	}
+	if err != nil {
 		l.edit.abandon()
 		return nil, err
 	}
 	if err := l.edit.finish(); err != nil {
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
-	p := &plan{resumed: true, left: s.left(), kept: l.kept}
+	p := s.plan(l.kept)
 	fmt.Fprintf(a.err, "wasmpool: %s: %s, %d of %d inputs are to run\n", f.out, l, len(p.left), len(s.keys))
 	return p, nil
 }
@@ -276,11 +311,19 @@ func (l *leftover) String() string {
 		{l.undone, "dropped %d without a result"},
 		{l.doubled, "dropped %d doubled"},
 		{l.torn, "dropped %d cut or torn"},
-		{l.gone, "moved %d whose inputs are gone to " + l.name + goneSuffix},
+		{l.gone, "moved %d whose inputs are gone to " + l.goneName()},
 	} {
 		if part.n > 0 {
 			text += ", " + fmt.Sprintf(part.what, part.n)
 		}
 	}
 	return text
+}
+
+// goneName names the file of what was set aside, as the user knows it.
+func (l *leftover) goneName() string {
+	if _, err := os.Readlink(l.name); err == nil {
+		return l.edit.name + goneSuffix // it is beside the file, not beside a link to it
+	}
+	return l.name + goneSuffix
 }

@@ -78,7 +78,11 @@ func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *
 	if isTerminal(a.out) && !a.launched && len(result) > 0 && !bytes.HasSuffix(result, []byte("\n")) {
 		result = append(result, '\n')
 	}
-	if _, err := a.out.Write(result); err != nil {
+	_, err = a.out.Write(result)
+	if file := regular(a.out); err == nil && file != nil {
+		err = file.Sync() // some file systems say only then that there is no room
+	}
+	if err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	return nil
