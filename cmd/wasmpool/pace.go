@@ -66,6 +66,9 @@ func (s standing) text() string {
 	if s.loading != "" {
 		return "compiling " + s.loading + ", first time here"
 	}
+	if s.total == 1 && s.done == 0 {
+		return "running"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d", s.done)
 	if s.total >= s.done {
@@ -90,7 +93,7 @@ func (s standing) line() string { return "after " + span(s.took.Seconds()) + ": 
 // footer is for a terminal.
 func (s standing) footer() string {
 	text := s.text() + ", " + span(s.took.Seconds()) + " so far"
-	if s.total > 0 && s.total >= s.done && s.loading == "" {
+	if s.total > 1 && s.total >= s.done && s.loading == "" {
 		text = bar(float64(s.done)/float64(s.total)) + " " + text
 	}
 	return text

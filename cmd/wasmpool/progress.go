@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
@@ -16,7 +17,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/plain"
 )
 
-// A progress tells how far a map has come: by the footer of a terminal, or by a line
+// A progress tells how far a map, or a single call, has come: by the footer of a terminal, or by a line
 // now and then where there is none.
 type progress struct {
 	total   int64                                // inputs, or -1 where that is not known
@@ -98,6 +99,17 @@ func loading(ctx context.Context, ex *executor.Executor) (name string, known boo
 		known = known || len(w.Running) > 0
 	}
 	return "", known
+}
+
+// start tells it, on a goroutine of its own, until the returned function is called.
+func (p *progress) start(counts func() (done, failed int64)) (stop func()) {
+	ctx, quit := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { p.run(ctx, counts) })
+	return func() {
+		quit()
+		running.Wait()
+	}
 }
 
 // run tells it until ctx ends. SIGUSR2 asks for a line at once.

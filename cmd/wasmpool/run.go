@@ -70,7 +70,9 @@ func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *
 	if err != nil {
 		return err
 	}
+	stop := a.newProgress(ex, 1, 0).start(func() (done, failed int64) { return 0, 0 })
 	result, err := ex.Call(ctx, t.name, arg)
+	stop()
 	if err != nil {
 		return a.explainCall(err, f.pool.verbose)
 	}

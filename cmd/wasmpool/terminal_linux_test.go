@@ -65,6 +65,19 @@ func TestRunOnTerminal(t *testing.T) {
 	}
 }
 
+// A call that takes a while shows that it runs.
+func TestRunShowsProgress(t *testing.T) {
+	t.Parallel()
+	tty, written := openTerminal(t)
+	a := &app{in: tty, out: tty, err: tty}
+	if code := a.execute(t.Context(), []string{"run", "testdata/tasks", "spin", "--arg", "600"}); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if got := written(); !strings.Contains(got, "running, ") || !strings.HasSuffix(got, clearLine+"600\r\n") {
+		t.Errorf("the terminal shows %q, want that the call runs, and in its place the result", got)
+	}
+}
+
 func TestMapShowsProgress(t *testing.T) {
 	t.Parallel()
 	tty, written := openTerminal(t)
