@@ -67,7 +67,7 @@ func (l *batchListener) Resolved(c *dispatcher.Call) {
 	b := (*Batch)(l)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ahead.took(c.Size(), 0)
+	b.ahead.took(c.Size(), nil, nil)
 	b.change()
 }
 

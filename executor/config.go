@@ -16,7 +16,8 @@ import (
 )
 
 // Config holds an Executor's settings. The zero value is ready to use. On
-// several ranks, all must be given the same.
+// several ranks, all must be given the same. Where a setting differs on which results, or
+// their safety, depend, the pool is broken, with an error that names the field.
 type Config struct {
 	// Modules are loaded at once; the workers start to compile them while MPI
 	// starts. More can be added with [Executor.Load].
@@ -40,8 +41,10 @@ type Config struct {
 	// [MostSlots].
 	//
 	// Defaults to the number of CPUs that the process may use when there is no worker rank,
-	// by its control group's quota and the variable GOMAXPROCS, too, and to none
-	// when there is; a negative number is none.
+	// by its control group's quota and the variable GOMAXPROCS, too. When there is one, but none
+	// on the root's node, which would do nothing then, it is those CPUs but
+	// one, which the root needs for itself: not with Confine or Sandbox.NoMeter, where guests do not
+	// belong into the root's process. Otherwise it is none, as is a negative number.
 	RootSlots int
 
 	// Sandbox says what calls may use, see and keep, and where compiled modules are kept.
@@ -71,13 +74,21 @@ type Config struct {
 	QueueBytes int64
 
 	// ResultBytes bounds the bytes of results of more than 16 KiB that are on their way to
-	// the root at once, and of those that one Map holds before they are taken. A longer
-	// result comes alone. Workers wait for room with their result, and begin no other
-	// call on that slot meanwhile. What the root's process cannot have, by its node's
-	// memory, control group or rlimits, fails the call with kind memory.
+	// the root at once. A longer result comes alone. Workers wait for room with their result,
+	// and begin no other call on that slot meanwhile. What the root's process cannot have, by
+	// its node's memory, control group or rlimits, fails the call with kind memory.
 	//
-	// Defaults to a quarter of what the process may have, at most 1 GiB.
+	// Defaults to a quarter of what the process may have, at most 256 MiB.
 	ResultBytes int64
+
+	// HeldBytes bounds the bytes of results that one Map holds before they are taken: it
+	// begins no further call when these, and the results of calls under way, are more,
+	// by the length of those that came. A call for each slot may come on top of that: so
+	// the slots are busy as long as less is held, however long the results are.
+	//
+	// Defaults to 64 MiB: so many bytes are in the 65,536 results of 1 KiB that a Map
+	// holds at most.
+	HeldBytes int64
 
 	// LostAfter is for how long a rank may be silent, though its connection stands,
 	// before it is taken for lost: its process was stopped, its node hangs or the
@@ -125,6 +136,7 @@ const MostSlots = 1024
 func (c Config) withDefaults() Config {
 	c.QueueCalls = cmp.Or(c.QueueCalls, 4<<20)
 	c.QueueBytes = cmp.Or(c.QueueBytes, 4<<30)
+	c.HeldBytes = cmp.Or(c.HeldBytes, mostAhead*leastHeld)
 	c.LostAfter = cmp.Or(c.LostAfter, 10*time.Second)
 	c.Grace = cmp.Or(c.Grace, 10*time.Second)
 	c.ReportAfter = cmp.Or(c.ReportAfter, time.Minute)
@@ -144,8 +156,8 @@ func (c Config) validate() error {
 	if c.RootSlots > MostSlots {
 		return fmt.Errorf("executor: Config.RootSlots is %d, must be at most %d", c.RootSlots, MostSlots)
 	}
-	if c.QueueCalls < 0 || c.QueueBytes < 0 || c.ResultBytes < 0 {
-		return fmt.Errorf("executor: Config.QueueCalls (%d), QueueBytes (%d) and ResultBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes, c.ResultBytes)
+	if c.QueueCalls < 0 || c.QueueBytes < 0 || c.ResultBytes < 0 || c.HeldBytes < 0 {
+		return fmt.Errorf("executor: Config.QueueCalls (%d), QueueBytes (%d), ResultBytes (%d) and HeldBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes, c.ResultBytes, c.HeldBytes)
 	}
 	if err := c.Sandbox.Validate(); err != nil {
 		return fmt.Errorf("executor: Config.Sandbox: %w", err)
@@ -192,6 +204,15 @@ func (c Config) ungranted(loaded func(module string) bool) []string {
 		}
 	}
 	return names
+}
+
+// lent returns how many slots the root has by default, beside the worker ranks, with so many of them on its node
+// and so many CPUs that it may use.
+func (c Config) lent(workersOnNode, cpus int) int {
+	if workersOnNode > 0 || c.Confine || c.Sandbox.NoMeter {
+		return 0
+	}
+	return min(cpus-1, MostSlots)
 }
 
 // works reports whether the launcher's rank will be a worker.

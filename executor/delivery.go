@@ -41,7 +41,7 @@ func (d *delivery) outcome(c *dispatcher.Call) (i int64, data []byte, err error)
 	size := c.Size()
 	*c = dispatcher.Call{}
 	i = d.line.reuse()
-	d.ahead.took(size, len(data))
+	d.ahead.took(size, data, err)
 	return i, data, err
 }
 

@@ -216,7 +216,7 @@ func (o *ownWorker) close() error {
 }
 
 // mostResultBytes bounds the default of Config.ResultBytes.
-const mostResultBytes = 1 << 30
+const mostResultBytes = 256 << 20
 
 // resultBytes returns how many bytes of results may be on their way at once.
 func resultBytes(cfg Config, account *memory.Account) int64 {

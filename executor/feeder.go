@@ -70,7 +70,7 @@ func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	f.ended = make(chan struct{})
 	if isMap {
-		f.size = f.ahead.ofMap(ex.dispatcher, &set)
+		f.size = f.ahead.ofMap(ex.dispatcher, ex.cfg.HeldBytes, &set)
 	} else {
 		f.size, f.queues = 1, true
 		f.ahead.fixed(&set)

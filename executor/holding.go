@@ -7,21 +7,26 @@ import (
 )
 
 const (
-	// leastHeld is the shortest result that counts, in bytes. As many shorter ones as a map
-	// reads ahead at most are 64 MiB together.
+	// leastHeld is the shortest argument or result that counts, in bytes. As many shorter ones as a
+	// map reads ahead at most are 64 MiB together, the bound on those that count.
 	leastHeld = 1 << 10
 
+	// aheadBytes is how many bytes of arguments a map holds, of more calls than there are slots.
+	aheadBytes = mostAhead * leastHeld
+
 	// firstCalls is how many calls a map reads ahead at least before its first result,
-	// of whatever length, has come.
-	firstCalls = 16
+	// of whatever length, has come; and firstOfSlot how many for each slot.
+	firstCalls  = 4
+	firstOfSlot = 2
 
 	// meanWeight is how many results the mean length of a map's results remembers.
 	meanWeight = 64
 )
 
-// A holding counts the results of a map that were not taken. When they would become more than
-// Config.ResultBytes, the map submits no further call. A call that was submitted always gets its
-// result, and the results of a map can always be taken in the end, so nothing waits for ever.
+// A holding counts the arguments of a map's calls that have no result, and its results that were not
+// taken. When these would become more than Config.HeldBytes, the map submits no further call. A call that was
+// submitted always gets its result, and the results of a map can always be taken in the end, so nothing
+// waits for ever.
 type holding struct {
 	mean int64 // bytes of a result, lately; only used by the loop
 	came bool  // a result; only used by the loop
@@ -29,14 +34,32 @@ type holding struct {
 	waits atomic.Bool   // the feeder's goroutine found no room, and waits for a result to come
 	room  chan struct{} // woken then
 
-	known atomic.Bool  // came
-	each  atomic.Int64 // mean, for others
-	calls atomic.Int64 // whose results count
-	bytes atomic.Int64 // of those
+	known   atomic.Bool  // came
+	each    atomic.Int64 // mean, for others
+	results load         // that were not taken
+	args    load         // of calls without a result, or that failed
 }
 
-// Hold notes a result of n bytes before its call is resolved. It runs on the loop.
-func (h *holding) Hold(n int64) {
+// A load is a number of calls and the bytes of their arguments, or of their results. Short ones do not count.
+type load struct{ calls, bytes atomic.Int64 }
+
+func (l *load) add(n int64) {
+	if n >= leastHeld {
+		l.calls.Add(1)
+		l.bytes.Add(n)
+	}
+}
+
+func (l *load) remove(n int64) {
+	if n >= leastHeld {
+		l.calls.Add(-1)
+		l.bytes.Add(-n)
+	}
+}
+
+// Hold implements [dispatcher.Results].
+func (h *holding) Hold(n, arg int64) {
+	h.args.remove(arg)
 	if !h.came {
 		h.came = true
 		h.known.Store(true)
@@ -48,10 +71,7 @@ func (h *holding) Hold(n int64) {
 	}
 	h.mean += (n - h.mean) / meanWeight
 	h.each.Store(h.mean)
-	if n >= leastHeld {
-		h.calls.Add(1)
-		h.bytes.Add(n)
-	}
+	h.results.add(n)
 }
 
 // tell makes the feeder look for room again: another result has come, or none does any more.
@@ -62,25 +82,40 @@ func (h *holding) tell() {
 	}
 }
 
-// LetGo notes that a result of n bytes was taken, or never will be.
-func (h *holding) LetGo(n int) {
-	if n >= leastHeld {
-		h.calls.Add(-1)
-		h.bytes.Add(-int64(n))
+// Drop implements [dispatcher.Results].
+func (h *holding) Drop(n, arg int64) {
+	h.args.add(arg)
+	h.results.remove(n)
+}
+
+// took notes that the outcome of a call was taken, which had an argument of so many bytes.
+func (h *holding) took(arg int64, result []byte, err error) {
+	if err != nil {
+		h.args.remove(arg)
+	} else {
+		h.results.remove(int64(len(result)))
 	}
 }
 
+// overfull reports whether another argument of so many bytes is too much, with so many slots: each of them
+// may have a call, however long the arguments are.
+func (h *holding) overfull(arg, slots int64) bool {
+	return h.args.calls.Load() >= max(slots, 1) && h.args.bytes.Load()+arg > aheadBytes
+}
+
 // fits reports whether the result of another call will find room, with so many calls
-// open, most bytes of results and so many slots. Calls that keep the slots busy fit as long as there
-// is any room. Until the first result has come, few calls fit, unless the map has a buffer.
+// open, most bytes of results and so many slots. How long a result will be is known from those that
+// came. A call for each slot fits as long as there is any room: what the slots work at is not counted, so
+// that they are busy however long the results are. Until the first result has come, few calls fit,
+// unless the map has a buffer.
 func (h *holding) fits(open, most, slots int64, buffered bool) bool {
 	if open == 0 {
 		return true
 	}
 	if !h.known.Load() {
-		return buffered || open < max(firstCalls, 4*slots)
+		return buffered || open < max(firstCalls, firstOfSlot*slots)
 	}
-	each, bytes := h.each.Load(), h.bytes.Load()
-	coming := open - h.calls.Load()
-	return bytes+(coming+1)*each <= most || coming < 2*slots && bytes+each <= most
+	each, bytes := h.each.Load(), h.results.bytes.Load()
+	coming := open + 1 - h.results.calls.Load()
+	return bytes <= most && bytes+max(coming-max(slots, 1), 0)*each <= most
 }

@@ -28,7 +28,7 @@ func TestSlowReader(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer stop()
 	m := guesttest.Module(t, "long", longWAT)
-	ex, err := Local(Config{Modules: []*wasmtasks.Module{m}, RootSlots: 2, ResultBytes: 8 << 20})
+	ex, err := Local(Config{Modules: []*wasmtasks.Module{m}, RootSlots: 2, HeldBytes: 8 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,5 +78,66 @@ func TestSlowReader(t *testing.T) {
 				t.Errorf("%s: %d results of %d", name, n, tt.calls)
 			}
 		}
+	}
+}
+
+// TestHolding has the results of a map come and nobody take them: no more of them are held than
+// there may be, and one for each slot, yet each slot has a call as long as there is room.
+func TestHolding(t *testing.T) {
+	t.Parallel()
+	const most = 64 << 20
+	for _, slots := range []int64{1, 2, 64} {
+		for _, length := range []int64{0, 100, 1 << 10, 100_000, 1 << 20, 16 << 20, 100 << 20} {
+			h := &holding{}
+			open, ended := int64(0), int64(0)
+			for {
+				for open < mostAhead && h.fits(open, most, slots, false) {
+					open++
+				}
+				running := open - ended
+				if held := ended * length; running < slots && held <= most && length > 0 && open < mostAhead {
+					t.Errorf("%d slots, results of %d bytes: %d calls run while %d bytes wait", slots, length, running, held)
+				}
+				if running == 0 {
+					break
+				}
+				h.Hold(length, 0)
+				ended++
+			}
+			first := max(firstCalls, firstOfSlot*slots) // of whose results nothing was known
+			if bytes, bound := ended*length, max(most+(slots+1)*length, first*length); bytes > bound {
+				t.Errorf("%d slots, results of %d bytes: %d bytes are held, want at most %d", slots, length, bytes, bound)
+			}
+		}
+	}
+}
+
+// TestHoldingArguments checks that long arguments of more calls than there are slots are bounded, and that a
+// result, a failure that was taken and a cancelled call let go of them.
+func TestHoldingArguments(t *testing.T) {
+	t.Parallel()
+	const length = 30 << 20
+	h := &holding{}
+	given := 0
+	for ; !h.overfull(length, 2); given++ {
+		h.args.add(length)
+	}
+	if given != 2 {
+		t.Errorf("%d arguments of %d bytes are held on two slots", given, length)
+	}
+	if h.overfull(length, 4) {
+		t.Error("four slots do not get a call each")
+	}
+	h.Hold(1, length)
+	h.took(length, nil, ErrClosed)
+	if n, bytes := h.args.calls.Load(), h.args.bytes.Load(); n != 0 || bytes != 0 {
+		t.Errorf("%d arguments of %d bytes are held at the end", n, bytes)
+	}
+	h.args.add(length)
+	h.Hold(5<<10, length)
+	h.Drop(5<<10, length)
+	h.took(length, nil, ErrCancelled)
+	if n, bytes, results := h.args.calls.Load(), h.args.bytes.Load(), h.results.bytes.Load(); n != 0 || bytes != 0 || results != 0 {
+		t.Errorf("a cancelled call leaves %d arguments of %d bytes, and %d bytes of results", n, bytes, results)
 	}
 }

@@ -8,9 +8,8 @@ import (
 )
 
 const (
-	firstAhead = 64        // calls that a map reads ahead at first
-	mostAhead  = 64 << 10  // and at most, when workers would have nothing to do otherwise
-	aheadBytes = 256 << 20 // bytes of arguments that a map holds at most
+	firstAhead = 64       // calls that a map reads ahead at first
+	mostAhead  = 64 << 10 // and at most, when workers would have nothing to do otherwise
 )
 
 // A lookahead bounds how far a feeder reads ahead: how many calls may be open. A call is open
@@ -19,7 +18,6 @@ const (
 type lookahead struct {
 	fed   atomic.Int64 // calls that were submitted
 	taken atomic.Int64 // of those, the ones that are not open any more
-	bytes atomic.Int64 // of a map, of the arguments of the open ones
 
 	room    chan struct{} // woken when there may be room
 	blocked atomic.Bool   // the feeder's goroutine waits for room,
@@ -27,6 +25,7 @@ type lookahead struct {
 
 	dispatcher *dispatcher.Dispatcher // of a map; nil for a stream or a batch
 	held       *holding               // the results of a map that were not taken
+	mostHeld   int64                  // bytes of them
 
 	// Only used by the feeder's goroutine.
 	calls int64 // the most that may be open
@@ -35,9 +34,9 @@ type lookahead struct {
 
 // ofMap sets up the look-ahead of a map, which is as far as keeps the workers busy. It
 // returns how many arguments make a chunk.
-func (a *lookahead) ofMap(d *dispatcher.Dispatcher, set *mapSettings) (chunk int) {
+func (a *lookahead) ofMap(d *dispatcher.Dispatcher, mostHeld int64, set *mapSettings) (chunk int) {
 	a.room = make(chan struct{}, 1)
-	a.dispatcher, a.held = d, &holding{room: a.room}
+	a.dispatcher, a.held, a.mostHeld = d, &holding{room: a.room}, mostHeld
 	chunk = min(max(set.chunk, 1), mostAhead)
 	if set.buffer > 0 {
 		a.calls = int64(set.buffer)
@@ -73,8 +72,10 @@ func (a *lookahead) ignore() {
 // idle reports whether no call is open.
 func (a *lookahead) idle() bool { return a.taken.Load() == a.fed.Load() }
 
-// overfull reports whether an argument of so many bytes is too much, besides the open ones.
-func (a *lookahead) overfull(arg int64) bool { return a.bytes.Load()+arg > aheadBytes }
+// overfull reports whether another argument of so many bytes is too much for a map.
+func (a *lookahead) overfull(arg int64) bool {
+	return a.held != nil && arg >= leastHeld && a.held.overfull(arg, a.dispatcher.Slots())
+}
 
 // opens reports whether another call may be submitted, with an argument of so many bytes,
 // besides those that were read and not submitted. If not, room is woken when it may be.
@@ -110,9 +111,7 @@ func (a *lookahead) fits(read int, arg int64) bool {
 	switch {
 	case a.dispatcher == nil:
 		return open < a.calls
-	case open > 0 && a.overfull(arg):
-		return false
-	case !a.held.fits(open, a.dispatcher.ResultBytes(), a.dispatcher.Slots(), !a.grows):
+	case open > 0 && a.overfull(arg), !a.held.fits(open, a.mostHeld, a.dispatcher.Slots(), !a.grows):
 		a.held.waits.Store(true) // opens looks again after this
 		return false
 	}
@@ -125,17 +124,16 @@ func (a *lookahead) fits(read int, arg int64) bool {
 
 // gave notes that a call with an argument of so many bytes was submitted.
 func (a *lookahead) gave(arg int64) {
-	if a.dispatcher != nil {
-		a.bytes.Add(arg)
+	if a.held != nil {
+		a.held.args.add(arg)
 	}
 	a.fed.Add(1)
 }
 
-// took notes that a call with an argument and a result of so many bytes is not open any more.
-func (a *lookahead) took(arg int64, result int) {
-	if a.dispatcher != nil {
-		a.bytes.Add(-arg)
-		a.held.LetGo(result)
+// took notes that a call with an argument of so many bytes is not open any more, and how it has ended.
+func (a *lookahead) took(arg int64, result []byte, err error) {
+	if a.held != nil {
+		a.held.took(arg, result, err)
 	}
 	if n := a.taken.Add(1); a.blocked.Load() && n >= a.resume.Load() {
 		dispatcher.Wake(a.room)

@@ -14,8 +14,9 @@ import (
 //
 // Map starts at once, whether or not the results are asked for: a goroutine of
 // its own pulls the arguments, only as far ahead of the results taken as keeps
-// the workers busy (at most 65,536 calls or 256 MiB) or as [Buffer] says, so they
-// may be endless. While results of Config.ResultBytes wait to be taken it pulls none. Range over the results, or end ctx: otherwise that goroutine
+// the workers busy (at most 65,536 calls, and 64 MiB of more arguments than there are slots) or as
+// [Buffer] says, so they may be endless. While results of Config.HeldBytes wait to be taken it pulls none.
+// Range over the results, or end ctx: otherwise that goroutine
 // stays until the executor ends. Map groups small calls by itself.
 //
 // When ctx ends, the last thing yielded is that error; when the task is unknown, or an

@@ -304,8 +304,8 @@ func TestRoomOfCancelled(t *testing.T) {
 		}
 		return true
 	})
-	if h := m.ahead.held; h.bytes.Load() != 0 || h.calls.Load() != 0 {
-		t.Errorf("%d bytes of %d results are held when all were taken", h.bytes.Load(), h.calls.Load())
+	if h := m.ahead.held; h.results.bytes.Load() != 0 || h.results.calls.Load() != 0 {
+		t.Errorf("%d bytes of %d results are held when all were taken", h.results.bytes.Load(), h.results.calls.Load())
 	}
 	fabric.Kill(1)
 	if err := ex.Shutdown(ctx); err != nil {

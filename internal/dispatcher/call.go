@@ -276,8 +276,8 @@ func (c *Call) leave(to State) bool {
 func (c *Call) finish(data []byte, err error, n *counts) (woken bool) {
 	c.data, c.err = data, err // nobody else looks at them before it has left
 	if !c.leave(c.end()) {
-		if o := c.options; o != nil && o.Results != nil {
-			o.Results.LetGo(len(data))
+		if o := c.options; err == nil && o != nil && o.Results != nil {
+			o.Results.Drop(int64(len(data)), c.size)
 		}
 		c.data, c.err = nil, ErrCancelled
 		c.state.Store(uint32(Cancelled))

@@ -29,13 +29,12 @@ type Dispatcher struct {
 // shared is what the loop and other goroutines both use, without the lock. All of it is safe
 // for concurrent use.
 type shared struct {
-	in          *intake       // the way into the loop
-	failures    failures      // what turns failures into errors
-	demand      Demand        // tells feeders that workers have room
-	withdrawn   atomic.Int64  // calls withdrawn since the queue was swept; about as many are in it
-	slots       atomic.Int64  // of the workers that live
-	joined      chan struct{} // closed when no worker is awaited any more
-	resultBytes int64         // bytes of long results that may be on their way at once
+	in        *intake       // the way into the loop
+	failures  failures      // what turns failures into errors
+	demand    Demand        // tells feeders that workers have room
+	withdrawn atomic.Int64  // calls withdrawn since the queue was swept; about as many are in it
+	slots     atomic.Int64  // of the workers that live
+	joined    chan struct{} // closed when no worker is awaited any more
 }
 
 // A loopLock guards the loop, and is the only way to it: a goroutine that has the loop holds the lock.
@@ -70,11 +69,12 @@ const attention = spinFresh
 
 // A Config says how a dispatcher works, and what it calls. What it calls must not block.
 type Config struct {
-	QueueCalls  int             // how many calls may wait
-	QueueBytes  int64           // how long their arguments may be, together
-	ResultBytes int64           // how many bytes of long results may be on their way at once
-	ReportAfter time.Duration   // how long no call must end until the log says what each worker does; 0 is for ever
-	Bell        *transport.Bell // that of the endpoints
+	QueueCalls  int               // how many calls may wait
+	QueueBytes  int64             // how long their arguments may be, together
+	ResultBytes int64             // how many bytes of long results may be on their way at once
+	ReportAfter time.Duration     // how long no call must end until the log says what each worker does; 0 is for ever
+	Bell        *transport.Bell   // that of the endpoints
+	Agreed      map[string]string // a digest of each setting that all ranks must have, by its name
 	Logger      *slog.Logger
 
 	// Fail makes the error that callers see of a failure. It is called once for each.
@@ -98,7 +98,7 @@ func New(cfg Config) *Dispatcher {
 		shared: shared{
 			in:       &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes},
 			failures: failures{cfg.Fail, cfg.KindOf},
-			joined:   make(chan struct{}), resultBytes: cfg.ResultBytes,
+			joined:   make(chan struct{}),
 		},
 		bell: cfg.Bell,
 	}
@@ -137,9 +137,6 @@ func (d *Dispatcher) Run() (last Snapshot, err error) {
 
 // Demand tells when workers have room and no call waits.
 func (d *Dispatcher) Demand() *Demand { return &d.demand }
-
-// ResultBytes returns how many bytes of long results may be on their way at once.
-func (d *Dispatcher) ResultBytes() int64 { return d.resultBytes }
 
 // Slots returns how many slots the workers have that live.
 func (d *Dispatcher) Slots() int64 { return d.slots.Load() }

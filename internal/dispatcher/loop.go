@@ -35,6 +35,7 @@ type Loop struct {
 	late    *lateLog
 	spinner transport.Spinner
 
+	agreed   map[string]string     // a digest of each setting that all ranks must have, by its name
 	lost     func(*Loop, Lost)     // told that a worker is lost; may be nil
 	describe func(Snapshot) string // makes the text of a report
 
@@ -47,8 +48,8 @@ type Loop struct {
 func newLoop(s *shared, cfg Config) *Loop {
 	late := &lateLog{Handler: cfg.Logger.Handler()}
 	l := &Loop{
-		shared: s, sched: newScheduler(), room: room{most: s.resultBytes}, resting: restingCalls{in: s.in},
-		idler: idler{spin: mostSpin}, log: slog.New(late), late: late, lost: cfg.Lost, describe: cfg.Describe,
+		shared: s, sched: newScheduler(), room: room{most: cfg.ResultBytes}, resting: restingCalls{in: s.in},
+		idler: idler{spin: mostSpin}, log: slog.New(late), late: late, agreed: cfg.Agreed, lost: cfg.Lost, describe: cfg.Describe,
 	}
 	l.reports.every = cfg.ReportAfter
 	l.reports.progress(monotime.Now())

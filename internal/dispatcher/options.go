@@ -35,11 +35,12 @@ func (o *Origin) Dropped() bool { return o.dropped.Load() }
 
 // Results count the results of a map that were not taken.
 type Results interface {
-	// Hold notes a result of n bytes before its call is resolved. It runs on the loop.
-	Hold(n int64)
+	// Hold notes a result of n bytes before its call is resolved, and that the argument, of so many
+	// bytes, is not needed any more. Where the call has failed both are 0. It runs on the loop.
+	Hold(n, arg int64)
 
-	// LetGo notes that nobody will take a result of n bytes that was held.
-	LetGo(n int)
+	// Drop undoes Hold for a call that was cancelled meanwhile: nobody will take its result.
+	Drop(n, arg int64)
 }
 
 // wireLimits returns the limits for a calls frame, nil for those of the pool.

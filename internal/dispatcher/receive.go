@@ -124,7 +124,7 @@ func (f *fabric) conclude(w *worker, c *Call, res *wire.Result, data []byte) {
 	c.ran = res.Nanos
 	var woken bool
 	if c.options != nil && c.options.Results != nil {
-		c.options.Results.Hold(heldOf(res, data))
+		c.options.Results.Hold(heldOf(res, c, data))
 	}
 	if res.Failed {
 		woken = f.loop.afterFailure(c, failureOf(c, w, data))
@@ -134,12 +134,13 @@ func (f *fabric) conclude(w *worker, c *Call, res *wire.Result, data []byte) {
 	f.loop.woke = f.loop.woke || woken
 }
 
-// heldOf returns how many bytes of a result are kept until it is taken.
-func heldOf(res *wire.Result, data []byte) int64 {
+// heldOf returns how many bytes of a result are kept until it is taken, and how many of the argument
+// are not any more. A call that failed may run again.
+func heldOf(res *wire.Result, c *Call, data []byte) (n, arg int64) {
 	if res.Failed {
-		return 0
+		return 0, 0
 	}
-	return int64(len(data))
+	return int64(len(data)), c.size
 }
 
 // concludeLater is conclude for a call whose argument is being sent: when it has left.
