@@ -42,7 +42,8 @@
 //   - stop.go: how a call is ended from outside, and heard of while it runs
 //   - instance.go: one copy of a module: how it starts, and how a call enters and leaves it
 //   - raw.go, command.go: calls that take numbers, and WASI commands
-//   - tick.go: instructions and time of a call are counted, and bounded
+//   - tick.go: instructions and time of a call are counted, and bounded; stopwatch.go is the clock
+//     for that, which stands still while the process is stopped
 //   - limits.go, errors.go: Limits and Usage; Error and its Kinds
 //   - isolation.go: what a call finds of those before it
 //   - stack.go: the stacks that a slot keeps

@@ -157,6 +157,7 @@ type Host struct {
 	memory    *memory.Account
 	moves     bool          // linear memory may move when it grows, so that no space is reserved
 	keep      atomic.Uint64 // see keepMemory
+	stopwatch stopwatch
 
 	mu     sync.Mutex
 	codes  map[wasmtasks.Digest]*loading

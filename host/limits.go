@@ -15,8 +15,8 @@ const Unlimited = math.MaxUint64
 type Limits struct {
 	// Time is how long the call may run on its slot. It is counted from the
 	// first tick, so to less than a millisecond, and includes neither the
-	// waiting for a slot nor the loading of the module. [KindTimeout]. The
-	// default is no limit, as is a negative number.
+	// waiting for a slot nor the loading of the module, nor time in which the process
+	// was stopped. [KindTimeout]. The default is no limit, as is a negative number.
 	Time time.Duration `json:"time,omitempty"`
 
 	// Memory is how large the guest's linear memory may become, in bytes. A

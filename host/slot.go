@@ -84,6 +84,7 @@ type Slot struct {
 	ticks atomic.Uint64 // of its guests
 
 	renews bool // an instance may have to be replaced after any call
+	timed  bool // the time of the call that runs is taken
 
 	// Of the call that runs, or ran last.
 	ctx     context.Context //nolint:containedctx // Run's: it ends the guest
@@ -110,6 +111,16 @@ type Slot struct {
 // ended within milliseconds, whatever it does; so it is by [Slot.Stop], and
 // where it goes past its limits.
 func (s *Slot) Run(ctx context.Context, t *Task, c *Call) (result []byte, err error) {
+	result, err = s.run(ctx, t, c)
+	if s.timed {
+		s.timed = false
+		s.host.endTime()
+	}
+	return result, err
+}
+
+// run is Run, but for the end of taking the time.
+func (s *Slot) run(ctx context.Context, t *Task, c *Call) (result []byte, err error) {
 	s.ctx, s.call, s.stopped, s.limits = ctx, c, nil, &s.host.cfg.Limits
 	if c.Limits != nil {
 		s.own = c.Limits.Over(*s.limits).within(s.host.cfg.MemoryLimit)

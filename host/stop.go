@@ -2,10 +2,13 @@ package host
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/monotime"
 )
 
 // orders are calls that a slot was told to end. They may be given by any goroutine while
@@ -123,16 +126,20 @@ func (s *Slot) beat(blocking bool) {
 func (in *instance) sleep(d time.Duration) {
 	s := in.slot
 	s.beat(true)
-	timer := time.NewTimer(min(d, in.gauge.remaining()))
+	until := monotime.Now() + int64(min(d, math.MaxInt64/2))
+	timer := time.NewTimer(min(d, in.remaining()))
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-			in.check()
-			return
 		case <-s.orders.wake:
 		case <-s.ctx.Done():
 		}
 		in.check()
+		left := time.Duration(until - monotime.Now())
+		if left <= 0 {
+			return
+		}
+		timer.Reset(min(left, in.remaining())) // the process may have been stopped
 	}
 }

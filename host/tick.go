@@ -9,7 +9,6 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wasmpool/wasmpool/internal/meter"
-	"github.com/wasmpool/wasmpool/internal/monotime"
 )
 
 // slice is how many instructions a guest executes between two ticks: some
@@ -26,7 +25,7 @@ type gauge struct {
 	budget  uint64
 
 	limit    time.Duration // not positive: none
-	deadline int64         // by monotime; 0 before the first tick
+	deadline int64         // by the host's stopwatch; 0 before the first tick
 }
 
 // attach finds the fuel of an instance. What it executed before is not known.
@@ -99,7 +98,7 @@ func (in *instance) check() {
 	if a := in.slot.ended(); a != nil {
 		raise(a)
 	}
-	if in.gauge.remaining() <= 0 {
+	if in.remaining() <= 0 {
 		raise(&abort{kind: KindTimeout, message: fmt.Sprintf("it ran for %v, its limit", in.gauge.limit)})
 	}
 }
@@ -155,11 +154,12 @@ func (in *instance) copy(dst, src []byte) {
 }
 
 // remaining returns how long the call may still run.
-func (g *gauge) remaining() time.Duration {
+func (in *instance) remaining() time.Duration {
+	g := &in.gauge
 	if g.limit <= 0 {
 		return math.MaxInt64
 	}
-	now := monotime.Now()
+	now := in.slot.now()
 	if g.deadline == 0 {
 		g.deadline = now + int64(min(g.limit, math.MaxInt64/2))
 	}

@@ -49,7 +49,7 @@ var arrows = []struct {
 	{"internal/worker", []string{"host", "wasmtasks", "internal/lines", "internal/memory", "internal/monotime", "internal/transport", "internal/wasmbin", "internal/wire"}},
 	{"internal/difftest", []string{"internal/abi", "internal/compile", "internal/meter", "internal/mutant", "internal/wasmbin", wazero, xsys}},
 	{"host", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/compile", "internal/memory", "internal/meter", "internal/monotime", "internal/wasmbin", wazero, xsys, xxhash}},
-	{"internal/compile", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/enginefix", "internal/meter", "internal/wasmbin", flock, wazero, xsys}},
+	{"internal/compile", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/enginefix", "internal/meter", "internal/monotime", "internal/wasmbin", flock, wazero, xsys}},
 	{"internal/guesttest", []string{"wasmtasks", "internal/unittest"}},
 	{"wasmtasks", []string{"internal/abi", "internal/cachedir", "internal/wasmbin", flock}},
 	{"sdk", []string{"internal/abi"}},
