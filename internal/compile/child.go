@@ -12,8 +12,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -65,8 +68,15 @@ const (
 	childTooSlow = 5 // the limit on CPU time was reached
 )
 
+// childBegun is what a child says first, when it has all it needs but memory and time: what ends
+// it before is not the module's doing.
+const childBegun = "wasmpool compiles\n"
+
 // errNoChild says that no child could be started: the module is compiled here.
 var errNoChild = errors.New("host: no child process for compiling")
+
+// errFewProcesses says why a process, or a thread of one, cannot be had.
+var errFewProcesses = errors.New("this user, or this job, may have too few processes and threads: ulimit -u shows how many, and pids.max in its control group")
 
 // compileInChild validates the module, and fills the cache folder dir with its native
 // code, unless dir is empty. It blocks until the child has ended; when ctx ends, it kills
@@ -80,7 +90,7 @@ func compileInChild(ctx context.Context, dir string, src source) (*os.ProcessSta
 	}
 	limit := childLimitFor(src.wasm)
 	patience := max(childLeast, childPatience*time.Duration(limit.cpu)*time.Second)
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took more than %v", patience))
+	ctx, cancel := monotime.WithTimeout(ctx, patience, fmt.Errorf("it took more than %v", patience))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self)
 	order := fmt.Sprintf("%s=%d %d %d %s", childEnv, limit.memory, limit.cpu, len(src.original), dir)
@@ -91,29 +101,37 @@ func compileInChild(ctx context.Context, dir string, src source) (*os.ProcessSta
 	dieWithParent(cmd)
 	runtime.LockOSThread() // the child dies with the thread that started it
 	defer runtime.UnlockOSThread()
-	if err := cmd.Start(); err != nil {
+	if err := cmd.Start(); errors.Is(err, syscall.EAGAIN) {
+		return nil, fmt.Errorf("%w: %w: %w", errNoChild, err, errFewProcesses)
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoChild, err)
 	}
 	err = cmd.Wait()
+	_, said, begun := strings.Cut(out.String(), childBegun)
 	switch end := cmd.ProcessState; {
 	case err == nil:
 		return end, nil
 	case end.ExitCode() == childRefuses:
-		return end, badModule("%s", out.String())
+		return end, badModule("%s", said)
 	case end.ExitCode() == childFails:
-		return end, fmt.Errorf("%w: %s", errNoChild, out.String())
+		return end, fmt.Errorf("%w: %s", errNoChild, said)
 	default:
-		return end, childDeath(ctx, end, limit, errText.String())
+		return end, childDeath(ctx, end, limit, errText.String(), begun)
 	}
 }
 
-// childDeath explains how a child ended that did not say so itself.
-func childDeath(ctx context.Context, end *os.ProcessState, limit childLimit, stderr string) error {
+// childDeath explains how a child ended that did not say so itself. With begun it had begun its work.
+func childDeath(ctx context.Context, end *os.ProcessState, limit childLimit, stderr string, begun bool) error {
 	killed, outOfTime := limit.killed(end)
 	outOfTime = outOfTime || end.ExitCode() == childTooSlow
+	first, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
 	switch {
 	case ctx.Err() != nil:
 		return badModule("compiling it was stopped: %w", context.Cause(ctx))
+	case outOfThreads(stderr, begun):
+		return fmt.Errorf("%w: %v %s: %w", errNoChild, end, first, errFewProcesses)
+	case !begun && !killed:
+		return fmt.Errorf("%w: %v %s", errNoChild, end, first)
 	case outOfTime:
 		return badModule("compiling it was stopped: it took more than %d s of CPU time", limit.cpu)
 	case outOfMemory(stderr):
@@ -121,8 +139,15 @@ func childDeath(ctx context.Context, end *os.ProcessState, limit childLimit, std
 	case killed: // which says nothing of the module
 		return errors.New("the process that compiles it was killed: does the machine lack memory?")
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
 	return badModule("compiling it ended the compiler: %v %s", end, first)
+}
+
+// outOfThreads reports whether a process ended as it could not have another thread, by the last words of Go.
+// Those of C are the same where memory lacks, which a module is to blame for once the work has begun.
+func outOfThreads(stderr string, begun bool) bool {
+	again := fmt.Sprintf("errno=%d)", int(syscall.EAGAIN))
+	return strings.Contains(stderr, "failed to create new OS thread") && strings.Contains(stderr, again) ||
+		!begun && strings.Contains(stderr, "pthread_create failed")
 }
 
 // outOfMemory reports whether a process ended for lack of memory, by the last words of Go,
@@ -146,6 +171,8 @@ func beChild(order string, in io.Reader, out io.Writer) int {
 	if err == nil {
 		err = limit.apply()
 	}
+	haveThreads(runtime.GOMAXPROCS(0) + 1)
+	fmt.Fprint(out, childBegun)
 	if err != nil {
 		fmt.Fprint(out, err)
 		return childFails
@@ -167,6 +194,24 @@ func beChild(order string, in io.Reader, out io.Writer) int {
 		fmt.Fprint(out, err)
 		return childFails
 	}
+}
+
+// haveThreads has Go make so many threads, or ends the process if it may not.
+func haveThreads(n int) {
+	var up, down sync.WaitGroup
+	enough := make(chan struct{})
+	up.Add(n)
+	for range n {
+		down.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			up.Done()
+			<-enough
+		})
+	}
+	up.Wait()
+	close(enough)
+	down.Wait()
 }
 
 // readOrder returns the parts of an order, as [compileInChild] writes it.

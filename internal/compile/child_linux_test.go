@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -38,9 +39,42 @@ func TestChildKilled(t *testing.T) {
 		if err := cmd.Run(); err == nil {
 			t.Fatalf("%s succeeded", script)
 		}
-		err := childDeath(t.Context(), cmd.ProcessState, limit, "")
+		err := childDeath(t.Context(), cmd.ProcessState, limit, "", true)
 		if err == nil || errors.As(err, new(*BadModuleError)) != bad {
 			t.Errorf("%s: %v, want that it is the module's fault: %t", script, err, bad)
+		}
+	}
+}
+
+// TestChildWithoutThreads checks that a module is not blamed for a child that may not have the threads
+// it needs, and that the error says what lacks.
+func TestChildWithoutThreads(t *testing.T) {
+	t.Parallel()
+	const (
+		inGo = "runtime: failed to create new OS thread (have 3 already; errno=11)\nruntime: may need to increase max user processes (ulimit -u)\nfatal error: newosproc"
+		inC  = "runtime/cgo: pthread_create failed: Resource temporarily unavailable\nSIGABRT: abort"
+	)
+	for _, tt := range []struct {
+		stderr     string
+		begun, bad bool
+		says       string
+	}{
+		{inGo, false, false, "ulimit -u"},
+		{inGo, true, false, "ulimit -u"},
+		{inC, false, false, "ulimit -u"},
+		{inC, true, true, "MiB of memory"}, // it is said so of memory, too
+		{"fatal error: out of memory", false, false, "out of memory"},
+		{"fatal error: out of memory", true, true, "MiB of memory"},
+		{"panic: what now", false, false, "what now"},
+		{"panic: what now", true, true, "what now"},
+	} {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", "exit 2")
+		if err := cmd.Run(); err == nil {
+			t.Fatal("exit 2 succeeded")
+		}
+		err := childDeath(t.Context(), cmd.ProcessState, childLimit{memory: 1 << 30, cpu: 1}, tt.stderr, tt.begun)
+		if errors.As(err, new(*BadModuleError)) != tt.bad || errors.Is(err, errNoChild) == tt.bad || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%q, begun %t: %v, want that it is the module's fault: %t, and %q", tt.stderr, tt.begun, err, tt.bad, tt.says)
 		}
 	}
 }
