@@ -35,7 +35,8 @@ func Open(ctx context.Context, path string) (*Module, error) {
 // without, a WASI command.
 //
 // Build runs the go command that is on the PATH, with the environment of this
-// process but for GOOS=wasip1, GOARCH=wasm and CGO_ENABLED=0. What the
+// process but for GOOS=wasip1, GOARCH=wasm and CGO_ENABLED=0, and without what
+// GOFLAGS says of -buildmode, -race, -msan, -asan and -linkshared. What the
 // compiler has to say comes back as a [*BuildError].
 //
 // The result is kept in wasmpool/build in the user's cache folder, or in build
@@ -163,13 +164,11 @@ func (s *sources) build(ctx context.Context) (wasm []byte, fresh bool, err error
 	if err != nil {
 		return nil, false, err
 	}
-	var flags []string
-	if len(docs) > 0 {
-		flags = []string{"-buildmode=c-shared"}
-	} else {
-		docs = programDoc(s.own())
+	mode := "c-shared"
+	if len(docs) == 0 {
+		mode, docs = "default", programDoc(s.own())
 	}
-	wasm, err = compile(ctx, s.dir, flags)
+	wasm, err = compile(ctx, s.dir, mode)
 	if err != nil {
 		return nil, false, err
 	}
@@ -181,16 +180,19 @@ func (s *sources) build(ctx context.Context) (wasm []byte, fresh bool, err error
 	return wasm, err == nil && again == s.key, nil
 }
 
+// portable undoes settings of GOFLAGS that wasm cannot have: they are meant for other programs.
+var portable = []string{"-race=false", "-msan=false", "-asan=false", "-linkshared=false"}
+
 // compile runs go build and returns the binary. -buildvcs=false keeps the
 // state of the repository out of it, which is not in the key.
-func compile(ctx context.Context, dir string, flags []string) ([]byte, error) {
+func compile(ctx context.Context, dir, mode string) ([]byte, error) {
 	tmp, err := os.MkdirTemp("", "wasmpool-build-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
 	out := filepath.Join(tmp, "module.wasm")
-	args := slices.Concat([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-w", "-o", out}, flags, []string{"."})
+	args := slices.Concat([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-w", "-buildmode=" + mode, "-o", out}, portable, []string{"."})
 	if _, err := runGo(ctx, dir, args...); err != nil {
 		return nil, err
 	}

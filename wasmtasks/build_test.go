@@ -190,6 +190,23 @@ func TestBuildWithoutGo(t *testing.T) {
 	}
 }
 
+// Flags of the go command that are meant for other programs do not stop a build.
+func TestBuildForeignFlags(t *testing.T) {
+	want := map[string]*Module{}
+	folders := map[string]string{"tasks": goModule(t, "answers", program), "a command": goModule(t, "command", "package main\n\nfunc main() {}\n")}
+	for name, dir := range folders {
+		want[name] = build(t, dir)
+	}
+	for _, flags := range []string{"-buildmode=pie", "-race", "-linkshared", "-msan"} {
+		t.Setenv("GOFLAGS", flags)
+		for name, dir := range folders {
+			if got := build(t, dir); got.Digest() != want[name].Digest() {
+				t.Errorf("GOFLAGS=%s makes another module of %s", flags, name)
+			}
+		}
+	}
+}
+
 // Without a place for a cache a module is built all the same.
 func TestBuildWithoutCache(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")

@@ -48,7 +48,7 @@ const (
 // listSources asks the go command what the package in dir is made of.
 func listSources(ctx context.Context, dir string) (*sources, error) {
 	s := &sources{dir: dir}
-	out, err := runGo(ctx, dir, "list", "-deps", listFields, ".")
+	out, err := runGo(ctx, dir, slices.Concat([]string{"list", "-deps", listFields, "-buildmode=default"}, portable, []string{"."})...)
 	if err != nil {
 		return nil, err
 	}
