@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +44,7 @@ func (a *app) build(ctx context.Context, dir, out string) error {
 	if out == "" {
 		out = m.Name() + ".wasm"
 	}
-	if err := os.WriteFile(out, m.Bytes(), 0o644); err != nil {
+	if err := writeWhole(out, m.Bytes()); err != nil {
 		return fmt.Errorf("writing the module: %w", err)
 	}
 	n := len(m.Tasks())

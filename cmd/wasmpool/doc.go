@@ -17,4 +17,5 @@
 //   - screen.go: a terminal with a footer
 //   - errors.go: exit codes, and messages on one line
 //   - size.go: sizes such as 64MiB
+//   - wholefile.go: a file that is written whole or not at all
 package main
