@@ -32,6 +32,10 @@ var (
 	// ErrRootLost is returned by [Run] on a worker whose root died or was cut off.
 	ErrRootLost = worker.ErrRootLost
 
+	// ErrNoStart is matched by the last thing that a map yields whose module cannot be
+	// started on any worker.
+	ErrNoStart = errors.New("executor: the module cannot be started")
+
 	// ErrWorkerLost is matched by a [TaskError] of kind lost: the workers that
 	// ran the call died.
 	ErrWorkerLost = dispatcher.ErrWorkerLost
@@ -77,6 +81,7 @@ type TaskError struct {
 	Attempt int      // 1 for the first run
 	Log     []string // the last lines that the task logged, 8 at most
 	Usage   Usage    // what the call used of its limits
+	NoStart bool     // no call of its module can run: it never has, and could not be started on any worker
 }
 
 // taskError makes the error of a failure.

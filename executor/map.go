@@ -10,7 +10,9 @@ import (
 )
 
 // Map calls task once for each argument and yields the results in the order of
-// the arguments. A call that fails yields its error and the iteration goes on.
+// the arguments. A call that fails yields its error and the iteration goes on. But
+// where the module cannot be started on any worker, so that no call can run, one more error
+// ends it, which matches [ErrNoStart].
 //
 // Map starts at once, whether or not the results are asked for: a goroutine of
 // its own pulls the arguments, only as far ahead of the results taken as keeps
@@ -165,9 +167,15 @@ func (m *mapping) deliverAll(yield func(i int64, data []byte, err error) bool) e
 }
 
 // counted counts the failures that were yielded, and returns an error when they are as
-// many as there may be.
+// many as there may be, or when all further calls would fail likewise.
 func (m *mapping) counted(err error) error {
-	if err == nil || err == ErrCancelled || m.settings.failures == 0 { //nolint:errorlint // it is the very value
+	if err == nil || err == ErrCancelled { //nolint:errorlint // it is the very value
+		return nil
+	}
+	if e, ok := err.(*TaskError); ok && e.NoStart { //nolint:errorlint // as it was made
+		return fmt.Errorf("%w: %s", ErrNoStart, e.Message)
+	}
+	if m.settings.failures == 0 {
 		return nil
 	}
 	if m.failed++; m.failed < m.settings.failures {

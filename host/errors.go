@@ -99,6 +99,7 @@ type Error struct {
 	Stderr  string   // the last 16 KiB of what the guest printed during the call
 	Log     []string // the last lines of the call's log, 8 at most
 	Usage   Usage    // of the call
+	NoStart bool     // it came while an instance of the module was made: the call had not begun
 
 	err error // what Unwrap returns
 }

@@ -99,7 +99,7 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 		}
 		if err != nil {
 			e := in.fail(err)
-			e.Message = "making an instance: " + e.Message
+			e.Message, e.NoStart = "making an instance: "+e.Message, true
 			in, err = nil, e
 		}
 	}()

@@ -35,6 +35,7 @@ type Failure struct {
 	Attempt int
 	Log     []string
 	Usage   host.Usage
+	NoStart bool // by cannotStart; in what a worker tells, whether the module did not start there
 }
 
 // failureOf returns the failure that a worker tells of.
@@ -46,7 +47,7 @@ func failureOf(c *Call, w *worker, body []byte) Failure {
 		return e
 	}
 	e.Kind, e.Code, e.Message = host.Kind(told.Kind), told.Code, told.Message
-	e.Stack, e.Stderr, e.Log = told.Stack, told.Stderr, told.Log
+	e.Stack, e.Stderr, e.Log, e.NoStart = told.Stack, told.Stderr, told.Log, told.NoStart
 	if told.Usage != nil {
 		e.Usage = host.Usage(*told.Usage)
 	}

@@ -130,6 +130,7 @@ func (f *fabric) conclude(w *worker, c *Call, res *wire.Result, data []byte) {
 		woken = f.loop.afterFailure(c, failureOf(c, w, data))
 	} else {
 		woken = c.finish(data, nil, &f.loop.counts)
+		c.task.module.started = true
 	}
 	f.loop.woke = f.loop.woke || woken
 }

@@ -63,6 +63,7 @@ func (l *Loop) checkInitializer(e Failure, err error) {
 // afterFailure takes the failure of a call that is no longer in flight: the call is
 // resolved, or waits to run again.
 func (l *Loop) afterFailure(c *Call, e Failure) (woken bool) {
+	e.NoStart = l.cannotStart(c.task.module, c.worker, &e)
 	err := l.failures.Fail(e)
 	l.checkInitializer(e, err)
 	if c.options == nil || c.options.Retry == nil || c.lost == beingKilled || l.ending.broken != nil || l.ending.refuses(c) != nil {

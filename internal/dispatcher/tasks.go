@@ -13,6 +13,7 @@ import (
 type module struct {
 	source *wasmtasks.Module
 	index  uint32
+	start
 }
 
 // A Task is a task that was called at least once, with its number in the pool.

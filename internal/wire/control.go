@@ -76,6 +76,7 @@ type Failure struct {
 
 	Log   []string `json:"log,omitempty"` // the last lines of the call's log
 	Usage *Usage   `json:"usage,omitempty"`
+	NoStart bool   `json:"no_start,omitempty"` // no instance of the module could be made
 }
 
 // Take says what becomes of a result of [AskFirst] bytes or more: the root takes the

@@ -17,7 +17,7 @@ func encodeFailure(err error) []byte {
 	if !errors.As(err, &e) {
 		e = &host.Error{Kind: host.KindHost, Message: err.Error()}
 	}
-	failure := wire.Failure{Kind: uint8(e.Kind), Code: e.Code, Log: e.Log}
+	failure := wire.Failure{Kind: uint8(e.Kind), Code: e.Code, NoStart: e.NoStart, Log: e.Log}
 	if e.Usage != (host.Usage{}) {
 		u := wire.Usage(e.Usage)
 		failure.Usage = &u
