@@ -105,7 +105,7 @@
 // the calls; stopper.go stops them from outside. The results of maps and streams are taken through a
 // delivery (delivery.go).
 //
-// The process and its surroundings: launcher.go finds out what has started it, launched.go tells
+// The process and its surroundings: agree.go has what all ranks must agree on; launcher.go finds out what has started it, launched.go tells
 // wasmpool launch of it, signals.go does what a signal asks for (signals_unix.go and signals_other.go
 // list them), confine.go bounds what a worker's process may do, reap.go ends the process of a lost worker, and
 // processends.go logs how that ended; ballast.go lets the garbage collector wait.

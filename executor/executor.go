@@ -53,7 +53,7 @@ func newPool(cfg Config, endpoint transport.Endpoint, bell *transport.Bell) *poo
 	p.calls.log = cfg.Logger
 	p.dispatcher = dispatcher.New(dispatcher.Config{
 		QueueCalls: cfg.QueueCalls, QueueBytes: cfg.QueueBytes, ResultBytes: resultBytes(cfg, memory.Process()),
-		ReportAfter: max(cfg.ReportAfter, 0), Bell: bell, Logger: cfg.Logger,
+		ReportAfter: max(cfg.ReportAfter, 0), Bell: bell, Agreed: cfg.agreed(), Logger: cfg.Logger,
 		Fail: taskError, KindOf: kindOf, Lost: p.lost,
 		Describe: func(s dispatcher.Snapshot) string { return reportOf(s).String() },
 	})

@@ -24,6 +24,15 @@ func init() {
 		instead = mapAndKill
 	case os.Getenv("WASMPOOL_TEST_SOME") != "":
 		instead, inner.Ranks, inner.Sandbox.Grants = sayWhoIsThere, []int{2, 0}, grantsByName
+	case os.Getenv(differsVar) != "":
+		instead, inner.Sandbox.Initializer = callOnce, "init"
+		switch rank, _ := executor.LaunchRank(); {
+		case rank > 0:
+		case os.Getenv(differsVar) == "Ranks":
+			inner.Ranks = []int{0, 1}
+		default:
+			inner.Sandbox.InitArg = []byte("for the root alone")
+		}
 	case os.Getenv(rootVar) != "":
 		instead = endRoot
 	case os.Getenv(movesVar) != "":
@@ -91,6 +100,39 @@ func TestRootEndsOnRanks(t *testing.T) {
 			t.Errorf("%s: %v\n%s", end, err, out)
 		}
 		cancel()
+	}
+}
+
+// differsVar gives the root of TestDifferentConfigOnRanks another Config than the worker.
+const differsVar = "WASMPOOL_TEST_DIFFERS"
+
+// callOnce makes a call.
+func callOnce(ctx context.Context, ex *executor.Executor) error {
+	if err := ex.Load(tasks); err != nil {
+		return err
+	}
+	_, err := ex.Call(ctx, "echo", nil)
+	return err
+}
+
+// TestDifferentConfigOnRanks gives a setting to the root alone: the job ends, and says which.
+func TestDifferentConfigOnRanks(t *testing.T) {
+	if shared != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	bin := mpitest.BuildTest(t)
+	for field, want := range map[string]string{
+		"InitArg": "executor: Config.Sandbox.InitArg of rank 1 on ",
+		"Ranks":   "give all of them the same Config, with the same Ranks",
+	} {
+		cmd := mpitest.Command(ctx, t, 2, bin)
+		cmd.Env = append(cmd.Environ(), mpitest.InnerRun+"=1", differsVar+"="+field)
+		out, err := cmd.CombinedOutput()
+		if err == nil || ctx.Err() != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %v\n%s\nwant %q", field, err, out, want)
+		}
 	}
 }
 

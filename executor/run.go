@@ -174,7 +174,7 @@ func serve(ctx context.Context, cfg Config, h *host.Host, endpoint mpi.Endpoint)
 	// The root decides when it is over, also when all ranks get a signal.
 	launchRank, _ := LaunchRank()
 	err := worker.Serve(context.WithoutCancel(ctx), h, ep, worker.Config{
-		Slots: slots, Rank: endpoint.Rank(), LaunchRank: launchRank, OnNode: endpoint.LocalWorkers(), Modules: cfg.Modules, Logger: cfg.Logger,
+		Slots: slots, Rank: endpoint.Rank(), LaunchRank: launchRank, OnNode: endpoint.LocalWorkers(), Agreed: cfg.agreed(), Modules: cfg.Modules, Logger: cfg.Logger,
 	})
 	if err != nil {
 		endpoint.Leave()

@@ -40,7 +40,8 @@
 //
 //   - scheduler.go picks the worker for a call of the queue (queue.go), and demand.go tells when workers have
 //     room and no call waits
-//   - worker.go is what the root knows of a worker (numbers.go: which tasks that was told of)
+//   - worker.go is what the root knows of a worker (numbers.go: which tasks that was told of); agree.go
+//     compares its settings with the root's
 //   - outbox.go makes the frames; fabric.go is the way to the workers; receive.go takes their answers
 //   - longresults.go bounds the long results that are on their way, for which memory.go and
 //     huge_linux.go (elsewhere huge_other.go) get memory

@@ -63,6 +63,7 @@ func (f *fabric) handleHello(from int, body []byte) error {
 	f.workers[from] = w
 	f.loop.arrived()
 	f.loop.join(w)
+	f.loop.agree(w, hello.Agreed)
 	return nil
 }
 
@@ -129,8 +130,8 @@ func (f *fabric) conclude(w *worker, c *Call, res *wire.Result, data []byte) {
 	if res.Failed {
 		woken = f.loop.afterFailure(c, failureOf(c, w, data))
 	} else {
-		woken = c.finish(data, nil, &f.loop.counts)
 		c.task.module.started = true
+		woken = c.finish(data, nil, &f.loop.counts)
 	}
 	f.loop.woke = f.loop.woke || woken
 }

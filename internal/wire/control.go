@@ -8,6 +8,9 @@ type Hello struct {
 
 	// LaunchRank is the rank that the launcher gave the process; 0 without a launcher.
 	LaunchRank int `json:"launch_rank,omitempty"`
+
+	// Agreed has a digest of each setting that must be the root's, too, by its name.
+	Agreed map[string]string `json:"agreed,omitempty"`
 }
 
 // Module offers a module. A worker that has no module with the digest asks
@@ -73,10 +76,10 @@ type Failure struct {
 	Message string `json:"message"`
 	Stack   string `json:"stack,omitempty"`
 	Stderr  string `json:"stderr,omitempty"`
+	NoStart bool   `json:"no_start,omitempty"` // no instance of the module could be made
 
 	Log   []string `json:"log,omitempty"` // the last lines of the call's log
 	Usage *Usage   `json:"usage,omitempty"`
-	NoStart bool   `json:"no_start,omitempty"` // no instance of the module could be made
 }
 
 // Take says what becomes of a result of [AskFirst] bytes or more: the root takes the

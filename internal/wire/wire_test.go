@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -173,7 +174,7 @@ func TestPullsRoundTrip(t *testing.T) {
 
 func TestControlRoundTrip(t *testing.T) {
 	t.Parallel()
-	want := wire.Hello{Host: "node1", PID: 12, Slots: 4}
+	want := wire.Hello{Host: "node1", PID: 12, Slots: 4, Agreed: map[string]string{"InitArg": "01"}}
 	frame, err := wire.Control(wire.TypeHello, want)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +184,7 @@ func TestControlRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got wire.Hello
-	if err := wire.Decode(typ, body, &got); err != nil || got != want {
+	if err := wire.Decode(typ, body, &got); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if err := wire.Decode(typ, body[:3], &got); err == nil || !strings.Contains(err.Error(), "hello") {

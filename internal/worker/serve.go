@@ -34,6 +34,12 @@ type Config struct {
 	// LaunchRank is the rank that the launcher gave this process. Defaults to 0.
 	LaunchRank int
 
+	// Agreed has a digest of each setting that must be the root's, too, by its name. The
+	// root breaks the pool where one differs.
+	//
+	// Defaults to none.
+	Agreed map[string]string
+
 	// OnNode is how many workers share this one's node. Beyond its share of the memory
 	// each leaves a quarter of it to the others. Defaults to 1.
 	OnNode int
@@ -173,7 +179,7 @@ func (s *server) sayHello() error {
 	if err != nil {
 		name = "unknown"
 	}
-	frame, err := wire.Control(wire.TypeHello, wire.Hello{Host: name, PID: os.Getpid(), Slots: s.cfg.Slots, LaunchRank: s.cfg.LaunchRank})
+	frame, err := wire.Control(wire.TypeHello, wire.Hello{Host: name, PID: os.Getpid(), Slots: s.cfg.Slots, LaunchRank: s.cfg.LaunchRank, Agreed: s.cfg.Agreed})
 	if err != nil {
 		return err
 	}

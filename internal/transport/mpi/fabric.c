@@ -95,12 +95,27 @@ const char *wp_start(int *code, int *provided) {
 	return "MPI_Init_thread";
 }
 
+// differ tells whether not all ranks were given the same members, by a hash of them.
+static int differ(int *code, const int *ranks, int n) {
+	unsigned long long hash = 14695981039346656037ULL;
+	long long mine[2], most[2];
+	for (int i = -1; i < n; i++)
+		hash = (hash ^ (unsigned)(i < 0 ? n : ranks[i])) * 1099511628211ULL;
+	mine[0] = (long long)(hash >> 2);
+	mine[1] = -mine[0];
+	*code = MPI_Allreduce(mine, most, 2, MPI_LONG_LONG, MPI_MAX, MPI_COMM_WORLD);
+	return *code == MPI_SUCCESS && most[0] != -most[1];
+}
+
 const char *wp_communicators(int *code, const int *ranks, int n, wp_place *place) {
 	MPI_Comm base = MPI_COMM_WORLD, node;
 	MPI_Group all, members;
 	int lowest;
 	if ((*code = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN)))
 		return "MPI_Comm_set_errhandler";
+	place->differ = differ(code, ranks, n);
+	if (*code || place->differ)
+		return "MPI_Allreduce";
 	if (n > 0) {
 		if ((*code = MPI_Comm_group(MPI_COMM_WORLD, &all)) || (*code = MPI_Group_incl(all, n, ranks, &members)))
 			return "MPI_Group_incl";

@@ -33,6 +33,7 @@ typedef struct {
 	int rank, size;
 	int local; // ranks of this node
 	int root_is_local;
+	int differ; // not all ranks were given the same members; nothing else counts then
 } wp_place;
 
 // wp_yield says whether MPI gives up the CPU in each look that finds nothing; a

@@ -164,6 +164,9 @@ func (e *endpoint) place(members []int, all int) error {
 	if err := check(call, code); err != nil {
 		return err
 	}
+	if at.differ != 0 {
+		return errors.New("mpi: not all ranks were given the same members: give all of them the same Config, with the same Ranks")
+	}
 	e.rank, e.size, e.local = int(at.rank), int(at.size), int(at.local)
 	e.localWorkers = int(at.local - at.root_is_local)
 	return nil
