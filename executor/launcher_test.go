@@ -4,6 +4,8 @@ import (
 	"os"
 	"strconv"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/host"
 )
 
 func TestReadLauncher(t *testing.T) {
@@ -49,5 +51,27 @@ func TestOwnCPUs(t *testing.T) {
 	}
 	if n := ownCPUs(1 << 20); n < 1 {
 		t.Errorf("one of very many workers has %d CPUs", n)
+	}
+}
+
+// A root lends its CPUs but one where no worker is on its node and guests may be in its process.
+func TestLent(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name         string
+		cfg          Config
+		workers      int // on the node
+		cpus, wanted int
+	}{
+		{"one rank per node", Config{}, 0, 32, 31},
+		{"bound to a CPU", Config{}, 0, 1, 0},
+		{"a worker beside", Config{}, 1, 32, 0},
+		{"very many CPUs", Config{}, 0, 5000, MostSlots},
+		{"confined", Config{Confine: true}, 0, 32, 0},
+		{"guests that cannot be stopped", Config{Sandbox: host.Config{NoMeter: true}}, 0, 32, 0},
+	} {
+		if got := tt.cfg.lent(tt.workers, tt.cpus); got != tt.wanted {
+			t.Errorf("%s: %d slots, want %d", tt.name, got, tt.wanted)
+		}
 	}
 }

@@ -102,6 +102,8 @@ func run(ctx context.Context, cfg Config, root func(ctx context.Context, ex *Exe
 	patience := max(cfg.LostAfter, 0)
 	if endpoint.Size() == 1 {
 		patience = 0 // nobody waits
+	} else if cfg.RootSlots == 0 {
+		cfg.RootSlots = cfg.lent(endpoint.LocalWorkers(), mayUse)
 	}
 	makeRoom(0)
 	root = beginning(cfg, launched.rank, patience, root)

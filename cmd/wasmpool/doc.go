@@ -13,7 +13,8 @@
 //   - output.go, stream.go, lock.go: where the results go, and that one map at a time writes to a file
 //   - resume.go, reread.go: --resume: which results an earlier run has left, and that the inputs are still the same
 //   - stored.go, index.go, edit.go: it reads a result, finds its input, and makes the file hold what counts
-//   - progress.go, pace.go: how far a map has come, and how fast; the summary
+//   - progress.go, pace.go: how far a map has come, and how fast; the summary (idleroot.go: what that says of a
+//     root whose node idles)
 //   - screen.go: a terminal with a footer
 //   - errors.go: exit codes, and messages on one line
 //   - size.go: sizes such as 64MiB

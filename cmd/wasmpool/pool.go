@@ -24,6 +24,7 @@ type poolFlags struct {
 	ranks   int
 	start   time.Duration // with ranks
 	workers int
+	rootOff bool // --workers 0
 	slots   int
 	memory  byteSize
 	output  byteSize
@@ -39,7 +40,7 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.ranks, "ranks", 0, "start `N` MPI ranks to run it, as wasmpool launch does (needs wasmpool-mpi)")
 	flags.DurationVar(&f.start, "timeout-start", time.Minute, "with --ranks, end the job if they have not found each other after `D`")
-	flags.IntVar(&f.workers, "workers", 0, "run `N` calls at once in this process (default: the CPUs; under MPI none, as the other ranks work)")
+	flags.IntVar(&f.workers, "workers", 0, "run `N` calls at once in this process (default: the CPUs; under MPI none, as the other ranks work, but the CPUs less one where no other rank is on this node)")
 	flags.IntVar(&f.slots, "slots", 0, "under MPI, run `N` calls at once on each worker rank (default: the CPUs it may use)")
 	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `SIZE` such as 512MiB (default, and at most: 2GiB)")
 	flags.Var(&f.output, "output", "the longest result that a task may give, a `SIZE` such as 1GiB (default: 256MiB)")
@@ -65,7 +66,11 @@ const (
 // check finds values that make no sense. It knows nothing but the flags, so
 // that all ranks agree.
 func (f *poolFlags) check(flags *pflag.FlagSet) error {
+	f.rootOff = flags.Changed("workers") && f.workers == 0
 	for _, name := range []string{"workers", "slots", "ranks"} {
+		if name == "workers" && f.rootOff {
+			continue // withPool knows whether there are others
+		}
 		if n, err := flags.GetInt(name); err == nil && n < 1 && flags.Changed(name) {
 			return fmt.Errorf("--%s is %d, must be at least 1", name, n)
 		}
@@ -110,8 +115,12 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 		return executor.Config{}, err
 	}
 	grants.Output = f.verbose
+	rootSlots := f.workers
+	if f.rootOff {
+		rootSlots = -1
+	}
 	return executor.Config{
-		RootSlots: f.workers,
+		RootSlots: rootSlots,
 		Slots:     f.slots,
 		Sandbox: host.Config{
 			MemoryLimit: uint64(f.memory),
@@ -135,6 +144,9 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root fu
 		return a.launchSelf(ctx, f)
 	case f.ranks > 0 && !a.started:
 		return errors.New("--ranks starts a launcher, but this was started by one: leave it out, and give the number of ranks to the launcher")
+	}
+	if f.rootOff && !a.launched {
+		return errors.New("--workers is 0, must be at least 1: without other ranks nobody else runs calls")
 	}
 	if f.slots > 0 && !a.launched {
 		fmt.Fprintln(a.err, "wasmpool: --slots is for the worker ranks of a launcher and has no effect here: --workers says how many calls run at once")
