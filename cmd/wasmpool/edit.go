@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -46,7 +47,7 @@ func (e *edit) setAside(line []byte) error {
 	if e.gone == nil {
 		gone, err := openOutFile(e.name+goneSuffix, os.O_APPEND)
 		if err != nil {
-			return err
+			return fmt.Errorf("--resume: moving results whose inputs are gone: %w", err)
 		}
 		e.gone = gone
 		if e.goneSize, err = gone.file.Seek(0, io.SeekEnd); err != nil {
@@ -114,6 +115,9 @@ func (e *edit) finish() error {
 func (e *edit) abandon() {
 	if e.gone != nil {
 		e.gone.file.Truncate(e.goneSize) //nolint:errcheck // what is there twice does no harm
+		if e.goneSize == 0 {
+			os.Remove(e.name + goneSuffix) //nolint:errcheck // likewise
+		}
 	}
 	if e.next != nil {
 		os.Remove(e.name + nextSuffix) //nolint:errcheck // the next edit overwrites it

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -33,6 +34,28 @@ func TestEditGoneCut(t *testing.T) {
 	}
 }
 
+// An edit that is given up leaves nothing behind.
+func TestEditAbandon(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "out")
+	if err := os.WriteFile(name, []byte("one\ntwo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	e := &edit{name: name, old: old}
+	if err := errors.Join(e.keep([]byte("one\n")), e.setAside([]byte("two\n"))); err != nil {
+		t.Fatal(err)
+	}
+	e.abandon()
+	if left, err := os.ReadDir(filepath.Dir(name)); len(left) != 1 || err != nil {
+		t.Errorf("%v are left, %v", left, err)
+	}
+}
+
 // zeros are what a crash may leave in place of results.
 type zeros struct{}
 
@@ -55,7 +78,7 @@ func TestLeftoverLongTorn(t *testing.T) { // not parallel: it looks at the memor
 	l := &leftover{name: "out", of: "f@01", inputs: s, edit: &edit{name: file.Name(), old: file}}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	err = l.read(io.MultiReader(io.LimitReader(zeros{}, 64<<20), strings.NewReader("\n"+line), io.LimitReader(zeros{}, 64<<20)))
+	err = l.read(t.Context(), io.MultiReader(io.LimitReader(zeros{}, 64<<20), strings.NewReader("\n"+line), io.LimitReader(zeros{}, 64<<20)))
 	runtime.ReadMemStats(&after)
 	if err != nil || l.kept != 1 || l.torn != 2 {
 		t.Errorf("%v, kept %d, torn %d, want one result and two that are torn", err, l.kept, l.torn)
@@ -64,4 +87,9 @@ func TestLeftoverLongTorn(t *testing.T) { // not parallel: it looks at the memor
 		t.Errorf("it took %s for 128MiB of zeros", formatBytes(took))
 	}
 	l.edit.abandon()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.read(ctx, strings.NewReader(line)); !errors.Is(err, context.Canceled) {
+		t.Errorf("after a signal: %v", err)
+	}
 }

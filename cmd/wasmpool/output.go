@@ -48,7 +48,7 @@ func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*o
 	if err != nil {
 		return nil, nil, err
 	}
-	o, p, err := a.openLocked(f, in, of, lock)
+	o, p, err := a.openLocked(ctx, f, in, of, lock)
 	if err != nil {
 		lock.release()
 		return nil, nil, err
@@ -57,7 +57,7 @@ func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*o
 }
 
 // openLocked opens a regular file for the results, to which nobody else writes.
-func (a *app) openLocked(f *mapFlags, in input, of string, lock *outLock) (*output, *plan, error) {
+func (a *app) openLocked(ctx context.Context, f *mapFlags, in input, of string, lock *outLock) (*output, *plan, error) {
 	if err := lock.lockData(); err != nil {
 		return nil, nil, err
 	}
@@ -70,7 +70,7 @@ func (a *app) openLocked(f *mapFlags, in input, of string, lock *outLock) (*outp
 	}
 	p := new(plan)
 	if f.resume {
-		if p, err = a.resume(f, in, of, lock); err != nil {
+		if p, err = a.resume(ctx, f, in, of, lock); err != nil {
 			return nil, nil, err
 		}
 	}

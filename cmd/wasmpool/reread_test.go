@@ -57,7 +57,7 @@ func TestSurveyFiles(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := f.survey(a, in)
+	s, err := f.survey(t.Context(), a, in)
 	if err != nil {
 		t.Fatal(err)
 	}

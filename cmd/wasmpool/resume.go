@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +34,7 @@ type survey struct {
 }
 
 // survey reads the inputs through. in is what will be read to run them.
-func (f *mapFlags) survey(a *app, in input) (*survey, error) {
+func (f *mapFlags) survey(ctx context.Context, a *app, in input) (*survey, error) {
 	s := &survey{in: in, files: f.files != ""}
 	var keys []uint64
 	if s.files {
@@ -52,6 +53,9 @@ func (f *mapFlags) survey(a *app, in input) (*survey, error) {
 		defer first.close()
 		keys = slices.Grow(keys, int(n))
 		for _, it := range first.items(new(plan)) {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
 			keys = append(keys, lineKey(it))
 		}
 		if err := first.err(); err != nil {
@@ -129,7 +133,7 @@ type leftover struct {
 }
 
 // read goes through the lines of a file.
-func (l *leftover) read(r io.Reader) error {
+func (l *leftover) read(ctx context.Context, r io.Reader) error {
 	lines := bufio.NewReaderSize(r, 256<<10)
 	var long []byte
 	var result stored
@@ -146,6 +150,9 @@ func (l *leftover) read(r io.Reader) error {
 			line = long
 		}
 		l.number++
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err == io.EOF {
 			if len(line) > 0 {
 				l.tear(line)
@@ -270,8 +277,8 @@ func cutOf(of string) (task, module string) {
 
 // resume makes the plan of a map that goes on with what its file holds, and
 // makes the file hold what counts.
-func (a *app) resume(f *mapFlags, in input, of string, lock *outLock) (*plan, error) {
-	s, err := f.survey(a, in)
+func (a *app) resume(ctx context.Context, f *mapFlags, in input, of string, lock *outLock) (*plan, error) {
+	s, err := f.survey(ctx, a, in)
 	if err != nil {
 		return nil, err
 	}
@@ -284,7 +291,7 @@ func (a *app) resume(f *mapFlags, in input, of string, lock *outLock) (*plan, er
 	}
 	defer old.Close()
 	l := &leftover{name: f.out, of: strings.ToValidUTF8(of, "\uFFFD"), inputs: s, edit: &edit{name: realName(f.out), old: old}}
-	err = l.read(old)
+	err = l.read(ctx, old)
 	if err == nil {
 		err = lock.beat() // reading may have taken long
 	}
