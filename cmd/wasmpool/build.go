@@ -17,9 +17,11 @@ func (a *app) buildCommand() *cobra.Command {
 		Use:   "build DIR [-o F]",
 		Short: "Compile a task package",
 		Long: `Build compiles the Go package in DIR to WebAssembly with the go command, and
-writes the module to F. The task modules that run and map compile are the same.`,
-		Example: `  wasmpool build examples/executor/tasks -o tasks.wasm`,
-		Args:    argCount(1, 1, ""),
+writes the module to F, which may be - for standard output. The task modules that run and
+map compile are the same.`,
+		Example: `  wasmpool build examples/executor/tasks -o tasks.wasm
+  wasmpool build examples/executor/tasks -o - | ssh node 'cat >tasks.wasm'`,
+		Args: argCount(1, 1, ""),
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "the `F` to write (default: the folder's name with .wasm)")
 	cmd.RunE = a.onRoot(func(ctx context.Context, args []string) error { return a.build(ctx, args[0], out) })
@@ -36,6 +38,9 @@ func (a *app) noteBuildCache() {
 }
 
 func (a *app) build(ctx context.Context, dir, out string) error {
+	if out == "-" && isTerminal(a.out) {
+		return errors.New("-o - would write the module to the terminal: give a file, or send standard output somewhere")
+	}
 	a.noteBuildCache()
 	m, err := wasmtasks.Build(ctx, dir)
 	if err != nil {
@@ -44,7 +49,13 @@ func (a *app) build(ctx context.Context, dir, out string) error {
 	if out == "" {
 		out = m.Name() + ".wasm"
 	}
-	if err := writeWhole(out, m.Bytes()); err != nil {
+	if out == "-" {
+		out = "standard output"
+		_, err = a.out.Write(m.Bytes())
+	} else {
+		err = writeWhole(out, m.Bytes())
+	}
+	if err != nil {
 		return fmt.Errorf("writing the module: %w", err)
 	}
 	n := len(m.Tasks())

@@ -32,8 +32,8 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Run one call and print its result",
 		Long: `Run calls a task once and writes the bytes of its result to standard output.
 
-The argument is TEXT, or the content of F, or else what standard input holds. It is
-empty when standard input is a terminal. A task that takes numbers (kind raw) wants
+The argument is TEXT, or the content of F, or else what standard input holds, which F
+may name with -, too. It is empty when standard input is a terminal. A task that takes numbers (kind raw) wants
 them as a JSON array, or one bare number.`,
 		Example: `  wasmpool run examples/executor/tasks square --arg 12
   wasmpool run add.wasm add --arg '[2, 40]'
@@ -54,7 +54,7 @@ them as a JSON array, or one bare number.`,
 		},
 	}
 	cmd.Flags().StringVar(&f.arg, "arg", "", "the argument, as `TEXT`")
-	cmd.Flags().StringVar(&f.argFile, "arg-file", "", "the file `F` with the argument")
+	cmd.Flags().StringVar(&f.argFile, "arg-file", "", "the file `F` with the argument, - for standard input")
 	f.pool.add(cmd)
 	return cmd
 }
@@ -95,6 +95,8 @@ func (a *app) argument(ctx context.Context, f *runFlags, task wasmtasks.Task) ([
 	switch {
 	case f.hasArg:
 		return []byte(f.arg), nil
+	case f.argFile == "-":
+		return a.readInput(ctx)
 	case f.argFile != "":
 		arg, err := os.ReadFile(f.argFile)
 		if err != nil {

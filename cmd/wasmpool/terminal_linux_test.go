@@ -78,6 +78,20 @@ func TestRunShowsProgress(t *testing.T) {
 	}
 }
 
+// Nobody wants to see the bytes of a module.
+func TestBuildOnTerminal(t *testing.T) {
+	t.Parallel()
+	tty, written := openTerminal(t)
+	var stderr bytes.Buffer
+	a := &app{in: tty, out: tty, err: &stderr}
+	if code := a.execute(t.Context(), []string{"build", "testdata/tasks", "-o", "-"}); code != exitSetup || !strings.Contains(stderr.String(), "-o - would write the module to the terminal: give a file") {
+		t.Errorf("exit code %d: %s", code, &stderr)
+	}
+	if got := written(); got != "" {
+		t.Errorf("the terminal shows %q", got)
+	}
+}
+
 func TestMapShowsProgress(t *testing.T) {
 	t.Parallel()
 	tty, written := openTerminal(t)
