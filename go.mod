@@ -3,6 +3,7 @@ module github.com/wasmpool/wasmpool
 go 1.26.0
 
 require (
+	github.com/bmatcuk/doublestar/v4 v4.10.4
 	github.com/elastic/go-seccomp-bpf v1.6.0
 	github.com/emer/empi/v2 v2.0.0-dev0.0.5
 	github.com/gofrs/flock v0.13.1

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -142,48 +141,6 @@ func TestInputCountLeavesTheFileAlone(t *testing.T) {
 	}
 	if n := len(arguments(in)); n != 1000 {
 		t.Errorf("%d lines after count, want 1000", n)
-	}
-}
-
-func TestGlob(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	for _, name := range []string{"a.txt", "b.go", "x/c.txt", "x/y/d.txt", "x/y/e.go", "z.txt/f.txt"} {
-		if err := writeFile(filepath.Join(dir, name), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, link := range []struct{ name, to string }{{"linked", "x"}, {"x/link.txt", "../a.txt"}, {"x/folder.txt", "y"}} {
-		if err := os.Symlink(link.to, filepath.Join(dir, link.name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tests := []struct {
-		pattern string
-		want    []string
-	}{
-		{"*.txt", []string{"a.txt"}},
-		{"*", []string{"a.txt", "b.go"}},
-		{"**", []string{"a.txt", "b.go", "linked", "x/c.txt", "x/link.txt", "x/y/d.txt", "x/y/e.go", "z.txt/f.txt"}},
-		{"**/*.txt", []string{"a.txt", "x/c.txt", "x/link.txt", "x/y/d.txt", "z.txt/f.txt"}},
-		{"x/**/*.go", []string{"x/y/e.go"}},
-		{"**/y/*", []string{"x/y/d.txt", "x/y/e.go"}},
-		{"x/**/y/**/d.txt", []string{"x/y/d.txt"}},
-		{"linked/**/*.go", []string{"linked/y/e.go"}},
-		{"**/nosuch", nil},
-	}
-	for _, tt := range tests {
-		want := slices.DeleteFunc(slices.Clone(tt.want), func(name string) bool { return name == "linked" }) // a folder
-		got, err := glob(filepath.Join(dir, tt.pattern))
-		if err != nil {
-			t.Errorf("glob(%s): %v", tt.pattern, err)
-		}
-		for i, name := range got {
-			got[i], _ = filepath.Rel(dir, name)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("glob(%s) (-want +got):\n%s", tt.pattern, diff)
-		}
 	}
 }
 

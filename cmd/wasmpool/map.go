@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"path"
 	"path/filepath"
 	"time"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -63,9 +63,9 @@ The input:
   --lines F     the argument is a line, without its newline (\n or \r\n)
   --jsonl F     the argument is a line, which must be JSON; blank lines are skipped
   --files GLOB  the argument is a file's content; files are taken in the order of
-                their names; in a pattern ** stands for any number of folders.
-                Quote the pattern, so that the shell leaves it alone. The file of
-                --out is left out
+                their names. Quote the pattern, so that the shell leaves it alone.
+                ** stands for any number of folders, {a,b} for a or b; what begins
+                with a dot must be asked for with one. The file of --out is left out
 F may be - for standard input. Input is read as it is needed, with --resume once before,
 too. When it cannot be read on, the map ends; what was done by then is written.`,
 		Example: `  wasmpool map mytasks upper --lines names.txt --out names.jsonl
@@ -105,8 +105,8 @@ func (f *mapFlags) check(flags *pflag.FlagSet) error {
 	if given != 1 || f.lines+f.jsonl+f.files == "" {
 		return errors.New("give the input with one of --lines F, --jsonl F and --files GLOB")
 	}
-	if _, err := path.Match(filepath.ToSlash(f.files), ""); err != nil {
-		return fmt.Errorf("--files %q is no pattern: it has an unclosed [ or ends in \\", f.files)
+	if !doublestar.ValidatePattern(filepath.ToSlash(f.files)) {
+		return fmt.Errorf("--files %q is no pattern: it has an unclosed [ or {, or ends in \\", f.files)
 	}
 	if err := f.checkResume(); err != nil {
 		return err

@@ -11,6 +11,7 @@ const (
 	empi        = "github.com/emer/empi/v2"
 	flock       = "github.com/gofrs/flock"
 	cobra       = "github.com/spf13/cobra"
+	doublestar  = "github.com/bmatcuk/doublestar/v4"
 	pflag       = "github.com/spf13/pflag"
 	progressbar = "github.com/schollz/progressbar/v3"
 	wazero      = "github.com/tetratelabs/wazero"
@@ -34,7 +35,7 @@ var arrows = []struct {
 	pkg string
 	may []string
 }{
-	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/jobdir", "internal/launch", "internal/plain", "internal/transport/mpi", cobra, flock, pflag, xterm}},
+	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/jobdir", "internal/launch", "internal/plain", "internal/transport/mpi", cobra, doublestar, flock, pflag, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
 	{"bench", []string{"bench", "internal/bench", "executor", "pool", "sdk", "wasmtasks"}},
 	{"stress", []string{"internal/hostile", "executor", "host", "sdk", "wasmtasks"}},
