@@ -7,7 +7,10 @@
 //   - run.go, map.go, launch.go, inspect.go, build.go, init.go, bench.go, version.go: a subcommand each
 //   - pool.go: flags of a pool, and opening one; the module and task of a command line
 //   - grants.go: --dir, --env, --clock, --random and --isolation
-//   - input.go, glob.go: the arguments of map: lines, JSON values, files
+//   - input.go: the flags that say what the inputs of map are, and what all kinds of inputs have in common
+//   - lines.go, csv.go, files.go: inputs that are read: lines, JSON values and arguments with NUL bytes, rows, files
+//   - computed.go, range.go, param.go: inputs that are made from their numbers: --range, --param
+//   - part.go, set.go: which inputs are to run: --where, --shard, and what --resume has left
 //   - record.go: one line of map's output
 //   - results.go, ledger.go: writes them, counts, and remembers of which input each call is, and the first failure
 //   - output.go, stream.go, lock.go: where the results go, and that one map at a time writes to a file

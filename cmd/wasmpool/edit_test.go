@@ -74,7 +74,7 @@ func TestLeftoverLongTorn(t *testing.T) { // not parallel: it looks at the memor
 	arg := []byte("1")
 	w := newRecordWriter("f@01", false)
 	line := string(w.success(record{0, digestOf(arg), ""}, arg))
-	s := &survey{index: newIndex([]uint64{uint64(digestOf(arg))})}
+	s := surveyOf(uint64(digestOf(arg)))
 	l := &leftover{name: "out", of: "f@01", inputs: s, edit: &edit{name: file.Name(), old: file}}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -1,12 +1,11 @@
 package main
 
 // An index finds inputs by keys of 64 bits, which are spread evenly. Of inputs with equal keys it
-// hands out each once, the first first. It takes some 20 bytes an input.
+// finds the first that is not taken. It takes some 20 bytes an input.
 type index struct {
 	keys  []uint64 // by input; inputs whose key is 0 are not found
 	next  []uint32 // by input: 1 + the next input with the same key, or 0
-	taken []bool   // by input
-	heads []uint32 // a hash table: 1 + the first input of a key that may be taken, or 0
+	heads []uint32 // a hash table: 1 + the first input of a key that may not be taken, or 0
 }
 
 // newIndex makes an index of inputs, the keys of which it keeps.
@@ -15,7 +14,7 @@ func newIndex(keys []uint64) *index {
 	for size < len(keys)/2*3 {
 		size *= 2
 	}
-	x := &index{keys: keys, next: make([]uint32, len(keys)), taken: make([]bool, len(keys)), heads: make([]uint32, size)}
+	x := &index{keys: keys, next: make([]uint32, len(keys)), heads: make([]uint32, size)}
 	for i := len(keys) - 1; i >= 0; i-- {
 		if keys[i] != 0 {
 			head := x.head(keys[i])
@@ -35,20 +34,16 @@ func (x *index) head(key uint64) *uint32 {
 	}
 }
 
-// find returns the first input of a key that was not taken. Where all were, known is true
-// and ok false.
-func (x *index) find(key uint64) (i int64, known, ok bool) {
-	h := *x.head(key)
-	if key == 0 || h == 0 {
+// find returns the first input of a key that is not taken. Where all are, known is true and ok
+// false. What was taken stays so.
+func (x *index) find(key uint64, taken *numberSet) (i int64, known, ok bool) {
+	head := x.head(key)
+	if key == 0 || *head == 0 {
 		return 0, false, false
 	}
-	return int64(h - 1), true, !x.taken[h-1]
-}
-
-// take takes an input that find has returned.
-func (x *index) take(i int64) {
-	x.taken[i] = true
-	if next := x.next[i]; next != 0 {
-		*x.head(x.keys[i]) = next
+	for taken.has(int64(*head-1)) && x.next[*head-1] != 0 {
+		*head = x.next[*head-1]
 	}
+	i = int64(*head - 1)
+	return i, true, !taken.has(i)
 }

@@ -1,25 +1,22 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"unicode/utf8"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"github.com/spf13/pflag"
 )
 
 // An input yields the arguments of a map. It is read once, from one goroutine,
 // as far ahead as calls are made.
 type input interface {
-	// items yields the inputs with their numbers: all, or those that the plan has left.
-	// The caller owns the arguments.
+	// items yields the inputs that the plan has, with their numbers. The caller owns the
+	// arguments.
 	items(p *plan) iter.Seq2[int64, item]
 
 	// err says why items ended before its time. It may be asked once items has
@@ -47,282 +44,111 @@ type item struct {
 	bad error
 }
 
-// A lineInput yields the lines of a file.
-type lineInput struct {
-	name   string
-	from   io.Reader
-	check  func(line []byte) (arg []byte, err error) // nil takes every line as it is; a nil arg is skipped
-	number int64                                     // of the line read last
-	failed error
+// inputFlags say what the inputs of a map are, and which of them it takes.
+type inputFlags struct {
+	kind string // the flag of inputKinds that was given
+	name string // its value
+	read bool   // that is a file, or - for standard input
+
+	numbers rangeFlag
+	params  paramFlag
+	part    part
+
+	csvNumbers bool
 }
 
-// openLines opens a file of lines; the name - is stdin.
-func openLines(name string, stdin io.Reader, check func([]byte) ([]byte, error)) (input, error) {
-	if name == "-" {
-		return &lineInput{name: "standard input", from: stdin, check: check}, nil
-	}
-	if isFolder(name) {
-		return nil, fmt.Errorf("reading the input: %s is a folder: use --files '%s/*' for a call per file", name, name)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading the input: %w", err)
-	}
-	return &lineInput{name: name, from: file, check: check}, nil
+// inputKinds are the flags that name the input. One of them is given. Those of readKinds name a file
+// to read, or - for standard input.
+var (
+	readKinds  = []string{"lines", "jsonl", "csv", "args-from", "files-from"}
+	inputKinds = append(slices.Clone(readKinds), "files", "range", "param")
+)
+
+func (f *inputFlags) add(flags *pflag.FlagSet) {
+	flags.String("lines", "", "call once per line of the file `F`")
+	flags.String("jsonl", "", "call once per JSON value, one a line, of the file `F`")
+	flags.String("csv", "", "call once per row of the CSV file `F`, as an object with the header's names")
+	flags.BoolVar(&f.csvNumbers, "csv-numbers", false, "with --csv: fields that are numbers in JSON stay numbers, others are strings (default: all are strings)")
+	flags.String("args-from", "", "call once per argument in the file `F`, each of which ends in a NUL byte")
+	flags.String("files", "", "call once per file that matches `GLOB`")
+	flags.String("files-from", "", "call once per file that is named in the file `F`, where each name ends in a NUL byte")
+	flags.Var(&f.numbers, "range", "call once per number of a range, `FROM..TO[..STEP]`")
+	flags.Var(&f.params, "param", "call once per combination of the values of all --param, `NAME=LIST` each, as an object; the first changes slowest")
+	flags.Var(&f.part.where, "where", "take only inputs with these `NUMBERS`, such as 7,100-199,500-")
+	flags.Var(&f.part.shard, "shard", "take only part `K/N` of N equal parts of the inputs: 1/N, 2/N, … N/N")
 }
 
-// checkJSON accepts lines that are JSON values and skips blank ones.
-func checkJSON(line []byte) ([]byte, error) {
-	line = bytes.TrimSpace(line)
+// check finds which flag names the input.
+func (f *inputFlags) check(flags *pflag.FlagSet) error {
+	given := 0
+	for _, kind := range inputKinds {
+		if flags.Changed(kind) {
+			given++
+			f.kind, f.name = kind, flags.Lookup(kind).Value.String()
+		}
+	}
+	f.read = slices.Contains(readKinds, f.kind)
 	switch {
-	case len(line) == 0:
-		return nil, nil
-	case !json.Valid(line):
-		return nil, fmt.Errorf("it is not JSON: %w (--lines takes any text)", json.Unmarshal(line, new(any)))
-	case !utf8.Valid(line):
-		return nil, errors.New("it is not JSON, as it is not UTF-8 (--lines takes any bytes)")
-	}
-	return line, nil
-}
-
-func (in *lineInput) items(p *plan) iter.Seq2[int64, item] {
-	return func(yield func(int64, item) bool) {
-		i, left := int64(0), p.left
-		for it := range in.all() {
-			switch {
-			case !p.resumed:
-			case len(left) == 0:
-				return
-			case int64(left[0]) != i:
-				i++
-				continue
-			default:
-				left = left[1:]
-			}
-			if !yield(i, it) {
-				return
-			}
-			i++
-		}
-	}
-}
-
-// all yields every input.
-func (in *lineInput) all() iter.Seq[item] {
-	return func(yield func(item) bool) {
-		lines := newLineReader(in.from)
-		for {
-			line, err := lines.next()
-			if err == io.EOF { //nolint:errorlint // readers return it as it is
-				return
-			}
-			in.number++
-			if err != nil && !errors.Is(err, errLongLine) {
-				in.failed = fmt.Errorf("reading line %d of %s: %w", in.number, in.name, err)
-				return
-			}
-			if it, ok := in.item(line, err); ok && !yield(it) {
-				return
-			}
-		}
-	}
-}
-
-// item makes an input of a line, or of the error with which it was read. It reports false
-// for a line that is none.
-func (in *lineInput) item(line []byte, err error) (item, bool) {
-	it := item{arg: line}
-	if err == nil && in.check != nil {
-		it.arg, err = in.check(line)
-	}
-	if err != nil {
-		it = item{line, fmt.Errorf("line %d of %s: %w", in.number, in.name, err)}
-	}
-	return it, it.arg != nil || it.bad != nil
-}
-
-func (in *lineInput) err() error { return in.failed }
-
-func (in *lineInput) count() int64 {
-	file, ok := in.from.(*os.File)
-	if !ok {
-		return -1
-	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return -1
-	}
-	start, err := file.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return -1
-	}
-	lines := countLines(file)
-	if _, err := file.Seek(start, io.SeekStart); err != nil {
-		return -1
-	}
-	return lines
-}
-
-func countLines(r io.Reader) int64 {
-	var lines int64
-	last := byte('\n')
-	for block := make([]byte, 256<<10); ; {
-		n, err := r.Read(block)
-		if n > 0 {
-			lines += int64(bytes.Count(block[:n], []byte("\n")))
-			last = block[n-1]
-		}
-		if err != nil {
-			break
-		}
-	}
-	if last != '\n' {
-		lines++
-	}
-	return lines
-}
-
-func (in *lineInput) file(int64) string { return "" }
-
-func (in *lineInput) reads(file os.FileInfo) bool {
-	f, ok := in.from.(*os.File)
-	if !ok || !file.Mode().IsRegular() {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && os.SameFile(info, file)
-}
-
-func (in *lineInput) close() error {
-	if file, ok := in.from.(*os.File); ok && in.name != "standard input" {
-		return file.Close()
+	case given != 1 || f.name == "":
+		return errors.New("give the input with one of --lines F, --jsonl F, --csv F, --args-from F, --files GLOB, --files-from F, --range FROM..TO and --param NAME=LIST")
+	case f.csvNumbers && f.kind != "csv":
+		return errors.New("--csv-numbers is for the fields of --csv F")
+	case f.kind == "files" && !doublestar.ValidatePattern(filepath.ToSlash(f.name)):
+		return fmt.Errorf("--files %q is no pattern: it has an unclosed [ or {, or ends in \\", f.name)
 	}
 	return nil
 }
 
-// A lineReader cuts a stream into lines that stay valid. Short lines share
-// blocks of memory, so that a line costs no allocation.
-type lineReader struct {
-	r     *bufio.Reader
-	block []byte
-	most  int // bytes that a line may have
+// open opens the input. own tells files that belong to the results.
+func (f *inputFlags) open(a *app, own func(name string) bool) (input, error) {
+	switch f.kind {
+	case "lines":
+		return openLines(f.name, a.in, nil)
+	case "jsonl":
+		return openLines(f.name, a.in, checkJSON)
+	case "csv":
+		return openCSV(f.name, a.in, f.csvNumbers)
+	case "args-from":
+		return openArgs(f.name, a.in)
+	case "files":
+		return openFiles(f.name, own)
+	case "files-from":
+		return openFilesFrom(f.name, a.in)
+	case "range":
+		return f.numbers.input(), nil
+	default:
+		return f.params.input(), nil
+	}
 }
 
-const (
-	lineBlock = 64 << 10
-
-	// mostLine bounds a line, so that one without an end does not take all memory.
-	mostLine = 256 << 20
-)
-
-// errLongLine is the error of a line that was skipped, as it is longer than it may be.
-var errLongLine = fmt.Errorf("it is longer than %s (--files takes long arguments)", formatBytes(mostLine))
-
-func newLineReader(r io.Reader) *lineReader {
-	return &lineReader{r: bufio.NewReaderSize(r, 64<<10), most: mostLine}
-}
-
-// next returns the next line, without "\n" or "\r\n" at its end.
-func (l *lineReader) next() ([]byte, error) {
-	part, err := l.r.ReadSlice('\n')
-	line := l.keep(part)
-	for errors.Is(err, bufio.ErrBufferFull) {
-		if part, err = l.r.ReadSlice('\n'); len(line)+len(part) > l.most {
-			return nil, l.skip(err)
-		}
-		line = append(line, part...)
-	}
-	if err != nil && (err != io.EOF || len(line) == 0) {
-		return nil, err
-	}
-	line, _ = bytes.CutSuffix(line, []byte("\n"))
-	line, _ = bytes.CutSuffix(line, []byte("\r"))
-	return line, nil
-}
-
-// skip reads on to the end of a line that is too long, of which the last part came with err.
-func (l *lineReader) skip(err error) error {
-	for errors.Is(err, bufio.ErrBufferFull) {
-		_, err = l.r.ReadSlice('\n')
-	}
-	if err != nil && err != io.EOF {
-		return err
-	}
-	return errLongLine
-}
-
-// keep copies part to where it may stay. The copy has no room to grow.
-func (l *lineReader) keep(part []byte) []byte {
-	if len(part) > lineBlock/8 {
-		return slices.Clone(part)
-	}
-	if len(part) > cap(l.block)-len(l.block) {
-		l.block = make([]byte, 0, lineBlock)
-	}
-	at := len(l.block)
-	l.block = append(l.block, part...)
-	return l.block[at:len(l.block):len(l.block)]
-}
-
-// A fileInput yields the content of files.
-type fileInput struct{ names []string }
-
-// openFiles finds the files that match a pattern, but for those that belong to the results.
-func openFiles(pattern string, own func(name string) bool) (input, error) {
-	names, err := glob(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("reading the input: %w", err)
-	}
-	names = slices.DeleteFunc(names, own)
-	switch {
-	case len(names) == 0 && isFolder(pattern):
-		return nil, fmt.Errorf("%s is a folder: --files '%s' takes the files in it", pattern, path.Join(filepath.ToSlash(pattern), "*"))
-	case len(names) == 0:
-		return nil, fmt.Errorf("no file matches --files '%s'", pattern)
-	}
-	return &fileInput{names: names}, nil
-}
-
-func (in *fileInput) items(p *plan) iter.Seq2[int64, item] {
+// byNumber yields the inputs of a plan, of n that can be had by their numbers.
+func byNumber(n int64, at func(i int64) item, p *plan) iter.Seq2[int64, item] {
 	return func(yield func(int64, item) bool) {
-		if !p.resumed {
-			for i, name := range in.names {
-				if !yield(int64(i), readItem(name)) {
-					return
-				}
-			}
-		}
-		for _, i := range p.left {
-			if !yield(int64(i), readItem(in.names[i])) {
+		for i := p.next(0); i >= 0 && i < n; i = p.next(i + 1) {
+			if !yield(i, at(i)) {
 				return
 			}
 		}
 	}
 }
 
-// readItem reads a file. A pipe or a device may have no end, and nobody who writes to it.
-func readItem(name string) item {
-	info, err := os.Stat(name)
-	if err == nil && !info.Mode().IsRegular() {
-		return item{bad: fmt.Errorf("%s is no regular file", name)}
+// inTurn yields the inputs of a plan, of all, which come one after the other.
+func inTurn(all iter.Seq[item], p *plan) iter.Seq2[int64, item] {
+	return func(yield func(int64, item) bool) {
+		i, wanted := int64(0), p.next(0)
+		if wanted < 0 {
+			return
+		}
+		for it := range all {
+			if i == wanted {
+				if !yield(i, it) {
+					return
+				}
+				if wanted = p.next(i + 1); wanted < 0 {
+					return
+				}
+			}
+			i++
+		}
 	}
-	if err == nil && info.Size() > mostMemory {
-		return item{bad: fmt.Errorf("%s is longer than %s, which no module can use", name, formatBytes(mostMemory))}
-	}
-	content, err := os.ReadFile(name)
-	if err != nil {
-		return item{bad: err}
-	}
-	return item{arg: content}
-}
-
-func (in *fileInput) err() error          { return nil }
-func (in *fileInput) count() int64        { return int64(len(in.names)) }
-func (in *fileInput) file(i int64) string { return in.names[i] }
-func (in *fileInput) close() error        { return nil }
-
-func (in *fileInput) reads(file os.FileInfo) bool {
-	return slices.ContainsFunc(in.names, func(name string) bool {
-		info, err := os.Stat(name)
-		return err == nil && os.SameFile(info, file)
-	})
 }

@@ -38,6 +38,9 @@ func TestLineInput(t *testing.T) {
 		{"empty lines", "\n\na\n", []string{"", "", "a"}},
 		{"carriage returns", "a\r\nb\rc\r\n", []string{"a", "b\rc"}},
 		{"long lines", long + "\na\n" + long, []string{long, "a", long}},
+		{"a byte-order mark", "\uFEFFa\n\uFEFFb\n", []string{"a", "\uFEFFb"}},
+		{"nothing but a byte-order mark, and a line", "\uFEFF\na", []string{"", "a"}},
+		{"half a byte-order mark", "\xef\xbb", []string{"\xef\xbb"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,10 +57,50 @@ func TestLineInput(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" || in.err() != nil {
 				t.Errorf("lines (-want +got), error %v:\n%s", in.err(), diff)
 			}
-			if n := countLines(strings.NewReader(tt.text)); n != int64(len(tt.want)) {
-				t.Errorf("countLines = %d, want %d", n, len(tt.want))
+			if n := countEnds(strings.NewReader(tt.text), '\n'); n != int64(len(tt.want)) {
+				t.Errorf("countEnds = %d, want %d", n, len(tt.want))
 			}
 		})
+	}
+}
+
+// Arguments that end in NUL bytes are taken as they are, but for these.
+func TestArgsInput(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		text string
+		want []string
+	}{
+		{"", nil},
+		{"a\x00b c\x00", []string{"a", "b c"}},
+		{"a\n\r\x00\x00\uFEFFb", []string{"a\n\r", "", "\uFEFFb"}},
+		{"\uFEFFa\x00", []string{"\uFEFFa"}},
+	} {
+		in, err := openArgs("-", iotest.OneByteReader(strings.NewReader(tt.text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, texts(in)); diff != "" || in.err() != nil {
+			t.Errorf("%q (-want +got), error %v:\n%s", tt.text, in.err(), diff)
+		}
+	}
+}
+
+// A line is there as soon as it has come: nobody waits for what may be a byte-order mark.
+func TestLineInputDoesNotWait(t *testing.T) {
+	t.Parallel()
+	read, write := io.Pipe()
+	defer read.Close()
+	in, err := openLines("-", read, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go write.Write([]byte("\n")) //nolint:errcheck // it waits for who reads
+	for _, it := range in.items(new(plan)) {
+		if len(it.arg) != 0 {
+			t.Errorf("the line is %q", it.arg)
+		}
+		return
 	}
 }
 
@@ -113,7 +156,7 @@ func TestLineInputBad(t *testing.T) {
 func TestLineReaderLongLines(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 300<<10)
-	lines := newLineReader(strings.NewReader(long + "\na\n" + long))
+	lines := newLineReader(strings.NewReader(long+"\na\n"+long), '\n')
 	lines.most = 200 << 10
 	for _, want := range []struct {
 		line string

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"path/filepath"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -18,11 +16,9 @@ import (
 
 // mapFlags are the flags of map.
 type mapFlags struct {
-	pool  poolFlags
-	lines string
-	jsonl string
-	files string
-	out   string
+	pool poolFlags
+	in   inputFlags
+	out  string
 
 	unordered bool
 	resume    bool
@@ -32,11 +28,11 @@ type mapFlags struct {
 func (a *app) mapCommand() *cobra.Command {
 	var f mapFlags
 	cmd := &cobra.Command{
-		Use:   "map MODULE [TASK] (--lines F | --jsonl F | --files GLOB) [--out F [--resume | --force]] [--unordered]",
-		Short: "Run a call per line, JSON value or file",
-		Long: `Map calls a task once for each line of a file, each JSON value of a JSON Lines
-file, or each file that a pattern matches. It writes one line of JSON per input, in
-the order of the input; with --unordered as the calls end:
+		Use:   "map MODULE [TASK] (--lines F | --files GLOB | --range A..B | …) [--out F [--resume | --force]] [--unordered]",
+		Short: "Run a call per line, JSON value, row, file, number or combination of values",
+		Long: `Map calls a task once for each input: a line of a file, a JSON value, a row of a
+table, a file, a number of a range, or a combination of values. It writes one line of
+JSON per input, in the order of the input; with --unordered as the calls end:
 
   {"i":0,"of":"upper@9f86d081884c","arg":"3973e022e93220f9","ok":true,"out":…}
   {"i":1,"of":…,"arg":…,"ok":false,"error":{"kind":"application","code":70,"message":"…"},"rank":3,"attempt":1}
@@ -60,16 +56,32 @@ runs, and results whose inputs are gone are moved to F.gone. Results of another 
 module are refused. One map at a time may write to a file: F.lock says which.
 
 The input:
-  --lines F     the argument is a line, without its newline (\n or \r\n)
-  --jsonl F     the argument is a line, which must be JSON; blank lines are skipped
-  --files GLOB  the argument is a file's content; files are taken in the order of
-                their names. Quote the pattern, so that the shell leaves it alone.
-                ** stands for any number of folders, {a,b} for a or b; what begins
-                with a dot must be asked for with one. The file of --out is left out
+  --lines F        the argument is a line, without its newline (\n or \r\n)
+  --jsonl F        the argument is a line, which must be JSON; blank lines are skipped
+  --csv F          the argument is a row as a JSON object, with the names of the header;
+                   fields are strings, with --csv-numbers numbers stay numbers
+  --args-from F    the argument is what stands before each NUL byte, as find -print0
+                   writes it
+  --files GLOB     the argument is a file's content; files are taken in the order of
+                   their names. Quote the pattern, so that the shell leaves it alone.
+                   ** stands for any number of folders, {a,b} for a or b; what begins
+                   with a dot must be asked for with one. The file of --out is left out
+  --files-from F   the argument is the content of a file whose name stands in F before a
+                   NUL byte
+  --range A..B     the argument is a number, from A to B; A..B..STEP has another step
+                   than 1: 10..1..-3, 0..1..0.1
+  --param X=LIST   the argument is a JSON object; LIST has values and ranges, such as
+                   1,2,5..9 or small,large. With several --param each combination is
+                   an input: the first changes slowest
 F may be - for standard input. Input is read as it is needed, with --resume once before,
-too. When it cannot be read on, the map ends; what was done by then is written.`,
+too. When it cannot be read on, the map ends; what was done by then is written.
+
+--where I,J-K,L- takes only inputs with these numbers, --shard K/N each Nth one, from the
+Kth: a result has the number that the input has in the whole. --resume leaves results of
+other parts alone.`,
 		Example: `  wasmpool map mytasks upper --lines names.txt --out names.jsonl
-  seq 1000 | wasmpool map examples/executor/tasks square --jsonl - --workers 4
+  wasmpool map examples/executor/tasks square --range 1..1000 --workers 4
+  wasmpool map model.wasm run --param rate=0.1..0.5..0.1 --param kind=fast,exact --out runs.jsonl
   wasmpool map render.wasm frame --files 'scenes/*.json' --unordered --resume --out frames.jsonl
   wasmpool map --ranks 4 examples/wordcount/tasks count --files 'books/**/*.txt' --out counts.jsonl`,
 		Args: argCount(1, 2, " (quote the pattern of --files)"),
@@ -83,9 +95,7 @@ too. When it cannot be read on, the map ends; what was done by then is written.`
 			})
 		},
 	}
-	cmd.Flags().StringVar(&f.lines, "lines", "", "call once per line of the file `F`")
-	cmd.Flags().StringVar(&f.jsonl, "jsonl", "", "call once per JSON value, one a line, of the file `F`")
-	cmd.Flags().StringVar(&f.files, "files", "", "call once per file that matches `GLOB`")
+	f.in.add(cmd.Flags())
 	cmd.Flags().StringVar(&f.out, "out", "", "write the results to the file `F` (default: standard output)")
 	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "write results as calls end: no call waits for a slow one before it")
 	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with the results in the file of --out; begin if there is none")
@@ -96,17 +106,8 @@ too. When it cannot be read on, the map ends; what was done by then is written.`
 
 // check finds flags that do not fit together.
 func (f *mapFlags) check(flags *pflag.FlagSet) error {
-	given := 0
-	for _, name := range []string{"lines", "jsonl", "files"} {
-		if flags.Changed(name) {
-			given++
-		}
-	}
-	if given != 1 || f.lines+f.jsonl+f.files == "" {
-		return errors.New("give the input with one of --lines F, --jsonl F and --files GLOB")
-	}
-	if !doublestar.ValidatePattern(filepath.ToSlash(f.files)) {
-		return fmt.Errorf("--files %q is no pattern: it has an unclosed [ or {, or ends in \\", f.files)
+	if err := f.in.check(flags); err != nil {
+		return err
 	}
 	if err := f.checkResume(); err != nil {
 		return err
@@ -120,23 +121,14 @@ func (f *mapFlags) checkResume() error {
 		return errors.New("--resume and --force exclude each other: give one")
 	case f.resume && f.toStdout():
 		return errors.New("--resume goes on with a file: give it with --out F")
-	case f.resume && (f.lines == "-" || f.jsonl == "-"):
+	case f.resume && f.in.read && f.in.name == "-":
 		return errors.New("--resume reads the input twice: give it as a file")
 	}
 	return nil
 }
 
-// input opens what the flags name.
-func (f *mapFlags) input(a *app) (input, error) {
-	switch {
-	case f.files != "":
-		return openFiles(f.files, f.owns(a))
-	case f.jsonl != "":
-		return openLines(f.jsonl, a.in, checkJSON)
-	default:
-		return openLines(f.lines, a.in, nil)
-	}
-}
+// plan returns the plan of a map that runs all inputs of its part.
+func (f *mapFlags) plan() *plan { return &plan{part: f.in.part} }
 
 func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, f *mapFlags) error {
 	built := a.building(args[0])
@@ -145,7 +137,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if err != nil {
 		return err
 	}
-	in, err := await(ctx, func() (input, error) { return f.input(a) })
+	in, err := await(ctx, func() (input, error) { return f.in.open(a, f.owns(a)) })
 	if err != nil {
 		return err
 	}
@@ -160,7 +152,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		fmt.Fprintln(a.err, "wasmpool: the results pass through the launcher, which does not say when it cannot write them: --out F, or wasmpool launch, does")
 	}
 	started := time.Now()
-	stop := r.refresh(a.newProgress(ex, in.count(), p.kept))
+	stop := r.refresh(a.newProgress(ex, p.part.count(in.count()), p.kept))
 	err = r.collect(ctx, outcomes(ctx, ex, t.name, r.arguments(in.items(p)), f.unordered))
 	stop()
 	took := time.Since(started)

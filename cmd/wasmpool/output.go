@@ -25,9 +25,9 @@ type output struct {
 func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*output, *plan, error) {
 	if f.toStdout() {
 		if file := regular(a.out); file != nil {
-			return &output{w: file, file: file}, new(plan), nil
+			return &output{w: file, file: file}, f.plan(), nil
 		}
-		return &output{w: newStream(ctx, a.out)}, new(plan), nil
+		return &output{w: newStream(ctx, a.out)}, f.plan(), nil
 	}
 	info, err := os.Stat(f.out)
 	exists := err == nil && !info.IsDir()
@@ -42,7 +42,7 @@ func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*o
 		if err != nil {
 			return nil, nil, fmt.Errorf("writing the results: %w", err)
 		}
-		return &output{w: newStream(ctx, file), opened: file}, new(plan), nil
+		return &output{w: newStream(ctx, file), opened: file}, f.plan(), nil
 	}
 	lock, err := a.lockOut(ctx, f.out)
 	if err != nil {
@@ -68,7 +68,7 @@ func (a *app) openLocked(ctx context.Context, f *mapFlags, in input, of string, 
 	if err := clearNext(f.out); err != nil {
 		return nil, nil, err
 	}
-	p := new(plan)
+	p := f.plan()
 	if f.resume {
 		if p, err = a.resume(ctx, f, in, of, lock); err != nil {
 			return nil, nil, err

@@ -26,7 +26,7 @@ func (p *plan) again(in input) input {
 
 func (in *reread) items(p *plan) iter.Seq2[int64, item] {
 	return func(yield func(int64, item) bool) {
-		missing := len(p.left)
+		missing := p.left()
 		for i, it := range in.input.items(p) {
 			if lineKey(it) != in.keys[i] {
 				in.changed = errInputChanged

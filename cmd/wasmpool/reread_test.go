@@ -17,15 +17,14 @@ func TestReread(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &survey{}
 		var keys []uint64
 		for _, line := range []string{"1", "2", "3", "4"} {
 			keys = append(keys, lineKey(item{arg: []byte(line)}))
 		}
-		s.index = newIndex(keys)
-		s.take(0)
-		s.take(2)
-		p := s.plan(2)
+		s := surveyOf(keys...)
+		s.taken.add(0)
+		s.taken.add(2)
+		p := s.plan(part{}, 2)
 		in = p.again(in)
 		ran := 0
 		for i, it := range in.items(p) {
@@ -49,8 +48,8 @@ func TestSurveyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, _ := trialApp()
-	f := &mapFlags{files: filepath.Join(dir, "*"), out: filepath.Join(t.TempDir(), "out")}
-	in, err := f.input(a)
+	f := &mapFlags{in: inputFlags{kind: "files", name: filepath.Join(dir, "*")}, out: filepath.Join(t.TempDir(), "out")}
+	in, err := f.in.open(a, f.owns(a))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +60,7 @@ func TestSurveyFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := s.plan(0); len(p.left) != 2 || p.again(in) != in {
-		t.Errorf("%d inputs are left, want 2", len(p.left))
+	if p := s.plan(part{}, 0); p.left() != 2 || p.again(in) != in {
+		t.Errorf("%d inputs are left, want 2", p.left())
 	}
 }

@@ -10,63 +10,54 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"slices"
 	"strings"
 )
 
-// A plan says which inputs of a map are to run: all, or what --resume left.
-type plan struct {
-	resumed bool
-	left    []uint32 // the inputs to run, in order, when resumed
-	keys    []uint64 // of all inputs, when resumed and they are no files
-	kept    int64    // results that are in the file
-}
-
-// mostInputs is how many inputs can be resumed: their numbers are kept in memory.
+// mostInputs is how many inputs an index has.
 const mostInputs = math.MaxUint32
 
-// A survey is what --resume knows of the inputs. It has read them once, but for the content
-// of files.
+// A survey is what --resume knows of all inputs, also of those that are not in the map's part. It
+// has read them once, but for the content of files and for what is computed.
 type survey struct {
-	*index
-	files bool
 	in    input
+	files bool
+	n     int64                // inputs
+	key   func(i int64) uint64 // of an input; 0 where no result can be of it
+	keys  []uint64             // of all, where they are read one after the other; else nil
+	index *index               // nil until it is needed
+	taken *numberSet           // inputs that have a result
 }
 
 // survey reads the inputs through. in is what will be read to run them.
 func (f *mapFlags) survey(ctx context.Context, a *app, in input) (*survey, error) {
-	s := &survey{in: in, files: f.files != ""}
-	var keys []uint64
-	if s.files {
-		for i := range in.count() {
-			keys = append(keys, uint64(fileKey(in.file(i))))
-		}
-	} else {
-		n := in.count()
-		if n < 0 {
-			return nil, errors.New("--resume reads the input twice, and this is no regular file: give it as one")
-		}
-		first, err := f.input(a)
-		if err != nil {
-			return nil, err
-		}
-		defer first.close()
-		keys = slices.Grow(keys, int(n))
-		for _, it := range first.items(new(plan)) {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			keys = append(keys, lineKey(it))
-		}
-		if err := first.err(); err != nil {
-			return nil, err
-		}
+	s := &survey{in: in, n: in.count(), taken: newNumberSet()}
+	switch in := in.(type) {
+	case *fileInput:
+		s.files = true
+		s.key = func(i int64) uint64 { return uint64(fileKey(in.file(i))) }
+		return s, nil
+	case *computed:
+		s.key = func(i int64) uint64 { return lineKey(in.at(i)) }
+		return s, nil
 	}
-	if len(keys) > mostInputs {
-		return nil, fmt.Errorf("--resume takes at most %d inputs", uint32(mostInputs))
+	if s.n < 0 {
+		return nil, errors.New("--resume reads the input twice, and this is no regular file: give it as one")
 	}
-	s.index = newIndex(keys)
-	return s, nil
+	first, err := f.in.open(a, f.owns(a))
+	if err != nil {
+		return nil, err
+	}
+	defer first.close()
+	s.keys = make([]uint64, 0, s.n)
+	for _, it := range first.items(new(plan)) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		s.keys = append(s.keys, lineKey(it))
+	}
+	s.n = int64(len(s.keys))
+	s.key = func(i int64) uint64 { return s.keys[i] }
+	return s, first.err()
 }
 
 // lineKey is the key of an input that is no file.
@@ -82,39 +73,54 @@ func fileKey(name string) digest { return digestOf([]byte(strings.ToValidUTF8(na
 
 // match returns the input that a result is of, if there is one that has none yet. Where all such
 // inputs have one, double is true.
-func (s *survey) match(r *stored) (i int64, double, ok bool) {
-	if !s.files {
-		i, known, ok := s.find(uint64(r.arg))
-		return i, known, ok
+func (s *survey) match(r *stored) (i int64, double, ok bool, err error) {
+	i, known, ok, err := s.find(r)
+	if known && s.files {
+		it := readItem(s.in.file(i))
+		known = it.bad == nil && digestOf(it.arg) == r.arg
 	}
-	i, known, ok := s.find(uint64(fileKey(r.file)))
-	if !known {
-		return i, false, false
-	}
-	if it := readItem(s.in.file(i)); it.bad != nil || digestOf(it.arg) != r.arg {
-		return i, false, false
-	}
-	return i, true, ok
+	return i, known && !ok, known && ok, err
 }
 
-// plan returns what is to run, where so many results were kept.
-func (s *survey) plan(kept int64) *plan {
-	p := &plan{resumed: true, left: s.left(), kept: kept}
-	if !s.files {
-		p.keys = s.keys
-	}
-	return p
+// plan returns what is to run of a part, where so many of its results were kept.
+func (s *survey) plan(p part, kept int64) *plan {
+	return &plan{part: p, resumed: true, done: s.taken, total: s.n, keys: s.keys, kept: kept}
 }
 
-// left returns the inputs that have no result, in order.
-func (s *survey) left() []uint32 {
-	left := []uint32{}
-	for i, taken := range s.taken {
-		if !taken {
-			left = append(left, uint32(i))
+// find returns the input that a result is of, but for the content of files: that of the number
+// that the result has, or else the first one that has none yet. Where all such inputs have one,
+// known is true and ok false.
+func (s *survey) find(r *stored) (i int64, known, ok bool, err error) {
+	key := uint64(r.arg)
+	if s.files {
+		key = uint64(fileKey(r.file))
+	}
+	if r.i < s.n && key != 0 && !s.taken.has(r.i) && s.key(r.i) == key {
+		return r.i, true, true, nil
+	}
+	if s.index == nil {
+		if err := s.makeIndex(); err != nil {
+			return 0, false, false, err
 		}
 	}
-	return left
+	i, known, ok = s.index.find(key, s.taken)
+	return i, known, ok, nil
+}
+
+// makeIndex makes the index of all inputs.
+func (s *survey) makeIndex() error {
+	if s.n > mostInputs {
+		return fmt.Errorf("--resume: a result is of another input than its number says, and it is looked for among %d inputs at most: give a smaller range", uint32(mostInputs))
+	}
+	keys := s.keys
+	if keys == nil {
+		keys = make([]uint64, s.n)
+		for i := range keys {
+			keys[i] = s.key(int64(i))
+		}
+	}
+	s.index = newIndex(keys)
+	return nil
 }
 
 // A leftover is what a map that ended early has left in its file. Reading it makes a file of what
@@ -123,9 +129,11 @@ type leftover struct {
 	name   string // as the user has it
 	of     string // what the results must be of
 	inputs *survey
+	part   part // of the inputs
 	edit   *edit
 
 	kept, failed, gone, doubled int64 // results, by what became of them
+	others                      int64 // results of inputs that are not in the part
 	torn, undone                int64 // lines that are none
 	strange                     error // what the first torn line is, if it does not look like a result
 	number                      int64 // of the line
@@ -197,8 +205,7 @@ func (l *leftover) judge(line []byte, r *stored) error {
 		l.undone++
 		return l.edit.drop(line)
 	case !r.ok:
-		l.failed++
-		return l.edit.drop(line)
+		return l.again(line, r)
 	}
 	return l.place(line, r)
 }
@@ -214,23 +221,57 @@ func isBlank(line []byte) bool {
 
 // place keeps a result for the input that it is of.
 func (l *leftover) place(line []byte, r *stored) error {
-	i, double, ok := l.inputs.match(r)
+	i, double, ok, err := l.inputs.match(r)
 	switch {
-	case ok:
-		l.kept++
-		l.inputs.take(i)
-		if i == r.i {
-			return l.edit.keep(line)
-		}
-		l.changed = r.renumbered(l.changed[:0], i)
-		return l.edit.replace(l.changed)
+	case err != nil:
+		return err
 	case double:
 		l.doubled++
 		return l.edit.drop(line)
-	default:
+	case !ok:
 		l.gone++
 		return l.edit.setAside(line)
 	}
+	l.inputs.taken.add(i)
+	if l.part.has(i) {
+		l.kept++
+	} else {
+		l.others++
+	}
+	return l.keep(line, r, i)
+}
+
+// again drops a failure, so that its input runs again, unless that is not in the part.
+func (l *leftover) again(line []byte, r *stored) error {
+	if l.part.all() {
+		l.failed++
+		return l.edit.drop(line)
+	}
+	i, known, ok, err := l.inputs.find(r)
+	if !known {
+		i = r.i // of what is no argument nothing else is known
+	}
+	switch {
+	case err != nil:
+		return err
+	case known && !ok:
+		l.doubled++
+		return l.edit.drop(line)
+	case l.part.has(i):
+		l.failed++
+		return l.edit.drop(line)
+	}
+	l.others++
+	return l.keep(line, r, i)
+}
+
+// keep keeps a line as that of an input.
+func (l *leftover) keep(line []byte, r *stored, i int64) error {
+	if i == r.i {
+		return l.edit.keep(line)
+	}
+	l.changed = r.renumbered(l.changed[:0], i)
+	return l.edit.replace(l.changed)
 }
 
 // tear notes a line of which a part is missing.
@@ -242,7 +283,7 @@ func (l *leftover) tear(line []byte) {
 
 // whose returns an error if nothing says that the file is of a map: it is somebody's text.
 func (l *leftover) whose() error {
-	if l.kept+l.failed+l.gone+l.doubled+l.undone > 0 {
+	if l.kept+l.others+l.failed+l.gone+l.doubled+l.undone > 0 {
 		return nil
 	}
 	return l.strange
@@ -284,13 +325,13 @@ func (a *app) resume(ctx context.Context, f *mapFlags, in input, of string, lock
 	}
 	old, err := os.Open(f.out)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s.plan(0), nil
+		return s.plan(f.in.part, 0), nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
 	defer old.Close()
-	l := &leftover{name: f.out, of: strings.ToValidUTF8(of, "\uFFFD"), inputs: s, edit: &edit{name: realName(f.out), old: old}}
+	l := &leftover{name: f.out, of: strings.ToValidUTF8(of, "\uFFFD"), inputs: s, part: f.in.part, edit: &edit{name: realName(f.out), old: old}}
 	err = l.read(ctx, old)
 	if err == nil {
 		err = lock.beat() // reading may have taken long
@@ -302,8 +343,8 @@ func (a *app) resume(ctx context.Context, f *mapFlags, in input, of string, lock
 	if err := l.edit.finish(); err != nil {
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
-	p := s.plan(l.kept)
-	fmt.Fprintf(a.err, "wasmpool: %s: %s, %d of %d inputs are to run\n", f.out, l, len(p.left), len(s.keys))
+	p := s.plan(f.in.part, l.kept)
+	fmt.Fprintf(a.err, "wasmpool: %s: %s, %d of %d inputs are to run\n", f.out, l, p.left(), p.part.count(s.n))
 	return p, nil
 }
 
@@ -314,6 +355,7 @@ func (l *leftover) String() string {
 		n    int64
 		what string
 	}{
+		{l.others, "left alone %d of inputs outside of this part"},
 		{l.failed, "dropped %d of failed calls"},
 		{l.undone, "dropped %d without a result"},
 		{l.doubled, "dropped %d doubled"},

@@ -112,26 +112,15 @@ func (a *app) argument(ctx context.Context, f *runFlags, task wasmtasks.Task) ([
 // readInput reads standard input to its end, or until ctx ends. Where it takes long, it
 // says that it waits.
 func (a *app) readInput(ctx context.Context) ([]byte, error) {
-	var arg []byte
-	read := make(chan error, 1)
-	go func() { // it may never end, but with the process
-		var err error
-		arg, err = io.ReadAll(a.in)
-		read <- err
-	}()
 	notice := time.AfterFunc(time.Second, func() {
 		fmt.Fprintln(a.err, "wasmpool: reading the argument from standard input (--arg TEXT gives it, </dev/null is none)")
 	})
 	defer notice.Stop()
-	select {
-	case err := <-read:
-		if err != nil {
-			return nil, fmt.Errorf("reading the argument from standard input: %w", err)
-		}
-		return arg, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	arg, err := await(ctx, func() ([]byte, error) { return io.ReadAll(a.in) })
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("reading the argument from standard input: %w", err)
 	}
+	return arg, err
 }
 
 // explainCall says how a call failed. With verbose it prints first what the

@@ -91,22 +91,44 @@ func FuzzStored(f *testing.F) {
 func TestIndex(t *testing.T) {
 	t.Parallel()
 	keys := []uint64{5, 0, 7, 5, 5 + 16, 5, 7}
-	x := newIndex(keys)
+	x, taken := newIndex(keys), newNumberSet()
 	for _, want := range []struct {
 		key       uint64
 		i         int64
 		known, ok bool
 	}{{5, 0, true, true}, {7, 2, true, true}, {5, 3, true, true}, {5 + 16, 4, true, true}, {5, 5, true, true}, {5, 5, true, false}, {7, 6, true, true}, {0, 0, false, false}, {6, 0, false, false}, {5, 5, true, false}} {
-		i, known, ok := x.find(want.key)
+		i, known, ok := x.find(want.key, taken)
 		if i != want.i || known != want.known || ok != want.ok {
 			t.Fatalf("find(%d) = %d, %t, %t, want %+v", want.key, i, known, ok, want)
 		}
 		if ok {
-			x.take(i)
+			taken.add(i)
 		}
 	}
-	if left := (&survey{index: x}).left(); !cmp.Equal(left, []uint32{1}) {
-		t.Errorf("%v are left, want the one without a key", left)
+	p := &plan{resumed: true, done: taken, total: int64(len(keys))}
+	if i := p.next(0); i != 1 || p.next(2) != -1 {
+		t.Errorf("%d is left, want the one without a key", i)
+	}
+}
+
+// surveyOf returns the survey of inputs with some keys.
+func surveyOf(keys ...uint64) *survey {
+	return &survey{n: int64(len(keys)), keys: keys, key: func(i int64) uint64 { return keys[i] }, taken: newNumberSet()}
+}
+
+// A result is first of all that of its own number, also among equal inputs.
+func TestSurveyFind(t *testing.T) {
+	t.Parallel()
+	s := surveyOf(5, 7, 5, 5)
+	for _, want := range []struct {
+		number, i int64
+		known, ok bool
+	}{{2, 2, true, true}, {2, 0, true, true}, {0, 3, true, true}, {3, 3, true, false}, {9, 3, true, false}} {
+		i, known, ok, err := s.find(&stored{i: want.number, arg: 5})
+		if i != want.i || known != want.known || ok != want.ok || err != nil {
+			t.Fatalf("find(%d) = %d, %t, %t, %v, want %+v", want.number, i, known, ok, err, want)
+		}
+		s.taken.add(i)
 	}
 }
 
