@@ -169,9 +169,9 @@ func init() {
 func beChild(order string, in io.Reader, out io.Writer) int {
 	limit, length, dir, err := readOrder(order)
 	if err == nil {
+		tryThreads(childThreads)
 		err = limit.apply()
 	}
-	haveThreads(runtime.GOMAXPROCS(0) + 1)
 	fmt.Fprint(out, childBegun)
 	if err != nil {
 		fmt.Fprint(out, err)
@@ -196,15 +196,18 @@ func beChild(order string, in io.Reader, out io.Writer) int {
 	}
 }
 
-// haveThreads has Go make so many threads, or ends the process if it may not.
-func haveThreads(n int) {
+// childThreads is how many threads a child may need, besides those that it starts with.
+const childThreads = 16
+
+// tryThreads makes so many threads at once, which end again: Go ends the process where it may not have
+// them. Later that could not be told from a lack of memory, of which they need some.
+func tryThreads(n int) {
 	var up, down sync.WaitGroup
 	enough := make(chan struct{})
 	up.Add(n)
 	for range n {
 		down.Go(func() {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
+			runtime.LockOSThread() // the thread ends with the goroutine
 			up.Done()
 			<-enough
 		})
