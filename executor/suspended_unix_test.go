@@ -76,7 +76,9 @@ func TestSuspended(t *testing.T) {
 	}
 	if err == nil {
 		time.Sleep(suspendedLimit + time.Second)
-		err = errors.Join(cmd.Process.Signal(syscall.SIGCONT), os.WriteFile(filepath.Join(dir, "go"), nil, 0o600))
+		err = cmd.Process.Signal(syscall.SIGCONT)
+		time.Sleep(200 * time.Millisecond) // it computes on
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, "go"), nil, 0o600))
 	}
 	if err != nil {
 		cmd.Process.Kill() //nolint:errcheck // it may have ended
