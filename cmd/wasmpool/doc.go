@@ -6,6 +6,7 @@
 //   - main.go, app.go: the command, its standard streams and signals
 //   - run.go, map.go, launch.go, inspect.go, build.go, init.go, bench.go, version.go: a subcommand each
 //   - pool.go: flags of a pool, and opening one; the module and task of a command line
+//   - calls.go: how calls are made: --retries, --tag
 //   - grants.go: --dir, --env, --clock, --random and --isolation
 //   - input.go: the flags that say what the inputs of map are, and what all kinds of inputs have in common
 //   - lines.go, csv.go, files.go: inputs that are read: lines, JSON values and arguments with NUL bytes, rows, files
@@ -13,6 +14,7 @@
 //   - part.go, set.go: which inputs are to run: --where, --shard, and what --resume has left
 //   - record.go: one line of map's output
 //   - results.go, ledger.go: writes them, counts, and remembers of which input each call is, and the first failure
+//   - maxfails.go: --max-fails
 //   - output.go, stream.go, lock.go: where the results go, and that one map at a time writes to a file
 //   - resume.go, reread.go: --resume: which results an earlier run has left, and that the inputs are still the same
 //   - stored.go, index.go, edit.go: it reads a result, finds its input, and makes the file hold what counts

@@ -17,12 +17,14 @@ import (
 // mapFlags are the flags of map.
 type mapFlags struct {
 	pool poolFlags
+	call callFlags
 	in   inputFlags
 	out  string
 
 	unordered bool
 	resume    bool
 	force     bool
+	maxFails  failLimit
 }
 
 func (a *app) mapCommand() *cobra.Command {
@@ -100,6 +102,8 @@ other parts alone.`,
 	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "write results as calls end: no call waits for a slow one before it")
 	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with the results in the file of --out; begin if there is none")
 	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite the file of --out")
+	cmd.Flags().Var(&f.maxFails, "max-fails", "begin no more calls once `N` have failed, or N% of those that are done, when these are 100 or more")
+	f.call.add(cmd.Flags())
 	f.pool.add(cmd)
 	return cmd
 }
@@ -112,7 +116,7 @@ func (f *mapFlags) check(flags *pflag.FlagSet) error {
 	if err := f.checkResume(); err != nil {
 		return err
 	}
-	return f.pool.check(flags)
+	return errors.Join(f.call.check(flags), f.pool.check(flags))
 }
 
 func (f *mapFlags) checkResume() error {
@@ -151,9 +155,10 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if _, own := jobdir.Current(); f.toStdout() && a.launched && !own {
 		fmt.Fprintln(a.err, "wasmpool: the results pass through the launcher, which does not say when it cannot write them: --out F, or wasmpool launch, does")
 	}
+	r.limit, r.cancel = f.maxFails, ex.CancelAll
 	started := time.Now()
 	stop := r.refresh(a.newProgress(ex, p.part.count(in.count()), p.kept))
-	err = r.collect(ctx, outcomes(ctx, ex, t.name, r.arguments(in.items(p)), f.unordered))
+	err = r.collect(ctx, outcomes(ctx, ex, t.name, r.arguments(in.items(p)), f.unordered, f.call.mapOptions()))
 	stop()
 	took := time.Since(started)
 	if err == nil {
@@ -170,11 +175,11 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 }
 
 // outcomes makes the calls and yields how they ended, with their numbers.
-func outcomes(ctx context.Context, ex *executor.Executor, task string, args iter.Seq[[]byte], unordered bool) iter.Seq2[int64, executor.Outcome] {
+func outcomes(ctx context.Context, ex *executor.Executor, task string, args iter.Seq[[]byte], unordered bool, opts []executor.MapOption) iter.Seq2[int64, executor.Outcome] {
 	if unordered {
-		return ex.MapIndexed(ctx, task, args)
+		return ex.MapIndexed(ctx, task, args, opts...)
 	}
-	results := ex.Map(ctx, task, args)
+	results := ex.Map(ctx, task, args, opts...)
 	return func(yield func(int64, executor.Outcome) bool) {
 		i := int64(0)
 		for out, err := range results {

@@ -29,6 +29,7 @@ type poolFlags struct {
 	memory  byteSize
 	output  byteSize
 	timeout time.Duration
+	budget  uint64 // instructions
 	grants  grantFlags
 	isolate isolationFlag
 	confine bool
@@ -43,15 +44,19 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.workers, "workers", 0, "run `N` calls at once in this process (default: the CPUs; under MPI none, as the other ranks work, but the CPUs less one where no other rank is on this node)")
 	flags.IntVar(&f.slots, "slots", 0, "under MPI, run `N` calls at once on each worker rank (default: the CPUs it may use)")
 	flags.Var(&f.memory, "memory", "the most memory that a running task may take, a `SIZE` such as 512MiB (default, and at most: 2GiB)")
-	flags.Var(&f.output, "output", "the longest result that a task may give, a `SIZE` such as 1GiB (default: 256MiB)")
+	flags.Var(&f.output, "output-limit", "the longest result that a task may give, a `SIZE` such as 1GiB (default: 256MiB)")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
+	flags.Uint64Var(&f.budget, "instructions", 0, "stop a call that has executed `N` instructions: at the same place in every run and on every node (default: none)")
 	f.grants.add(flags)
 	flags.Var(&f.isolate, "isolation", "what a call finds of the calls before it, a `WORD`: reuse (all that the task keeps), reset (nothing), fresh (nothing, but slower)")
 	flags.BoolVar(&f.confine, "confine", false, "a second wall for tasks that break out of their sandbox: worker ranks may read no files but granted folders, start no programs and open no connections (on Linux, under MPI)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show debug logs, what tasks print, and where they failed")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "root-slots" {
+		switch name {
+		case "root-slots":
 			name = "workers" // what it means under MPI
+		case "output":
+			name = "output-limit" // as it was called
 		}
 		return pflag.NormalizedName(name)
 	})
@@ -85,6 +90,9 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 	}
 	if f.timeout < 0 || f.timeout == 0 && flags.Changed("timeout") {
 		return fmt.Errorf("--timeout is %v, must be more than 0", f.timeout)
+	}
+	if f.budget == 0 && flags.Changed("instructions") {
+		return errors.New("--instructions is 0, must be at least 1")
 	}
 	if f.start <= 0 {
 		return fmt.Errorf("--timeout-start is %v, must be more than 0", f.start)
@@ -124,7 +132,7 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 		Slots:     f.slots,
 		Sandbox: host.Config{
 			MemoryLimit: uint64(f.memory),
-			Limits:      host.Limits{Time: f.timeout, Output: uint64(f.output)},
+			Limits:      host.Limits{Time: f.timeout, Output: uint64(f.output), Instructions: f.budget},
 			Isolation:   host.Isolation(f.isolate),
 			Grants:      map[string]host.Grants{host.EveryModule: grants},
 		},

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
@@ -15,6 +16,12 @@ import (
 
 // results counts and writes the results of a map.
 type results struct {
+	limit  failLimit
+	cancel func() // cancels the calls that have not begun
+
+	calls  atomic.Int64 // that were made
+	ending atomic.Bool  // too many failed: no more are made
+
 	ledger  *ledger
 	plan    *plan
 	file    func(i int64) string // of an input
@@ -66,7 +73,15 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 			}
 			if it.bad != nil {
 				r.addBad(badEntry{record{i, sum, r.file(i)}, it.bad, call})
+				if r.ending.Load() {
+					return
+				}
 				continue
+			}
+			r.calls.Add(1) // before it looks whether this is over
+			if r.ending.Load() {
+				r.calls.Add(-1)
+				return
 			}
 			r.ledger.put(call, entry{i, sum})
 			call++
@@ -78,25 +93,34 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 }
 
 // collect writes each result as it is yielded. It returns an error when results
-// cannot be written, or no more of them come. After a signal it leaves out what did
-// not run, and writes what still ends.
+// cannot be written, or no more of them come. After a signal, or where too many calls
+// have failed, it leaves out what did not run, and writes what still ends.
 func (r *results) collect(ctx context.Context, seq iter.Seq2[int64, executor.Outcome]) error {
 	var interrupted error
+	came := int64(0)
 	for call, o := range seq {
 		var failed *executor.TaskError
-		if errors.Is(o.Err, executor.ErrInterrupted) {
+		switch {
+		case errors.Is(o.Err, executor.ErrInterrupted):
 			interrupted = o.Err
-			continue
-		}
-		if o.Err != nil && !errors.As(o.Err, &failed) {
+		case errors.Is(o.Err, executor.ErrCancelled) && r.ending.Load():
+		case o.Err != nil && !errors.As(o.Err, &failed):
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			return &exitError{exitCallFailed, fmt.Errorf("after %d calls: %w", r.done(), o.Err)}
+		default:
+			if err := r.add(call, o.Result, failed); err != nil {
+				return fmt.Errorf("writing the results: %w", err)
+			}
 		}
-		if err := r.add(call, o.Result, failed); err != nil {
-			return fmt.Errorf("writing the results: %w", err)
+		came++
+		if r.ending.Load() && came == r.calls.Load() {
+			break // the input may go on for ever
 		}
+	}
+	if interrupted == nil && r.ending.Load() {
+		return r.limit.tooManyFailed(r.counts())
 	}
 	return interrupted
 }
@@ -169,7 +193,11 @@ func (r *results) write(line []byte) {
 // with all. mu is held.
 func (r *results) fail(i int64, kind, message string) {
 	const most = 200
-	if r.failed++; r.failed > 1 {
+	r.failed++
+	if r.limit.reached(r.ok+r.failed, r.failed) && !r.ending.Swap(true) {
+		r.cancel()
+	}
+	if r.failed > 1 {
 		return
 	}
 	text := oneLine(errors.New(message))

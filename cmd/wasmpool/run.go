@@ -20,6 +20,7 @@ import (
 // runFlags are the flags of run.
 type runFlags struct {
 	pool    poolFlags
+	call    callFlags
 	arg     string
 	argFile string
 	hasArg  bool
@@ -44,7 +45,7 @@ them as a JSON array, or one bare number.`,
 			if f.hasArg && f.argFile != "" {
 				return errors.New("--arg and --arg-file exclude each other: give one")
 			}
-			if err := f.pool.check(cmd.Flags()); err != nil {
+			if err := errors.Join(f.call.check(cmd.Flags()), f.pool.check(cmd.Flags())); err != nil {
 				return err
 			}
 			f.pool.stdin = !f.hasArg && f.argFile == "" || readsStdin(cmd.Flags())
@@ -55,6 +56,7 @@ them as a JSON array, or one bare number.`,
 	}
 	cmd.Flags().StringVar(&f.arg, "arg", "", "the argument, as `TEXT`")
 	cmd.Flags().StringVar(&f.argFile, "arg-file", "", "the file `F` with the argument, - for standard input")
+	f.call.add(cmd.Flags())
 	f.pool.add(cmd)
 	return cmd
 }
@@ -71,7 +73,7 @@ func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *
 		return err
 	}
 	stop := a.newProgress(ex, 1, 0).start(func() (done, failed int64) { return 0, 0 })
-	result, err := ex.Call(ctx, t.name, arg)
+	result, err := ex.Call(ctx, t.name, arg, f.call.options()...)
 	stop()
 	if err != nil {
 		return a.explainCall(err, f.pool.verbose)

@@ -49,6 +49,10 @@ func temper() int32 {
 		switch string(arg) {
 		case "error":
 			return nil, errors.New("no such star\nin this sky")
+		case "once":
+			if sdk.Attempt() == 1 {
+				return nil, errors.New("not at once")
+			}
 		case "code":
 			return nil, &sdk.Error{Code: 70, Message: "seventy"}
 		case "bad":
