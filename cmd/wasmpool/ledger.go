@@ -29,6 +29,7 @@ type callBlock struct {
 type entry struct {
 	input int64
 	arg   digest
+	text  []byte // the argument, where it may be wanted
 }
 
 func newLedger() *ledger { return &ledger{blocks: map[int64]*callBlock{}, foundAt: -1} }

@@ -23,6 +23,7 @@ import (
 // file is seen where no locks are handed on, as on some network file systems. The file of results
 // itself is locked, too, as it may have several names.
 type outLock struct {
+	flag string       // that names the file, such as --out
 	out  string       // the file of results
 	name string       // of the lock's own file; "" where there can be none
 	text string       // what stands in it
@@ -57,9 +58,9 @@ var (
 	lockPatience = 6 * beatEvery
 )
 
-// lockOut takes the lock of a file of results, or says who has it.
-func (a *app) lockOut(ctx context.Context, out string) (*outLock, error) {
-	l := &outLock{out: out, name: realName(out) + lockSuffix}
+// lockOut takes the lock of a file of results, which a flag names, or says who has it.
+func (a *app) lockOut(ctx context.Context, flag, out string) (*outLock, error) {
+	l := &outLock{flag: flag, out: out, name: realName(out) + lockSuffix}
 	text, err := json.Marshal(self())
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (a *app) lockOut(ctx context.Context, out string) (*outLock, error) {
 		}
 		time.Sleep(lockPause)
 	}
-	return nil, fmt.Errorf("--out %s: others take its lock all the time, or cannot: %s", out, l.name)
+	return nil, fmt.Errorf("%s %s: others take its lock all the time, or cannot: %s", flag, out, l.name)
 }
 
 func self() holder {
@@ -120,7 +121,7 @@ func (l *outLock) isForeign() error {
 	if bytes.HasPrefix(text, []byte(begins)) || bytes.HasPrefix([]byte(begins), text) {
 		return nil
 	}
-	return fmt.Errorf("--out %s needs %s for its lock, and that holds something else: give another --out", l.out, l.name)
+	return fmt.Errorf("%s %s needs %s for its lock, and that holds something else: give another %s", l.flag, l.out, l.name, l.flag)
 }
 
 // claim makes the lock this process's: the one that has made its file, or one that nobody has any
@@ -165,7 +166,7 @@ func (a *app) mayTake(ctx context.Context, l *outLock, made, free bool, lockErr 
 		return nil //nolint:nilerr // without locks of the system, it is whose file it is
 	}
 	h, known := readHolder(l.name)
-	busy := fmt.Errorf("--out %s: another map writes to it, process %d on %s, since %s: wait for it, or give another file", l.out, h.PID, h.Host, h.Since.Format(time.DateTime))
+	busy := fmt.Errorf("%s %s: another map writes to it, process %d on %s, since %s: wait for it, or give another file", l.flag, l.out, h.PID, h.Host, h.Since.Format(time.DateTime))
 	here := h.Host == self().Host
 	switch {
 	case !known && free:
@@ -264,7 +265,7 @@ func (l *outLock) lockData() error {
 	case err != nil:
 		return nil //nolint:nilerr // there is no such file yet, or there are no locks
 	case !locked:
-		return fmt.Errorf("--out %s: another process has locked it: wait for it, or give another file", l.out)
+		return fmt.Errorf("%s %s: another process has locked it: wait for it, or give another file", l.flag, l.out)
 	case l.data != nil:
 		l.data.Close() //nolint:errcheck // it was on the file that had the name before
 	}

@@ -56,18 +56,18 @@ func TestLock(t *testing.T) {
 	t.Parallel()
 	a, _ := trialApp()
 	out := filepath.Join(t.TempDir(), "out")
-	first, err := a.lockOut(t.Context(), out)
+	first, err := a.lockOut(t.Context(), "--out", out)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := first.beat(); err != nil {
 		t.Error(err)
 	}
-	if _, err := a.lockOut(t.Context(), out); err == nil || !strings.Contains(err.Error(), "another map writes to it, process ") {
+	if _, err := a.lockOut(t.Context(), "--out", out); err == nil || !strings.Contains(err.Error(), "another map writes to it, process ") {
 		t.Errorf("a second lock: %v", err)
 	}
 	first.release()
-	second, err := a.lockOut(t.Context(), out)
+	second, err := a.lockOut(t.Context(), "--out", out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestLockForeign(t *testing.T) {
 		if err := os.WriteFile(out+lockSuffix, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, err := a.lockOut(t.Context(), out)
+		l, err := a.lockOut(t.Context(), "--out", out)
 		if (err != nil) != foreign || err != nil && !strings.Contains(err.Error(), "holds something else: give another --out") {
 			t.Errorf("a lock of %q: %v", text, err)
 		}
@@ -112,12 +112,12 @@ func TestLockOfData(t *testing.T) {
 	if err := os.Link(one, two); err != nil {
 		t.Fatal(err)
 	}
-	first, err := a.lockOut(t.Context(), one)
+	first, err := a.lockOut(t.Context(), "--out", one)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.release()
-	second, err := a.lockOut(t.Context(), two)
+	second, err := a.lockOut(t.Context(), "--out", two)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestLockLeft(t *testing.T) { // not parallel: it changes lockPatience
 	elsewhere := holder{"elsewhere", 7, time.Now()}
 	for _, left := range []holder{mine, elsewhere} {
 		writeHolder(t, out, left)
-		l, err := a.lockOut(t.Context(), out)
+		l, err := a.lockOut(t.Context(), "--out", out)
 		if err != nil {
 			t.Fatalf("a lock of %v: %v", left, err)
 		}
@@ -155,7 +155,7 @@ func TestLockLeft(t *testing.T) { // not parallel: it changes lockPatience
 	lockPatience = time.Minute // a sign of life may be late, and ends the wait
 	writeHolder(t, out, elsewhere)
 	defer showLife(t, out)()
-	if _, err := a.lockOut(t.Context(), out); err == nil || !strings.Contains(err.Error(), "process 7 on elsewhere, since") {
+	if _, err := a.lockOut(t.Context(), "--out", out); err == nil || !strings.Contains(err.Error(), "process 7 on elsewhere, since") {
 		t.Errorf("a lock whose holder lives: %v", err)
 	}
 }
@@ -165,7 +165,7 @@ func TestLockTaken(t *testing.T) {
 	t.Parallel()
 	a, _ := trialApp()
 	out := filepath.Join(t.TempDir(), "out")
-	l, err := a.lockOut(t.Context(), out)
+	l, err := a.lockOut(t.Context(), "--out", out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestLockBeats(t *testing.T) { // not parallel: it changes beatEvery
 	beatEvery = 10 * time.Millisecond
 	defer func() { beatEvery = every }()
 	a, _ := trialApp()
-	l, err := a.lockOut(t.Context(), filepath.Join(t.TempDir(), "out"))
+	l, err := a.lockOut(t.Context(), "--out", filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestLockLostAsleep(t *testing.T) {
 	t.Parallel()
 	a, _ := trialApp()
 	out := filepath.Join(t.TempDir(), "out")
-	l, err := a.lockOut(t.Context(), out)
+	l, err := a.lockOut(t.Context(), "--out", out)
 	if err != nil {
 		t.Fatal(err)
 	}

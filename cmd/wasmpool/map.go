@@ -21,6 +21,8 @@ type mapFlags struct {
 	in   inputFlags
 	out  string
 
+	failed string
+
 	unordered bool
 	resume    bool
 	force     bool
@@ -102,6 +104,7 @@ other parts alone.`,
 	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "write results as calls end: no call waits for a slow one before it")
 	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with the results in the file of --out; begin if there is none")
 	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite the file of --out")
+	cmd.Flags().StringVar(&f.failed, "failed", "", "write the inputs that failed to the file `F`: lines, JSON lines, or names of files that each end in a NUL byte")
 	cmd.Flags().Var(&f.maxFails, "max-fails", "begin no more calls once `N` have failed, or N% of those that are done, when these are 100 or more")
 	f.call.add(cmd.Flags())
 	f.pool.add(cmd)
@@ -150,12 +153,16 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if err != nil {
 		return err
 	}
+	failures, err := a.openFailed(ctx, f, in)
+	if err != nil {
+		return errors.Join(err, out.close())
+	}
 	in = p.again(in)
 	r := newResults(out, in.file, p, newRecordWriter(t.of, f.pool.verbose), !f.unordered)
 	if _, own := jobdir.Current(); f.toStdout() && a.launched && !own {
 		fmt.Fprintln(a.err, "wasmpool: the results pass through the launcher, which does not say when it cannot write them: --out F, or wasmpool launch, does")
 	}
-	r.limit, r.cancel = f.maxFails, ex.CancelAll
+	r.limit, r.cancel, r.failures = f.maxFails, ex.CancelAll, failures
 	started := time.Now()
 	stop := r.refresh(a.newProgress(ex, p.part.count(in.count()), p.kept))
 	err = r.collect(ctx, outcomes(ctx, ex, t.name, r.arguments(in.items(p)), f.unordered, f.call.mapOptions()))
@@ -166,6 +173,9 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	}
 	if failed := r.finish(); err == nil && failed != nil {
 		err = fmt.Errorf("writing the results: %w", failed)
+	}
+	if failed := failures.finish(); err == nil {
+		err = failed
 	}
 	a.summarize(ctx, ex, r, took, err)
 	if err == nil && r.failed > 0 {

@@ -44,7 +44,7 @@ func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*o
 		}
 		return &output{w: newStream(ctx, file), opened: file}, f.plan(), nil
 	}
-	lock, err := a.lockOut(ctx, f.out)
+	lock, err := a.lockOut(ctx, "--out", f.out)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -175,6 +175,16 @@ const (
 
 // owns returns what tells files that belong to the results from inputs.
 func (f *mapFlags) owns(a *app) func(name string) bool {
+	ofResults := f.ownsResults(a)
+	if f.failed == "" {
+		return ofResults
+	}
+	failed := realName(f.failed)
+	return func(name string) bool { return ofResults(name) || isBeside(name, failed) }
+}
+
+// ownsResults returns what tells the file of the results, and those beside it.
+func (f *mapFlags) ownsResults(a *app) func(name string) bool {
 	if f.toStdout() {
 		stdout := regular(a.out)
 		if stdout == nil {
@@ -187,15 +197,17 @@ func (f *mapFlags) owns(a *app) func(name string) bool {
 	info, err := os.Stat(out)
 	hasResults := err == nil && holdsResults(out, info)
 	return func(name string) bool {
-		if hasResults && isFile(name, info) {
-			return true
-		}
-		switch beside := filepath.Ext(name); beside {
-		case lockSuffix, nextSuffix, goneSuffix:
-			return realName(name) == out+beside
-		}
-		return false
+		return hasResults && isFile(name, info) || isBeside(name, out)
 	}
+}
+
+// isBeside reports whether a file is one of those beside another one.
+func isBeside(name, other string) bool {
+	switch suffix := filepath.Ext(name); suffix {
+	case lockSuffix, nextSuffix, goneSuffix:
+		return realName(name) == other+suffix
+	}
+	return false
 }
 
 func isFile(name string, info os.FileInfo) bool {

@@ -77,7 +77,7 @@ func TestOutputReplaced(t *testing.T) {
 	t.Parallel()
 	a, _ := trialApp()
 	out := filepath.Join(t.TempDir(), "out")
-	lock, err := a.lockOut(t.Context(), out)
+	lock, err := a.lockOut(t.Context(), "--out", out)
 	if err != nil {
 		t.Fatal(err)
 	}

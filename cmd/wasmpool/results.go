@@ -16,8 +16,9 @@ import (
 
 // results counts and writes the results of a map.
 type results struct {
-	limit  failLimit
-	cancel func() // cancels the calls that have not begun
+	limit    failLimit
+	cancel   func() // cancels the calls that have not begun
+	failures *failedInputs
 
 	calls  atomic.Int64 // that were made
 	ending atomic.Bool  // too many failed: no more are made
@@ -48,6 +49,7 @@ type results struct {
 // A badEntry is an input that makes no argument.
 type badEntry struct {
 	record record
+	text   []byte // what was read of it
 	why    error
 	before int64 // how many calls come before it
 }
@@ -72,7 +74,7 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 				sum = digestOf(it.arg)
 			}
 			if it.bad != nil {
-				r.addBad(badEntry{record{i, sum, r.file(i)}, it.bad, call})
+				r.addBad(badEntry{record{i, sum, r.file(i)}, it.arg, it.bad, call})
 				if r.ending.Load() {
 					return
 				}
@@ -83,7 +85,11 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 				r.calls.Add(-1)
 				return
 			}
-			r.ledger.put(call, entry{i, sum})
+			e := entry{input: i, arg: sum}
+			if r.failures != nil {
+				e.text = it.arg
+			}
+			r.ledger.put(call, e)
 			call++
 			if !yield(it.arg) {
 				return
@@ -134,6 +140,7 @@ func (r *results) add(call int64, out []byte, failed *executor.TaskError) error 
 	var line []byte
 	if failed != nil {
 		line = r.line.failure(this, failed)
+		r.failures.add(e.text, this.file)
 		r.fail(e.input, failed.Kind.String(), failed.Message)
 		r.folder = r.folder || wantsFolder(failed)
 		r.hidden = r.hidden || !r.line.verbose && tellsWhere(failed)
@@ -172,6 +179,7 @@ func (r *results) addWaiting() {
 			break
 		}
 		r.write(r.line.bad(b.record, b.why))
+		r.failures.add(b.text, b.record.file)
 		r.fail(b.record.i, badInput, b.why.Error())
 		n++
 	}

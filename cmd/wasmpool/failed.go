@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// failedInputs writes the inputs that failed, as a file that can be an input of the same kind: a
+// line each, or, of files, their names, each of which ends in a NUL byte. The file is there when the
+// map has ended, and whole.
+type failedInputs struct {
+	name  string // as the user has it
+	files bool
+	lock  *outLock
+	next  *outFile
+	say   io.Writer // for messages
+	lost  int64     // inputs that were not read, as they are too long
+	err   error     // the first
+}
+
+// openFailed begins the file of --failed, where that was given.
+func (a *app) openFailed(ctx context.Context, f *mapFlags, in input) (*failedInputs, error) {
+	if f.failed == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(f.failed)
+	switch {
+	case f.failed == "-":
+		return nil, errors.New("--failed needs a file of its own: give its name")
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("--failed: %w", err)
+	case err == nil && !info.Mode().IsRegular():
+		return nil, fmt.Errorf("--failed %s is no regular file", f.failed)
+	case err == nil && in.reads(info):
+		return nil, fmt.Errorf("--failed %s would overwrite the input: give another file", f.failed)
+	case !f.toStdout() && realName(f.failed) == realName(f.out):
+		return nil, errors.New("--failed and --out name the same file: give another one")
+	}
+	lock, err := a.lockOut(ctx, "--failed", f.failed)
+	if err != nil {
+		return nil, err
+	}
+	next, err := openOutFile(realName(f.failed)+nextSuffix, os.O_TRUNC)
+	if err != nil {
+		lock.release()
+		return nil, fmt.Errorf("--failed: %w", err)
+	}
+	return &failedInputs{name: f.failed, files: f.files != "", lock: lock, next: next, say: a.err}, nil
+}
+
+// add notes an input: its text, or the name of its file.
+func (w *failedInputs) add(text []byte, file string) {
+	switch {
+	case w == nil:
+	case w.files:
+		w.write([]byte(file), "\x00")
+	case text == nil:
+		w.lost++
+	case len(text) > 0 && text[len(text)-1] == '\r': // one would count as a part of the line's end
+		w.write(text, "\r\n")
+	default:
+		w.write(text, "\n")
+	}
+}
+
+// write writes an input and its end. An error sticks.
+func (w *failedInputs) write(text []byte, end string) {
+	if err := errors.Join(w.next.write(text), w.next.write([]byte(end))); err != nil && w.err == nil {
+		w.err = err
+	}
+}
+
+// finish puts the file in its place.
+func (w *failedInputs) finish() error {
+	if w == nil {
+		return nil
+	}
+	defer w.lock.release()
+	name := realName(w.name)
+	err := errors.Join(w.err, w.next.flush(), w.next.file.Close())
+	if err == nil {
+		err = os.Rename(name+nextSuffix, name)
+		syncFolder(filepath.Dir(name))
+	}
+	if err != nil {
+		os.Remove(name + nextSuffix) //nolint:errcheck // it is not whole
+		return fmt.Errorf("writing the inputs that failed to %s: %w", w.name, err)
+	}
+	if w.lost > 0 {
+		fmt.Fprintf(w.say, "wasmpool: %s lacks %d of the inputs that failed: they were not read, as they are too long\n", w.name, w.lost)
+	}
+	return nil
+}
