@@ -23,7 +23,18 @@ const chaosRuns = 12
 // result, of what it is then.
 func TestResumeChaos(t *testing.T) {
 	t.Parallel()
-	runs := chaosRuns
+	testChaos(t, chaosRuns, 3000, false)
+}
+
+// So it is where each result has a file of its own, which a crash may tear, too.
+func TestResumeChaosFolder(t *testing.T) {
+	t.Parallel()
+	testChaos(t, chaosRuns/2, 300, true)
+}
+
+// testChaos kills a map of so many inputs so often.
+func testChaos(t *testing.T, runs, inputs int, folder bool) {
+	t.Helper()
 	if text := os.Getenv("WASMPOOL_TEST_CHAOS"); text != "" {
 		var err error
 		if runs, err = strconv.Atoi(text); err != nil {
@@ -38,8 +49,8 @@ func TestResumeChaos(t *testing.T) {
 		}
 	}
 	t.Logf("WASMPOOL_TEST_SEED=%d WASMPOOL_TEST_CHAOS=%d runs it again", seed, runs)
-	c := &chaos{t: t, rand: rand.New(rand.NewPCG(seed, 0)), dir: t.TempDir(), cache: t.TempDir()}
-	for range 3000 {
+	c := &chaos{t: t, rand: rand.New(rand.NewPCG(seed, 0)), dir: t.TempDir(), cache: t.TempDir(), folder: folder}
+	for range inputs {
 		c.inputs = append(c.inputs, c.rand.IntN(1000))
 	}
 	for range runs {
@@ -66,6 +77,7 @@ type chaos struct {
 	dir    string
 	cache  string
 	inputs []int
+	folder bool // results go to files
 
 	started, killed int
 }
@@ -103,6 +115,9 @@ func (c *chaos) command() *exec.Cmd {
 	args := []string{"map", "testdata/add.wasm", "add", "--jsonl", c.path("in"), "--out", c.path("out"), "--resume", "--workers", "1"}
 	if c.rand.IntN(2) == 0 {
 		args = append(args, "--unordered")
+	}
+	if c.folder {
+		args = append(args, "--out-dir", c.path("files"))
 	}
 	cmd := exec.Command("wasmpool", args...)
 	cmd.Env = append(os.Environ(), "WASMPOOL_CACHE="+c.cache)
@@ -171,6 +186,10 @@ func (c *chaos) tear() {
 	if err := os.WriteFile(c.path("out"), text, 0o600); err != nil {
 		c.t.Fatal(err)
 	}
+	name := c.path(filepath.Join("files", strconv.Itoa(c.rand.IntN(len(c.inputs)))))
+	if _, err := os.Stat(name); err == nil {
+		os.Truncate(name, int64(c.rand.IntN(2))) //nolint:errcheck // then it is whole
+	}
 }
 
 // check holds each result to its input.
@@ -185,9 +204,13 @@ func (c *chaos) check() {
 		var r struct {
 			I, Out int
 			OK     bool
+			File   string `json:"out_file"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil || !r.OK || r.I >= len(c.inputs) {
 			c.t.Fatalf("%s: %v", lines.Bytes(), err)
+		}
+		if c.folder {
+			r.Out = c.fileOf(r.I, r.File)
 		}
 		if results[r.I]++; r.Out != c.inputs[r.I]+7 {
 			c.t.Errorf("%s, but input %d is %d", lines.Bytes(), r.I, c.inputs[r.I])
@@ -198,4 +221,20 @@ func (c *chaos) check() {
 			c.t.Errorf("input %d has %d results", i, n)
 		}
 	}
+	if files, err := os.ReadDir(c.path("files")); c.folder && (err != nil || len(files) != len(c.inputs)) {
+		c.t.Errorf("%d inputs have %d files, %v", len(c.inputs), len(files), err)
+	}
+}
+
+// fileOf returns the result in the file of an input.
+func (c *chaos) fileOf(i int, name string) int {
+	text, err := os.ReadFile(c.path(filepath.Join("files", name)))
+	if err != nil || name != strconv.Itoa(i) {
+		c.t.Fatalf("the file of input %d is %q: %v", i, name, err)
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
 }

@@ -10,16 +10,17 @@ import (
 	"path/filepath"
 )
 
-// failedInputs writes the inputs that failed, as a file that can be an input of the same kind: a
-// line each, or, of files, their names, each of which ends in a NUL byte. The file is there when the
-// map has ended, and whole.
+// failedInputs writes the inputs that failed, as a file that can be an input: a line each, which is
+// JSON where inputs are rows or combinations of values, or, of files, their names, each of which ends
+// in a NUL byte. The file is there when the map has ended, and whole.
 type failedInputs struct {
 	name  string // as the user has it
 	files bool
+	nul   bool // each input ends in a NUL byte
 	lock  *outLock
 	next  *outFile
 	say   io.Writer // for messages
-	lost  int64     // inputs that were not read, as they are too long
+	lost  int64     // inputs that could not be read
 	err   error     // the first
 }
 
@@ -50,7 +51,8 @@ func (a *app) openFailed(ctx context.Context, f *mapFlags, in input) (*failedInp
 		lock.release()
 		return nil, fmt.Errorf("--failed: %w", err)
 	}
-	return &failedInputs{name: f.failed, files: f.files != "", lock: lock, next: next, say: a.err}, nil
+	_, isFiles := in.(*fileInput)
+	return &failedInputs{name: f.failed, files: isFiles, nul: isFiles || f.in.kind == "args-from", lock: lock, next: next, say: a.err}, nil
 }
 
 // add notes an input: its text, or the name of its file.
@@ -61,6 +63,8 @@ func (w *failedInputs) add(text []byte, file string) {
 		w.write([]byte(file), "\x00")
 	case text == nil:
 		w.lost++
+	case w.nul:
+		w.write(text, "\x00")
 	case len(text) > 0 && text[len(text)-1] == '\r': // one would count as a part of the line's end
 		w.write(text, "\r\n")
 	default:
@@ -92,7 +96,7 @@ func (w *failedInputs) finish() error {
 		return fmt.Errorf("writing the inputs that failed to %s: %w", w.name, err)
 	}
 	if w.lost > 0 {
-		fmt.Fprintf(w.say, "wasmpool: %s lacks %d of the inputs that failed: they were not read, as they are too long\n", w.name, w.lost)
+		fmt.Fprintf(w.say, "wasmpool: %s lacks %d of the inputs that failed: they could not be read\n", w.name, w.lost)
 	}
 	return nil
 }

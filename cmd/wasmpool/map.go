@@ -22,6 +22,8 @@ type mapFlags struct {
 	out  string
 
 	failed string
+	outDir string
+	raw    bool
 
 	unordered bool
 	resume    bool
@@ -104,7 +106,9 @@ other parts alone.`,
 	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "write results as calls end: no call waits for a slow one before it")
 	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with the results in the file of --out; begin if there is none")
 	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite the file of --out")
-	cmd.Flags().StringVar(&f.failed, "failed", "", "write the inputs that failed to the file `F`: lines, JSON lines, or names of files that each end in a NUL byte")
+	cmd.Flags().StringVar(&f.outDir, "out-dir", "", "write each result to a file of its own in the folder `DIR`, which its line names")
+	cmd.Flags().BoolVar(&f.raw, "raw", false, "write results as they are, each with a newline at its end, in place of lines of JSON")
+	cmd.Flags().StringVar(&f.failed, "failed", "", "write the inputs that failed to the file `F`, as an input: lines, JSON lines, or names of files that each end in a NUL byte")
 	cmd.Flags().Var(&f.maxFails, "max-fails", "begin no more calls once `N` have failed, or N% of those that are done, when these are 100 or more")
 	f.call.add(cmd.Flags())
 	f.pool.add(cmd)
@@ -130,6 +134,10 @@ func (f *mapFlags) checkResume() error {
 		return errors.New("--resume goes on with a file: give it with --out F")
 	case f.resume && f.in.read && f.in.name == "-":
 		return errors.New("--resume reads the input twice: give it as a file")
+	case f.raw && f.resume:
+		return errors.New("--resume goes by what lines say, and --raw writes none: leave one of them out")
+	case f.raw && f.outDir != "":
+		return errors.New("--out-dir writes results to files of their own, and --raw all to one: give one of them")
 	}
 	return nil
 }
@@ -149,20 +157,27 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		return err
 	}
 	defer in.close()
-	out, p, err := a.openOut(ctx, f, in, t.of)
+	dir, err := a.openOutDir(ctx, f, in)
 	if err != nil {
 		return err
 	}
+	out, p, err := a.openOut(ctx, f, in, dir, t.of)
+	if err != nil {
+		return errors.Join(err, dir.close())
+	}
 	failures, err := a.openFailed(ctx, f, in)
 	if err != nil {
-		return errors.Join(err, out.close())
+		return errors.Join(err, out.close(), dir.close())
 	}
 	in = p.again(in)
 	r := newResults(out, in.file, p, newRecordWriter(t.of, f.pool.verbose), !f.unordered)
 	if _, own := jobdir.Current(); f.toStdout() && a.launched && !own {
 		fmt.Fprintln(a.err, "wasmpool: the results pass through the launcher, which does not say when it cannot write them: --out F, or wasmpool launch, does")
 	}
-	r.limit, r.cancel, r.failures = f.maxFails, ex.CancelAll, failures
+	r.limit, r.cancel, r.failures, r.dir = f.maxFails, ex.CancelAll, failures, dir
+	if f.raw {
+		r.raw = &rawWriter{say: a.err}
+	}
 	started := time.Now()
 	stop := r.refresh(a.newProgress(ex, p.part.count(in.count()), p.kept))
 	err = r.collect(ctx, outcomes(ctx, ex, t.name, r.arguments(in.items(p)), f.unordered, f.call.mapOptions()))

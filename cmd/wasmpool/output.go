@@ -22,7 +22,7 @@ type output struct {
 
 // openOut opens the file for the results, where there is one, and says what is to
 // run. of is what runs.
-func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*output, *plan, error) {
+func (a *app) openOut(ctx context.Context, f *mapFlags, in input, dir *outDir, of string) (*output, *plan, error) {
 	if f.toStdout() {
 		if file := regular(a.out); file != nil {
 			return &output{w: file, file: file}, f.plan(), nil
@@ -48,7 +48,7 @@ func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*o
 	if err != nil {
 		return nil, nil, err
 	}
-	o, p, err := a.openLocked(ctx, f, in, of, lock)
+	o, p, err := a.openLocked(ctx, f, in, dir, of, lock)
 	if err != nil {
 		lock.release()
 		return nil, nil, err
@@ -57,7 +57,7 @@ func (a *app) openOut(ctx context.Context, f *mapFlags, in input, of string) (*o
 }
 
 // openLocked opens a regular file for the results, to which nobody else writes.
-func (a *app) openLocked(ctx context.Context, f *mapFlags, in input, of string, lock *outLock) (*output, *plan, error) {
+func (a *app) openLocked(ctx context.Context, f *mapFlags, in input, dir *outDir, of string, lock *outLock) (*output, *plan, error) {
 	if err := lock.lockData(); err != nil {
 		return nil, nil, err
 	}
@@ -70,7 +70,7 @@ func (a *app) openLocked(ctx context.Context, f *mapFlags, in input, of string, 
 	}
 	p := f.plan()
 	if f.resume {
-		if p, err = a.resume(ctx, f, in, of, lock); err != nil {
+		if p, err = a.resume(ctx, f, in, dir, of, lock); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -176,11 +176,17 @@ const (
 // owns returns what tells files that belong to the results from inputs.
 func (f *mapFlags) owns(a *app) func(name string) bool {
 	ofResults := f.ownsResults(a)
-	if f.failed == "" {
-		return ofResults
+	failed, dir := realName(f.failed), realName(f.outDir)
+	return func(name string) bool {
+		return ofResults(name) || f.failed != "" && isBeside(name, failed) ||
+			f.outDir != "" && (isBelow(name, dir) || isBelow(name, dir+goneSuffix))
 	}
-	failed := realName(f.failed)
-	return func(name string) bool { return ofResults(name) || isBeside(name, failed) }
+}
+
+// isBelow reports whether a file is in a folder, or in one of that.
+func isBelow(name, folder string) bool {
+	rel, err := filepath.Rel(folder, realName(name))
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // ownsResults returns what tells the file of the results, and those beside it.

@@ -81,7 +81,7 @@ func TestOutputReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, _, err := a.openLocked(t.Context(), &mapFlags{out: out}, nil, "f@01", lock)
+	o, _, err := a.openLocked(t.Context(), &mapFlags{out: out}, nil, nil, "f@01", lock)
 	if err != nil {
 		t.Fatal(err)
 	}

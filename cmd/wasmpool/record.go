@@ -56,6 +56,17 @@ func (w *recordWriter) success(r record, out []byte) []byte {
 	return w.end("}\n")
 }
 
+// inFile returns the line of a call whose result is in a file. It is valid until the next
+// one.
+func (w *recordWriter) inFile(r record, f storedFile) []byte {
+	w.begin(r, true)
+	w.buf.WriteString(`,"out_file":`)
+	w.text(f.name)
+	w.buf.WriteString(`,"out_digest":"`)
+	w.buf.Write(appendDigest(w.buf.AvailableBuffer(), f.sum))
+	return w.end("\"}\n")
+}
+
 // failure returns the line of a call that failed. It is valid until the next
 // one.
 func (w *recordWriter) failure(r record, e *executor.TaskError) []byte {

@@ -51,6 +51,16 @@ func TestRecordWriter(t *testing.T) {
 	}
 }
 
+// A result in a file has its name and its digest in the line.
+func TestRecordWriterInFile(t *testing.T) {
+	t.Parallel()
+	w := newRecordWriter("f@0123456789ab", false)
+	want := `{"i":9,"of":"f@0123456789ab","arg":"000000000000000d","file":"../a","ok":true,"out_file":"a","out_digest":"0000000000000abc"}` + "\n"
+	if diff := cmp.Diff(want, string(w.inFile(record{9, 13, "../a"}, storedFile{"a", 0xabc}))); diff != "" {
+		t.Errorf("inFile (-want +got):\n%s", diff)
+	}
+}
+
 // With -v the line of a failure says where, and is bounded.
 func TestRecordWriterVerbose(t *testing.T) {
 	t.Parallel()

@@ -19,6 +19,8 @@ type results struct {
 	limit    failLimit
 	cancel   func() // cancels the calls that have not begun
 	failures *failedInputs
+	dir      *outDir    // or nil
+	raw      *rawWriter // or nil
 
 	calls  atomic.Int64 // that were made
 	ending atomic.Bool  // too many failed: no more are made
@@ -134,26 +136,52 @@ func (r *results) collect(ctx context.Context, seq iter.Seq2[int64, executor.Out
 // add writes the result of a call.
 func (r *results) add(call int64, out []byte, failed *executor.TaskError) error {
 	e := r.ledger.take(call)
+	this := record{e.input, e.arg, r.file(e.input)}
+	var stored storedFile
+	if r.dir != nil && failed == nil {
+		var err error
+		if stored, err = r.dir.write(this, out); err != nil {
+			return err
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	this := record{e.input, e.arg, r.file(e.input)}
-	var line []byte
 	if failed != nil {
-		line = r.line.failure(this, failed)
+		r.addFailure(this, failed)
 		r.failures.add(e.text, this.file)
-		r.fail(e.input, failed.Kind.String(), failed.Message)
-		r.folder = r.folder || wantsFolder(failed)
-		r.hidden = r.hidden || !r.line.verbose && tellsWhere(failed)
 	} else {
-		line = r.line.success(this, out)
+		r.write(r.success(this, out, stored))
 		r.ok++
 	}
-	r.write(line)
 	r.taken++
 	if len(r.waiting) > 0 {
 		r.addWaiting()
 	}
 	return r.broken
+}
+
+// success returns what is written of a call with a result. mu is held.
+func (r *results) success(this record, out []byte, stored storedFile) []byte {
+	switch {
+	case r.raw != nil:
+		return r.raw.success(out)
+	case r.dir != nil:
+		return r.line.inFile(this, stored)
+	default:
+		return r.line.success(this, out)
+	}
+}
+
+// addFailure writes that a call has failed. mu is held.
+func (r *results) addFailure(this record, failed *executor.TaskError) {
+	if r.raw != nil {
+		r.raw.failure(this, failed.Kind.String(), failed.Message)
+	} else {
+		r.write(r.line.failure(this, failed))
+	}
+	r.fail(this.i, failed.Kind.String(), failed.Message)
+	r.folder = r.folder || wantsFolder(failed)
+	r.hidden = r.hidden || !r.line.verbose && tellsWhere(failed)
 }
 
 // mostWaiting bounds how many inputs wait for calls before them.
@@ -178,7 +206,11 @@ func (r *results) addWaiting() {
 		if r.over || r.ordered && b.before > r.taken {
 			break
 		}
-		r.write(r.line.bad(b.record, b.why))
+		if r.raw != nil {
+			r.raw.failure(b.record, badInput, b.why.Error())
+		} else {
+			r.write(r.line.bad(b.record, b.why))
+		}
 		r.failures.add(b.text, b.record.file)
 		r.fail(b.record.i, badInput, b.why.Error())
 		n++
@@ -243,7 +275,7 @@ func (r *results) sync() error {
 	if err := r.flush(); err != nil {
 		return err
 	}
-	err := r.to.sync()
+	err := errors.Join(r.to.sync(), r.dir.beat())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil && r.broken == nil {
@@ -261,7 +293,7 @@ func (r *results) finish() error {
 	r.over = true
 	r.moved.Broadcast()
 	r.mu.Unlock()
-	return errors.Join(r.sync(), r.to.close())
+	return errors.Join(r.dir.sync(), r.sync(), r.to.close(), r.dir.close())
 }
 
 // flushEvery is how long a result may wait to be written, where many come.

@@ -131,6 +131,8 @@ type leftover struct {
 	inputs *survey
 	part   part // of the inputs
 	edit   *edit
+	dir    *outDir             // that has the results, or nil
+	files  map[string]struct{} // in it, of results whose inputs are gone
 
 	kept, failed, gone, doubled int64 // results, by what became of them
 	others                      int64 // results of inputs that are not in the part
@@ -201,6 +203,8 @@ func (l *leftover) judge(line []byte, r *stored) error {
 		return l.other(r.of)
 	case r.whole && (r.file != "") != l.inputs.files:
 		return l.foreign("line %d is of %s", l.number, map[bool]string{true: "a file, and this map has lines", false: "a line, and this map has files"}[r.file != ""])
+	case r.whole && r.ok && (r.out.name != "") != (l.dir != nil):
+		return l.foreign("line %d has its result in %s", l.number, map[bool]string{true: "the line, and this map has --out-dir", false: "a file, and this map has no --out-dir"}[l.dir != nil])
 	case !r.whole:
 		l.undone++
 		return l.edit.drop(line)
@@ -225,11 +229,17 @@ func (l *leftover) place(line []byte, r *stored) error {
 	switch {
 	case err != nil:
 		return err
+	case ok && !l.inDir(i, r):
+		l.undone++
+		return l.edit.drop(line)
 	case double:
 		l.doubled++
 		return l.edit.drop(line)
 	case !ok:
 		l.gone++
+		if l.dir != nil {
+			l.files[r.out.name] = struct{}{}
+		}
 		return l.edit.setAside(line)
 	}
 	l.inputs.taken.add(i)
@@ -272,6 +282,15 @@ func (l *leftover) keep(line []byte, r *stored, i int64) error {
 	}
 	l.changed = r.renumbered(l.changed[:0], i)
 	return l.edit.replace(l.changed)
+}
+
+// inDir reports whether a result is where it should be: with --out-dir, in the file of its input.
+func (l *leftover) inDir(i int64, r *stored) bool {
+	if l.dir == nil {
+		return true
+	}
+	name := resultName(i, l.inputs.in.file(i))
+	return r.out.name == strings.ToValidUTF8(name, "\uFFFD") && l.dir.holds(storedFile{name, r.out.sum})
 }
 
 // tear notes a line of which a part is missing.
@@ -318,23 +337,24 @@ func cutOf(of string) (task, module string) {
 
 // resume makes the plan of a map that goes on with what its file holds, and
 // makes the file hold what counts.
-func (a *app) resume(ctx context.Context, f *mapFlags, in input, of string, lock *outLock) (*plan, error) {
+func (a *app) resume(ctx context.Context, f *mapFlags, in input, dir *outDir, of string, lock *outLock) (*plan, error) {
 	s, err := f.survey(ctx, a, in)
 	if err != nil {
 		return nil, err
 	}
 	old, err := os.Open(f.out)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s.plan(f.in.part, 0), nil
+		p := s.plan(f.in.part, 0)
+		return p, dir.settle(s, p, map[string]struct{}{})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
 	defer old.Close()
-	l := &leftover{name: f.out, of: strings.ToValidUTF8(of, "\uFFFD"), inputs: s, part: f.in.part, edit: &edit{name: realName(f.out), old: old}}
+	l := &leftover{name: f.out, of: strings.ToValidUTF8(of, "\uFFFD"), inputs: s, part: f.in.part, edit: &edit{name: realName(f.out), old: old}, dir: dir, files: map[string]struct{}{}}
 	err = l.read(ctx, old)
 	if err == nil {
-		err = lock.beat() // reading may have taken long
+		err = errors.Join(lock.beat(), dir.beat()) // reading may have taken long
 	}
 	if err != nil {
 		l.edit.abandon()
@@ -344,6 +364,9 @@ func (a *app) resume(ctx context.Context, f *mapFlags, in input, of string, lock
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
 	p := s.plan(f.in.part, l.kept)
+	if err := dir.settle(s, p, l.files); err != nil {
+		return nil, err
+	}
 	fmt.Fprintf(a.err, "wasmpool: %s: %s, %d of %d inputs are to run\n", f.out, l, p.left(), p.part.count(s.n))
 	return p, nil
 }

@@ -17,6 +17,7 @@ type stored struct {
 	of    string
 	file  string
 	arg   digest
+	out   storedFile // with --out-dir
 	ok    bool
 	whole bool // it has a result, or an error
 	rest  int  // where line goes on behind the number of the input; 0 when it must be written anew
@@ -66,7 +67,7 @@ func (s *stored) parseOwn(line []byte) bool {
 	if s.of != string(of) {
 		s.of = string(of)
 	}
-	s.line, s.i, s.arg, s.file, s.ok, s.whole = line, i, arg, string(file), !failed, true
+	s.line, s.i, s.arg, s.file, s.out, s.ok, s.whole = line, i, arg, string(file), storedFile{}, !failed, true
 	s.rest = len(`{"i":`) + digits
 	return true
 }
@@ -114,6 +115,8 @@ func (s *stored) parseAny(line []byte) error {
 		OK     *bool           `json:"ok"`
 		Out    json.RawMessage `json:"out"`
 		Base64 *string         `json:"out_b64"`
+		Name   string          `json:"out_file"`
+		Digest string          `json:"out_digest"`
 		Error  json.RawMessage `json:"error"`
 	}
 	if !json.Valid(line) {
@@ -128,7 +131,11 @@ func (s *stored) parseAny(line []byte) error {
 	*s = stored{line: line, i: *r.I, of: r.Of, file: r.File}
 	s.arg, _ = parseDigest([]byte(r.Arg))
 	s.ok = r.OK != nil && *r.OK
-	s.whole = r.OK != nil && (s.ok && (r.Out != nil || r.Base64 != nil) || !s.ok && r.Error != nil)
+	sum, inFile := parseDigest([]byte(r.Digest))
+	if inFile = inFile && r.Name != ""; inFile {
+		s.out = storedFile{r.Name, sum}
+	}
+	s.whole = r.OK != nil && (s.ok && (r.Out != nil || r.Base64 != nil || inFile) || !s.ok && r.Error != nil)
 	return nil
 }
 

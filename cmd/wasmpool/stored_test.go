@@ -25,6 +25,8 @@ func TestStored(t *testing.T) {
 		{` {"ok":true, "out":1,"more":"x", "of":"f@01", "arg":"00000000000000ff","i":5}`, stored{i: 5, of: "f@01", arg: 255, ok: true, whole: true}, nil, `{"i":7,"of":"f@01","arg":"00000000000000ff","ok":true,"more":"x","out":1}`},
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":false,"error":{"kind":"trap","message":"x"},"rank":0,"attempt":1}`, stored{i: 5, of: "f@01", arg: 255, whole: true}, nil, ""},
 		{`{"i":5,"of":"f@01","ok":false,"error":{"kind":"input","message":"x"}}`, stored{i: 5, of: "f@01", whole: true}, nil, ""},
+		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":true,"out_file":"a/b","out_digest":"0000000000000abc"}`, stored{i: 5, of: "f@01", arg: 255, out: storedFile{"a/b", 0xabc}, ok: true, whole: true}, nil, `{"i":7,"of":"f@01","arg":"00000000000000ff","ok":true,"out_digest":"0000000000000abc","out_file":"a/b"}`},
+		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":true,"out_file":"a/b"}`, stored{i: 5, of: "f@01", arg: 255, ok: true}, nil, ""},
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":true}`, stored{i: 5, of: "f@01", arg: 255, ok: true}, nil, ""},
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":false}`, stored{i: 5, of: "f@01", arg: 255}, nil, ""},
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","out":1}`, stored{i: 5, of: "f@01", arg: 255}, nil, ""},
@@ -51,7 +53,7 @@ func TestStored(t *testing.T) {
 			}
 		}
 		got.line, got.rest = nil, 0
-		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(stored{})); diff != "" && err == nil || !errors.Is(err, tt.err) {
+		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(stored{}, storedFile{})); diff != "" && err == nil || !errors.Is(err, tt.err) {
 			t.Errorf("%s: error %v, want %v (-want +got):\n%s", tt.line, err, tt.err, diff)
 		}
 	}
@@ -73,7 +75,7 @@ func FuzzStored(f *testing.F) {
 			if err := own.parse([]byte(line)); err != nil || !own.whole || own.ok != (n == 0) || own.i != 5 || own.arg != digestOf(out) || own.file != strings.ToValidUTF8(file, "\uFFFD") {
 				t.Fatalf("%q is read as %+v, %v", line, own, err)
 			}
-			if err := other.parseAny([]byte(line)); err != nil || !cmp.Equal(own, other, cmp.AllowUnexported(stored{}), cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "rest" }, cmp.Ignore())) {
+			if err := other.parseAny([]byte(line)); err != nil || !cmp.Equal(own, other, cmp.AllowUnexported(stored{}, storedFile{}), cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "rest" }, cmp.Ignore())) {
 				t.Fatalf("%q is read as %+v and as %+v, %v", line, own, other, err)
 			}
 			if from < to && int(to) <= len(line) {

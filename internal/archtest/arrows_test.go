@@ -35,7 +35,7 @@ var arrows = []struct {
 	pkg string
 	may []string
 }{
-	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/jobdir", "internal/launch", "internal/plain", "internal/transport/mpi", cobra, doublestar, flock, pflag, xterm}},
+	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/jobdir", "internal/launch", "internal/plain", "internal/transport/mpi", cobra, doublestar, flock, pflag, xsys, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
 	{"bench", []string{"bench", "internal/bench", "executor", "pool", "sdk", "wasmtasks"}},
 	{"stress", []string{"internal/hostile", "executor", "host", "sdk", "wasmtasks"}},
