@@ -24,6 +24,7 @@ func TestOtherRanksAreSilent(t *testing.T) {
 		{"run --help", 0},
 		{"version", 0},
 		{"inspect nosuch", 0}, // rank 0 does it
+		{"results nosuch", 0},
 		{"init testdata", 0},
 	}
 	for _, tt := range tests {

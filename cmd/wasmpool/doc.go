@@ -19,6 +19,7 @@
 //   - output.go, stream.go, lock.go: where the results go, and that one map at a time writes to a file
 //   - resume.go, reread.go: --resume: which results an earlier run has left, and that the inputs are still the same
 //   - stored.go, index.go, edit.go: it reads a result, finds its input, and makes the file hold what counts
+//   - show.go, rows.go, csvout.go: the subcommand results, what it reads, and its CSV
 //   - progress.go, pace.go: how far a map has come, and how fast; the summary (idleroot.go: what that says of a
 //     root whose node idles)
 //   - screen.go: a terminal with a footer

@@ -92,6 +92,9 @@ func (f *mapFlags) checkNames(in input) error {
 		return nil // numbers differ
 	}
 	for i, file := range files.names {
+		if files.list != nil && isBelow(file, realName(f.outDir)) {
+			return fmt.Errorf("--out-dir %s: the input %s is in it: give another folder", f.outDir, file)
+		}
 		name := resultName(int64(i), file)
 		if other, ok := used[name]; ok {
 			return fmt.Errorf("--out-dir %s: the file %s would be of %s and of %s: give them to two maps", f.outDir, name, other, file)
