@@ -23,6 +23,7 @@ type showFlags struct {
 	ok     bool
 	failed bool
 	kinds  []string
+	where  stretchesFlag
 
 	json  bool
 	csv   bool
@@ -33,7 +34,7 @@ type showFlags struct {
 func (a *app) resultsCommand() *cobra.Command {
 	var f showFlags
 	cmd := &cobra.Command{
-		Use:   "results F [--ok | --failed] [--kind KIND,…] [--json | --csv | --raw | --count]",
+		Use:   "results F [--ok | --failed] [--kind KIND,…] [--where NUMBERS] [--json | --csv | --raw | --count]",
 		Short: "Show, filter, count and convert the results of map",
 		Long: `Results shows what map has written to F, - for standard input, as a table: a row per
 input, in the order of the lines, with the number of the input, its file where inputs are
@@ -44,13 +45,14 @@ code is 1 then.`,
 		Example: `  wasmpool results squares.jsonl --count
   wasmpool results squares.jsonl --failed --kind timeout,memory --json >again.jsonl
   wasmpool results runs.jsonl --ok --csv >runs.csv
-  zcat old.jsonl.gz | wasmpool results - --raw`,
+  zcat old.jsonl.gz | wasmpool results - --where 100-199 --raw`,
 		Args: argCount(1, 1, ""),
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.ok, "ok", false, "only inputs that have a result")
 	flags.BoolVar(&f.failed, "failed", false, "only inputs that failed")
 	flags.StringSliceVar(&f.kinds, "kind", nil, "only inputs that failed in one of these ways, `KIND,…`")
+	flags.Var(&f.where, "where", "only inputs with these `NUMBERS`, such as 7,100-199,500-")
 	flags.BoolVar(&f.json, "json", false, "print the lines as they are")
 	flags.BoolVar(&f.csv, "csv", false, "print CSV with a header; results that are objects give a column for each member")
 	flags.BoolVar(&f.raw, "raw", false, "print the results only, each with a newline at its end")
@@ -95,7 +97,7 @@ func (f *showFlags) wants(r *resultRow) bool {
 	case len(f.kinds) > 0 && (*r.OK || !slices.Contains(f.kinds, r.Error.Kind)):
 		return false
 	}
-	return true
+	return part{where: f.where}.has(*r.I)
 }
 
 // show prints the results that a file holds.
