@@ -28,7 +28,7 @@ func (c Config) agreed() map[string]string {
 		"Sandbox.Isolation":           digestOf(s.Isolation),
 		"Sandbox.MaxCallsPerInstance": digestOf(s.MaxCallsPerInstance),
 		"Sandbox.Initializer":         digestOf(s.Initializer),
-		"Sandbox.InitArg":             digestOf(s.InitArg),
+		"Sandbox.InitArg":             digestOf(string(s.InitArg)), // it may be long, and each byte would be spelt
 	}
 	for field, values := range c.grantsByField() {
 		digests["Sandbox.Grants: "+field] = digestOf(fmt.Sprintf("%q", values))

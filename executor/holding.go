@@ -15,7 +15,8 @@ const (
 	aheadBytes = mostAhead * leastHeld
 
 	// firstCalls is how many calls a map reads ahead at least before its first result,
-	// of whatever length, has come; and firstOfSlot how many for each slot.
+	// of whatever length, has come; and firstOfSlot how many for each slot. With each of the first
+	// results it is as many more: the first may be a failure, or short, and say little.
 	firstCalls  = 4
 	firstOfSlot = 2
 
@@ -29,12 +30,12 @@ const (
 // waits for ever.
 type holding struct {
 	mean int64 // bytes of a result, lately; only used by the loop
-	came bool  // a result; only used by the loop
+	came int64 // results and failures, counted up to meanWeight; only used by the loop
 
 	waits atomic.Bool   // the feeder's goroutine found no room, and waits for a result to come
 	room  chan struct{} // woken then
 
-	known   atomic.Bool  // came
+	known   atomic.Int64 // came, for others
 	each    atomic.Int64 // mean, for others
 	results load         // that were not taken
 	args    load         // of calls without a result, or that failed
@@ -60,16 +61,15 @@ func (l *load) remove(n int64) {
 // Hold implements [dispatcher.Results].
 func (h *holding) Hold(n, arg int64) {
 	h.args.remove(arg)
-	if !h.came {
-		h.came = true
-		h.known.Store(true)
-		h.mean = n
+	if h.came < meanWeight {
+		h.came++
+		h.known.Store(h.came)
 	}
 	defer h.tell()
 	if n < leastHeld && h.mean == 0 {
 		return
 	}
-	h.mean += (n - h.mean) / meanWeight
+	h.mean += (n - h.mean) / h.came
 	h.each.Store(h.mean)
 	h.results.add(n)
 }
@@ -106,14 +106,18 @@ func (h *holding) overfull(arg, slots int64) bool {
 // fits reports whether the result of another call will find room, with so many calls
 // open, most bytes of results and so many slots. How long a result will be is known from those that
 // came. A call for each slot fits as long as there is any room: what the slots work at is not counted, so
-// that they are busy however long the results are. Until the first result has come, few calls fit,
+// that they are busy however long the results are. Until the first results have come, few calls fit,
 // unless the map has a buffer.
 func (h *holding) fits(open, most, slots int64, buffered bool) bool {
 	if open == 0 {
 		return true
 	}
-	if !h.known.Load() {
-		return buffered || open < max(firstCalls, firstOfSlot*slots)
+	known := h.known.Load()
+	if !buffered && known < meanWeight && open >= (known+1)*max(firstCalls, firstOfSlot*slots) {
+		return false
+	}
+	if known == 0 {
+		return true
 	}
 	each, bytes := h.each.Load(), h.results.bytes.Load()
 	coming := open + 1 - h.results.calls.Load()

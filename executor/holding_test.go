@@ -112,6 +112,33 @@ func TestHolding(t *testing.T) {
 	}
 }
 
+// TestHoldingFirst has long results come after a first one that says nothing of them: a failure, or a short
+// one. Not much more than twice as many bytes as there may be are held.
+func TestHoldingFirst(t *testing.T) {
+	t.Parallel()
+	const length, most, slots = 16 << 20, 64 << 20, 2
+	for _, first := range []int64{0, 10, 2 << 10} {
+		h := &holding{}
+		open, ended := int64(0), int64(0)
+		for {
+			for open < firstAhead && h.fits(open, most, slots, false) {
+				open++
+			}
+			if open == ended {
+				break
+			}
+			if ended++; ended == 1 {
+				h.Hold(first, 0)
+			} else {
+				h.Hold(length, 0)
+			}
+		}
+		if held := h.results.bytes.Load(); held < most/2 || held > 2*most+length {
+			t.Errorf("after a result of %d bytes %d bytes are held, want %d to %d", first, held, most/2, 2*most+length)
+		}
+	}
+}
+
 // TestHoldingArguments checks that long arguments of more calls than there are slots are bounded, and that a
 // result, a failure that was taken and a cancelled call let go of them.
 func TestHoldingArguments(t *testing.T) {

@@ -20,9 +20,13 @@ func (d *Demand) set(open bool) {
 		return
 	}
 	d.open.Store(open)
-	if !open {
-		return
+	if open {
+		d.wake()
 	}
+}
+
+// wake makes all feeders look for room again.
+func (d *Demand) wake() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range d.feeders {

@@ -222,10 +222,12 @@ func (l *Loop) announceSleep() bool {
 	return l.poll() > 0 || l.ending.broken != nil
 }
 
-// join adds a worker to the pool.
+// join adds a worker to the pool. Maps read a call for each slot before their first result has come, and
+// there may have been demand before.
 func (l *Loop) join(w *worker) {
 	l.sched.join(w)
 	l.slots.Store(int64(l.sched.slots))
+	l.demand.wake()
 }
 
 // lose takes a worker out of the pool, and returns the calls that were in flight there.
