@@ -43,8 +43,9 @@ type Config struct {
 	// Defaults to the number of CPUs that the process may use when there is no worker rank,
 	// by its control group's quota and the variable GOMAXPROCS, too. When there is one, but none
 	// on the root's node, which would do nothing then, it is those CPUs but
-	// one, which the root needs for itself: not with Confine or Sandbox.NoMeter, where guests do not
-	// belong into the root's process. Otherwise it is none, as is a negative number.
+	// one, which the root needs for itself, and at most Slots where that is set: not with
+	// Confine or Sandbox.NoMeter, where guests do not belong into the root's process.
+	// Otherwise it is none, as is a negative number.
 	RootSlots int
 
 	// Sandbox says what calls may use, see and keep, and where compiled modules are kept.
@@ -212,7 +213,7 @@ func (c Config) lent(workersOnNode, cpus int) int {
 	if workersOnNode > 0 || c.Confine || c.Sandbox.NoMeter {
 		return 0
 	}
-	return min(cpus-1, MostSlots)
+	return min(cpus-1, cmp.Or(c.Slots, MostSlots))
 }
 
 // works reports whether the launcher's rank will be a worker.

@@ -66,6 +66,8 @@ func TestLent(t *testing.T) {
 		{"one rank per node", Config{}, 0, 32, 31},
 		{"bound to a CPU", Config{}, 0, 1, 0},
 		{"a worker beside", Config{}, 1, 32, 0},
+		{"few slots a rank, as each call is large", Config{Slots: 2}, 0, 32, 2},
+		{"more slots than CPUs", Config{Slots: 64}, 0, 32, 31},
 		{"very many CPUs", Config{}, 0, 5000, MostSlots},
 		{"confined", Config{Confine: true}, 0, 32, 0},
 		{"guests that cannot be stopped", Config{Sandbox: host.Config{NoMeter: true}}, 0, 32, 0},
