@@ -135,7 +135,7 @@ func (r ranks) testProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if text, _ := os.ReadFile(out); bytes.Count(text, []byte("\n")) >= 3 { //nolint:errcheck // it comes
+		if text, _ := os.ReadFile(out); bytes.Count(text, []byte("\n")) >= 3 {
 			break
 		}
 		if time.Now().After(end) {
