@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A clock that is looked at does not count gaps, and never goes back; one that nobody looks at does.
+// A clock that is looked at does not count gaps; one that nobody looks at does.
 func TestAwake(t *testing.T) {
 	t.Parallel()
 	const ms = int64(time.Millisecond)
