@@ -46,6 +46,13 @@ func (ex *Executor) KillTag(ctx context.Context, tag, reason string) (int, error
 	return ex.killWhere(ctx, func(c *dispatcher.Call) bool { return c.Tagged(tag) }, reason)
 }
 
+// KillCall kills the call with that number, which updates of [Executor.Watch], reports and logs have. It reports
+// false where there is none that has not ended. See [Executor.KillAll].
+func (ex *Executor) KillCall(ctx context.Context, number uint64, reason string) (bool, error) {
+	n, err := ex.killWhere(ctx, func(c *dispatcher.Call) bool { return c.Number() == number }, reason)
+	return n > 0, err
+}
+
 // killWhere kills the calls that match, which runs on the loop.
 func (ex *Executor) killWhere(ctx context.Context, match func(*dispatcher.Call) bool, reason string) (int, error) {
 	submitted := ex.submitted()

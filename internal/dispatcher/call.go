@@ -240,6 +240,9 @@ func (c *Call) withdraw(err func(*Call) error) bool {
 	if !c.hold() {
 		return false
 	}
+	if c.number > 0 && c.owner != nil {
+		c.owner.Dispatcher.cancelled.Add(1)
+	}
 	c.data, c.err = nil, err(c)
 	c.attempt-- // the one that did not come
 	if queuedAgain := c.worker != nil && c.queued < 0; queuedAgain {

@@ -1,7 +1,7 @@
 package dispatcher
 
 // counts are what the loop has seen calls do.
-type counts struct{ done, failed, retried uint64 }
+type counts struct{ done, failed, cancelled, retried uint64 }
 
 // add counts the outcome of a call.
 func (n *counts) add(c *Call) {
@@ -9,5 +9,7 @@ func (n *counts) add(c *Call) {
 		n.done++
 	} else if _, failed := c.failure(); failed {
 		n.failed++
+	} else {
+		n.cancelled++
 	}
 }

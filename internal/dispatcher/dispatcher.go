@@ -34,6 +34,7 @@ type shared struct {
 	demand    Demand        // tells feeders that workers have room
 	withdrawn atomic.Int64  // calls withdrawn since the queue was swept; about as many are in it
 	slots     atomic.Int64  // of the workers that live
+	cancelled atomic.Int64  // calls that were taken in or promised, and ended without having been sent
 	joined    chan struct{} // closed when no worker is awaited any more
 }
 
@@ -132,6 +133,7 @@ func (d *Dispatcher) Run() (last Snapshot, err error) {
 		l.late.write()
 	}
 	l.end()
+	l.closeWatches()
 	return l.Snapshot(), l.ending.broken
 }
 

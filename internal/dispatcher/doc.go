@@ -49,6 +49,7 @@
 //   - suspects.go says what a lost worker ran, and start.go whether a module can be started
 //   - kill.go ends calls that workers have; ending.go those that wait, and the loop itself
 //   - idler.go decides how the loop waits when nothing moves
+//   - watch.go gathers what happens for those who watch
 //   - counts.go counts outcomes; snapshot.go says what the root knows; reporter.go asks the workers what they
 //     do, and says when that is due
 //   - latelog.go keeps the loop's log lines while a caller runs it

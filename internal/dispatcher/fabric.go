@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"fmt"
 
+	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/transport"
 )
 
@@ -102,6 +103,7 @@ func (f *fabric) drop(rank int, cause error) {
 		if l.lost != nil {
 			l.lost(l, Lost{Rank: w.rank, Host: w.host, PID: w.pid, LaunchRank: w.launchRank})
 		}
+		w.lostAt, w.reason = monotime.Now(), cause.Error()
 		for _, c := range l.lose(w) {
 			l.afterLoss(w, c)
 		}

@@ -31,6 +31,7 @@ type Loop struct {
 	fabrics fabrics
 	ending  ending
 	counts  counts
+	watching
 	log     *slog.Logger // writes through late
 	late    *lateLog
 	spinner transport.Spinner
@@ -192,6 +193,9 @@ func (l *Loop) dispatch() int {
 // give sends a call, which is booked at w, with the next flush.
 func (l *Loop) give(w *worker, c *Call) {
 	c.queued += l.now
+	if l.on() {
+		l.noteSent(c)
+	}
 	l.out.add(w, c)
 }
 
@@ -228,6 +232,9 @@ func (l *Loop) join(w *worker) {
 	l.sched.join(w)
 	l.slots.Store(int64(l.sched.slots))
 	l.demand.wake()
+	if l.on() {
+		l.out.control(w, wire.TypeWatch, wire.Watch{On: true})
+	}
 }
 
 // lose takes a worker out of the pool, and returns the calls that were in flight there.

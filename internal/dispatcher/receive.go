@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/lines"
@@ -55,7 +56,7 @@ func (f *fabric) handleHello(from int, body []byte) error {
 	if f.workers[from] != nil || hello.Slots < 1 || hello.Slots > 1<<16 {
 		return fmt.Errorf("a second hello, or one with %d slots", hello.Slots)
 	}
-	w := &worker{rank: from, host: hello.Host, pid: hello.PID, slots: hello.Slots, launchRank: hello.LaunchRank, fabric: f, peer: from, heard: monotime.Now()}
+	w := &worker{rank: from, host: hello.Host, pid: hello.PID, slots: hello.Slots, launchRank: hello.LaunchRank, fabric: f, peer: from, heard: monotime.Now(), joined: monotime.Now(), skew: math.MaxInt64}
 	if f.own {
 		w.rank = 0
 	}
@@ -122,15 +123,19 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 func (f *fabric) conclude(w *worker, c *Call, res *wire.Result, data []byte) {
 	f.release(w, c)
 	w.calls++
+	w.ran += res.Nanos
 	c.ran = res.Nanos
 	var woken bool
 	if c.options != nil && c.options.Results != nil {
 		c.options.Results.Hold(heldOf(res, c, data))
 	}
 	if res.Failed {
-		woken = f.loop.afterFailure(c, failureOf(c, w, data))
+		woken = f.loop.afterFailure(c, failureOf(c, w, data), res)
 	} else {
 		c.task.module.started = true
+		if f.loop.on() {
+			f.loop.noteRun(w, c, res, int64(len(data)), nil)
+		}
 		woken = c.finish(data, nil, &f.loop.counts)
 	}
 	f.loop.woke = f.loop.woke || woken

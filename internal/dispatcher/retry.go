@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
 // A RetryPolicy says which failures are followed by another run of the call, and how.
@@ -62,10 +63,13 @@ func (l *Loop) checkInitializer(e Failure, err error) {
 
 // afterFailure takes the failure of a call that is no longer in flight: the call is
 // resolved, or waits to run again.
-func (l *Loop) afterFailure(c *Call, e Failure) (woken bool) {
+func (l *Loop) afterFailure(c *Call, e Failure, res *wire.Result) (woken bool) {
 	e.NoStart = l.cannotStart(c.task.module, c.worker, &e)
 	err := l.failures.Fail(e)
 	l.checkInitializer(e, err)
+	if l.on() {
+		l.noteRun(c.worker, c, res, 0, err)
+	}
 	if c.options == nil || c.options.Retry == nil || c.lost == beingKilled || l.ending.broken != nil || l.ending.refuses(c) != nil {
 		return c.finish(nil, err, &l.counts)
 	}
@@ -82,6 +86,7 @@ func (l *Loop) afterFailure(c *Call, e Failure) (woken bool) {
 		return c.finish(nil, err, &l.counts)
 	}
 	l.counts.retried++
+	l.noteAgain()
 	l.log.Debug("a call failed and runs again", append(c.words(), "call", c.number, "attempt", attempt, "error", err)...)
 	l.rest(c, p.pause(runs))
 	return false
@@ -107,15 +112,20 @@ func (l *Loop) afterLoss(w *worker, c *Call) {
 		most = c.options.Retry.Workers
 	}
 	c.lost++
+	err := l.failures.Fail(Failure{
+		Task: c.task.name, Kind: host.KindLost, Rank: w.rank, Host: w.host, Attempt: int(c.attempt),
+		Message: diedWith(int(c.lost), w),
+	})
+	if l.on() {
+		l.noteRun(w, c, &wire.Result{}, 0, err)
+	}
 	if int(c.lost) >= most {
-		c.finish(nil, l.failures.Fail(Failure{
-			Task: c.task.name, Kind: host.KindLost, Rank: w.rank, Host: w.host, Attempt: int(c.attempt),
-			Message: diedWith(int(c.lost), w),
-		}), &l.counts)
+		c.finish(nil, err, &l.counts)
 		return
 	}
 	c.attempt++
 	l.counts.retried++
+	l.noteAgain()
 	l.requeue(c)
 }
 

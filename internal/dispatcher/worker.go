@@ -15,6 +15,7 @@ type worker struct {
 	first     *Call        // the newest of them; they are linked by next and prev
 	heard     int64        // when it last answered, by monotime
 	calls     uint64       // those that it ended
+	ran       int64        // how long their runs took, in nanoseconds
 	home      *workerList  // the list that it is in: idle, roomy, or none
 	links     links        // its place there
 	loads     links        // its place in scheduler.loaded
@@ -33,6 +34,10 @@ type worker struct {
 	rank       int           // its rank for users: 0 for the root's own slots
 	host       string        // the name of its node
 	pid        int           // its process
+	joined     int64         // when it joined, by monotime
+	lostAt     int64         // when it was lost, by monotime
+	reason     string        // why it was lost
+	skew       int64         // what its clock lacks to monotime here, with the time of a message, as far as is known
 	launchRank int           // the rank that the launcher gave the process
 	sent       func(error)   // called after each payload that it was sent
 	modules    []*module     // those it was told of, by index

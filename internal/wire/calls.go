@@ -42,13 +42,16 @@ const callLen = 24
 // longLen is length 8, address 8 of a long argument.
 const longLen = 16
 
+// spotLen is slot 4, clock 8.
+const spotLen = 12
+
 // resultLen is ticket 4, gen 4, length 4, flags 4, nanoseconds 8.
 const resultLen = 24
 
 const (
 	// ResultOverhead bounds what an entry of a results frame takes besides its
 	// data.
-	ResultOverhead = resultLen + usageLen + 12
+	ResultOverhead = resultLen + usageLen + spotLen + 12
 
 	// MaxTask is the largest task number.
 	MaxTask = 1 << 20
@@ -63,6 +66,7 @@ const (
 	flagLimits = 1 << 1 // Limits precede the body; of a call
 	flagUsage  = 1 << 2 // a Usage precedes the body; of a result
 	flagBegun  = 1 << 3 // there is no result yet
+	flagSpot   = 1 << 4 // a Spot precedes the body, behind a Usage; of a result
 )
 
 // Size returns the bytes that the entry takes in a frame.
@@ -163,11 +167,18 @@ type Result struct {
 	Begun  bool   // the call has begun, and its result follows later; nothing else is said
 	Failed bool   // Data is a [Failure] in JSON
 	Long   bool   // the result is the payload with id Payload and length Len
-	Usage  *Usage // of a call that had limits of its own; else nil
+	Usage  *Usage // of a call that had limits of its own, or is watched; else nil
+	Spot   *Spot  // of a call that is watched; else nil
 	Data   []byte // in a decoded entry, a view of the frame
 
 	Len     int64
 	Payload uint32
+}
+
+// A Spot is where and when a call ended.
+type Spot struct {
+	Slot  uint32 // from 0
+	Clock int64  // of the worker, in nanoseconds
 }
 
 // AddResult appends a result to a results frame.
@@ -187,6 +198,10 @@ func (w *Writer) AddResult(r *Result) {
 		flags |= flagUsage
 		n += usageLen
 	}
+	if r.Spot != nil {
+		flags |= flagSpot
+		n += spotLen
+	}
 	b := binary.LittleEndian.AppendUint32(w.buf, r.Ticket)
 	b = binary.LittleEndian.AppendUint32(b, r.Gen)
 	b = binary.LittleEndian.AppendUint32(b, uint32(n))
@@ -195,6 +210,10 @@ func (w *Writer) AddResult(r *Result) {
 	if r.Usage != nil {
 		b = binary.LittleEndian.AppendUint64(b, r.Usage.Instructions)
 		b = binary.LittleEndian.AppendUint64(b, r.Usage.Memory)
+	}
+	if r.Spot != nil {
+		b = binary.LittleEndian.AppendUint32(b, r.Spot.Slot)
+		b = binary.LittleEndian.AppendUint64(b, uint64(r.Spot.Clock))
 	}
 	if r.Long {
 		b = binary.LittleEndian.AppendUint64(b, uint64(r.Len))
@@ -323,7 +342,7 @@ func (r *Reader) NextResult(res *Result) bool {
 	flags := binary.LittleEndian.Uint32(b[12:])
 	res.Nanos = int64(binary.LittleEndian.Uint64(b[16:]))
 	begun := flags == flagBegun && n == 0 && res.Nanos == 0
-	if flags&^flagUsage > flagFailed && !begun || res.Nanos < 0 {
+	if flags&^(flagUsage|flagSpot) > flagFailed && !begun || res.Nanos < 0 {
 		r.err = fmt.Errorf("wire: a result with flags %#x and %d ns", flags, res.Nanos)
 		return false
 	}
@@ -339,6 +358,15 @@ func (r *Reader) NextResult(res *Result) bool {
 		}
 		res.Usage = &Usage{binary.LittleEndian.Uint64(data), binary.LittleEndian.Uint64(data[8:])}
 		data = data[usageLen:]
+	}
+	res.Spot = nil
+	if flags&flagSpot != 0 {
+		if len(data) < spotLen {
+			r.err = fmt.Errorf("wire: a spot of %d bytes", len(data))
+			return false
+		}
+		res.Spot = &Spot{binary.LittleEndian.Uint32(data), int64(binary.LittleEndian.Uint64(data[4:]))}
+		data = data[spotLen:]
 	}
 	res.Begun, res.Failed, res.Long = begun, flags&flagFailed != 0, flags&flagLong != 0
 	if !res.Long {

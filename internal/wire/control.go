@@ -89,6 +89,12 @@ type Take struct {
 	Refused bool   `json:"refused,omitempty"`
 }
 
+// Watch says whether somebody watches the pool: results of calls that take longer than a moment then
+// say where and when they ran, and what they used.
+type Watch struct {
+	On bool `json:"on"`
+}
+
 // Status says what a worker does.
 type Status struct {
 	Running []Running `json:"running"` // one for each slot that has run a call for longer than a moment

@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the frame layout's version. Both ends must have the same one.
-const Version = 4
+const Version = 5
 
 // HeaderLen is the length of a frame's header in bytes.
 const HeaderLen = 8
@@ -42,12 +42,13 @@ const (
 	TypeAsk           // root: it wants a [Status]
 	TypeStatus        // worker: a [Status], asked for by an ask
 	TypeTake          // root: a [Take], what becomes of a result that it was asked about
+	TypeWatch         // root: a [Watch], whether results say more
 	typeEnd
 )
 
 var typeNames = [...]string{
 	"invalid", "hello", "module", "need", "tasks", "calls",
-	"results", "pull", "take-back", "returned", "log", "stop", "kill", "ask", "status", "take",
+	"results", "pull", "take-back", "returned", "log", "stop", "kill", "ask", "status", "take", "watch",
 }
 
 // String returns the type's name.

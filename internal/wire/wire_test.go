@@ -30,6 +30,8 @@ var results = []wire.Result{
 	{Ticket: 2, Gen: 5, Nanos: 5, Data: []byte("metered"), Len: 7, Usage: &wire.Usage{Instructions: 1 << 60, Memory: 3}},
 	{Ticket: 3, Gen: 6, Nanos: 5, Long: true, Len: 9, Payload: 7, Usage: &wire.Usage{Instructions: 1}},
 	{Ticket: 4, Gen: 7, Begun: true, Data: []byte{}},
+	{Ticket: 5, Gen: 8, Nanos: 5, Data: []byte("watched"), Len: 7, Usage: &wire.Usage{Memory: 1}, Spot: &wire.Spot{Slot: 3, Clock: 1 << 60}},
+	{Ticket: 6, Gen: 9, Nanos: 5, Long: true, Len: 9, Payload: 7, Spot: &wire.Spot{Clock: -1}},
 }
 
 func callsFrame() []byte {
@@ -308,6 +310,7 @@ func TestBegunIsAlone(t *testing.T) {
 		{Begun: true, Data: []byte("x")},
 		{Begun: true, Nanos: 1},
 		{Begun: true, Usage: &wire.Usage{}},
+		{Begun: true, Spot: &wire.Spot{}},
 	} {
 		var w wire.Writer
 		w.Reset(wire.TypeResults)

@@ -38,12 +38,22 @@ func (s *server) handle(frame []byte) error {
 	case wire.TypeAsk:
 		s.send(wire.TypeStatus, s.status())
 		return nil
+	case wire.TypeWatch:
+		return s.handleWatch(body)
 	case wire.TypeStop:
 		s.stop(errStopped)
 		return nil
 	default:
 		return fmt.Errorf("a worker does not expect a %s frame", typ)
 	}
+}
+
+// handleWatch takes in whether somebody watches the pool.
+func (s *server) handleWatch(body []byte) error {
+	var watch wire.Watch
+	err := wire.Decode(wire.TypeWatch, body, &watch)
+	s.watched.Store(watch.On)
+	return err
 }
 
 // handleTakeBack returns calls to the root that no slot has started, newest first. io

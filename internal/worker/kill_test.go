@@ -76,7 +76,7 @@ func TestStopServed(t *testing.T) {
 func TestKillAmongMany(t *testing.T) {
 	t.Parallel()
 	s := &server{host: newHost(t), backlog: newBacklog()}
-	idle, busy := newRunner(s), newRunner(s)
+	idle, busy := newRunner(s, 0), newRunner(s, 1)
 	s.runners = []*runner{idle, busy}
 	t.Cleanup(func() {
 		for _, r := range s.runners {

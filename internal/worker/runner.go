@@ -34,6 +34,7 @@ const (
 type runner struct {
 	s     *server
 	slot  *host.Slot
+	index int           // of the slot, from 0
 	wake  chan struct{} // holds a token when the runner was parked and is to go on
 	bound []boundTask   // by task number
 
@@ -71,8 +72,8 @@ type boundTask struct {
 // longerThan reports whether a call of the task takes longer than d, as far as is known.
 func (b *boundTask) longerThan(d time.Duration) bool { return b.nanos == 0 || b.nanos > int64(d) }
 
-func newRunner(s *server) *runner {
-	r := &runner{s: s, slot: s.host.NewSlot(), wake: make(chan struct{}, 1), told: true}
+func newRunner(s *server, index int) *runner {
+	r := &runner{s: s, slot: s.host.NewSlot(), index: index, wake: make(chan struct{}, 1), told: true}
 	r.call.Rank = s.cfg.Rank
 	r.call.Log = r.log
 	r.call.Heartbeat = r.heartbeat
@@ -229,7 +230,11 @@ func (r *runner) runCall(b *boundTask) {
 	r.clock(b)
 	res := &r.result
 	*res = wire.Result{Ticket: c.ticket, Gen: uint32(c.number), Nanos: b.nanos, Data: data}
-	if c.limits != nil && b.err == nil {
+	watched := b.nanos >= int64(longCall) && r.s.watched.Load()
+	if watched {
+		res.Spot = &wire.Spot{Slot: uint32(r.index), Clock: r.begin}
+	}
+	if (c.limits != nil || watched) && b.err == nil {
 		u := wire.Usage(r.slot.Usage())
 		res.Usage = &u
 	}

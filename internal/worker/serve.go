@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/lines"
@@ -102,6 +103,8 @@ type server struct {
 	runners   []*runner      // one for each slot; set before anything runs
 	loads     sync.WaitGroup // goroutines that load modules
 
+	watched atomic.Bool // somebody watches the pool
+
 	io       sync.Mutex // guards what follows, and every use of ep
 	ep       transport.Endpoint
 	modules  map[uint32]*servedModule
@@ -126,8 +129,8 @@ func (s *server) run(ctx context.Context) error {
 	for _, m := range s.cfg.Modules {
 		s.preload(m)
 	}
-	for range s.cfg.Slots {
-		s.runners = append(s.runners, newRunner(s))
+	for i := range s.cfg.Slots {
+		s.runners = append(s.runners, newRunner(s, i))
 	}
 	if err := s.sayHello(); err != nil {
 		for _, r := range s.runners {
