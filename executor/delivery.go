@@ -35,9 +35,13 @@ func (d *delivery) next(ctx context.Context) (*dispatcher.Call, error) {
 	return d.line.next(ctx, &d.feeder)
 }
 
-// outcome takes the outcome of the call that next has returned, with the number of its argument.
-func (d *delivery) outcome(c *dispatcher.Call) (i int64, data []byte, err error) {
+// outcome takes the outcome of the call that next has returned, with the number of its argument. It
+// sets info, unless that is nil.
+func (d *delivery) outcome(c *dispatcher.Call, info *Info) (i int64, data []byte, err error) {
 	data, err = c.Outcome()
+	if info != nil {
+		*info = Info(c.Info())
+	}
 	size := c.Size()
 	*c = dispatcher.Call{}
 	i = d.line.reuse()

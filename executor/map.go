@@ -53,16 +53,18 @@ func (ex *Executor) MapUnordered(ctx context.Context, task string, args iter.Seq
 type Outcome struct {
 	Result []byte
 	Err    error
+	Info   Info // where and how it ran; its Rank is -1 where it did not
 }
 
-// MapIndexed is [Executor.MapUnordered] that tells which argument a result belongs
-// to: it yields the argument's number, from 0, with the outcome of its call. What
-// ends the iteration comes with the number -1.
+// MapOutcomes is [Executor.Map] that tells more of each call: it yields the argument's number,
+// from 0, with the outcome of its call. What ends the iteration comes with the number -1.
+func (ex *Executor) MapOutcomes(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) iter.Seq2[int64, Outcome] {
+	return ex.startMapping(ctx, task, sure(args), opts, newInOrder()).outcomes
+}
+
+// MapIndexed is [Executor.MapOutcomes] that yields the outcomes as they come.
 func (ex *Executor) MapIndexed(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) iter.Seq2[int64, Outcome] {
-	m := ex.startMapping(ctx, task, sure(args), opts, newAnyOrder(true))
-	return func(yield func(int64, Outcome) bool) {
-		m.deliver(func(i int64, data []byte, err error) bool { return yield(i, Outcome{data, err}) })
-	}
+	return ex.startMapping(ctx, task, sure(args), opts, newAnyOrder(true)).outcomes
 }
 
 // sure makes an input that does not fail one that might.
@@ -118,11 +120,23 @@ func (m *mapping) drop() {
 
 // results yields the results, without the numbers of their arguments.
 func (m *mapping) results(yield func([]byte, error) bool) {
-	m.deliver(func(_ int64, data []byte, err error) bool { return yield(data, err) })
+	m.deliver(nil, func(_ int64, data []byte, err error) bool { return yield(data, err) })
 }
 
-// deliver yields the results, and last the error that ends them, with the number -1.
-func (m *mapping) deliver(yield func(i int64, data []byte, err error) bool) {
+// outcomes yields the outcomes, with the numbers of their arguments.
+func (m *mapping) outcomes(yield func(int64, Outcome) bool) {
+	var info Info
+	m.deliver(&info, func(i int64, data []byte, err error) bool {
+		if i < 0 {
+			info = Info{Rank: -1}
+		}
+		return yield(i, Outcome{data, err, info})
+	})
+}
+
+// deliver yields the results, and last the error that ends them, with the number -1. It sets info,
+// unless that is nil, to what there is to know about the call whose outcome it yields.
+func (m *mapping) deliver(info *Info, yield func(i int64, data []byte, err error) bool) {
 	switch {
 	case m.refused != nil:
 		yield(-1, nil, m.refused)
@@ -132,7 +146,7 @@ func (m *mapping) deliver(yield func(i int64, data []byte, err error) bool) {
 		return
 	}
 	defer m.leave()
-	if err := m.deliverAll(yield); err != nil {
+	if err := m.deliverAll(info, yield); err != nil {
 		m.leave() // before the caller does something else
 		yield(-1, nil, err)
 	}
@@ -140,7 +154,7 @@ func (m *mapping) deliver(yield func(i int64, data []byte, err error) bool) {
 
 // deliverAll yields the results. It returns the error that ends them, or nil when they came to their
 // end or no more are wanted.
-func (m *mapping) deliverAll(yield func(i int64, data []byte, err error) bool) error {
+func (m *mapping) deliverAll(info *Info, yield func(i int64, data []byte, err error) bool) error {
 	for skipped := false; ; {
 		c, err := m.next(m.ctx)
 		switch {
@@ -149,7 +163,7 @@ func (m *mapping) deliverAll(yield func(i int64, data []byte, err error) bool) e
 		case c == nil:
 			return m.whyOver()
 		}
-		i, data, err := m.outcome(c)
+		i, data, err := m.outcome(c, info)
 		if err == ErrCancelled && m.ctx.Err() != nil { //nolint:errorlint // it is the very value
 			if m.ordered {
 				return whyEnded(m.ctx)

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/wasmpool/wasmpool/executor"
 )
@@ -147,6 +150,64 @@ func TestMapIndexed(t *testing.T) {
 	}
 	if err := ex.Shutdown(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOutcomeInfo checks that each outcome of a map says how its call ran, and that of one which did
+// not run that it has not.
+func TestOutcomeInfo(t *testing.T) {
+	t.Parallel()
+	ex := open(t, executor.Config{RootSlots: 1})
+	for name, each := range map[string]func(context.Context, string, iter.Seq[[]byte], ...executor.MapOption) iter.Seq2[int64, executor.Outcome]{
+		"in order": ex.MapOutcomes, "as they come": ex.MapIndexed,
+	} {
+		n, want := 0, executor.Info{Task: "burn", Attempt: 1, Tags: []string{"some"}}
+		for i, o := range each(t.Context(), "burn", repeat(600), executor.Tags("some")) {
+			took := o.Info.Ran
+			o.Info.Ran, o.Info.Queued, o.Info.Host = 0, 0, ""
+			if diff := cmp.Diff(want, o.Info); diff != "" || took <= 0 || o.Err != nil {
+				t.Fatalf("%s, argument %d: %v, after %v (-want +got):\n%s", name, i, o.Err, took, diff)
+			}
+			n++
+		}
+		if n != 600 {
+			t.Errorf("%s: %d outcomes of 600", name, n)
+		}
+		retried := executor.Retries(executor.RetryPolicy{Attempts: 5, Backoff: time.Microsecond})
+		for _, o := range each(t.Context(), "third", numbers(2), retried) {
+			if o.Err != nil || o.Info.Attempt != 3 || o.Info.Rank != 0 {
+				t.Errorf("%s: a call that ran three times: %+v", name, o)
+			}
+		}
+		for i, o := range each(t.Context(), "fail", numbers(1), executor.MaxFailures(1)) {
+			if ran := o.Info.Attempt == 1 && o.Info.Rank == 0; i == 0 && !ran || i == -1 && (o.Info.Attempt != 0 || o.Info.Rank != -1) {
+				t.Errorf("%s: %d, %+v", name, i, o)
+			}
+		}
+		for i, o := range each(t.Context(), "nosuch", numbers(1)) {
+			if i != -1 || o.Info.Rank != -1 {
+				t.Errorf("%s, an unknown task: %d, %+v", name, i, o)
+			}
+		}
+		release := hold(t, ex)
+		waiting := each(t.Context(), "echo", numbers(20))
+		eventually(t, "calls wait", func() bool {
+			st, err := ex.Stats(t.Context())
+			return err == nil && st.Queued > 0
+		})
+		ex.CancelAll()
+		release()
+		cancelled := 0
+		for _, o := range waiting {
+			if errors.Is(o.Err, executor.ErrCancelled) {
+				if cancelled++; o.Info.Rank != -1 {
+					t.Errorf("%s, a call that was cancelled: %+v", name, o)
+				}
+			}
+		}
+		if cancelled == 0 {
+			t.Errorf("%s: no call was cancelled", name)
+		}
 	}
 }
 

@@ -74,7 +74,7 @@ func Buffer(n int) MapOption {
 	})
 }
 
-// MaxFailures makes Map, MapUnordered and MapIndexed end at the n-th call that fails: its
+// MaxFailures makes Map, in each of its forms, end at the n-th call that fails: its
 // error is yielded as any other, and after it, as the last thing, one that matches
 // [ErrFailures]; the calls that have not begun are cancelled. Map counts in the order of
 // the arguments, so what it yields does not depend on which call was faster. A cancelled call has not

@@ -64,7 +64,7 @@ func (s *Stream) take(ctx context.Context) (data []byte, last bool, err error) {
 	case err != nil:
 		return nil, true, err
 	case c != nil:
-		_, data, err = s.outcome(c)
+		_, data, err = s.outcome(c, nil)
 		return data, false, err
 	case s.failure != nil:
 		return nil, true, s.failure
