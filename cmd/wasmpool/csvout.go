@@ -22,7 +22,7 @@ type csvTable struct {
 }
 
 // lineColumns are the columns of a line, in their order.
-var lineColumns = []string{"i", "file", "ok", "kind", "message", "out", "out_b64", "out_file"}
+var lineColumns = []string{"i", "file", "s", "rank", "attempt", "ok", "kind", "message", "out", "out_b64", "out_file"}
 
 // printCSV prints results as CSV. It reads the file twice: what the header says depends on all.
 func (a *app) printCSV(out io.Writer, file *os.File, rows *rowReader) error {
@@ -107,8 +107,12 @@ func (t *csvTable) cells(r *resultRow) []string {
 // lineCells returns what a line says, but for the members of an object.
 func lineCells(r *resultRow) map[string]string {
 	cells := map[string]string{"i": fmt.Sprint(*r.I), "ok": fmt.Sprint(*r.OK)}
-	if r.File != "" {
-		cells["file"] = r.File
+	for name, text := range map[string]string{
+		"file": r.File, "s": r.Seconds.String(), "rank": r.Rank.String(), "attempt": r.Attempt.String(),
+	} {
+		if text != "" {
+			cells[name] = text
+		}
 	}
 	switch {
 	case !*r.OK:

@@ -40,13 +40,14 @@ func (a *app) mapCommand() *cobra.Command {
 table, a file, a number of a range, or a combination of values. It writes one line of
 JSON per input, in the order of the input; with --unordered as the calls end:
 
-  {"i":0,"of":"upper@9f86d081884c","arg":"3973e022e93220f9","ok":true,"out":…}
-  {"i":1,"of":…,"arg":…,"ok":false,"error":{"kind":"application","code":70,"message":"…"},"rank":3,"attempt":1}
+  {"i":0,"of":"upper@9f86d081884c","arg":"3973e022e93220f9","s":0.000012,"rank":3,"attempt":1,"ok":true,"out":…}
+  {"i":1,"of":…,"arg":…,"s":…,"rank":…,"attempt":…,"ok":false,"error":{"kind":"application","code":70,"message":"…"}}
 
 "i" is the number of the input, from 0. "of" is the task and the beginning of the
 module's SHA-256, "arg" the beginning of the argument's. With --files each line has the
-name of its "file", too. "out" is a result that is JSON, or other text as a string;
-"out_b64" is any other result, in base64. Characters that a terminal would obey are
+name of its "file", too. "s" is for how many seconds the call ran, on which "rank", in
+which "attempt". "out" is a result that is JSON, or other text as a string; "out_b64" is
+any other result, in base64. Characters that a terminal would obey are
 written as \u escapes, which mean the same. An error has a "code" if the task gave one of
 its own, and with -v the "stack" if there is one, and the end of what the task printed
 ("stderr") and logged ("log"). An input that makes no argument, such as a file that
@@ -204,14 +205,5 @@ func outcomes(ctx context.Context, ex *executor.Executor, task string, args iter
 	if unordered {
 		return ex.MapIndexed(ctx, task, args, opts...)
 	}
-	results := ex.Map(ctx, task, args, opts...)
-	return func(yield func(int64, executor.Outcome) bool) {
-		i := int64(0)
-		for out, err := range results {
-			if !yield(i, executor.Outcome{Result: out, Err: err}) {
-				return
-			}
-			i++
-		}
-	}
+	return ex.MapOutcomes(ctx, task, args, opts...)
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/wasmpool/wasmpool/executor"
@@ -26,11 +27,26 @@ func digestOf(arg []byte) digest {
 	return digest(binary.BigEndian.Uint64(sum[:]))
 }
 
-// A record says to which input a line of map's output belongs.
+// A record says to which input a line of map's output belongs, and how its call ran.
 type record struct {
 	i    int64
 	arg  digest
 	file string // with --files
+	run  run
+}
+
+// A run is the last one of a call. The zero run is that of a call which no worker had.
+type run struct {
+	took    time.Duration
+	rank    int
+	attempt int // from 1
+}
+
+func runOf(info *executor.Info) run {
+	if info.Rank < 0 {
+		return run{}
+	}
+	return run{info.Ran, info.Rank, info.Attempt}
 }
 
 // A recordWriter makes the lines that map writes, in a buffer of its own. It
@@ -82,14 +98,7 @@ func (w *recordWriter) failure(r record, e *executor.TaskError) []byte {
 	if w.verbose {
 		w.left(e)
 	}
-	if e.Attempt < 1 { // it was never sent to a worker
-		return w.end("}}\n")
-	}
-	w.buf.WriteString(`},"rank":`)
-	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), int64(e.Rank), 10))
-	w.buf.WriteString(`,"attempt":`)
-	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), int64(e.Attempt), 10))
-	return w.end("}\n")
+	return w.end("}}\n")
 }
 
 // badInput is the kind of failure of an input that makes no argument.
@@ -148,8 +157,32 @@ func (w *recordWriter) begin(r record, ok bool) {
 		w.buf.WriteString(`,"file":`)
 		w.text(r.file)
 	}
+	if r.run.attempt > 0 {
+		w.buf.Write(r.run.append(w.buf.AvailableBuffer()))
+	}
 	w.buf.WriteString(`,"ok":`)
 	w.buf.Write(strconv.AppendBool(w.buf.AvailableBuffer(), ok))
+}
+
+// append appends the members of a run.
+func (r run) append(dst []byte) []byte {
+	dst = appendSeconds(append(dst, `,"s":`...), r.took)
+	dst = strconv.AppendInt(append(dst, `,"rank":`...), int64(r.rank), 10)
+	return strconv.AppendInt(append(dst, `,"attempt":`...), int64(r.attempt), 10)
+}
+
+// appendSeconds appends a duration as a number of seconds, to the microsecond.
+func appendSeconds(dst []byte, d time.Duration) []byte {
+	const places = 1_000_000
+	micros := int64(max(d, 0).Round(time.Microsecond) / time.Microsecond)
+	dst = strconv.AppendInt(dst, micros/places, 10)
+	if micros %= places; micros == 0 {
+		return dst
+	}
+	at := len(dst)
+	dst = strconv.AppendInt(dst, micros+places, 10) // a 1 before the places keeps their zeros
+	dst[at] = '.'
+	return bytes.TrimRight(dst, "0")
 }
 
 // appendDigest appends a digest as it stands in lines.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,8 +47,23 @@ func TestRecordWriter(t *testing.T) {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
 	want = `{"i":9,"of":"f@0123456789ab","arg":"000000000000000d","file":"a \"b\".txt","ok":true,"out":1}` + "\n"
-	if diff := cmp.Diff(want, string(w.success(record{9, 13, `a "b".txt`}, []byte("1")))); diff != "" {
+	if diff := cmp.Diff(want, string(w.success(record{i: 9, arg: 13, file: `a "b".txt`}, []byte("1")))); diff != "" {
 		t.Errorf("success (-want +got):\n%s", diff)
+	}
+}
+
+// A line says how its call ran.
+func TestRecordWriterRun(t *testing.T) {
+	t.Parallel()
+	w := newRecordWriter("f@0123456789ab", false)
+	for took, want := range map[time.Duration]string{
+		0: "0", 499 * time.Nanosecond: "0", 500 * time.Nanosecond: "0.000001", 12*time.Microsecond + 345: "0.000012",
+		100 * time.Millisecond: "0.1", time.Second: "1", time.Hour + 20*time.Microsecond: "3600.00002", -1: "0", 1000*time.Hour + 40*time.Millisecond: "3600000.04",
+	} {
+		want = `{"i":9,"of":"f@0123456789ab","arg":"000000000000000d","file":"a","s":` + want + `,"rank":12,"attempt":3,"ok":true,"out":1}` + "\n"
+		if diff := cmp.Diff(want, string(w.success(record{9, 13, "a", run{took, 12, 3}}, []byte("1")))); diff != "" {
+			t.Errorf("%d ns (-want +got):\n%s", took, diff)
+		}
 	}
 }
 
@@ -56,7 +72,7 @@ func TestRecordWriterInFile(t *testing.T) {
 	t.Parallel()
 	w := newRecordWriter("f@0123456789ab", false)
 	want := `{"i":9,"of":"f@0123456789ab","arg":"000000000000000d","file":"../a","ok":true,"out_file":"a","out_digest":"0000000000000abc"}` + "\n"
-	if diff := cmp.Diff(want, string(w.inFile(record{9, 13, "../a"}, storedFile{"a", 0xabc}))); diff != "" {
+	if diff := cmp.Diff(want, string(w.inFile(record{i: 9, arg: 13, file: "../a"}, storedFile{"a", 0xabc}))); diff != "" {
 		t.Errorf("inFile (-want +got):\n%s", diff)
 	}
 }
@@ -65,9 +81,9 @@ func TestRecordWriterInFile(t *testing.T) {
 func TestRecordWriterVerbose(t *testing.T) {
 	t.Parallel()
 	w := newRecordWriter("f@0123456789ab", true)
-	e := &executor.TaskError{Kind: host.KindTrap, Message: "unreachable", Rank: 3, Attempt: 2, Stack: ".main()\n.f()", Stderr: "ow\n", Log: []string{"one", "two"}}
-	want := `{"i":8,"of":"f@0123456789ab","ok":false,"error":{"kind":"trap","message":"unreachable","stack":".main()\n.f()","stderr":"ow\n","log":"one\ntwo"},"rank":3,"attempt":2}` + "\n"
-	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, e))); diff != "" {
+	e := &executor.TaskError{Kind: host.KindTrap, Message: "unreachable", Stack: ".main()\n.f()", Stderr: "ow\n", Log: []string{"one", "two"}}
+	want := `{"i":8,"of":"f@0123456789ab","s":1.5,"rank":3,"attempt":2,"ok":false,"error":{"kind":"trap","message":"unreachable","stack":".main()\n.f()","stderr":"ow\n","log":"one\ntwo"}}` + "\n"
+	if diff := cmp.Diff(want, string(w.failure(record{i: 8, run: run{1500 * time.Millisecond, 3, 2}}, e))); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
 	e.Stack, e.Stderr = strings.Repeat("a", 1<<20), strings.Repeat("é", 1<<20)
@@ -141,7 +157,7 @@ func BenchmarkRecordWriter(b *testing.B) {
 			w := newRecordWriter("f@0123456789ab", false)
 			b.ReportAllocs()
 			for b.Loop() {
-				w.success(record{i: 123456, arg: digestOf([]byte(out))}, []byte(out))
+				w.success(record{i: 123456, arg: digestOf([]byte(out)), run: run{12 * time.Microsecond, 0, 1}}, []byte(out))
 			}
 		})
 	}

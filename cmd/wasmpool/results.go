@@ -76,7 +76,7 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 				sum = digestOf(it.arg)
 			}
 			if it.bad != nil {
-				r.addBad(badEntry{record{i, sum, r.file(i)}, it.arg, it.bad, call})
+				r.addBad(badEntry{record{i: i, arg: sum, file: r.file(i)}, it.arg, it.bad, call})
 				if r.ending.Load() {
 					return
 				}
@@ -118,7 +118,7 @@ func (r *results) collect(ctx context.Context, seq iter.Seq2[int64, executor.Out
 			}
 			return &exitError{exitCallFailed, fmt.Errorf("after %d calls: %w", r.done(), o.Err)}
 		default:
-			if err := r.add(call, o.Result, failed); err != nil {
+			if err := r.add(call, o, failed); err != nil {
 				return fmt.Errorf("writing the results: %w", err)
 			}
 		}
@@ -133,14 +133,14 @@ func (r *results) collect(ctx context.Context, seq iter.Seq2[int64, executor.Out
 	return interrupted
 }
 
-// add writes the result of a call.
-func (r *results) add(call int64, out []byte, failed *executor.TaskError) error {
+// add writes how a call has ended.
+func (r *results) add(call int64, o executor.Outcome, failed *executor.TaskError) error {
 	e := r.ledger.take(call)
-	this := record{e.input, e.arg, r.file(e.input)}
+	this := record{i: e.input, arg: e.arg, file: r.file(e.input), run: runOf(&o.Info)}
 	var stored storedFile
 	if r.dir != nil && failed == nil {
 		var err error
-		if stored, err = r.dir.write(this, out); err != nil {
+		if stored, err = r.dir.write(this, o.Result); err != nil {
 			return err
 		}
 	}
@@ -150,7 +150,7 @@ func (r *results) add(call int64, out []byte, failed *executor.TaskError) error 
 		r.addFailure(this, failed)
 		r.failures.add(e.text, this.file)
 	} else {
-		r.write(r.success(this, out, stored))
+		r.write(r.success(this, o.Result, stored))
 		r.ok++
 	}
 	r.taken++

@@ -17,6 +17,9 @@ type resultRow struct {
 	I       *int64          `json:"i"`
 	Arg     string          `json:"arg"`
 	File    string          `json:"file"`
+	Seconds json.Number     `json:"s"`
+	Rank    json.Number     `json:"rank"`
+	Attempt json.Number     `json:"attempt"`
 	OK      *bool           `json:"ok"`
 	Out     json.RawMessage `json:"out"`
 	Base64  *string         `json:"out_b64"`

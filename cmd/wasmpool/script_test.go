@@ -165,18 +165,18 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s has %d lines after a minute, want %d", args[1], got, want)
 }
 
-// whose is what lines say besides input and result: they differ with the compiler of the module.
-var whose = regexp.MustCompile(`,"of":"\w+@[0-9a-f]{12}"|,"arg":"[0-9a-f]{16}"|,"rank":\d+,"attempt":\d+`)
+// whose is what lines say besides input and result: it differs with the compiler of the module, and from run to run.
+var whose = regexp.MustCompile(`,"of":"\w+@[0-9a-f]{12}"|,"arg":"[0-9a-f]{16}"|,"s":[\d.]+,"rank":\d+,"attempt":\d+`)
 
-// same compares results, but for what whose matches:
+// same compares two files of results, but for what whose matches:
 //
 //	same file want
 func same(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: same file want")
 	}
-	got := whose.ReplaceAllString(ts.ReadFile(args[0]), "")
-	if diff := cmp.Diff(ts.ReadFile(args[1]), got); diff != "" {
+	got, want := whose.ReplaceAllString(ts.ReadFile(args[0]), ""), whose.ReplaceAllString(ts.ReadFile(args[1]), "")
+	if diff := cmp.Diff(want, got); diff != "" {
 		ts.Fatalf("%s (-want +got):\n%s", args[0], diff)
 	}
 }

@@ -25,6 +25,7 @@ type showFlags struct {
 	kinds  []string
 	where  stretchesFlag
 
+	long  bool
 	json  bool
 	csv   bool
 	raw   bool
@@ -34,11 +35,12 @@ type showFlags struct {
 func (a *app) resultsCommand() *cobra.Command {
 	var f showFlags
 	cmd := &cobra.Command{
-		Use:   "results F [--ok | --failed] [--kind KIND,…] [--where NUMBERS] [--json | --csv | --raw | --count]",
+		Use:   "results F [--ok | --failed] [--kind KIND,…] [--where NUMBERS] [--long | --json | --csv | --raw | --count]",
 		Short: "Show, filter, count and convert the results of map",
 		Long: `Results shows what map has written to F, - for standard input, as a table: a row per
 input, in the order of the lines, with the number of the input, its file where inputs are
-files, "ok" or the kind of the failure, and the result or the message.
+files, "ok" or the kind of the failure, and the result or the message. With --long it
+says of each call how many seconds it ran, on which rank, in which attempt, too.
 
 Lines that are torn, or that map has not written, are named on standard error. The exit
 code is 1 then.`,
@@ -53,6 +55,7 @@ code is 1 then.`,
 	flags.BoolVar(&f.failed, "failed", false, "only inputs that failed")
 	flags.StringSliceVar(&f.kinds, "kind", nil, "only inputs that failed in one of these ways, `KIND,…`")
 	flags.Var(&f.where, "where", "only inputs with these `NUMBERS`, such as 7,100-199,500-")
+	flags.BoolVarP(&f.long, "long", "l", false, "say in the table how many seconds each call ran, on which rank, in which attempt")
 	flags.BoolVar(&f.json, "json", false, "print the lines as they are")
 	flags.BoolVar(&f.csv, "csv", false, "print CSV with a header; results that are objects give a column for each member")
 	flags.BoolVar(&f.raw, "raw", false, "print the results only, each with a newline at its end")
@@ -69,7 +72,7 @@ code is 1 then.`,
 // check finds flags that do not fit together.
 func (f *showFlags) check() error {
 	forms := 0
-	for _, given := range []bool{f.json, f.csv, f.raw, f.count} {
+	for _, given := range []bool{f.long, f.json, f.csv, f.raw, f.count} {
 		if given {
 			forms++
 		}
@@ -82,7 +85,7 @@ func (f *showFlags) check() error {
 	}
 	switch {
 	case forms > 1:
-		return errors.New("--json, --csv, --raw and --count exclude each other: give one")
+		return errors.New("--long, --json, --csv, --raw and --count exclude each other: give one")
 	case f.ok && (f.failed || len(f.kinds) > 0):
 		return errors.New("--ok leaves out what --failed and --kind want: give one of them")
 	}
@@ -119,7 +122,7 @@ func (a *app) show(name string, f *showFlags) error {
 	case f.json:
 		err = printLines(out, rows)
 	default:
-		err = printTable(out, rows)
+		err = printTable(out, rows, f.long)
 	}
 	if failed := out.Flush(); err == nil && failed != nil {
 		err = fmt.Errorf("writing the results: %w", failed)
@@ -216,8 +219,8 @@ func (r *resultRow) state() string {
 	return r.Error.Kind
 }
 
-// printTable prints a row for each input.
-func printTable(out io.Writer, rows *rowReader) error {
+// printTable prints a row for each input, a long one also with how its call ran.
+func printTable(out io.Writer, rows *rowReader, long bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	n := 0
 	for r, err := range rows.all() {
@@ -226,6 +229,10 @@ func printTable(out io.Writer, rows *rowReader) error {
 		}
 		cells := []string{strconv.FormatInt(*r.I, 10), r.state(), r.text()}
 		head := []string{"INPUT", "STATE", "RESULT"}
+		if long {
+			cells = slices.Insert(cells, 2, r.Seconds.String(), r.Rank.String(), r.Attempt.String())
+			head = slices.Insert(head, 2, "SECONDS", "RANK", "ATTEMPT")
+		}
 		if r.File != "" {
 			cells, head = slices.Insert(cells, 1, r.File), slices.Insert(head, 1, "FILE")
 		}

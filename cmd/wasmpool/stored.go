@@ -60,6 +60,7 @@ func (s *stored) parseOwn(line []byte) bool {
 	if okFile {
 		rest = after
 	}
+	rest = cutRun(rest)
 	failed := bytes.HasPrefix(rest, []byte(`,"ok":false,"error":{`)) && json.Valid(line)
 	if !failed && !isSuccess(rest) {
 		return false
@@ -84,6 +85,20 @@ func cutMember(line []byte, name string) (value, rest []byte, ok bool) {
 		return nil, line, false
 	}
 	return after[:end], after[end+1:], true
+}
+
+// cutRun cuts what a line says of the run of its call off the front, where it says that.
+func cutRun(line []byte) (rest []byte) {
+	rest = line
+	for _, name := range []string{`,"s":`, `,"rank":`, `,"attempt":`} {
+		value, ok := bytes.CutPrefix(rest, []byte(name))
+		end := bytes.IndexByte(value, ',')
+		if !ok || end < 0 || !json.Valid(value[:end]) {
+			return line
+		}
+		rest = value[end:]
+	}
+	return rest
 }
 
 // isSuccess reports whether the rest of a line says of a success what it gave, and nothing more.
@@ -160,7 +175,7 @@ func (s *stored) renumbered(dst []byte, i int64) []byte {
 
 // byPlace compares members by their place in a line.
 func byPlace(a, b string) int {
-	order := []string{"of", "arg", "file", "ok"}
+	order := []string{"of", "arg", "file", "s", "rank", "attempt", "ok"}
 	place := func(name string) int {
 		if at := slices.Index(order, name); at >= 0 {
 			return at

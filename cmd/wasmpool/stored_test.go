@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,6 +27,9 @@ func TestStored(t *testing.T) {
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","file":"a\"b","ok":true,"out":{"a":[1]}}`, stored{i: 5, of: "f@01", arg: 255, file: `a"b`, ok: true, whole: true}, nil, `{"i":7,"of":"f@01","arg":"00000000000000ff","file":"a\"b","ok":true,"out":{"a":[1]}}`},
 		{` {"ok":true, "out":1,"more":"x", "of":"f@01", "arg":"00000000000000ff","i":5}`, stored{i: 5, of: "f@01", arg: 255, ok: true, whole: true}, nil, `{"i":7,"of":"f@01","arg":"00000000000000ff","ok":true,"more":"x","out":1}`},
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":false,"error":{"kind":"trap","message":"x"},"rank":0,"attempt":1}`, stored{i: 5, of: "f@01", arg: 255, whole: true}, nil, ""},
+		{`{"i":5,"of":"f@01","arg":"00000000000000ff","s":0.25,"rank":2,"attempt":1,"ok":true,"out":1}`, stored{i: 5, of: "f@01", arg: 255, ok: true, whole: true}, nil, `{"i":7,"of":"f@01","arg":"00000000000000ff","s":0.25,"rank":2,"attempt":1,"ok":true,"out":1}`},
+		{` {"i":5,"of":"f@01","arg":"00000000000000ff","ok":true,"out":1,"attempt":1,"rank":2,"s":1e-6}`, stored{i: 5, of: "f@01", arg: 255, ok: true, whole: true}, nil, `{"i":7,"of":"f@01","arg":"00000000000000ff","s":1e-6,"rank":2,"attempt":1,"ok":true,"out":1}`},
+		{`{"i":5,"of":"f@01","arg":"00000000000000ff","s":0.25,"rank":2,"attempt":1,"ok":false,"error":{"kind":"trap","message":"x"}}`, stored{i: 5, of: "f@01", arg: 255, whole: true}, nil, ""},
 		{`{"i":5,"of":"f@01","ok":false,"error":{"kind":"input","message":"x"}}`, stored{i: 5, of: "f@01", whole: true}, nil, ""},
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":true,"out_file":"a/b","out_digest":"0000000000000abc"}`, stored{i: 5, of: "f@01", arg: 255, out: storedFile{"a/b", 0xabc}, ok: true, whole: true}, nil, `{"i":7,"of":"f@01","arg":"00000000000000ff","ok":true,"out_digest":"0000000000000abc","out_file":"a/b"}`},
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":true,"out_file":"a/b"}`, stored{i: 5, of: "f@01", arg: 255, ok: true}, nil, ""},
@@ -36,6 +42,8 @@ func TestStored(t *testing.T) {
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":true,"out":{"i":6,"of":"f@01","arg":"00000000000000ff","ok":true,"out":1}`, stored{}, errTorn, ""},
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":true,"out":"ab{"i":6,"of":"f@01","arg":"00000000000000ff","ok":true,"out":"1"}`, stored{}, errTorn, ""},
 		{`{"i":5,"of":"f@01","arg":"00000000000000ff","ok":false,"error":{"kind":"trap","mess`, stored{}, errTorn, ""},
+		{`{"i":5,"of":"f@01","arg":"00000000000000ff","s":0.2.5,"rank":2,"attempt":1,"ok":true,"out":1}`, stored{}, errTorn, ""},
+		{`{"i":5,"of":"f@01","arg":"00000000000000ff","s":0.25,"rank":,"attempt":1,"ok":true,"out":1}`, stored{}, errTorn, ""},
 		{"\x00\x00\x00", stored{}, errTorn, ""},
 		{"{\"i\":5,\"of\":\"f@\x00\x00\",\"arg\":\"00000000000000ff\",\"ok\":true,\"out\":1}", stored{}, errTorn, ""},
 		{`{"i":5,"ok":true,"out":1}`, stored{}, errOld, ""},
@@ -67,8 +75,9 @@ func FuzzStored(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, out []byte, file string, from, to uint16) {
 		w := newRecordWriter("f@0123456789ab", false)
-		success := string(w.success(record{5, digestOf(out), file}, out))
-		failure := string(w.failure(record{5, digestOf(out), file}, &executor.TaskError{Kind: host.KindTrap, Message: string(out), Attempt: 1}))
+		this := record{5, digestOf(out), file, run{time.Millisecond, 3, 1}}
+		success := string(w.success(this, out))
+		failure := string(w.failure(this, &executor.TaskError{Kind: host.KindTrap, Message: string(out)}))
 		for n, line := range []string{success, failure} {
 			line = strings.TrimSuffix(line, "\n")
 			var own, other stored
@@ -134,9 +143,24 @@ func TestSurveyFind(t *testing.T) {
 	}
 }
 
+// Lines as map writes them are read the fast way.
+func TestStoredFast(t *testing.T) {
+	t.Parallel()
+	w := newRecordWriter("f@0123456789ab", false)
+	for _, r := range []run{{}, {0, 0, 1}, {1234 * time.Millisecond, 12, 3}} {
+		this := record{5, 255, "a/b", r}
+		lines := [][]byte{slices.Clone(w.success(this, []byte("1"))), w.failure(this, &executor.TaskError{Kind: host.KindTrap})}
+		for _, line := range lines {
+			if line = bytes.TrimSuffix(line, []byte("\n")); !new(stored).parseOwn(line) {
+				t.Errorf("%s is read the slow way", line)
+			}
+		}
+	}
+}
+
 func BenchmarkStored(b *testing.B) {
 	w := newRecordWriter("square@0123456789ab", false)
-	line := w.success(record{i: 123456, arg: 77}, []byte("144"))
+	line := w.success(record{i: 123456, arg: 77, run: run{12 * time.Microsecond, 0, 1}}, []byte("144"))
 	line = line[:len(line)-1]
 	var s stored
 	b.ReportAllocs()
