@@ -97,7 +97,7 @@
 // future.go is its handle and cancel.go takes it back, options.go is what it may be told (retries.go: when
 // it runs again), keys.go finds the call of a key, wait.go waits for several (completions.go: in the order in
 // which they end), callbacks.go runs what OnDone was given; typed.go encodes arguments and results, zip.go
-// makes arguments of several inputs. fork.go and shutdown.go begin and end the life of an executor, report.go
+// makes arguments of several inputs. fork.go, drain.go and shutdown.go begin and end the life of an executor, report.go
 // and stats.go describe it, watch.go tells what happens in it, errors.go lists what may go wrong.
 //
 // Many calls at once (map.go, stream.go, batch.go) go through a feeder (feeder.go), which reads

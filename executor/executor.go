@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
@@ -41,10 +42,13 @@ type pool struct {
 	forks      forks
 	ends       processEnds
 
-	closing sync.Once
-	done    chan struct{} // closed when everything has ended
-	err     error         // set before done is closed
-	last    Stats         // likewise
+	closing    sync.Once
+	draining   sync.Once
+	cancelRoot atomic.Pointer[context.CancelCauseFunc] // ends what Run gave to root; nil without
+
+	done chan struct{} // closed when everything has ended
+	err  error         // set before done is closed
+	last Stats         // likewise
 }
 
 // newPool returns a pool without workers, whose dispatcher does not run yet.

@@ -13,7 +13,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
-// ErrInterrupted is matched by a [SignalError].
+// ErrInterrupted is matched by a [SignalError], and by [ErrDrained].
 var ErrInterrupted = errors.New("executor: interrupted by a signal")
 
 // A SignalError is what [Run] returns after a signal, and the error of the calls
@@ -30,7 +30,7 @@ func (e *SignalError) Is(target error) bool { return target == ErrInterrupted ||
 
 // ExitCode returns the exit code for what [Run] returned: 0 for nil, 128 and the
 // signal's number after a signal, as shells have it (130 for SIGINT, 143 for
-// SIGTERM, 138 for SIGUSR1, 129 for SIGHUP), else 1.
+// SIGTERM, 138 for SIGUSR1, 129 for SIGHUP), 130 for [ErrDrained], else 1.
 func ExitCode(err error) int {
 	var s *SignalError
 	switch {
@@ -38,6 +38,8 @@ func ExitCode(err error) int {
 		return 0
 	case errors.As(err, &s):
 		return exitOf(s.Signal)
+	case errors.Is(err, ErrDrained):
+		return exitOf(syscall.SIGINT)
 	default:
 		return 1
 	}
@@ -52,9 +54,9 @@ func (ex *Executor) untilSignal(ctx context.Context) (context.Context, func() er
 	if !ex.cfg.NoSignals {
 		return ex.watchSignals(ctx)
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := ex.rootContext(ctx)
 	return ctx, func() error {
-		cancel()
+		cancel(nil)
 		return nil
 	}
 }
@@ -65,7 +67,7 @@ func (ex *Executor) untilSignal(ctx context.Context) (context.Context, func() er
 // SIGHUP. The returned
 // function stops watching, and returns the first signal's error if there was one.
 func (ex *Executor) watchSignals(ctx context.Context) (context.Context, func() error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := ex.rootContext(ctx)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, stopSignals()...)
 	signal.Notify(signals, reportSignals...)
