@@ -107,7 +107,7 @@ func TestSummary(t *testing.T) {
 		{4780, 0, time.Second, many, "4780 calls, 4780 ok, 0 failed in 1.00 s (4780 calls/s); 40 workers ran 100 to 139 each"},
 	}
 	for _, tt := range tests {
-		if got := summary(tt.ok, tt.failed, tt.took, tt.workers); got != tt.want {
+		if got := summary("calls", tt.ok, tt.failed, tt.took, tt.workers); got != tt.want {
 			t.Errorf("summary = %q\nwant      %q", got, tt.want)
 		}
 	}

@@ -17,6 +17,21 @@ import (
 // An interrupted map writes what is done, says so, and exits with 130.
 func TestMapInterrupted(t *testing.T) {
 	t.Parallel()
+	for _, tt := range []struct {
+		args    []string
+		of, out string
+	}{
+		{nil, "square", "9"},
+		{[]string{"--then", "square"}, "square+square", "81"},
+	} {
+		t.Run(tt.of, func(t *testing.T) {
+			t.Parallel()
+			testMapInterrupted(t, tt.args, tt.of, tt.out)
+		})
+	}
+}
+
+func testMapInterrupted(t *testing.T, args []string, of, out string) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	stdin, feed := io.Pipe() // never ends by itself
@@ -25,7 +40,7 @@ func TestMapInterrupted(t *testing.T) {
 	a := &app{in: stdin, out: stdout, err: &stderr}
 	code := make(chan int, 1)
 	go func() {
-		code <- a.execute(ctx, []string{"map", "testdata/tasks", "square", "--jsonl", "-", "--workers", "1"})
+		code <- a.execute(ctx, append([]string{"map", "testdata/tasks", "square", "--jsonl", "-", "--workers", "1"}, args...))
 		stdout.Close()
 		stdin.Close()
 	}()
@@ -33,8 +48,8 @@ func TestMapInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(results).ReadString('\n') // it comes although more input may follow
-	if !strings.HasPrefix(line, `{"i":0,"of":"square@`) || !strings.HasSuffix(line, `,"ok":true,"out":9}`+"\n") || err != nil {
-		t.Fatalf("the first result is %q, %v, want input 0 and 9", line, err)
+	if !strings.HasPrefix(line, `{"i":0,"of":"`+of+`@`) || !strings.HasSuffix(line, `,"ok":true,"out":`+out+"}\n") || err != nil {
+		t.Fatalf("the first result is %q, %v, want input 0 and %s", line, err, out)
 	}
 	interrupt()
 	if got := <-code; got != exitInterrupted {
@@ -42,7 +57,7 @@ func TestMapInterrupted(t *testing.T) {
 	}
 	feed.Close()
 	text := stderr.String()
-	if !strings.Contains(text, "1 calls, 1 ok, 0 failed") || !strings.Contains(text, "; the others did not run\n") || !strings.HasSuffix(text, "wasmpool: interrupted\n") {
+	if !strings.Contains(text, " 1 ok, 0 failed") || !strings.Contains(text, "; the others did not run\n") || !strings.HasSuffix(text, "wasmpool: interrupted\n") {
 		t.Errorf("stderr is %q, want a summary and that it was interrupted", text)
 	}
 }

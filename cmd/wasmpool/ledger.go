@@ -3,8 +3,8 @@ package main
 import "sync"
 
 // A ledger remembers of which input each call of a map is, from when the input is read
-// until the result is written. One goroutine calls put, for each call in turn, and another
-// one take, once per call and in any order.
+// until the result is written. One goroutine calls put, for each call in turn, and others
+// take, once per call and in any order.
 //
 // Calls are kept in blocks, each of which is given up when all its results were taken:
 // one slow call keeps its block, however many run meanwhile.
@@ -13,7 +13,7 @@ type ledger struct {
 	blocks map[int64]*callBlock
 
 	last    *callBlock // used by put
-	found   *callBlock // used by take
+	found   *callBlock // used by take, as what follows
 	foundAt int64
 }
 
@@ -48,15 +48,13 @@ func (l *ledger) put(call int64, e entry) {
 
 // take returns the input of a call, and forgets it.
 func (l *ledger) take(call int64) entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if at := call / blockCalls; at != l.foundAt {
-		l.mu.Lock()
 		l.found, l.foundAt = l.blocks[at], at
-		l.mu.Unlock()
 	}
 	if l.found.taken++; l.found.taken == blockCalls {
-		l.mu.Lock()
 		delete(l.blocks, l.foundAt)
-		l.mu.Unlock()
 	}
 	return l.found.entries[call%blockCalls]
 }

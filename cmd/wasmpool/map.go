@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +19,7 @@ type mapFlags struct {
 	pool poolFlags
 	call callFlags
 	in   inputFlags
+	then []string
 	out  string
 
 	failed string
@@ -34,7 +35,7 @@ type mapFlags struct {
 func (a *app) mapCommand() *cobra.Command {
 	var f mapFlags
 	cmd := &cobra.Command{
-		Use:   "map MODULE [TASK] (--lines F | --files GLOB | --range A..B | …) [--out F [--resume | --force]] [--unordered]",
+		Use:   "map MODULE [TASK] (--lines F | --files GLOB | --range A..B | …) [--then TASK] [--out F [--resume | --force]] [--unordered]",
 		Short: "Run a call per line, JSON value, row, file, number or combination of values",
 		Long: `Map calls a task once for each input: a line of a file, a JSON value, a row of a
 table, a file, a number of a range, or a combination of values. It writes one line of
@@ -54,6 +55,11 @@ its own, and with -v the "stack" if there is one, and the end of what the task p
 cannot be read, is a failure of kind "input", and the others run. Standard error says
 how far it has come, by a footer on a terminal, else by a line now and then, and when
 SIGUSR2 comes. A summary follows.
+
+With --then the result of a call is the argument of another task's call, in the same
+module and without a file between. An input has one line, as ever, with the result of
+the last task. Where a task fails, the others behind it do not run; "error" has its name
+in "task".
 
 Results are in the file within milliseconds, and on the disk within seconds. --resume
 goes on after a map that ended early, however it ended: results in the file are kept,
@@ -89,6 +95,7 @@ other parts alone.`,
 		Example: `  wasmpool map mytasks upper --lines names.txt --out names.jsonl
   wasmpool map examples/executor/tasks square --range 1..1000 --workers 4
   wasmpool map model.wasm run --param rate=0.1..0.5..0.1 --param kind=fast,exact --out runs.jsonl
+  wasmpool map survey.wasm parse --lines rows.txt --then clean --then score --out scores.jsonl
   wasmpool map render.wasm frame --files 'scenes/*.json' --unordered --resume --out frames.jsonl
   wasmpool map --ranks 4 examples/wordcount/tasks count --files 'books/**/*.txt' --out counts.jsonl`,
 		Args: argCount(1, 2, " (quote the pattern of --files)"),
@@ -96,13 +103,14 @@ other parts alone.`,
 			if err := f.check(cmd.Flags()); err != nil {
 				return err
 			}
-			f.pool.stdin = readsStdin(cmd.Flags())
+			f.pool.stdin, f.pool.stages = readsStdin(cmd.Flags()), 1+len(f.then)
 			return a.withPool(cmd.Context(), &f.pool, args[0], func(ctx context.Context, ex *executor.Executor) error {
 				return a.mapAll(ctx, ex, args, &f)
 			})
 		},
 	}
 	f.in.add(cmd.Flags())
+	cmd.Flags().StringArrayVar(&f.then, "then", nil, "call `TASK` of the module with each result, which is its argument; given again, another one behind it")
 	cmd.Flags().StringVar(&f.out, "out", "", "write the results to the file `F` (default: standard output)")
 	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "write results as calls end: no call waits for a slow one before it")
 	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with the results in the file of --out; begin if there is none")
@@ -123,6 +131,9 @@ func (f *mapFlags) check(flags *pflag.FlagSet) error {
 	}
 	if err := f.checkResume(); err != nil {
 		return err
+	}
+	if slices.Contains(f.then, "") {
+		return errors.New("--then is the name of a task, and empty")
 	}
 	return errors.Join(f.call.check(flags), f.pool.check(flags))
 }
@@ -150,6 +161,9 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	built := a.building(args[0])
 	t, err := openTarget(ctx, ex, args)
 	built()
+	if err == nil {
+		err = t.addStages(f.then)
+	}
 	if err != nil {
 		return err
 	}
@@ -176,12 +190,19 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		fmt.Fprintln(a.err, "wasmpool: the results pass through the launcher, which does not say when it cannot write them: --out F, or wasmpool launch, does")
 	}
 	r.limit, r.cancel, r.failures, r.dir = f.maxFails, ex.CancelAll, failures, dir
+	r.staged, r.line.staged = len(f.then) > 0, len(f.then) > 0
+	calls, quit := context.WithCancel(ctx)
+	defer quit()
+	r.quit = quit
 	if f.raw {
 		r.raw = &rawWriter{say: a.err}
 	}
 	started := time.Now()
-	stop := r.refresh(a.newProgress(ex, p.part.count(in.count()), p.kept))
-	err = r.collect(ctx, outcomes(ctx, ex, t.name, r.arguments(in.items(p)), f.unordered, f.call.mapOptions()))
+	shown := a.newProgress(ex, p.part.count(in.count()), p.kept)
+	shown.what = r.what()
+	stop := r.refresh(shown)
+	made := &chain{ex, t.stages, f.unordered, f.call.mapOptions(), r}
+	err = r.collect(ctx, made.outcomes(calls, r.arguments(in.items(p))))
 	stop()
 	took := time.Since(started)
 	if err == nil {
@@ -198,12 +219,4 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		return &exitError{exitCallFailed, nil} // the summary says it
 	}
 	return err
-}
-
-// outcomes makes the calls and yields how they ended, with their numbers.
-func outcomes(ctx context.Context, ex *executor.Executor, task string, args iter.Seq[[]byte], unordered bool, opts []executor.MapOption) iter.Seq2[int64, executor.Outcome] {
-	if unordered {
-		return ex.MapIndexed(ctx, task, args, opts...)
-	}
-	return ex.MapOutcomes(ctx, task, args, opts...)
 }

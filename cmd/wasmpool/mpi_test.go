@@ -268,13 +268,13 @@ func (r ranks) testRun(t *testing.T) {
 	}
 }
 
-// A call that fails fails alone, and the exit code tells.
+// A call that fails fails alone, at whatever stage, and the exit code tells.
 func (r ranks) testFailures(t *testing.T) {
 	tempers := filepath.Join(t.TempDir(), "tempers.txt")
-	if err := os.WriteFile(tempers, []byte("calm\nerror\npanic\ntrap\nfine\n"), 0o600); err != nil {
+	if err := os.WriteFile(tempers, []byte("calm\nerror\npanic\ntrap\n12\n-3\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"map", "testdata/tasks", "temper", "--lines", tempers}
+	args := []string{"map", "testdata/tasks", "temper", "--then", "square", "--lines", tempers}
 	onRanks, alone := r.run(t, 3, args...), local(t, args...)
 	if onRanks.code != exitCallFailed || alone.code != exitCallFailed {
 		t.Errorf("exit codes %d and %d, want %d", onRanks.code, alone.code, exitCallFailed)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -56,6 +57,7 @@ func (p *pace) rate(at time.Duration, done int64) float64 {
 type standing struct {
 	done, failed int64
 	total        int64         // inputs, or -1 where that is not known
+	what         string        // is done at the rate; "" for calls
 	rate         float64       // inputs a second of late, 0 where that is not known
 	took         time.Duration // so far
 	loading      string        // the module that the workers compile, while nothing is done
@@ -79,7 +81,7 @@ func (s standing) text() string {
 		fmt.Fprintf(&b, ", %d failed", s.failed)
 	}
 	if s.rate > 0 {
-		b.WriteString(", " + rateText(s.rate))
+		b.WriteString(", " + rateText(s.rate, cmp.Or(s.what, "calls")))
 		if s.total > s.done {
 			b.WriteString(", " + span(float64(s.total-s.done)/s.rate) + " left")
 		}
@@ -110,16 +112,16 @@ func bar(share float64) string {
 }
 
 // rateText gives a rate in the unit in which it is a handy number.
-func rateText(perSecond float64) string {
+func rateText(perSecond float64, what string) string {
 	switch {
 	case perSecond >= 10:
-		return fmt.Sprintf("%.0f calls/s", perSecond)
+		return fmt.Sprintf("%.0f %s/s", perSecond, what)
 	case perSecond >= 1:
-		return fmt.Sprintf("%.1f calls/s", perSecond)
+		return fmt.Sprintf("%.1f %s/s", perSecond, what)
 	case perSecond >= 1.0/60:
-		return fmt.Sprintf("%.0f calls/min", perSecond*60)
+		return fmt.Sprintf("%.0f %s/min", perSecond*60, what)
 	}
-	return fmt.Sprintf("%.1f calls/h", perSecond*3600)
+	return fmt.Sprintf("%.1f %s/h", perSecond*3600, what)
 }
 
 // span gives a time by its two largest units.

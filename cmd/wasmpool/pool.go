@@ -35,6 +35,7 @@ type poolFlags struct {
 	confine bool
 	verbose bool
 	stdin   bool // the command reads standard input, so that ranks are to have it
+	stages  int  // maps that go on at once, or 0
 }
 
 func (f *poolFlags) add(cmd *cobra.Command) {
@@ -130,6 +131,7 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 	return executor.Config{
 		RootSlots: rootSlots,
 		Slots:     f.slots,
+		HeldBytes: heldBytes / int64(max(f.stages, 1)),
 		Sandbox: host.Config{
 			MemoryLimit: uint64(f.memory),
 			Limits:      host.Limits{Time: f.timeout, Output: uint64(f.output), Instructions: f.budget},
@@ -201,9 +203,11 @@ func (a *app) early(ctx context.Context, name string) []*wasmtasks.Module {
 
 // A target is the task that a command was told to call.
 type target struct {
-	name string // as the command line has it
-	task wasmtasks.Task
-	of   string // the task and its module, as results name them
+	name   string // as the command line has it
+	task   wasmtasks.Task
+	module *wasmtasks.Module
+	stages []string // of a map: name, and the names of --then
+	of     string   // the task, or tasks, and the module, as results name them
 }
 
 // openTarget loads MODULE into the pool and finds TASK in it. The arguments are
@@ -217,7 +221,7 @@ func openTarget(ctx context.Context, ex *executor.Executor, args []string) (targ
 	if err != nil {
 		return target{}, err
 	}
-	t.of = t.task.Name + "@" + m.Digest().String()[:12]
+	t.module, t.of = m, t.task.Name+"@"+m.Digest().String()[:12]
 	return t, ex.Load(m)
 }
 

@@ -22,6 +22,7 @@ import (
 type progress struct {
 	total   int64                                // inputs, or -1 where that is not known
 	kept    int64                                // of those, what an earlier run has done
+	what    string                               // is done at a pace; "" for calls
 	loading func(context.Context) (string, bool) // the module that workers compile; false: not known
 
 	show func(footer string) // nil where there is no terminal
@@ -152,7 +153,7 @@ func (p *progress) update(ctx context.Context, at time.Duration, done, failed in
 		p.load = ""
 	}
 	p.pace.note(at, done)
-	s := standing{done: done, failed: failed, total: p.total, rate: p.pace.rate(at, done), took: at, loading: p.load}
+	s := standing{what: p.what, done: done, failed: failed, total: p.total, rate: p.pace.rate(at, done), took: at, loading: p.load}
 	if p.show != nil {
 		p.show(s.footer())
 	}
@@ -184,7 +185,7 @@ func (p *progress) lineDue(at time.Duration) bool {
 // summarize prints the last line of a map, which err has ended.
 func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, took time.Duration, err error) {
 	stats, _ := ex.Stats(context.WithoutCancel(ctx)) // without them it says less
-	text := summary(r.ok, r.failed, took, stats.Workers)
+	text := summary(r.what(), r.ok, r.failed, took, stats.Workers)
 	if r.plan.resumed {
 		text = fmt.Sprintf("%d kept, %s", r.plan.kept, text)
 	}
@@ -211,11 +212,11 @@ func cutShort(err error) bool {
 	return errors.Is(err, executor.ErrInterrupted) || errors.Is(err, context.Canceled) || errors.As(err, &broken)
 }
 
-// summary tells what a map did, and who did it when there are several workers.
-func summary(ok, failed int64, took time.Duration, workers []executor.WorkerStats) string {
+// summary tells how many calls, or inputs, a map did, and who did it when there are several workers.
+func summary(what string, ok, failed int64, took time.Duration, workers []executor.WorkerStats) string {
 	seconds := max(took.Seconds(), 1e-3)
-	text := fmt.Sprintf("%d calls, %d ok, %d failed in %.*f s (%.0f calls/s)",
-		ok+failed, ok, failed, decimals(seconds), seconds, float64(ok+failed)/seconds)
+	text := fmt.Sprintf("%d %s, %d ok, %d failed in %.*f s (%.0f %[2]s/s)",
+		ok+failed, what, ok, failed, decimals(seconds), seconds, float64(ok+failed)/seconds)
 	switch {
 	case len(workers) == 1 && workers[0].Rank == 0:
 		return fmt.Sprintf("%s on %d local %s", text, workers[0].Slots, plural(workers[0].Slots, "slot"))

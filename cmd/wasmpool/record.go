@@ -56,6 +56,7 @@ type recordWriter struct {
 	of      string // the member that names task and module, as it stands in each line
 	foreign int    // where in buf the text begins that others have written
 	verbose bool   // failures say where
+	staged  bool   // failures say in which task
 }
 
 // newRecordWriter returns a writer of lines for results of a task.
@@ -95,6 +96,10 @@ func (w *recordWriter) failure(r record, e *executor.TaskError) []byte {
 	}
 	w.buf.WriteString(`,"message":`)
 	w.text(e.Message)
+	if w.staged {
+		w.buf.WriteString(`,"task":`)
+		w.text(e.Task)
+	}
 	if w.verbose {
 		w.left(e)
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,12 +20,16 @@ import (
 type results struct {
 	limit    failLimit
 	cancel   func() // cancels the calls that have not begun
+	quit     func() // ends what collect goes through
 	failures *failedInputs
 	dir      *outDir    // or nil
 	raw      *rawWriter // or nil
+	staged   bool       // there is --then: what failed says in which task
 
-	calls  atomic.Int64 // that were made
-	ending atomic.Bool  // too many failed: no more are made
+	calls  atomic.Int64 // inputs whose calls were begun
+	ended  atomic.Int64 // of those, the ones whose calls have ended
+	ending atomic.Bool  // too many failed: no more are begun
+	broke  atomic.Bool  // something else has ended the map: fatal
 
 	ledger  *ledger
 	plan    *plan
@@ -42,18 +48,24 @@ type results struct {
 	folder bool   // one looked for a file where there is no folder
 	broken error  // why nothing more can be written
 
-	taken   int64      // calls whose results came, when they come in order
-	waiting []badEntry // inputs without a call, until the calls before them have ended
-	moved   *sync.Cond // waiting became shorter, or over true
-	over    bool       // nothing more is to be written
+	fatal       error // what has ended the map
+	interrupted error // the signal that came
+
+	taken   int64           // inputs with a call that are done, when they come in order
+	waiting []*earlyFailure // in order, until the inputs before them are done
+	moved   *sync.Cond      // waiting became shorter, or nobody is to wait for that
+	over    bool            // nothing more is to be written
 }
 
-// A badEntry is an input that makes no argument.
-type badEntry struct {
+// An earlyFailure is an input that has failed before its last call: it makes no argument, or a
+// stage before the last failed.
+type earlyFailure struct {
 	record record
-	text   []byte // what was read of it
-	why    error
-	before int64 // how many calls come before it
+	text   []byte              // what was read of it
+	bad    error               // why it makes no argument,
+	failed *executor.TaskError // or how its call failed
+	before int64               // how many inputs with a call come before it
+	done   bool                // it was written
 }
 
 func newResults(to *output, file func(i int64) string, p *plan, line recordWriter, ordered bool) *results {
@@ -76,7 +88,7 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 				sum = digestOf(it.arg)
 			}
 			if it.bad != nil {
-				r.addBad(badEntry{record{i: i, arg: sum, file: r.file(i)}, it.arg, it.bad, call})
+				r.addEarly(&earlyFailure{record: record{i: i, arg: sum, file: r.file(i)}, text: it.arg, bad: it.bad, before: call})
 				if r.ending.Load() {
 					return
 				}
@@ -104,33 +116,73 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 // cannot be written, or no more of them come. After a signal, or where too many calls
 // have failed, it leaves out what did not run, and writes what still ends.
 func (r *results) collect(ctx context.Context, seq iter.Seq2[int64, executor.Outcome]) error {
-	var interrupted error
-	came := int64(0)
 	for call, o := range seq {
-		var failed *executor.TaskError
-		switch {
-		case errors.Is(o.Err, executor.ErrInterrupted):
-			interrupted = o.Err
-		case errors.Is(o.Err, executor.ErrCancelled) && r.ending.Load():
-		case o.Err != nil && !errors.As(o.Err, &failed):
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return &exitError{exitCallFailed, fmt.Errorf("after %d calls: %w", r.done(), o.Err)}
-		default:
-			if err := r.add(call, o, failed); err != nil {
-				return fmt.Errorf("writing the results: %w", err)
-			}
-		}
-		came++
-		if r.ending.Load() && came == r.calls.Load() {
-			break // the input may go on for ever
+		if !r.settle(ctx, call, o, r.add) {
+			break
 		}
 	}
-	if interrupted == nil && r.ending.Load() {
+	r.mu.Lock()
+	fatal, interrupted := r.fatal, r.interrupted
+	r.mu.Unlock()
+	if fatal == nil && interrupted == nil && r.ending.Load() {
 		return r.limit.tooManyFailed(r.counts())
 	}
-	return interrupted
+	return cmp.Or(fatal, interrupted)
+}
+
+// early takes how a call has ended behind which no other stage comes, as it failed or did not run. It
+// reports whether more is wanted. It is safe for concurrent use.
+func (r *results) early(ctx context.Context, call int64, o executor.Outcome) bool {
+	more := r.settle(ctx, call, o, r.addFailed)
+	if !more {
+		r.quit() // collect may wait for what does not come
+	}
+	return more
+}
+
+// settle takes how the calls of an input have ended, which put writes. It reports whether more is wanted.
+func (r *results) settle(ctx context.Context, call int64, o executor.Outcome, put func(call int64, o executor.Outcome, failed *executor.TaskError) error) bool {
+	var failed *executor.TaskError
+	switch {
+	case r.complete():
+		return false
+	case errors.Is(o.Err, executor.ErrInterrupted):
+		r.interrupt(o.Err)
+	case errors.Is(o.Err, executor.ErrCancelled) && r.ending.Load():
+	case o.Err != nil && !errors.As(o.Err, &failed):
+		if ctx.Err() != nil {
+			return r.end(ctx.Err())
+		}
+		return r.end(&exitError{exitCallFailed, fmt.Errorf("after %d %s: %w", r.done(), r.what(), o.Err)})
+	default:
+		if err := put(call, o, failed); err != nil {
+			return r.end(fmt.Errorf("writing the results: %w", err))
+		}
+	}
+	r.ended.Add(1)
+	return !r.complete()
+}
+
+// complete reports whether nothing more is wanted. The input may go on for ever.
+func (r *results) complete() bool {
+	return r.broke.Load() || r.ending.Load() && r.ended.Load() == r.calls.Load()
+}
+
+// end notes what has ended the map. It returns false.
+func (r *results) end(why error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fatal = cmp.Or(r.fatal, why)
+	r.broke.Store(true)
+	return false
+}
+
+// interrupt notes that a signal has come.
+func (r *results) interrupt(why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.interrupted = why
+	r.moved.Broadcast()
 }
 
 // add writes how a call has ended.
@@ -146,6 +198,10 @@ func (r *results) add(call int64, o executor.Outcome, failed *executor.TaskError
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.taken = call
+	if len(r.waiting) > 0 {
+		r.addWaiting()
+	}
 	if failed != nil {
 		r.addFailure(this, failed)
 		r.failures.add(e.text, this.file)
@@ -153,11 +209,18 @@ func (r *results) add(call int64, o executor.Outcome, failed *executor.TaskError
 		r.write(r.success(this, o.Result, stored))
 		r.ok++
 	}
-	r.taken++
+	r.taken = call + 1
 	if len(r.waiting) > 0 {
 		r.addWaiting()
 	}
 	return r.broken
+}
+
+// addFailed writes that a call has failed behind which other stages would come.
+func (r *results) addFailed(call int64, o executor.Outcome, failed *executor.TaskError) error {
+	e := r.ledger.take(call)
+	this := record{i: e.input, arg: e.arg, file: r.file(e.input), run: runOf(&o.Info)}
+	return r.addEarly(&earlyFailure{record: this, text: e.text, failed: failed, before: call})
 }
 
 // success returns what is written of a call with a result. mu is held.
@@ -174,49 +237,72 @@ func (r *results) success(this record, out []byte, stored storedFile) []byte {
 
 // addFailure writes that a call has failed. mu is held.
 func (r *results) addFailure(this record, failed *executor.TaskError) {
+	kind := failed.Kind.String()
+	if r.staged {
+		kind += " in " + failed.Task
+	}
 	if r.raw != nil {
-		r.raw.failure(this, failed.Kind.String(), failed.Message)
+		r.raw.failure(this, kind, failed.Message)
 	} else {
 		r.write(r.line.failure(this, failed))
 	}
-	r.fail(this.i, failed.Kind.String(), failed.Message)
+	r.fail(this.i, kind, failed.Message)
 	r.folder = r.folder || wantsFolder(failed)
 	r.hidden = r.hidden || !r.line.verbose && tellsWhere(failed)
 }
 
-// mostWaiting bounds how many inputs wait for calls before them.
+// mostWaiting bounds how many failures wait for inputs before them.
 const mostWaiting = 4096
 
-// addBad writes the result of an input that makes no argument, in order behind the calls
-// before it. Where too many wait for that, it blocks: so the input is read no further.
-func (r *results) addBad(b badEntry) {
+// addEarly writes the result of an input that has failed before its last call, in order behind the
+// inputs before it. Where too many wait for that, it blocks: so no more are begun. What the
+// failure waits for is ahead of who calls it, and goes on meanwhile.
+func (r *results) addEarly(f *earlyFailure) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.ordered && len(r.waiting) >= mostWaiting && !r.over {
+	at := len(r.waiting)
+	for at > 0 && r.waiting[at-1].before > f.before { // of a later stage
+		at--
+	}
+	r.waiting = slices.Insert(r.waiting, at, f)
+	r.addWaiting()
+	for len(r.waiting) >= mostWaiting && !f.done && !r.over && !r.ending.Load() && r.interrupted == nil {
 		r.moved.Wait()
 	}
-	r.waiting = append(r.waiting, b)
-	r.addWaiting()
+	return r.broken
 }
 
-// addWaiting writes the results of inputs without a call whose turn it is.
+// addWaiting writes the failures whose turn it is. mu is held.
 func (r *results) addWaiting() {
 	n := 0
-	for _, b := range r.waiting {
-		if r.over || r.ordered && b.before > r.taken {
+	for _, f := range r.waiting {
+		if r.over || r.ordered && f.before > r.taken {
 			break
 		}
-		if r.raw != nil {
-			r.raw.failure(b.record, badInput, b.why.Error())
-		} else {
-			r.write(r.line.bad(b.record, b.why))
-		}
-		r.failures.add(b.text, b.record.file)
-		r.fail(b.record.i, badInput, b.why.Error())
+		r.writeEarly(f)
 		n++
 	}
-	r.waiting = append(r.waiting[:0], r.waiting[n:]...)
-	r.moved.Signal()
+	r.waiting = slices.Delete(r.waiting, 0, n)
+	if n > 0 {
+		r.moved.Broadcast()
+	}
+}
+
+// writeEarly writes that an input has failed before its last call. mu is held.
+func (r *results) writeEarly(f *earlyFailure) {
+	f.done = true
+	r.failures.add(f.text, f.record.file)
+	if f.failed != nil {
+		r.addFailure(f.record, f.failed)
+		r.taken = max(r.taken, f.before+1)
+		return
+	}
+	if r.raw != nil {
+		r.raw.failure(f.record, badInput, f.bad.Error())
+	} else {
+		r.write(r.line.bad(f.record, f.bad))
+	}
+	r.fail(f.record.i, badInput, f.bad.Error())
 }
 
 // write hands a line to the buffer. An error sticks. mu is held.
@@ -236,6 +322,7 @@ func (r *results) fail(i int64, kind, message string) {
 	r.failed++
 	if r.limit.reached(r.ok+r.failed, r.failed) && !r.ending.Swap(true) {
 		r.cancel()
+		r.moved.Broadcast()
 	}
 	if r.failed > 1 {
 		return
@@ -245,6 +332,14 @@ func (r *results) fail(i int64, kind, message string) {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	r.first = fmt.Sprintf("the first, of input %d (%s): %s", i, kind, text)
+}
+
+// what names what is counted: with several stages an input has several calls.
+func (r *results) what() string {
+	if r.staged {
+		return "inputs"
+	}
+	return "calls"
 }
 
 func (r *results) done() int64 {

@@ -166,7 +166,7 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // whose is what lines say besides input and result: it differs with the compiler of the module, and from run to run.
-var whose = regexp.MustCompile(`,"of":"\w+@[0-9a-f]{12}"|,"arg":"[0-9a-f]{16}"|,"s":[\d.]+,"rank":\d+,"attempt":\d+`)
+var whose = regexp.MustCompile(`,"of":"[\w+]+@[0-9a-f]{12}"|,"arg":"[0-9a-f]{16}"|,"s":[\d.]+,"rank":\d+,"attempt":\d+`)
 
 // same compares two files of results, but for what whose matches:
 //
