@@ -237,6 +237,15 @@ func Tags(tags ...string) CallOption {
 	})
 }
 
+// Attach gives the call a value of the caller's own, which stands in the records of its runs that [Executor.Watch]
+// yields. Of several the last one counts.
+func Attach(v any) CallOption {
+	return optionFunc(func(s *settings) error {
+		s.rare().Attached = v
+		return nil
+	})
+}
+
 // prepare makes a zero call ready to be submitted.
 func (s *settings) prepare(c *dispatcher.Call, ex *Executor, t *dispatcher.Task, arg []byte) {
 	c.Prepare(&ex.owner, t, arg, s.priority, s.options)

@@ -66,7 +66,7 @@ func TestWatchCounts(t *testing.T) {
 		for _, err := range ex.Map(t.Context(), "odd", numbers(3000)) {
 			_ = err // 1,500 are odd
 		}
-		_, _ = ex.Call(t.Context(), "fail", []byte("x"), executor.Tags("third"), executor.Retries(executor.RetryPolicy{Attempts: 3}))
+		_, _ = ex.Call(t.Context(), "fail", []byte("x"), executor.Tags("third"), executor.Attach(7), executor.Retries(executor.RetryPolicy{Attempts: 3}))
 		busy := []*executor.Future{ex.Submit(t.Context(), "forever", nil), ex.Submit(t.Context(), "forever", nil)}
 		for range 5 {
 			ex.Submit(t.Context(), "echo", nil, executor.Priority(-1)).Cancel()
@@ -138,7 +138,7 @@ func checkRuns(t *testing.T, updates []*feed.Update) {
 		}
 	}
 	for i := 1; i <= 3; i++ {
-		if r, found := attempts[i]; !found || r.Again != (i < 3) || fmt.Sprint(r.Tags) != "[third]" || r.In != 1 {
+		if r, found := attempts[i]; !found || r.Again != (i < 3) || fmt.Sprint(r.Tags) != "[third]" || r.Attached != 7 || r.In != 1 {
 			t.Errorf("attempt %d of fail: %+v", i, r)
 		}
 	}

@@ -1,5 +1,5 @@
 // Package feed says what happens in a pool, for those who watch it: a page, metrics, a trace, or a program
-// of one's own. The updates come from [Executor.Watch] of package executor; this package has only their types.
+// of one's own. The updates come from [Executor.Watch] of package executor; this package has their types.
 //
 //	for u, err := range ex.Watch(ctx, time.Second) {
 //		if err != nil {
@@ -17,4 +17,5 @@
 //
 //   - update.go: what an update says
 //   - durations.go: how long many runs took
+//   - follow.go gives updates to a function on a goroutine of its own
 package feed

@@ -85,6 +85,8 @@ type Run struct {
 	Instructions uint64
 	Memory       uint64 // bytes
 
+	Attached any // what the option Attach of package executor gave the call
+
 	Err   error // nil after a result; a failure is an *executor.TaskError
 	Again bool  // the call runs again
 }

@@ -248,7 +248,7 @@ func (l *Loop) record(w *worker, c *Call, res *wire.Result, out int64, err error
 	r.Ended = l.wall(ended)
 	r.Began = r.Ended.Add(-r.Ran)
 	if c.options != nil {
-		r.Tags = c.options.Tags
+		r.Tags, r.Attached = c.options.Tags, c.options.Attached
 	}
 	if u := res.Usage; u != nil {
 		r.Measured, r.Instructions, r.Memory = true, u.Instructions, u.Memory
