@@ -14,6 +14,7 @@ const (
 	doublestar  = "github.com/bmatcuk/doublestar/v4"
 	pflag       = "github.com/spf13/pflag"
 	progressbar = "github.com/schollz/progressbar/v3"
+	otel        = "go.opentelemetry.io/otel"
 	wazero      = "github.com/tetratelabs/wazero"
 	landlock    = "github.com/landlock-lsm/go-landlock"
 	psx         = "kernel.org/pub/linux/libs/security/libcap/psx"
@@ -44,6 +45,7 @@ var arrows = []struct {
 	{"internal/hostile", []string{"executor", "host", "wasmtasks"}},
 	{"internal/hostile/guest", []string{"sdk"}},
 	{"internal/bench", []string{"executor", "host", "wasmtasks", "internal/dispatcher", "internal/transport", "internal/wire"}},
+	{"monitor/otelspans", []string{"executor", "feed", "internal/plain", otel}},
 	{"pool", []string{"executor"}},
 	{"executor", []string{"feed", "host", "wasmtasks", "internal/confine", "internal/dispatcher", "internal/jobdir", "internal/memory", "internal/transport", "internal/worker"}},
 	{"internal/dispatcher", []string{"feed", "host", "wasmtasks", "internal/lines", "internal/memory", "internal/monotime", "internal/plain", "internal/transport", "internal/wire", xsys}},
