@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -82,6 +83,8 @@ func (in *csvInput) begin(from io.Reader) (*csvReader, error) {
 		switch {
 		case !utf8.ValidString(name):
 			return nil, fmt.Errorf("the header of %s is not UTF-8", in.name)
+		case strings.Contains(name, "\r"):
+			return nil, fmt.Errorf("the header of %s has a carriage return in it: lines end in \\n or \\r\\n", in.name)
 		case slices.Contains(names[:i], name):
 			return nil, fmt.Errorf("the header of %s has %q twice", in.name, name)
 		}

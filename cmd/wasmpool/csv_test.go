@@ -74,6 +74,7 @@ func TestCSVHeader(t *testing.T) {
 		"\n\n":        "has no header",
 		"a,b,a\n1\n":  `has "a" twice`,
 		"\xff\xfea\n": "is not UTF-8",
+		"a,b\r1,2\r":  "has a carriage return in it",
 		"a\"\n1\n":    `line 1 of`,
 		"\"a\n1\n":    `line 1 of`,
 	} {

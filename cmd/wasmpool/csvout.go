@@ -78,10 +78,12 @@ func (t *csvTable) header() []string {
 			names = append(names, name)
 		}
 	}
+	given := map[string]bool{}
 	for _, name := range t.members {
-		if slices.Contains(lineColumns, name) {
+		for slices.Contains(lineColumns, name) || given[name] {
 			name = "out." + name
 		}
+		given[name] = true
 		names = append(names, name)
 	}
 	return names

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type failedInputs struct {
 	lock  *outLock
 	next  *outFile
 	say   io.Writer // for messages
+	wrote bool      // something
 	lost  int64     // inputs that could not be read
 	err   error     // the first
 }
@@ -39,8 +41,6 @@ func (a *app) openFailed(ctx context.Context, f *mapFlags, in input) (*failedInp
 		return nil, fmt.Errorf("--failed %s is no regular file", f.failed)
 	case err == nil && in.reads(info):
 		return nil, fmt.Errorf("--failed %s would overwrite the input: give another file", f.failed)
-	case !f.toStdout() && realName(f.failed) == realName(f.out):
-		return nil, errors.New("--failed and --out name the same file: give another one")
 	}
 	lock, err := a.lockOut(ctx, "--failed", f.failed)
 	if err != nil {
@@ -74,6 +74,10 @@ func (w *failedInputs) add(text []byte, file string) {
 
 // write writes an input and its end. An error sticks.
 func (w *failedInputs) write(text []byte, end string) {
+	if !w.wrote && end != "\x00" && bytes.HasPrefix(text, []byte(byteOrderMark)) { // who reads the file skips one
+		text = append([]byte(byteOrderMark), text...)
+	}
+	w.wrote = true
 	if err := errors.Join(w.next.write(text), w.next.write([]byte(end))); err != nil && w.err == nil {
 		w.err = err
 	}

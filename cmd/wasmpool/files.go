@@ -71,6 +71,9 @@ func openFilesFrom(list string, stdin io.Reader) (input, error) {
 		}
 		in.names = append(in.names, string(it.arg))
 	}
+	if err == nil && len(in.names) == 1 && strings.Contains(in.names[0], "\n") && !isThere(in.names[0]) {
+		err = fmt.Errorf("%s has no NUL bytes but lines: each name must end in a NUL byte, as find -print0 writes it, or tr '\\n' '\\0'", list)
+	}
 	if err = errors.Join(err, names.err()); err != nil {
 		names.close() //nolint:errcheck // it was read
 		return nil, err
@@ -112,6 +115,11 @@ func glob(pattern string) ([]string, error) {
 	names = slices.DeleteFunc(names, isFolder)
 	slices.Sort(names)
 	return names, err
+}
+
+func isThere(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
 }
 
 func isFolder(name string) bool {

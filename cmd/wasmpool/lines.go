@@ -201,15 +201,17 @@ func newLineReader(r io.Reader, end byte) *lineReader {
 	return &lineReader{r: buffered, end: end, most: mostLine}
 }
 
+// byteOrderMark is what a text may begin with that says how it is encoded.
+const byteOrderMark = "\uFEFF"
+
 // skipMark skips the byte-order mark that a text may begin with. It does not wait for more than
 // the first byte of a text without one.
 func skipMark(r *bufio.Reader) {
-	const mark = "\uFEFF"
-	if first, err := r.Peek(1); err != nil || first[0] != mark[0] {
+	if first, err := r.Peek(1); err != nil || first[0] != byteOrderMark[0] {
 		return
 	}
-	if start, err := r.Peek(len(mark)); err == nil && string(start) == mark {
-		r.Discard(len(mark)) //nolint:errcheck // it is in the buffer
+	if start, err := r.Peek(len(byteOrderMark)); err == nil && string(start) == byteOrderMark {
+		r.Discard(len(byteOrderMark)) //nolint:errcheck // it is in the buffer
 	}
 }
 

@@ -172,6 +172,9 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		return err
 	}
 	defer in.close()
+	if err := f.checkOutputs(); err != nil {
+		return err
+	}
 	dir, err := a.openOutDir(ctx, f, in)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -20,7 +22,8 @@ import (
 // The line of a result says which file has it, and its digest: so --resume sees a file that the
 // line is not of, and one that a crash of the machine has left empty.
 type outDir struct {
-	name string // as the user has it
+	name string            // as the user has it
+	own  map[string]string // files in it that are no results, and what they are
 	root *os.Root
 	lock *outLock
 }
@@ -39,7 +42,8 @@ func (a *app) openOutDir(ctx context.Context, f *mapFlags, in input) (*outDir, e
 	if f.outDir == "" {
 		return nil, nil
 	}
-	if err := f.checkNames(in); err != nil {
+	own, err := f.checkNames(in)
+	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(f.outDir, 0o777); err != nil {
@@ -49,9 +53,9 @@ func (a *app) openOutDir(ctx context.Context, f *mapFlags, in input) (*outDir, e
 	if err != nil {
 		return nil, err
 	}
-	d := &outDir{name: f.outDir, lock: lock}
-	if !f.resume {
-		err = d.checkEmpty()
+	d := &outDir{name: f.outDir, own: own, lock: lock}
+	if _, failed := os.Stat(f.out); !f.resume || failed != nil {
+		err = d.checkEmpty(own)
 	}
 	if err == nil {
 		d.root, err = os.OpenRoot(f.outDir)
@@ -66,40 +70,67 @@ func (a *app) openOutDir(ctx context.Context, f *mapFlags, in input) (*outDir, e
 	return d, nil
 }
 
-// checkEmpty returns an error if there is something in the folder: nothing says what.
-func (d *outDir) checkEmpty() error {
+// checkEmpty returns an error if there is something in the folder but files of the map's own: nothing
+// says what.
+func (d *outDir) checkEmpty(own map[string]string) error {
 	folder, err := os.Open(d.name)
 	if err != nil {
 		return err
 	}
 	defer folder.Close()
-	if _, err := folder.Readdirnames(1); !errors.Is(err, io.EOF) {
-		return errors.New("it holds something already: give an empty folder (--out F and --resume go on with one)")
+	for {
+		names, err := folder.Readdirnames(1)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		if _, ok := own[names[0]]; !ok {
+			return errors.New("it holds something already, and no --out F says what: give an empty folder (--resume goes on with one, with the --out that it had)")
+		}
 	}
-	return nil
 }
 
 // checkNames returns an error if two results would have the same file, or one that is used otherwise.
-func (f *mapFlags) checkNames(in input) error {
+// It returns the names of files in the folder that are used otherwise, and for what.
+func (f *mapFlags) checkNames(in input) (own map[string]string, err error) {
 	used := map[string]string{nextResult: "what is being written"}
 	if rel, err := filepath.Rel(realName(f.outDir), realName(f.out)); err == nil && !f.toStdout() {
 		for _, suffix := range []string{"", lockSuffix, nextSuffix, goneSuffix} {
 			used[filepath.ToSlash(rel)+suffix] = "--out"
 		}
 	}
+	own = maps.Clone(used)
+	if f.in.read && f.in.name != "-" && realName(f.in.name) != realName(f.outDir) && isBelow(f.in.name, realName(f.outDir)) {
+		return nil, fmt.Errorf("--out-dir %s: the input %s is in it: give another folder", f.outDir, f.in.name)
+	}
 	files, ok := in.(*fileInput)
 	if !ok {
-		return nil // numbers differ
+		return own, nil // numbers differ
 	}
 	for i, file := range files.names {
 		if files.list != nil && isBelow(file, realName(f.outDir)) {
-			return fmt.Errorf("--out-dir %s: the input %s is in it: give another folder", f.outDir, file)
+			return nil, fmt.Errorf("--out-dir %s: the input %s is in it: give another folder", f.outDir, file)
 		}
 		name := resultName(int64(i), file)
 		if other, ok := used[name]; ok {
-			return fmt.Errorf("--out-dir %s: the file %s would be of %s and of %s: give them to two maps", f.outDir, name, other, file)
+			return nil, fmt.Errorf("--out-dir %s: the file %s would be of %s and of %s: give them to two maps", f.outDir, name, other, file)
 		}
 		used[name] = file
+	}
+	return own, f.checkFolders(used)
+}
+
+// checkFolders returns an error if the file of a result would be a folder of others, too.
+func (f *mapFlags) checkFolders(used map[string]string) error {
+	for name, file := range used {
+		for folder := path.Dir(name); folder != "." && folder != "/"; folder = path.Dir(folder) {
+			other, ok := used[folder]
+			if ok && !isFolder(other) { // which has no result
+				return fmt.Errorf("--out-dir %s: %s would be the file of %s and a folder of %s: give them to two maps", f.outDir, folder, other, file)
+			}
+		}
 	}
 	return nil
 }
@@ -151,47 +182,67 @@ func (d *outDir) holds(f storedFile) bool {
 // settle makes the folder of a map that goes on have the files of results that count, and no
 // others that would be taken for them: those of inputs that are to run are removed, and those of
 // inputs that are gone, of which some are named, are moved to a folder beside.
-func (d *outDir) settle(s *survey, p *plan, gone map[string]struct{}) error {
+func (d *outDir) settle(ctx context.Context, s *survey, p *plan, gone map[string]struct{}) error {
 	if d == nil {
 		return nil
 	}
-	name := func(i int64) string { return resultName(i, s.in.file(i)) }
-	var err error
-	if !s.files {
-		err = d.beyond(s.n, gone)
+	settle := d.settleNumbers
+	if s.files {
+		settle = d.settleFiles
 	}
-	for i := int64(0); i < s.n && len(gone) > 0; i++ {
-		if s.taken.has(i) {
-			delete(gone, name(i))
-		}
-	}
-	for file := range gone {
-		err = errors.Join(err, d.setAside(file))
-	}
-	for i := p.next(0); i >= 0; i = p.next(i + 1) {
-		if failed := d.root.Remove(name(i)); failed != nil && !errors.Is(failed, fs.ErrNotExist) {
-			err = errors.Join(err, failed)
-			break
-		}
-	}
-	if err != nil {
+	if err := settle(ctx, s, p, gone); err != nil {
 		return fmt.Errorf("--resume: in %s: %w", d.name, err)
 	}
 	return nil
 }
 
-// beyond adds the files with numbers that no input has: a line may be lost, too.
-func (d *outDir) beyond(inputs int64, gone map[string]struct{}) error {
+// settleFiles is settle for results that are named by files. What is there and of no input is of one that is
+// gone, whose line may be lost, too.
+func (d *outDir) settleFiles(ctx context.Context, s *survey, p *plan, gone map[string]struct{}) error {
+	stays := make(map[string]bool, s.n) // by the name of the result of an input
+	for i := range s.n {
+		stays[resultName(i, s.in.file(i))] = s.taken.has(i) || !p.part.has(i)
+	}
+	folder := realName(d.name)
+	return filepath.WalkDir(folder, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || ctx.Err() != nil {
+			return cmp.Or(err, context.Cause(ctx))
+		}
+		name, err := filepath.Rel(folder, file)
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		_, isOwn := d.own[name]
+		_, isGone := gone[name]
+		if stay, known := stays[name]; isOwn || stay {
+			return nil
+		} else if known && !isGone {
+			return d.root.Remove(name)
+		}
+		return d.setAside(name)
+	})
+}
+
+// settleNumbers is settle for results that are named by numbers. It goes through what is there: there
+// may be very many numbers.
+func (d *outDir) settleNumbers(ctx context.Context, s *survey, p *plan, gone map[string]struct{}) error {
 	folder, err := os.Open(d.name)
 	if err != nil {
 		return err
 	}
 	defer folder.Close()
-	for {
+	for ctx.Err() == nil {
 		names, err := folder.Readdirnames(4096)
 		for _, name := range names {
-			if i, failed := strconv.ParseInt(name, 10, 64); failed == nil && i >= inputs && name == resultName(i, "") {
-				gone[name] = struct{}{}
+			i, failed := strconv.ParseInt(name, 10, 64)
+			_, isGone := gone[name]
+			switch {
+			case failed != nil || name != resultName(i, "") || i < 0 || i < s.n && s.taken.has(i):
+			case isGone || i >= s.n: // the line of such a one may be lost, too
+				err = cmp.Or(d.setAside(name), err)
+			case p.part.has(i):
+				err = cmp.Or(d.root.Remove(name), err)
 			}
 		}
 		if errors.Is(err, io.EOF) {
@@ -201,6 +252,7 @@ func (d *outDir) beyond(inputs int64, gone map[string]struct{}) error {
 			return err
 		}
 	}
+	return context.Cause(ctx)
 }
 
 // setAside moves a file to the folder beside.

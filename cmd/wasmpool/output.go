@@ -183,6 +183,32 @@ func (f *mapFlags) owns(a *app) func(name string) bool {
 	}
 }
 
+// checkOutputs returns an error if two of the files that flags name would be one, or one of them is
+// what goes along with another: it would be overwritten.
+func (f *mapFlags) checkOutputs() error {
+	type named struct{ flag, name string }
+	var all []named
+	for _, n := range []named{{"--out", f.out}, {"--failed", f.failed}, {"--out-dir", f.outDir}} {
+		if n.name != "" && n.name != "-" {
+			all = append(all, n)
+		}
+	}
+	for i, one := range all {
+		for k, other := range all {
+			switch {
+			case i < k && realName(one.name) == realName(other.name):
+				return fmt.Errorf("%s and %s name the same file: give another one", one.flag, other.flag)
+			case i != k && isBeside(one.name, realName(other.name)):
+				return fmt.Errorf("%s %s is a file that %s %s needs for itself: give another one", one.flag, one.name, other.flag, other.name)
+			}
+		}
+	}
+	if f.failed != "" && f.outDir != "" && isBelow(f.failed, realName(f.outDir)) {
+		return fmt.Errorf("--failed %s is in the folder of --out-dir, which has results only: give another file", f.failed)
+	}
+	return nil
+}
+
 // isBelow reports whether a file is in a folder, or in one of that.
 func isBelow(name, folder string) bool {
 	rel, err := filepath.Rel(folder, realName(name))

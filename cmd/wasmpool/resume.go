@@ -98,6 +98,9 @@ func (s *survey) find(r *stored) (i int64, known, ok bool, err error) {
 	if r.i < s.n && key != 0 && !s.taken.has(r.i) && s.key(r.i) == key {
 		return r.i, true, true, nil
 	}
+	if s.keys == nil && !s.files && r.i < s.n && key != 0 && s.key(r.i) == key {
+		return r.i, true, false, nil // numbers and combinations differ, but for values that are given twice
+	}
 	if s.index == nil {
 		if err := s.makeIndex(); err != nil {
 			return 0, false, false, err
@@ -345,7 +348,7 @@ func (a *app) resume(ctx context.Context, f *mapFlags, in input, dir *outDir, of
 	old, err := os.Open(f.out)
 	if errors.Is(err, fs.ErrNotExist) {
 		p := s.plan(f.in.part, 0)
-		return p, dir.settle(s, p, map[string]struct{}{})
+		return p, dir.settle(ctx, s, p, map[string]struct{}{})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--resume: %w", err)
@@ -364,7 +367,7 @@ func (a *app) resume(ctx context.Context, f *mapFlags, in input, dir *outDir, of
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
 	p := s.plan(f.in.part, l.kept)
-	if err := dir.settle(s, p, l.files); err != nil {
+	if err := dir.settle(ctx, s, p, l.files); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(a.err, "wasmpool: %s: %s, %d of %d inputs are to run\n", f.out, l, p.left(), p.part.count(s.n))

@@ -82,7 +82,7 @@ func (s *rowReader) all() iter.Seq2[*resultRow, error] {
 		s.bad = 0
 		lines := bufio.NewReaderSize(s.from, 256<<10)
 		for number := 1; ; number++ {
-			line, err := lines.ReadBytes('\n')
+			line, err := readRow(lines)
 			if err == nil {
 				line = line[:len(line)-1]
 			}
@@ -93,6 +93,20 @@ func (s *rowReader) all() iter.Seq2[*resultRow, error] {
 			if r := s.parse(line, number); r != nil && s.wants(r) && !yield(r, nil) || err != nil {
 				return
 			}
+		}
+	}
+}
+
+// readRow reads a line. Of a long one that cannot be a result it keeps no more than the beginning.
+func readRow(lines *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := lines.ReadSlice('\n')
+		if err == nil || len(line) < mostTorn || mayBeResult(line) {
+			line = append(line, part...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
 		}
 	}
 }
