@@ -13,7 +13,7 @@ PACKAGES ?= ./...
 REF ?= HEAD
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
-# How often each scenario of make survive runs, and for how long make soak does.
+# How often each scenario of make survive runs, how many maps make chaos starts, and for how long make soak does.
 RUNS ?= 10
 SOAK ?= 10m
 # How many steps make model takes; a hundred million are some minutes.
@@ -144,6 +144,10 @@ hostile: deps ## Attack a pool, in one process and on 4 ranks: each kind alone, 
 survive: deps build ## Kill workers and roots, stop them, cut hosts off, RUNS=10 times each
 	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/survive-mpi ./stress/survive
 	scripts/survive $(RUNS)
+
+.PHONY: chaos
+chaos: deps ## Kill maps that go on, edit their inputs, fill their disks: RUNS=10 in one process, on a small disk, and on ranks each
+	CGO_ENABLED=1 WASMPOOL_TEST_CHAOS=$(RUNS) $(GO) test -tags mpi -count 1 -timeout 0 -run '^TestChaos' -v ./cmd/wasmpool | grep -v '^=== '
 
 .PHONY: soak
 soak: ## Run random loads under random faults, with the race detector, for SOAK=10m
