@@ -38,6 +38,7 @@ type RunningCall struct {
 	Number uint64
 	Task   string
 	Tags   []string
+	Slot   int           // on the worker, from 0
 	For    time.Duration // since it began
 }
 

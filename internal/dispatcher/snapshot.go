@@ -42,6 +42,7 @@ type RunningCall struct {
 	Number uint64
 	Task   string
 	Tags   []string
+	Slot   int           // on the worker, from 0
 	For    time.Duration // since it began
 }
 
@@ -83,7 +84,7 @@ func (w *worker) running() []RunningCall {
 			if r.Number != c.number {
 				continue
 			}
-			one := RunningCall{Number: r.Number, Task: c.task.name, For: time.Duration(r.Nanos)}
+			one := RunningCall{Number: r.Number, Task: c.task.name, Slot: r.Slot, For: time.Duration(r.Nanos)}
 			if c.options != nil {
 				one.Tags = c.options.Tags
 			}

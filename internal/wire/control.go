@@ -105,5 +105,6 @@ type Status struct {
 // Running is a call on a slot.
 type Running struct {
 	Number uint64 `json:"number"`
+	Slot   int    `json:"slot"`  // from 0
 	Nanos  int64  `json:"nanos"` // since it began
 }

@@ -14,7 +14,7 @@ func (s *server) status() wire.Status {
 	now := monotime.Now()
 	for _, r := range s.runners {
 		if number := r.running.Load(); number != 0 {
-			st.Running = append(st.Running, wire.Running{Number: number, Nanos: now - r.since.Load()})
+			st.Running = append(st.Running, wire.Running{Number: number, Slot: r.index, Nanos: now - r.since.Load()})
 		}
 	}
 	for _, m := range s.modules {

@@ -1,0 +1,68 @@
+package monitor
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// kill kills the calls that a [Kill] names.
+func (m *Monitor) kill(ctx context.Context, request []byte) (any, error) {
+	var k Kill
+	if err := decode(request, &k); err != nil {
+		return nil, err
+	}
+	n, err := m.Kill(ctx, k)
+	return Killed{n}, err
+}
+
+// Kill kills calls, and returns how many there were. It waits for the loop, a few microseconds as a rule, or until ctx ends.
+func (m *Monitor) Kill(ctx context.Context, k Kill) (int, error) {
+	reason := cmp.Or(k.Reason, "killed from the job's page")
+	switch {
+	case k.Call != 0 && k.Task == "" && k.Tag == "":
+		found, err := m.ex.KillCall(ctx, k.Call, reason)
+		if found {
+			return 1, err
+		}
+		return 0, err
+	case k.Call == 0 && k.Task != "" && k.Tag == "":
+		n, err := m.ex.KillTask(ctx, k.Task, reason)
+		if err != nil {
+			err = fmt.Errorf("%w: %w", errRequest, err)
+		}
+		return n, err
+	case k.Call == 0 && k.Task == "" && k.Tag != "":
+		return m.ex.KillTag(ctx, k.Tag, reason)
+	}
+	return 0, fmt.Errorf("monitor: %w: want one of call, task and tag", errRequest)
+}
+
+// drain does what a [Drain] asks for.
+func (m *Monitor) drain(_ context.Context, request []byte) (any, error) {
+	var d Drain
+	if err := decode(request, &d); err != nil {
+		return nil, err
+	}
+	if !m.Drain(d.Reason) {
+		return nil, fmt.Errorf("monitor: %w: this program cannot drain", errRequest)
+	}
+	return struct{}{}, nil
+}
+
+// decode reads a request, which must be one value without names that it does not have.
+func decode(request []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(request))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil && d.More() {
+		err = fmt.Errorf("something follows")
+	}
+	if err != nil && err != io.EOF { //nolint:errorlint // Decode returns it as it is for no request at all
+		return fmt.Errorf("monitor: %w: %w", errRequest, err)
+	}
+	return nil
+}

@@ -1,0 +1,31 @@
+// Package monitor shows a job while it runs, and what is left of it afterwards: a page in the browser, its state as JSON, and a report in
+// one file. It watches a pool ([executor.Executor.Watch]), and keeps a bounded picture of it, whatever the pool does.
+//
+//	m, err := monitor.New(ctx, ex, monitor.Config{Title: "ray tracing"})
+//	if err != nil {
+//		return err
+//	}
+//	defer m.Close()
+//	server, err := monitor.Serve(ctx, "localhost:8080", m)
+//	if err != nil {
+//		return err
+//	}
+//	defer server.Close()
+//	log.Print("see the job at ", server.URL())
+//
+// docs/monitor.md says what the numbers mean, and what it costs.
+//
+// # Reading the source
+//
+//   - monitor.go takes updates in, and ends
+//   - state.go is what can be seen: the types of a [State]
+//   - model.go is what is kept of all updates, from which states are made; its parts are tasks.go (what became of the
+//     runs of each task), use.go (how busy slots are), series.go (values over time), pace.go (how many end in a second),
+//     stream.go (what each slot ran in the last minute), failures.go (groups of failures) and running.go (what runs now,
+//     which the workers are asked for)
+//   - why.go says in a sentence why nothing moves
+//   - text.go cuts long texts and makes them plain
+//   - page.go has the page and the report; their files are in assets
+//   - handler.go answers requests, act.go does those that act, events.go sends what changes, guard.go refuses what does not come
+//     from the page, and server.go listens
+package monitor
