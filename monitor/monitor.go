@@ -61,6 +61,8 @@ type Monitor struct {
 	done   sync.WaitGroup     // the goroutines
 	looked atomic.Int64       // when somebody last looked, in Unix nanoseconds
 
+	report func(context.Context) (executor.Report, error) // of the pool
+
 	events  broadcast
 	viewers []viewer // that take updates in, in this order
 
@@ -84,6 +86,7 @@ func New(ctx context.Context, ex *executor.Executor, cfg Config) (*Monitor, erro
 	if err != nil {
 		return nil, err
 	}
+	m.report = ex.Report
 	ctx, m.cancel = context.WithCancel(ctx)
 	first := make(chan error, 1)
 	m.done.Add(2)

@@ -45,7 +45,7 @@ func (m *Monitor) ask(ctx context.Context) {
 
 // askOnce asks the workers what they run, and waits for their answers.
 func (m *Monitor) askOnce(ctx context.Context) {
-	r, err := m.ex.Report(ctx)
+	r, err := m.report(ctx)
 	if err != nil {
 		return // the pool or ctx has ended
 	}
