@@ -39,10 +39,10 @@ function bytes(n) {
 function time(t) {
   if (t <= 0) return "0";
   if (t < 1e-3) return (t * 1e6).toFixed(t < 1e-5 ? 1 : 0) + " µs";
-  if (t < 1) return (t * 1e3).toFixed(t < 1e-2 ? 1 : 0) + " ms";
+  if (t < 0.9995) return (t * 1e3).toFixed(t < 1e-2 ? 1 : 0) + " ms";
   if (t < 60) return t.toFixed(t < 10 ? 1 : 0) + " s";
   const m = Math.floor(t / 60);
-  if (m < 60) return m + " min " + Math.floor(t % 60) + " s";
+  if (m < 60) return m + " min" + (m < 10 ? " " + Math.floor(t % 60) + " s" : "");
   if (m < 48 * 60) return Math.floor(m / 60) + " h " + (m % 60) + " min";
   return Math.floor(m / 1440) + " d " + Math.floor((m % 1440) / 60) + " h";
 }
@@ -100,6 +100,12 @@ function cells(tr, texts) {
     say(td, text);
     if (td.className && td.className !== "n" && td.title !== text) td.title = text;
   });
+}
+
+// grow keeps the height that a list has had, so that what stands below does not jump.
+function grow(list) {
+  const high = Math.min(list.offsetHeight, 400);
+  if (high > (parseFloat(list.style.minHeight) || 0)) list.style.minHeight = high + "px";
 }
 
 let noteTimer = 0;
@@ -204,7 +210,7 @@ function showProgress() {
 // chart draws lines over the same time, filled below. A line is [values, colour].
 function chart(canvas, series, lines, most, text) {
   const [c, w, h] = pen(canvas);
-  const left = 36, bottom = 16, top = 6, high = h - bottom - top, wide = w - left;
+  const left = 42, bottom = 16, top = 6, high = h - bottom - top, wide = w - left;
   const n = lines[0][0].length;
   const slots = whole ? Math.max(n, 2) : Math.max(n, 60);
   const x = (i) => left + wide * (i + slots - n) / (slots - 1);
@@ -289,7 +295,7 @@ function showStream() {
   const high = Math.max(Math.min(list.length * 14, Math.max(144, Math.min(list.length, 480))), 72) + axis;
   if (canvas.style.height !== high + "px") canvas.style.height = high + "px";
   const [c, w, h] = pen(canvas);
-  const left = 36, wide = w - left, rowHigh = (h - axis) / Math.max(list.length, 1);
+  const left = 42, wide = w - left, rowHigh = (h - axis) / Math.max(list.length, 1);
   const to = view ? view[1] : now(), from = view ? view[0] : to - 60;
   stream = {rows: list, high: rowHigh, left: left, from: from, to: to};
   const x = (t) => left + wide * (t - from) / (to - from);
@@ -318,14 +324,18 @@ function showStream() {
   c.textAlign = "right";
   c.textBaseline = "middle";
   let below = -20;
-  for (const [rank, at] of first) {
-    if (at * rowHigh - below < 12) continue;
-    below = at * rowHigh;
-    c.fillText(String(rank), left - 5, below + Math.min(rowHigh, 14) / 2);
-    c.fillStyle = colours.line;
-    if (at > 0) c.fillRect(0, below, w, 1);
+  for (const w of s.workers) {
+    const high = (w.slots + (loose.has(w.rank) ? 1 : 0)) * rowHigh, top = first.get(w.rank) * rowHigh, middle = top + high / 2;
+    if (top > 0 && high > 4) {
+      c.fillStyle = colours.card;
+      c.fillRect(left, top - 1.5, wide, 2);
+    }
+    if (middle - below < 12) continue;
+    below = middle;
     c.fillStyle = colours.dim;
+    c.fillText(String(w.rank), left - 6, Math.max(middle, 6));
   }
+  c.fillStyle = colours.dim;
   c.textBaseline = "alphabetic";
   const ticks = w < 500 ? 3 : 6;
   for (let i = 0; i <= ticks; i++) {
@@ -521,6 +531,7 @@ function showRunning() {
   });
   say($("h-running"), "Longest running calls" + (s.runs > s.running.length ? ` (${s.running.length} of ${num(s.runs)})` : ""));
   $("no-running").hidden = s.running.length > 0;
+  grow($("running").closest(".wide"));
 }
 
 // ---- failures
