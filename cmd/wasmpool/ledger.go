@@ -6,11 +6,12 @@ import "sync"
 // until the result is written. One goroutine calls put, for each call in turn, and others
 // take, once per call and in any order.
 //
-// Calls are kept in blocks, each of which is given up when all its results were taken:
+// Calls are kept in blocks, each of which is used again when all its results were taken:
 // one slow call keeps its block, however many run meanwhile.
 type ledger struct {
 	mu     sync.Mutex
 	blocks map[int64]*callBlock
+	spares []*callBlock // of calls whose results were taken
 
 	last    *callBlock // used by put
 	found   *callBlock // used by take, as what follows
@@ -38,12 +39,22 @@ func newLedger() *ledger { return &ledger{blocks: map[int64]*callBlock{}, foundA
 func (l *ledger) put(call int64, e entry) {
 	at := call % blockCalls
 	if at == 0 {
-		l.last = new(callBlock)
-		l.mu.Lock()
-		l.blocks[call/blockCalls] = l.last
-		l.mu.Unlock()
+		l.last = l.begin(call / blockCalls)
 	}
 	l.last.entries[at] = e
+}
+
+// begin returns an empty block, which becomes that of a number.
+func (l *ledger) begin(number int64) *callBlock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := len(l.spares) - 1
+	if last < 0 {
+		l.spares, last = append(l.spares, new(callBlock)), 0
+	}
+	b := l.spares[last]
+	l.spares, l.blocks[number] = l.spares[:last], b
+	return b
 }
 
 // take returns the input of a call, and forgets it.
@@ -53,8 +64,17 @@ func (l *ledger) take(call int64) entry {
 	if at := call / blockCalls; at != l.foundAt {
 		l.found, l.foundAt = l.blocks[at], at
 	}
+	e := l.found.entries[call%blockCalls]
 	if l.found.taken++; l.found.taken == blockCalls {
-		delete(l.blocks, l.foundAt)
+		l.end()
 	}
-	return l.found.entries[call%blockCalls]
+	return e
+}
+
+// end gives up the block that was found last. mu is held.
+func (l *ledger) end() {
+	delete(l.blocks, l.foundAt)
+	*l.found = callBlock{}
+	l.spares = append(l.spares, l.found)
+	l.found, l.foundAt = nil, -1
 }

@@ -149,24 +149,25 @@ func (w *recordWriter) text(s string) {
 
 func (w *recordWriter) begin(r record, ok bool) {
 	w.buf.Reset()
-	w.buf.WriteString(`{"i":`)
-	w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), r.i, 10))
-	w.buf.WriteString(w.of)
+	line := append(w.buf.AvailableBuffer(), `{"i":`...)
+	line = strconv.AppendInt(line, r.i, 10)
+	line = append(line, w.of...)
 	if r.arg != 0 {
-		w.buf.WriteString(`,"arg":"`)
-		w.buf.Write(appendDigest(w.buf.AvailableBuffer(), r.arg))
-		w.buf.WriteByte('"')
+		line = append(appendDigest(append(line, `,"arg":"`...), r.arg), '"')
 	}
-	w.foreign = w.buf.Len()
+	w.foreign = 0
 	if r.file != "" {
-		w.buf.WriteString(`,"file":`)
-		w.text(r.file)
+		w.foreign = len(line)
+		line = appendJSONString(append(line, `,"file":`...), strings.ToValidUTF8(r.file, "\uFFFD"))
 	}
 	if r.run.attempt > 0 {
-		w.buf.Write(r.run.append(w.buf.AvailableBuffer()))
+		line = r.run.append(line)
 	}
-	w.buf.WriteString(`,"ok":`)
-	w.buf.Write(strconv.AppendBool(w.buf.AvailableBuffer(), ok))
+	line = strconv.AppendBool(append(line, `,"ok":`...), ok)
+	if w.foreign == 0 {
+		w.foreign = len(line)
+	}
+	w.buf.Write(line)
 }
 
 // append appends the members of a run.
