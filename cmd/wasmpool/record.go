@@ -218,10 +218,24 @@ func (w *recordWriter) value(out []byte) {
 		return
 	}
 	w.buf.WriteString(`,"out":`)
+	if isInteger(out) {
+		w.buf.Write(out)
+		return
+	}
 	if mayBeJSON(out) && json.Compact(&w.buf, out) == nil {
 		return // Compact leaves the buffer alone when it fails
 	}
 	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), out))
+}
+
+// isInteger reports whether text is a number without a sign, a point or an exponent: it is JSON as it stands.
+func isInteger(text []byte) bool {
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(text) > 0 && (text[0] != '0' || len(text) == 1)
 }
 
 // mayBeJSON rules out most text at a glance.

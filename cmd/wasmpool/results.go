@@ -26,16 +26,20 @@ type results struct {
 	raw      *rawWriter // or nil
 	staged   bool       // there is --then: what failed says in which task
 
-	calls  atomic.Int64 // inputs whose calls were begun
-	ended  atomic.Int64 // of those, the ones whose calls have ended
-	ending atomic.Bool  // too many failed: no more are begun
-	broke  atomic.Bool  // something else has ended the map: fatal
+	ending atomic.Bool // too many failed: no more are begun
+	broke  atomic.Bool // something else has ended the map: fatal
 
 	ledger  *ledger
 	plan    *plan
 	file    func(i int64) string // of an input
 	to      *output
 	ordered bool
+
+	// Goroutines that write to these for each call share no cache line.
+	_     [64]byte
+	calls atomic.Int64 // inputs whose calls were begun
+	_     [64]byte
+	ended atomic.Int64 // of those, the ones whose calls have ended
 
 	mu     sync.Mutex // guards all that follows while refresh and the input run
 	out    *bufio.Writer
