@@ -30,7 +30,11 @@ const chaosRuns = 26
 
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	testChaos(t, chaosRuns, chaos{program: "wasmpool", env: []string{"WASMPOOL_CACHE=" + t.TempDir()}})
+	runs := chaosRuns
+	if testing.Short() { // it runs in another build, too
+		runs = 8
+	}
+	testChaos(t, runs, chaos{program: "wasmpool", env: []string{"WASMPOOL_CACHE=" + t.TempDir()}})
 }
 
 // testChaos starts so many maps of all kinds of inputs.
@@ -104,12 +108,14 @@ type chaos struct {
 	dir     string
 	kind    chaosKind
 	folder  bool // results go to files
+	then    bool // they are those of a second call
 
-	inputs []chaosInput
-	made   int            // inputs so far, for names
-	span   chaosSpan      // of what is computed
-	took   time.Duration  // that a map takes which nothing ends
-	codes  map[string]int // how maps ended
+	inputs  []chaosInput
+	made    int            // inputs so far, for names
+	span    chaosSpan      // of what is computed
+	took    time.Duration  // that a map takes which nothing ends
+	codes   map[string]int // how maps ended
+	slowest time.Duration  // of them
 }
 
 func (c *chaos) path(name string) string { return filepath.Join(c.dir, name) }
@@ -117,6 +123,7 @@ func (c *chaos) path(name string) string { return filepath.Join(c.dir, name) }
 // story runs so many maps, and then one to its end.
 func (c *chaos) story(runs int) {
 	c.codes, c.took = map[string]int{}, 200*time.Millisecond
+	c.then = c.oneIn(3)
 	c.begin()
 	for range runs {
 		c.edit()
@@ -130,7 +137,7 @@ func (c *chaos) story(runs int) {
 	c.edit()
 	c.write()
 	c.finish()
-	c.t.Logf("%d maps, by exit code: %v", runs+1, c.codes)
+	c.t.Logf("%d maps, of which one took %v, by exit code: %v", runs+1, c.slowest.Round(time.Millisecond), c.codes)
 }
 
 // command is the map that goes on, with more flags.
@@ -138,6 +145,9 @@ func (c *chaos) command(task string, more ...string) *exec.Cmd {
 	args := append([]string{"map", c.module, task, "--out", c.path("out"), "--resume"}, c.kind.flags(c)...)
 	if c.folder {
 		args = append(args, "--out-dir", c.path("files"))
+	}
+	if c.then {
+		args = append(args, "--then", "echo")
 	}
 	if c.ranks > 0 {
 		args = append(args, "--ranks", strconv.Itoa(c.ranks), "--slots", "1")
@@ -166,13 +176,14 @@ func (c *chaos) part() []string {
 
 // A job is a map that runs.
 type job struct {
-	cmd   *exec.Cmd
-	said  bytes.Buffer
-	ended chan struct{}
+	cmd     *exec.Cmd
+	started time.Time
+	said    bytes.Buffer
+	ended   chan struct{}
 }
 
 func (c *chaos) start(cmd *exec.Cmd) *job {
-	j := &job{cmd: cmd, ended: make(chan struct{})}
+	j := &job{cmd: cmd, started: time.Now(), ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &j.said, &j.said
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Start(); err != nil {
@@ -306,6 +317,7 @@ func (c *chaos) wait(j *job) {
 	if c.ranks > 0 {
 		c.ranksGone(j)
 	}
+	c.slowest = max(c.slowest, time.Since(j.started))
 	code := j.cmd.ProcessState.ExitCode()
 	says := fmt.Sprint(code)
 	if text := strings.TrimSpace(withoutReports(j.said.String())); code == exitSetup {
