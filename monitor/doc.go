@@ -1,5 +1,5 @@
-// Package monitor shows a job while it runs, and what is left of it afterwards: a page in the browser, its state as JSON, and a report in
-// one file. It watches a pool ([executor.Executor.Watch]), and keeps a bounded picture of it, whatever the pool does.
+// Package monitor shows a job while it runs, and what is left of it afterwards: a page in the browser, its state as JSON, metrics, a report in
+// one file, and a trace. It watches a pool ([executor.Executor.Watch]), and keeps a bounded picture of it, whatever the pool does.
 //
 //	m, err := monitor.New(ctx, ex, monitor.Config{Title: "ray tracing"})
 //	if err != nil {
@@ -25,6 +25,8 @@
 //     which the workers are asked for)
 //   - why.go says in a sentence why nothing moves
 //   - text.go cuts long texts and makes them plain
+//   - metrics.go is what Prometheus reads
+//   - trace.go writes a [Trace], whose events are in traceevent.go
 //   - page.go has the page and the report; their files are in assets
 //   - handler.go answers requests, act.go does those that act, events.go sends what changes, guard.go refuses what does not come
 //     from the page, and server.go listens

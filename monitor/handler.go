@@ -16,6 +16,7 @@ import (
 //	GET  state    the [State] as JSON
 //	GET  failures its failures only, with their examples
 //	GET  events   the State, and what may have changed with each update, as server-sent events
+//	GET  metrics  what Prometheus reads
 //	GET  report   the page whole in one file, as it is now
 //	POST kill     kills calls: see [Kill]
 //	POST drain    has the program begin no call any more: see [Drain]
@@ -49,6 +50,8 @@ func (m *Monitor) route(w http.ResponseWriter, r *http.Request) {
 		serveJSON(w, r, m.State().Failures)
 	case "events":
 		m.serveEvents(w, r)
+	case "metrics":
+		m.metrics.ServeHTTP(w, r)
 	case "report":
 		m.serveReport(w, r)
 	default:

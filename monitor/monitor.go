@@ -64,19 +64,11 @@ type Monitor struct {
 	report func(context.Context) (executor.Report, error) // of the pool
 
 	events  broadcast
-	viewers []viewer // that take updates in, in this order
-
-	closed sync.Once
-	failed error // by Close
+	metrics *metrics
+	closed  sync.Once
 
 	mu    sync.Mutex
 	model *model
-}
-
-// A viewer takes updates in, on the monitor's goroutine. It must not keep the monitor waiting.
-type viewer interface {
-	take(u *feed.Update)
-	close() error // no update comes any more
 }
 
 // New begins to watch the pool of ex until that ends, ctx ends, or Close. When it returns, the first update has been taken in: what
@@ -104,7 +96,7 @@ func newMonitor(ex *executor.Executor, cfg Config) (*Monitor, error) {
 	if err != nil {
 		host = "localhost" // for the page only
 	}
-	m := &Monitor{ex: ex, cfg: cfg, token: cmp.Or(cfg.Token, newToken()), hosts: append([]string{"localhost", host}, cfg.Hosts...)}
+	m := &Monitor{ex: ex, cfg: cfg, token: cmp.Or(cfg.Token, newToken()), hosts: append([]string{"localhost", host}, cfg.Hosts...), metrics: newMetrics()}
 	m.model = newModel(Job{
 		Title: line(cmp.Or(cfg.Title, programName())), Host: host, PID: os.Getpid(), Started: time.Now(), Acts: cfg.Drain != nil,
 	}, cfg.Name)
@@ -150,9 +142,7 @@ func (m *Monitor) take(u *feed.Update) {
 	m.mu.Lock()
 	m.model.take(u, p)
 	m.mu.Unlock()
-	for _, v := range m.viewers {
-		v.take(u)
-	}
+	m.metrics.take(u)
 	m.events.send(m)
 }
 
@@ -191,15 +181,12 @@ func (m *Monitor) end(outcome string, told bool) {
 }
 
 // Close ends the watch. The last State stays, and the handler goes on to give it out; those who listen are let go. It waits until
-// the monitor's goroutines have ended.
+// the monitor's goroutines have ended, and returns nil.
 func (m *Monitor) Close() error {
 	m.closed.Do(func() {
 		m.cancel()
 		m.done.Wait()
 		m.events.close()
-		for _, v := range m.viewers {
-			m.failed = errors.Join(m.failed, v.close())
-		}
 	})
-	return m.failed
+	return nil
 }

@@ -14,6 +14,7 @@ const (
 	doublestar  = "github.com/bmatcuk/doublestar/v4"
 	pflag       = "github.com/spf13/pflag"
 	progressbar = "github.com/schollz/progressbar/v3"
+	prometheus  = "github.com/prometheus/client_golang"
 	otel        = "go.opentelemetry.io/otel"
 	wazero      = "github.com/tetratelabs/wazero"
 	landlock    = "github.com/landlock-lsm/go-landlock"
@@ -50,7 +51,7 @@ var arrows = []struct {
 	{"executor", []string{"feed", "host", "wasmtasks", "internal/confine", "internal/dispatcher", "internal/jobdir", "internal/memory", "internal/transport", "internal/worker"}},
 	{"internal/dispatcher", []string{"feed", "host", "wasmtasks", "internal/lines", "internal/memory", "internal/monotime", "internal/plain", "internal/transport", "internal/wire", xsys}},
 	{"feed", []string{"host"}},
-	{"monitor", []string{"executor", "feed", "host", "internal/plain"}},
+	{"monitor", []string{"executor", "feed", "host", "internal/plain", prometheus}},
 	{"internal/worker", []string{"host", "wasmtasks", "internal/lines", "internal/memory", "internal/monotime", "internal/transport", "internal/wasmbin", "internal/wire"}},
 	{"internal/difftest", []string{"internal/abi", "internal/compile", "internal/meter", "internal/mutant", "internal/wasmbin", wazero, xsys}},
 	{"host", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/compile", "internal/memory", "internal/meter", "internal/monotime", "internal/wasmbin", wazero, xsys, xxhash}},
