@@ -22,8 +22,8 @@ func (drainedError) Is(target error) bool { return target == ErrInterrupted || t
 
 // Drain ends the pool's work in order, as a signal does, but without a bound on time: no call is begun any more,
 // also of forks, and those that wait end with [ErrDrained], as do those that are submitted later. Calls that run come
-// to their end. Then the context ends that [Run] gave to root, with ErrDrained as its cause. Drain does not block, and may be
-// called more than once. A signal that comes meanwhile does what it always does.
+// to their end. Then the context ends that [Run] gave to root, with ErrDrained as its cause, which Run returns where root returns
+// the context's error. Drain does not block, and may be called more than once. A signal that comes meanwhile does what it always does.
 func (ex *Executor) Drain() {
 	ex.draining.Do(func() {
 		drained := make(chan struct{})

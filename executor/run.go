@@ -195,6 +195,9 @@ func runRoot(ctx context.Context, cfg Config, endpoint transport.Endpoint, bell 
 	}
 	ctx, stopWatching := ex.untilSignal(ctx)
 	err = apart(ctx, cfg.Logger, ex, root)
+	if err == context.Canceled && context.Cause(ctx) == ErrDrained { //nolint:errorlint // just what Drain does; more than that is kept
+		err = ErrDrained
+	}
 	if err != nil {
 		ex.abandon()
 	}
