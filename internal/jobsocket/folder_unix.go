@@ -14,6 +14,9 @@ import (
 
 // folders returns the folders in which jobs may be, in the order in which they are tried.
 func folders() []string {
+	if dir := os.Getenv(Env); dir != "" {
+		return []string{dir}
+	}
 	own := "wasmpool-" + strconv.Itoa(os.Geteuid())
 	var list []string
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// Env names the environment variable that names another folder for jobs.
+const Env = "WASMPOOL_JOBS"
+
 // A Note says what a job is.
 type Note struct {
 	PID     int       `json:"pid"` // of the root

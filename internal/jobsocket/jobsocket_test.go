@@ -18,6 +18,7 @@ import (
 func here(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
+	t.Setenv(jobsocket.Env, "")
 	t.Setenv("XDG_RUNTIME_DIR", dir)
 	t.Setenv("TMPDIR", filepath.Join(dir, "nosuch"))
 	return filepath.Join(dir, "wasmpool")
