@@ -32,6 +32,8 @@ type app struct {
 	started  bool      // by --ranks
 	shown    bool      // wasmpool launch shows the footer of this rank
 	screen   *screen   // the terminal that messages go to; nil without, and on ranks
+	progress progressMode
+	view     *view // of the job, on rank 0; nil in commands without a pool
 
 	// patience is for how long ranks other than 0 wait before they exit with an error
 	// that rank 0 has, too: launchers kill all ranks as soon as one fails, perhaps
@@ -51,7 +53,9 @@ func (a *app) execute(ctx context.Context, args []string) int {
 		return 0
 	}
 	code := exitCode(err)
-	if errors.Is(err, executor.ErrInterrupted) {
+	if errors.Is(err, executor.ErrDrained) {
+		err, code = errors.New("drained"), executor.ExitCode(err)
+	} else if errors.Is(err, executor.ErrInterrupted) {
 		err, code = errors.New("interrupted"), executor.ExitCode(err)
 	} else if errors.Is(err, context.Canceled) {
 		err, code = errors.New("interrupted"), exitInterrupted
@@ -113,7 +117,7 @@ what is done is written. A second one, but for SIGHUP, ends everything at once.`
 		cmd.SetOut(io.Discard) // rank 0 prints the help
 		cmd.SetErr(io.Discard)
 	}
-	cmd.AddCommand(a.runCommand(), a.mapCommand(), a.inspectCommand(), a.buildCommand(), a.initCommand(), a.launchCommand(), a.resultsCommand(), a.versionCommand(), a.benchCommand())
+	cmd.AddCommand(a.runCommand(), a.mapCommand(), a.inspectCommand(), a.buildCommand(), a.initCommand(), a.launchCommand(), a.statusCommand(), a.killCommand(), a.drainCommand(), a.resultsCommand(), a.versionCommand(), a.benchCommand())
 	return cmd
 }
 

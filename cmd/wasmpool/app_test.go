@@ -25,6 +25,8 @@ func TestOtherRanksAreSilent(t *testing.T) {
 		{"version", 0},
 		{"inspect nosuch", 0}, // rank 0 does it
 		{"results nosuch", 0},
+		{"status", 0},
+		{"kill 1", 0},
 		{"init testdata", 0},
 	}
 	for _, tt := range tests {

@@ -24,6 +24,11 @@
 //   - progress.go, pace.go: how far a map has come, and how fast; the summary (idleroot.go: what that says of a
 //     root whose node idles)
 //   - screen.go: a terminal with a footer
+//   - progressnote.go: --progress, and how far a map has come as JSON
+//   - view.go, callinputs.go, waits.go, tasklogs.go: how a job is seen from outside: --http, --report, --logs, of which
+//     input a call is, and what a map waits for
+//   - jobserver.go, jobs.go: what the root answers through the job's socket, and who asks
+//   - status.go, top.go, topscreen.go, act.go: the subcommands status, kill and drain
 //   - errors.go: exit codes, and messages on one line
 //   - size.go: sizes such as 64MiB
 //   - wholefile.go: a file that is written whole or not at all

@@ -104,6 +104,7 @@ other parts alone.`,
 				return err
 			}
 			f.pool.stdin, f.pool.stages = readsStdin(cmd.Flags()), 1+len(f.then)
+			f.pool.view.inputs = true
 			return a.withPool(cmd.Context(), &f.pool, args[0], func(ctx context.Context, ex *executor.Executor) error {
 				return a.mapAll(ctx, ex, args, &f)
 			})
@@ -172,9 +173,10 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		return err
 	}
 	defer in.close()
-	if err := f.checkOutputs(); err != nil {
+	if err := errors.Join(f.checkOutputs(), f.pool.view.checkInput(in)); err != nil {
 		return err
 	}
+	a.view.begin()
 	dir, err := a.openOutDir(ctx, f, in)
 	if err != nil {
 		return err
@@ -188,9 +190,16 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		return errors.Join(err, out.close(), dir.close())
 	}
 	in = p.again(in)
+	out.w = a.view.writes.output(out.w)
 	r := newResults(out, in.file, p, newRecordWriter(t.of, f.pool.verbose), !f.unordered)
 	if _, own := jobdir.Current(); f.toStdout() && a.launched && !own {
 		fmt.Fprintln(a.err, "wasmpool: the results pass through the launcher, which does not say when it cannot write them: --out F, or wasmpool launch, does")
+	}
+	if r.inputs = &a.view.inputs; len(f.then) > 0 {
+		r.inputs.mix()
+	} else {
+		behind := r.behind
+		a.view.behind.Store(&behind)
 	}
 	r.limit, r.cancel, r.failures, r.dir = f.maxFails, ex.CancelAll, failures, dir
 	r.staged, r.line.staged = len(f.then) > 0, len(f.then) > 0
@@ -205,7 +214,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	shown.what = r.what()
 	stop := r.refresh(shown)
 	made := &chain{ex, t.stages, f.unordered, f.call.mapOptions(), r}
-	err = r.collect(ctx, made.outcomes(calls, r.arguments(in.items(p))))
+	err = r.collect(ctx, made.outcomes(calls, r.arguments(a.view.reads.input(in.items(p)))))
 	stop()
 	took := time.Since(started)
 	if err == nil {

@@ -177,8 +177,9 @@ const (
 func (f *mapFlags) owns(a *app) func(name string) bool {
 	ofResults := f.ownsResults(a)
 	failed, dir := realName(f.failed), realName(f.outDir)
+	ofView := f.pool.view.owns()
 	return func(name string) bool {
-		return ofResults(name) || f.failed != "" && isBeside(name, failed) ||
+		return ofResults(name) || ofView(name) || f.failed != "" && isBeside(name, failed) ||
 			f.outDir != "" && (isBelow(name, dir) || isBelow(name, dir+goneSuffix))
 	}
 }
@@ -188,7 +189,7 @@ func (f *mapFlags) owns(a *app) func(name string) bool {
 func (f *mapFlags) checkOutputs() error {
 	type named struct{ flag, name string }
 	var all []named
-	for _, n := range []named{{"--out", f.out}, {"--failed", f.failed}, {"--out-dir", f.outDir}} {
+	for _, n := range []named{{"--out", f.out}, {"--failed", f.failed}, {"--out-dir", f.outDir}, {"--report", f.pool.view.report}, {"--logs", f.pool.view.logs}} {
 		if n.name != "" && n.name != "-" {
 			all = append(all, n)
 		}

@@ -56,6 +56,7 @@ func (p *pace) rate(at time.Duration, done int64) float64 {
 // A standing is how far a map has come.
 type standing struct {
 	done, failed int64
+	kept         int64         // of those that are done, by an earlier run
 	total        int64         // inputs, or -1 where that is not known
 	what         string        // is done at the rate; "" for calls
 	rate         float64       // inputs a second of late, 0 where that is not known

@@ -36,6 +36,7 @@ type poolFlags struct {
 	verbose bool
 	stdin   bool // the command reads standard input, so that ranks are to have it
 	stages  int  // maps that go on at once, or 0
+	view    viewFlags
 }
 
 func (f *poolFlags) add(cmd *cobra.Command) {
@@ -52,6 +53,7 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.Var(&f.isolate, "isolation", "what a call finds of the calls before it, a `WORD`: reuse (all that the task keeps), reset (nothing), fresh (nothing, but slower)")
 	flags.BoolVar(&f.confine, "confine", false, "a second wall for tasks that break out of their sandbox: worker ranks may read no files but granted folders, start no programs and open no connections (on Linux, under MPI)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show debug logs, what tasks print, and where they failed")
+	f.view.add(flags)
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		switch name {
 		case "root-slots":
@@ -111,7 +113,7 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 		return errors.New("--confine is for worker ranks, and --ranks 1 starts the root alone: take 2 or more")
 	}
 	_, err := f.grants.grants()
-	return err
+	return errors.Join(err, f.view.check(flags))
 }
 
 func (f *poolFlags) config(a *app) (executor.Config, error) {
@@ -123,7 +125,7 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 	if err != nil {
 		return executor.Config{}, err
 	}
-	grants.Output = f.verbose
+	grants.Output = f.verbose || f.view.logs != ""
 	rootSlots := f.workers
 	if f.rootOff {
 		rootSlots = -1
@@ -139,7 +141,7 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 			Grants:      map[string]host.Grants{host.EveryModule: grants},
 		},
 		Confine: f.confine,
-		Logger:  slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})),
+		Logger:  slog.New(a.view.logHandler(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))),
 	}, nil
 }
 
@@ -149,6 +151,7 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 // Whatever must look at files belongs into root: the other ranks may be on nodes
 // without them, and an error of root still ends the pool on all ranks.
 func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root func(context.Context, *executor.Executor) error) error {
+	a.progress = f.view.progress
 	switch {
 	case f.ranks > 0 && !a.launched:
 		return a.launchSelf(ctx, f)
@@ -160,6 +163,9 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root fu
 	}
 	if f.slots > 0 && !a.launched {
 		fmt.Fprintln(a.err, "wasmpool: --slots is for the worker ranks of a launcher and has no effect here: --workers says how many calls run at once")
+	}
+	if a.rank == 0 {
+		a.view = newView(a, f)
 	}
 	cfg, err := f.config(a)
 	if err != nil {
@@ -174,7 +180,13 @@ func (a *app) withPool(ctx context.Context, f *poolFlags, module string, root fu
 			return err
 		}
 	}
-	err = executor.Run(ctx, cfg, root)
+	err = executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {
+		if err := a.view.open(ctx, ex); err != nil {
+			return err
+		}
+		return root(ctx, ex)
+	})
+	err = a.view.close(err)
 	if errors.Is(err, executor.ErrLaunch) && !mpi.Built {
 		err = fmt.Errorf("%w (wasmpool-mpi is this command with MPI: make mpi builds it)", err)
 	}

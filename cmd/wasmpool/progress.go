@@ -27,9 +27,13 @@ type progress struct {
 
 	show func(footer string) // nil where there is no terminal
 	say  func(line string)
+	tell func(line progressNote) // nil without --progress json
+	mode progressMode
+	last *lastStanding // for others who ask; nil where nobody does
 
 	pace  pace
 	due   time.Duration // when the next line is due
+	told  time.Duration // when the next line of JSON is
 	asked time.Duration // when the workers are to be asked what they compile
 	load  string        // what they compile
 }
@@ -56,6 +60,13 @@ func (a *app) newProgress(ex *executor.Executor, total, kept int64) *progress {
 		total: total, kept: kept, due: firstLine, asked: askEvery, show: a.footer(),
 		say:     func(line string) { fmt.Fprintln(a.err, "wasmpool:", line) },
 		loading: func(ctx context.Context) (string, bool) { return loading(ctx, ex) },
+		mode:    a.progress,
+	}
+	if a.view != nil {
+		p.last = &a.view.standing
+	}
+	if a.progress == progressJSON {
+		p.tell = func(line progressNote) { line.write(a.err) }
 	}
 	p.pace.begin(0, kept)
 	return p
@@ -65,6 +76,8 @@ func (a *app) newProgress(ex *executor.Executor, total, kept int64) *progress {
 // is nil where there is none.
 func (a *app) footer() func(string) {
 	switch {
+	case !a.progress.isAuto():
+		return nil
 	case a.screen != nil:
 		return a.screen.set
 	case a.launched && a.rank == 0 && a.shown:
@@ -129,6 +142,7 @@ func (p *progress) run(ctx context.Context, counts func() (done, failed int64)) 
 			if p.show != nil {
 				p.show("")
 			}
+			p.end(time.Since(started), counts)
 			return
 		case <-reports:
 			wanted = true
@@ -139,11 +153,31 @@ func (p *progress) run(ctx context.Context, counts func() (done, failed int64)) 
 	}
 }
 
+// end tells how a map stood when it ended.
+func (p *progress) end(at time.Duration, counts func() (done, failed int64)) {
+	done, failed := counts()
+	if done > 0 {
+		p.load = ""
+	}
+	s := p.standing(at, done+p.kept, failed)
+	p.last.note(s)
+	if p.tell != nil {
+		line := s.progressNote()
+		line.Ended = true
+		p.tell(line)
+	}
+}
+
+// standing returns how a map stands of which so much is done.
+func (p *progress) standing(at time.Duration, done, failed int64) standing {
+	return standing{what: p.what, done: done, failed: failed, kept: p.kept, total: p.total, rate: p.pace.rate(at, done), took: at, loading: p.load}
+}
+
 // update tells how a map stands, of which so much is done without what was kept: on the
 // terminal, and by a line where one is due, or wanted.
 func (p *progress) update(ctx context.Context, at time.Duration, done, failed int64, wanted bool) {
-	wanted = p.lineDue(at) && p.show == nil || wanted
-	if (wanted || p.show != nil) && done == 0 && at >= p.asked {
+	wanted = p.lineDue(at) && p.show == nil && p.mode.isAuto() || wanted
+	if (wanted || p.show != nil || p.tell != nil) && done == 0 && at >= p.asked {
 		p.askLoading(ctx, at)
 	}
 	done += p.kept
@@ -153,7 +187,12 @@ func (p *progress) update(ctx context.Context, at time.Duration, done, failed in
 		p.load = ""
 	}
 	p.pace.note(at, done)
-	s := standing{what: p.what, done: done, failed: failed, total: p.total, rate: p.pace.rate(at, done), took: at, loading: p.load}
+	s := p.standing(at, done, failed)
+	p.last.note(s)
+	if p.tell != nil && at >= p.told {
+		p.told = at - at%jsonEvery + jsonEvery
+		p.tell(s.progressNote())
+	}
 	if p.show != nil {
 		p.show(s.footer())
 	}

@@ -30,6 +30,7 @@ type results struct {
 	broke  atomic.Bool // something else has ended the map: fatal
 
 	ledger  *ledger
+	inputs  *callInputs // for those who look; nil without
 	plan    *plan
 	file    func(i int64) string // of an input
 	to      *output
@@ -108,6 +109,7 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 				e.text = it.arg
 			}
 			r.ledger.put(call, e)
+			r.inputs.put(call, i)
 			call++
 			if !yield(it.arg) {
 				return
@@ -344,6 +346,17 @@ func (r *results) what() string {
 		return "inputs"
 	}
 	return "calls"
+}
+
+// behind returns the number in the pool of the call whose result is the next to be written, 0 where results are
+// written as they come, or none is missing.
+func (r *results) behind() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ordered || r.taken >= r.calls.Load() {
+		return 0
+	}
+	return uint64(r.taken) + 1
 }
 
 func (r *results) done() int64 {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,8 +73,18 @@ func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *
 	if err != nil {
 		return err
 	}
-	stop := a.newProgress(ex, 1, 0).start(func() (done, failed int64) { return 0, 0 })
+	a.view.begin()
+	a.view.inputs.put(0, 0)
+	var done, failed atomic.Int64
+	stop := a.newProgress(ex, 1, 0).start(func() (int64, int64) { return done.Load(), failed.Load() })
 	result, err := ex.Call(ctx, t.name, arg, f.call.options()...)
+	var wrong *executor.TaskError
+	if errors.As(err, &wrong) {
+		failed.Store(1)
+	}
+	if err == nil || wrong != nil {
+		done.Store(1)
+	}
 	stop()
 	if err != nil {
 		return a.explainCall(err, f.pool.verbose)

@@ -15,6 +15,24 @@ import (
 // returns what was written to it.
 func openTerminal(t *testing.T) (tty *os.File, written func() string) {
 	t.Helper()
+	tty, control := openPseudoTerminal(t)
+	var text bytes.Buffer
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		io.Copy(&text, control) //nolint:errcheck // it ends with EIO when the terminal is closed
+	}()
+	return tty, func() string {
+		tty.Close()
+		<-done
+		control.Close()
+		return text.String()
+	}
+}
+
+// openPseudoTerminal returns a terminal, and what is at its other end.
+func openPseudoTerminal(t *testing.T) (tty, control *os.File) {
+	t.Helper()
 	control, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -37,18 +55,7 @@ func openTerminal(t *testing.T) (tty *os.File, written func() string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var text bytes.Buffer
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		io.Copy(&text, control) //nolint:errcheck // it ends with EIO when the terminal is closed
-	}()
-	return tty, func() string {
-		tty.Close()
-		<-done
-		control.Close()
-		return text.String()
-	}
+	return tty, control
 }
 
 // On a terminal the prompt should not stick to the result.

@@ -43,3 +43,31 @@ func writeWhole(name string, data []byte) error {
 	}
 	return err
 }
+
+// canWriteWhole looks, without a change, whether writeWhole can write a file.
+func canWriteWhole(name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a folder", name)
+	case err == nil && !info.Mode().IsRegular():
+		return nil
+	case err == nil:
+		file, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return file.Close()
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	part := fmt.Sprintf("%s.%d.part", name, os.Getpid())
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
+		failed.Path = name
+	}
+	if err != nil {
+		return err
+	}
+	return cmp.Or(file.Close(), os.Remove(part))
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/monitor"
+)
+
+// viewFlags say how a job is seen from outside, and what is left to look at.
+type viewFlags struct {
+	http     string
+	serve    bool // --http was given
+	report   string
+	logs     string
+	progress progressMode
+	inputs   bool // the command is a map: what is done are inputs
+}
+
+func (f *viewFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.http, "http", "", "show the job in a browser: serve a page at `ADDR`, such as :8080 on this host only, :0 for a free port, or 0.0.0.0:8080 for others; a line on standard error has the link")
+	flags.StringVar(&f.report, "report", "", "write that page, whole in one file, to the file `F` when the job has ended")
+	flags.StringVar(&f.logs, "logs", "", "keep what tasks print and log in the folder `DIR`, a file for each input, instead of showing it")
+	flags.Var(&f.progress, "progress", "how to say how far it has come, a `WORD`: auto (a footer on a terminal, else a line now and then), json (a line of JSON each second), none")
+}
+
+// check finds values that make no sense.
+func (f *viewFlags) check(flags *pflag.FlagSet) error {
+	f.serve = flags.Changed("http")
+	if f.serve {
+		if _, port, err := net.SplitHostPort(f.http); err != nil || port == "" {
+			return fmt.Errorf("--http is %q, want an address with a port, such as :8080, :0 or 0.0.0.0:8080", f.http)
+		}
+	}
+	for _, name := range []string{"report", "logs"} {
+		value, err := flags.GetString(name)
+		if err == nil && flags.Changed(name) && (value == "" || value == "-") {
+			return fmt.Errorf("--%s is %q: give it a name", name, value)
+		}
+	}
+	return nil
+}
+
+// owns returns what tells files that the flags name from inputs.
+func (f *viewFlags) owns() func(name string) bool {
+	report, logs := realName(f.report), realName(f.logs)
+	return func(name string) bool {
+		return f.report != "" && realName(name) == report || f.logs != "" && isBelow(name, logs)
+	}
+}
+
+// checkInput returns an error if what the flags name would overwrite the input.
+func (f *viewFlags) checkInput(in input) error {
+	if info, err := os.Stat(f.report); f.report != "" && err == nil && in.reads(info) {
+		return fmt.Errorf("--report %s would overwrite the input: give another file", f.report)
+	}
+	return nil
+}
+
+// A view is a job as others see it: a page, the job's socket, a report. It belongs to rank 0. Nobody watches
+// the pool until somebody looks.
+type view struct {
+	app      *app
+	flags    *viewFlags
+	verbose  bool
+	inputs   callInputs // of which input each call is
+	standing lastStanding
+	writes   waits                         // until results are written
+	behind   atomic.Pointer[func() uint64] // the call whose result is the next to be written; nil where that is not known
+	logs     *taskLogs                     // nil without --logs
+	log      *slog.Logger
+
+	executor *executor.Executor // nil until the pool is there
+	started  time.Time
+	begun    bool            // all was checked: the job makes calls
+	page     *monitor.Server // nil without --http
+	socket   *jobServer      // nil where there is none
+
+	mu      sync.Mutex
+	monitor *monitor.Monitor // nil until somebody looks
+	closed  bool
+
+	_     [64]byte // what reads the input writes to this all the time
+	reads waits    // for the next input of a map
+	_     [64]byte
+}
+
+// newView returns the view of a job whose pool is not there yet.
+func newView(a *app, f *poolFlags) *view {
+	v := &view{app: a, flags: &f.view, verbose: f.verbose, log: slog.New(slog.DiscardHandler)}
+	if f.view.logs != "" {
+		v.logs = newTaskLogs(f.view.logs, &v.inputs, a.err)
+	}
+	return v
+}
+
+// logHandler returns where the pool's log goes that would go to h. On nil, of other ranks, that is h.
+func (v *view) logHandler(h slog.Handler) slog.Handler {
+	if v == nil {
+		return h
+	}
+	if v.logs != nil {
+		h = taskLogHandler{h, v.logs, v.verbose}
+	}
+	v.log = slog.New(h)
+	return h
+}
+
+// title is the command line.
+func (v *view) title() string { return commandLine(append([]string{"wasmpool"}, v.app.args...)) }
+
+// open begins what the flags ask for.
+func (v *view) open(ctx context.Context, ex *executor.Executor) error {
+	v.executor, v.started = ex, time.Now()
+	if err := v.checkFiles(); err != nil {
+		return err
+	}
+	if v.flags.serve || v.flags.report != "" {
+		if _, err := v.watch(); err != nil {
+			return err
+		}
+	}
+	if v.flags.serve {
+		if err := v.openPage(ctx); err != nil {
+			return err
+		}
+	}
+	v.socket = v.openSocket()
+	return nil
+}
+
+// begin says that all was checked, so that what is written overwrites nothing that is needed. No call was made yet.
+func (v *view) begin() { v.begun = true }
+
+// checkFiles looks that what is to be written can be, before anything runs.
+func (v *view) checkFiles() error {
+	if v.flags.report != "" {
+		if err := canWriteWhole(v.flags.report); err != nil {
+			return fmt.Errorf("--report: %w", err)
+		}
+	}
+	return v.logs.open()
+}
+
+// openPage serves the page of --http.
+func (v *view) openPage(ctx context.Context) error {
+	page, err := monitor.Serve(context.WithoutCancel(ctx), v.flags.http, v.monitor)
+	if err != nil {
+		return fmt.Errorf("--http: %w", err)
+	}
+	v.page = page
+	where := ""
+	if host, err := os.Hostname(); err == nil && v.app.launched {
+		where = " (on " + host + ")"
+	}
+	fmt.Fprintf(v.app.err, "wasmpool: the job's page is %s%s\n", page.URL(), where)
+	return nil
+}
+
+// errOver is the error of those who look when the job has ended.
+var errOver = errors.New("the job has just ended")
+
+// watch returns the monitor, which begins to watch when it is asked for the first time.
+func (v *view) watch() (*monitor.Monitor, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.monitor != nil || v.closed {
+		if v.monitor == nil {
+			return nil, errOver
+		}
+		return v.monitor, nil
+	}
+	cfg := monitor.Config{Title: v.title(), Drain: v.drain, Name: v.inputs.name}
+	if v.flags.inputs {
+		cfg.Progress = v.progress
+	}
+	m, err := monitor.New(context.Background(), v.executor, cfg) // until the pool has ended
+	if err != nil {
+		return nil, err
+	}
+	v.monitor = m
+	return m, nil
+}
+
+// progress says how far a map has come, and what it waits for. One goroutine calls it.
+func (v *view) progress() monitor.Progress {
+	p, now := v.standing.progress(), time.Now()
+	p.Input, p.Output = v.reads.look(now), v.writes.look(now)
+	if behind := v.behind.Load(); behind != nil && p.Output == 0 {
+		p.Behind = (*behind)()
+	}
+	return p
+}
+
+// drain has no call begun any more.
+func (v *view) drain(reason string) {
+	if reason == "" {
+		reason = "somebody asked for it"
+	}
+	fmt.Fprintf(v.app.err, "wasmpool: no call is begun any more, those that run may end: %s\n", reason)
+	v.executor.Drain()
+}
+
+// end has no call begun any more, and kills those that run. It returns how many there were.
+func (v *view) end(ctx context.Context, reason string) (int, error) {
+	fmt.Fprintf(v.app.err, "wasmpool: no call is begun any more, those that run are killed: %s\n", reason)
+	v.executor.Drain()
+	return v.executor.KillAll(ctx, reason)
+}
+
+// close ends it after the pool, and says how that has ended. It writes the report. It returns err, or what went wrong here.
+func (v *view) close(err error) error {
+	if v == nil || v.executor == nil { // another rank, or no pool
+		return err
+	}
+	v.mu.Lock()
+	v.closed = true
+	m := v.monitor
+	v.mu.Unlock()
+	var failed []error
+	if m != nil {
+		m.End(outcomeOf(err))
+		failed = append(failed, m.Close())
+	}
+	v.socket.close()
+	if v.page != nil {
+		v.page.Close() //nolint:errcheck // who reads it has gone
+	}
+	failed = append(failed, v.writeReport(), v.logs.close())
+	switch mine := errors.Join(failed...); {
+	case err == nil || mine == nil:
+		return errors.Join(err, mine)
+	default:
+		fmt.Fprintln(v.app.err, "wasmpool:", oneLine(mine))
+		return err
+	}
+}
+
+// writeReport writes the file of --report.
+func (v *view) writeReport() error {
+	if v.flags.report == "" || v.monitor == nil || !v.begun {
+		return nil
+	}
+	var page bytes.Buffer
+	err := v.monitor.WriteReport(&page)
+	if err == nil {
+		err = writeWhole(v.flags.report, page.Bytes())
+	}
+	if err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
+
+// outcomeOf says how a job has ended.
+func outcomeOf(err error) string {
+	switch {
+	case err == nil:
+		return "it is done"
+	case errors.Is(err, executor.ErrDrained):
+		return "it was drained: the others did not run"
+	case oneLine(err) == "":
+		return "it is done; calls have failed"
+	}
+	return oneLine(err)
+}
