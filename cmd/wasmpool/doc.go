@@ -25,7 +25,7 @@
 //     root whose node idles)
 //   - screen.go: a terminal with a footer
 //   - progressnote.go: --progress, and how far a map has come as JSON
-//   - view.go, callinputs.go, waits.go, tasklogs.go: how a job is seen from outside: --http, --report, --logs, of which
+//   - view.go, callinputs.go, waits.go, tasklogs.go, tracefile.go: how a job is seen from outside: --http, --report, --logs, --trace, of which
 //     input a call is, and what a map waits for
 //   - jobserver.go, jobs.go: what the root answers through the job's socket, and who asks
 //   - status.go, top.go, topscreen.go, act.go: the subcommands status, kill and drain

@@ -176,7 +176,9 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if err := errors.Join(f.checkOutputs(), f.pool.view.checkInput(in)); err != nil {
 		return err
 	}
-	a.view.begin()
+	if err := a.view.begin(ctx); err != nil {
+		return err
+	}
 	dir, err := a.openOutDir(ctx, f, in)
 	if err != nil {
 		return err

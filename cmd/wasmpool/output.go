@@ -189,7 +189,7 @@ func (f *mapFlags) owns(a *app) func(name string) bool {
 func (f *mapFlags) checkOutputs() error {
 	type named struct{ flag, name string }
 	var all []named
-	for _, n := range []named{{"--out", f.out}, {"--failed", f.failed}, {"--out-dir", f.outDir}, {"--report", f.pool.view.report}, {"--logs", f.pool.view.logs}} {
+	for _, n := range []named{{"--out", f.out}, {"--failed", f.failed}, {"--out-dir", f.outDir}, {"--report", f.pool.view.report}, {"--trace", f.pool.view.trace}, {"--logs", f.pool.view.logs}} {
 		if n.name != "" && n.name != "-" {
 			all = append(all, n)
 		}

@@ -73,7 +73,9 @@ func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *
 	if err != nil {
 		return err
 	}
-	a.view.begin()
+	if err := a.view.begin(ctx); err != nil {
+		return err
+	}
 	a.view.inputs.put(0, 0)
 	var done, failed atomic.Int64
 	stop := a.newProgress(ex, 1, 0).start(func() (int64, int64) { return done.Load(), failed.Load() })

@@ -23,6 +23,7 @@ type viewFlags struct {
 	http     string
 	serve    bool // --http was given
 	report   string
+	trace    string
 	logs     string
 	progress progressMode
 	inputs   bool // the command is a map: what is done are inputs
@@ -31,6 +32,7 @@ type viewFlags struct {
 func (f *viewFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.http, "http", "", "show the job in a browser: serve a page at `ADDR`, such as :8080 on this host only, :0 for a free port, or 0.0.0.0:8080 for others; a line on standard error has the link")
 	flags.StringVar(&f.report, "report", "", "write that page, whole in one file, to the file `F` when the job has ended")
+	flags.StringVar(&f.trace, "trace", "", "write when each call ran, and where, to the file `F`, which ui.perfetto.dev opens")
 	flags.StringVar(&f.logs, "logs", "", "keep what tasks print and log in the folder `DIR`, a file for each input, instead of showing it")
 	flags.Var(&f.progress, "progress", "how to say how far it has come, a `WORD`: auto (a footer on a terminal, else a line now and then), json (a line of JSON each second), none")
 }
@@ -43,32 +45,37 @@ func (f *viewFlags) check(flags *pflag.FlagSet) error {
 			return fmt.Errorf("--http is %q, want an address with a port, such as :8080, :0 or 0.0.0.0:8080", f.http)
 		}
 	}
-	for _, name := range []string{"report", "logs"} {
+	for _, name := range []string{"report", "trace", "logs"} {
 		value, err := flags.GetString(name)
 		if err == nil && flags.Changed(name) && (value == "" || value == "-") {
 			return fmt.Errorf("--%s is %q: give it a name", name, value)
 		}
+	}
+	if f.report != "" && f.report == f.trace {
+		return errors.New("--report and --trace name the same file: give another one")
 	}
 	return nil
 }
 
 // owns returns what tells files that the flags name from inputs.
 func (f *viewFlags) owns() func(name string) bool {
-	report, logs := realName(f.report), realName(f.logs)
+	report, trace, logs := realName(f.report), realName(f.trace), realName(f.logs)
 	return func(name string) bool {
-		return f.report != "" && realName(name) == report || f.logs != "" && isBelow(name, logs)
+		return f.report != "" && realName(name) == report || f.trace != "" && realName(name) == trace || f.logs != "" && isBelow(name, logs)
 	}
 }
 
 // checkInput returns an error if what the flags name would overwrite the input.
 func (f *viewFlags) checkInput(in input) error {
-	if info, err := os.Stat(f.report); f.report != "" && err == nil && in.reads(info) {
-		return fmt.Errorf("--report %s would overwrite the input: give another file", f.report)
+	for _, out := range [][2]string{{"--report", f.report}, {"--trace", f.trace}} {
+		if info, err := os.Stat(out[1]); out[1] != "" && err == nil && in.reads(info) {
+			return fmt.Errorf("%s %s would overwrite the input: give another file", out[0], out[1])
+		}
 	}
 	return nil
 }
 
-// A view is a job as others see it: a page, the job's socket, a report. It belongs to rank 0. Nobody watches
+// A view is a job as others see it: a page, the job's socket, a report, a trace. It belongs to rank 0. Nobody watches
 // the pool until somebody looks.
 type view struct {
 	app      *app
@@ -86,6 +93,7 @@ type view struct {
 	begun    bool            // all was checked: the job makes calls
 	page     *monitor.Server // nil without --http
 	socket   *jobServer      // nil where there is none
+	trace    *traceFile      // nil without --trace
 
 	mu      sync.Mutex
 	monitor *monitor.Monitor // nil until somebody looks
@@ -141,13 +149,22 @@ func (v *view) open(ctx context.Context, ex *executor.Executor) error {
 }
 
 // begin says that all was checked, so that what is written overwrites nothing that is needed. No call was made yet.
-func (v *view) begin() { v.begun = true }
+func (v *view) begin(ctx context.Context) (err error) {
+	v.begun = true
+	if v.flags.trace != "" {
+		v.trace, err = openTrace(ctx, v.executor, v.flags.trace, v.log)
+	}
+	return err
+}
 
 // checkFiles looks that what is to be written can be, before anything runs.
 func (v *view) checkFiles() error {
-	if v.flags.report != "" {
-		if err := canWriteWhole(v.flags.report); err != nil {
-			return fmt.Errorf("--report: %w", err)
+	for _, out := range [][2]string{{"--report", v.flags.report}, {"--trace", v.flags.trace}} {
+		if out[1] == "" {
+			continue
+		}
+		if err := canWriteWhole(out[1]); err != nil {
+			return fmt.Errorf("%s: %w", out[0], err)
 		}
 	}
 	return v.logs.open()
@@ -237,7 +254,7 @@ func (v *view) close(err error) error {
 	if v.page != nil {
 		v.page.Close() //nolint:errcheck // who reads it has gone
 	}
-	failed = append(failed, v.writeReport(), v.logs.close())
+	failed = append(failed, v.trace.close(), v.writeReport(), v.logs.close())
 	switch mine := errors.Join(failed...); {
 	case err == nil || mine == nil:
 		return errors.Join(err, mine)
