@@ -20,7 +20,7 @@ import (
 // as Info says.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
-	const odd, burn = 20_000, 100
+	const odd, burn = 100_000, 100
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	ex, err := executor.Local(executor.Config{RootSlots: 2, Modules: []*wasmtasks.Module{guesttest.Build(t, "../executor/testdata/tasks")}})
@@ -75,6 +75,13 @@ func TestNumbers(t *testing.T) {
 	state := m.State()
 	if c := state.Counts; fmt.Sprint(c.Submitted, c.CallsDone, c.CallsFail, c.Retried) != want {
 		t.Errorf("State: %d, %d, %d, %d; want %s", c.Submitted, c.CallsDone, c.CallsFail, c.Retried, want)
+	}
+	var report bytes.Buffer
+	if err := m.WriteReport(&report); err != nil {
+		t.Fatal(err)
+	}
+	if counts := fmt.Sprintf(`"retried":%d,"callsDone":%d,"callsFailed":%d,`, retried, done, failed); !strings.Contains(report.String(), counts) {
+		t.Errorf("the report does not say %s", counts)
 	}
 	checkScrape(t, m, map[string]uint64{
 		"calls_submitted_total": done + failed, "calls_done_total": done, "calls_failed_total": failed, "calls_retried_total": retried, "calls_in_flight": 0,
