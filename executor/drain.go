@@ -22,21 +22,22 @@ func (drainedError) Is(target error) bool { return target == ErrInterrupted || t
 
 // Drain ends the pool's work in order, as a signal does, but without a bound on time: no call is begun any more,
 // also of forks, and those that wait end with [ErrDrained], as do those that are submitted later. Calls that run come
-// to their end. Then the context ends that [Run] gave to root, with ErrDrained as its cause, which Run returns where root returns
-// the context's error. Drain does not block, and may be called more than once. A signal that comes meanwhile does what it always does.
+// to their end. Then the context ends that [Run] gave to root, with ErrDrained as its cause, and Run returns that, beside
+// another error of root. Drain does not block, and may be called more than once. A signal that comes meanwhile does what it always does.
 func (ex *Executor) Drain() {
-	ex.draining.Do(func() {
-		drained := make(chan struct{})
-		ex.dispatcher.Close(ErrDrained)
-		ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Drain(ErrDrained, drained) })
-		go func() {
-			select {
-			case <-drained:
-				ex.endRoot(ErrDrained)
-			case <-ex.done:
-			}
-		}()
-	})
+	if ex.drained.Swap(true) {
+		return
+	}
+	drained := make(chan struct{})
+	ex.dispatcher.Close(ErrDrained)
+	ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Drain(ErrDrained, drained) })
+	go func() {
+		select {
+		case <-drained:
+			ex.endRoot(ErrDrained)
+		case <-ex.done:
+		}
+	}()
 }
 
 // rootContext returns root's context: a Drain ends it, too.

@@ -41,7 +41,7 @@ func TestDrain(t *testing.T) {
 		if _, err := running.Result(context.WithoutCancel(ctx)); !errors.Is(err, ErrKilled) {
 			t.Errorf("the call that ran: %v, want that it was killed", err)
 		}
-		return context.Cause(ctx)
+		return nil
 	})
 	if !errors.Is(err, ErrDrained) || ExitCode(err) != 130 {
 		t.Errorf("Run returns %v, with exit code %d", err, ExitCode(err))

@@ -43,7 +43,7 @@ type pool struct {
 	ends       processEnds
 
 	closing    sync.Once
-	draining   sync.Once
+	drained    atomic.Bool                             // by Drain
 	cancelRoot atomic.Pointer[context.CancelCauseFunc] // ends what Run gave to root; nil without
 
 	done chan struct{} // closed when everything has ended

@@ -195,9 +195,6 @@ func runRoot(ctx context.Context, cfg Config, endpoint transport.Endpoint, bell 
 	}
 	ctx, stopWatching := ex.untilSignal(ctx)
 	err = apart(ctx, cfg.Logger, ex, root)
-	if err == context.Canceled && context.Cause(ctx) == ErrDrained { //nolint:errorlint // just what Drain does; more than that is kept
-		err = ErrDrained
-	}
 	if err != nil {
 		ex.abandon()
 	}
@@ -207,7 +204,11 @@ func runRoot(ctx context.Context, cfg Config, endpoint transport.Endpoint, bell 
 		shutdownErr = ex.Shutdown(context.WithoutCancel(ctx))
 	}
 	ex.calls.wait()
-	if signalled := stopWatching(); signalled != nil && !errors.Is(err, ErrInterrupted) {
+	signalled := stopWatching()
+	if signalled == nil && ex.drained.Load() {
+		signalled = ErrDrained
+	}
+	if signalled != nil && !errors.Is(err, ErrInterrupted) {
 		if err == context.Canceled { //nolint:errorlint // just what the signal does; more than that is kept
 			err = nil
 		}

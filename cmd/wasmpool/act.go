@@ -84,8 +84,8 @@ func (a *app) drainCommand() *cobra.Command {
 		Use:   "drain JOB",
 		Short: "Let a job that runs here come to its end early",
 		Long: `Drain has a job that wasmpool status lists begin no call any more. Calls that run come to
-their end, however long that takes, and results are written. The job's exit code is 0 where
-nothing was left to do, else that after an interrupt, 130; map --resume goes on with the rest.`,
+their end, however long that takes, and results are written. The job's exit code is that after
+an interrupt, 130; map --resume goes on with the rest.`,
 		Example: `  wasmpool drain 4711`,
 		Args:    argCount(1, 1, ""),
 		RunE: a.onRoot(func(ctx context.Context, args []string) error {

@@ -215,9 +215,20 @@ func (v *view) progress() monitor.Progress {
 	p, now := v.standing.progress(), time.Now()
 	p.Input, p.Output = v.reads.look(now), v.writes.look(now)
 	if behind := v.behind.Load(); behind != nil && p.Output == 0 {
-		p.Behind = (*behind)()
+		p.Behind = v.waitedFor((*behind)())
 	}
 	return p
+}
+
+// waitedFor returns the number of a call whose result is the next to be written if more calls have ended than
+// came before it: these wait for it. Else it returns 0.
+func (v *view) waitedFor(call uint64) uint64 {
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if stats, err := v.executor.Stats(ctx); err != nil || stats.Done+stats.Failed < call {
+		return 0
+	}
+	return call
 }
 
 // drain has no call begun any more.
