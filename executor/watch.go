@@ -16,7 +16,7 @@ const leastWatch = 10 * time.Millisecond
 // Watch yields what happens in the pool, an update each time that so much time has passed: at least 10 ms, and more
 // while the body of the loop takes longer. It begins to count when it is ranged over, and the first update comes at once; it
 // says how the pool is then. The last one comes when the pool has ended, and says all up to its end.
-// When ctx ends first, Watch yields nil and ctx's error; when the pool had ended before, nil and
+// When ctx ends first, Watch yields one more, which says all up to then, and then nil and ctx's error; when the pool had ended before, nil and
 // [ErrClosed]. It blocks between updates.
 //
 // Calls of all executors of the pool are watched, and nothing slows them while nobody does; memory and time are bounded
@@ -29,15 +29,22 @@ func (ex *Executor) Watch(ctx context.Context, every time.Duration) iter.Seq2[*f
 			yield(nil, err)
 			return
 		}
+		soon, cancel := lingering(ctx)
+		defer cancel()
 		tick := time.NewTicker(max(every, leastWatch))
 		defer tick.Stop()
 		for {
-			u, err := ex.look(ctx, watch)
+			ended := ctx.Err() // then this is the last look
+			u, err := ex.look(soon, watch)
 			last := errors.Is(err, ErrClosed)
 			if last {
 				u, err = watch.Last(), nil
 			}
 			if !yield(u, err) || last || err != nil {
+				return
+			}
+			if ended != nil {
+				yield(nil, ended)
 				return
 			}
 			select {
@@ -46,6 +53,25 @@ func (ex *Executor) Watch(ctx context.Context, every time.Duration) iter.Seq2[*f
 			case <-ctx.Done():
 			}
 		}
+	}
+}
+
+// linger is for how long a look may take whose context has ended.
+const linger = time.Second
+
+// lingering returns a context that ends so much later than ctx.
+func lingering(ctx context.Context) (context.Context, func()) {
+	soon, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(linger):
+			cancel()
+		case <-soon.Done():
+		}
+	})
+	return soon, func() {
+		stop()
+		cancel()
 	}
 }
 

@@ -156,13 +156,18 @@ func TestWatchEnds(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	seen := 0
 	for u, err := range ex.Watch(ctx, time.Hour) {
 		if u == nil {
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("a cancelled watch ends with %v", err)
+			if !errors.Is(err, context.Canceled) || seen != 2 {
+				t.Errorf("a cancelled watch ends with %v after %d updates", err, seen)
 			}
 			break
 		}
+		if seen++; seen == 2 && u.Done != 1 {
+			t.Errorf("the last update of a cancelled watch says that %d calls are done, want 1", u.Done)
+		}
+		_, _ = ex.Call(t.Context(), "echo", nil)
 		cancel()
 	}
 	for _, err := range ex.Watch(t.Context(), time.Hour) {
@@ -182,7 +187,7 @@ func TestWatchEnds(t *testing.T) {
 		}
 		last = u
 	}
-	if last == nil || last.Done != 1 || last.Submitted != 1 || len(last.Runs) != 1 {
+	if last == nil || last.Done != 3 || last.Submitted != 3 || len(last.Runs) != 1 {
 		t.Errorf("the last update of a pool: %+v", last)
 	}
 	for u, err := range ex.Watch(t.Context(), 0) {

@@ -180,8 +180,8 @@ func (m *Monitor) end(outcome string, told bool) {
 	m.events.send(m)
 }
 
-// Close ends the watch. The last State stays, and the handler goes on to give it out; those who listen are let go. It waits until
-// the monitor's goroutines have ended, and returns nil.
+// Close ends the watch, with all that has happened until then taken in. The last State stays, and the handler goes on to give it out; those
+// who listen are let go. It waits until the monitor's goroutines have ended, and returns nil.
 func (m *Monitor) Close() error {
 	m.closed.Do(func() {
 		m.cancel()

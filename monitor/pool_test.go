@@ -88,6 +88,27 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// TestCloseIsExact checks that nothing is missing of what has happened before Close.
+func TestCloseIsExact(t *testing.T) {
+	t.Parallel()
+	ex := pool(t, 1)
+	m, err := New(t.Context(), ex, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range ex.Map(t.Context(), "odd", numbers(100)) {
+		_ = err
+	}
+	m.End("done")
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	s := m.State()
+	if s.Counts.Done != 50 || s.Counts.Failed != 50 || s.Tasks[0].Done != 50 || s.Failures[0].Count+s.Left == 0 || s.Job.Outcome != "done" {
+		t.Errorf("after Close: %+v, %+v", s.Counts, s.Job)
+	}
+}
+
 // TestServe looks at a pool through a server, and kills a call there.
 func TestServe(t *testing.T) {
 	t.Parallel()
