@@ -31,6 +31,8 @@ type WorkerReport struct {
 	Waiting  int      // calls that it has not begun
 	Loading  []string // modules that it fetches or compiles, by name
 	Running  []RunningCall
+	Memory   uint64 // that its process uses and does not share, in bytes; 0 is not known
+	Guests   uint64 // that is promised to guests of its process, in bytes
 }
 
 // A RunningCall is a call on a worker's slot.
@@ -48,7 +50,7 @@ func reportOf(p dispatcher.Snapshot) Report {
 	for _, w := range p.Workers {
 		one := WorkerReport{
 			Rank: w.Rank, Host: w.Host, PID: w.PID, Slots: w.Slots, InFlight: w.InFlight, Work: w.Work, Heard: w.Heard,
-			Lost: w.Lost, Answered: w.Answered, Waiting: w.Waiting, Loading: w.Loading,
+			Lost: w.Lost, Answered: w.Answered, Waiting: w.Waiting, Loading: w.Loading, Memory: w.Memory, Guests: w.Guests,
 		}
 		for _, c := range w.Running {
 			one.Running = append(one.Running, RunningCall(c))

@@ -77,7 +77,7 @@ func (m *model) end(now time.Time, outcome string, told bool) {
 		m.job.Outcome = outcome
 	}
 	m.told = m.told || told
-	m.running = running{}
+	m.running = running{told: m.running.told, asked: m.running.asked + 1, workers: m.running.workers}
 }
 
 // report takes in what the workers have answered.
@@ -129,7 +129,7 @@ func (m *model) state(now time.Time, p part) *State {
 	}
 	s.Workers = m.use.state(&m.last, p.whole)
 	s.Running, s.Runs = m.running.state(now, m.name)
-	m.running.loads(s.Workers)
+	m.running.tell(s.Workers)
 	s.Stream = m.stream.state(p.bars)
 	if p.whole || p.asked != m.running.asked {
 		s.Stream.Open = m.running.open(m.job.Started, m.tasks.index)

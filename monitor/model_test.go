@@ -242,12 +242,12 @@ func TestRunning(t *testing.T) {
 		t.Errorf("%d run, though nobody was asked", s.Runs)
 	}
 	h.m.model.report(executor.Report{Workers: []executor.WorkerReport{
-		{Rank: 1, Answered: true, Loading: []string{"m"}, Running: []executor.RunningCall{{Number: 1, Task: "a", For: time.Second, Slot: 2}, {Number: 9, Task: "b", For: time.Minute, Slot: 3}}},
+		{Rank: 1, Answered: true, Loading: []string{"m"}, Memory: 5, Guests: 3, Running: []executor.RunningCall{{Number: 1, Task: "a", For: time.Second, Slot: 2}, {Number: 9, Task: "b", For: time.Minute, Slot: 3}}},
 		{Rank: 2},
 	}}, h.at)
 	h.at = h.at.Add(time.Second)
 	s := h.state()
-	if s.Runs != 2 || s.Running[0].Number != 9 || s.Running[0].For != 61 || s.Running[1].Slot != 2 || len(s.Workers[0].Loading) != 1 || len(s.Stream.Open) != 2 {
+	if s.Runs != 2 || s.Running[0].Number != 9 || s.Running[0].For != 61 || s.Running[1].Slot != 2 || len(s.Workers[0].Loading) != 1 || s.Workers[0].Memory != 5 || s.Workers[0].Guests != 3 || len(s.Stream.Open) != 2 {
 		t.Errorf("running: %+v", s.Running)
 	}
 	h.next(nil, feed.Run{Call: 9, Task: "b", Rank: 1, Ended: h.at})

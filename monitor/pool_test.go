@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -131,12 +132,15 @@ func TestServe(t *testing.T) {
 	}
 	f := ex.Submit(t.Context(), "forever", nil, executor.Tags("blue"))
 	var s State
-	unittest.Until(t, "the call runs", func() bool {
+	unittest.Until(t, "the call runs, and its guest has memory", func() bool {
 		get(t, link+"state", &s)
-		return len(s.Running) == 1
+		return len(s.Running) == 1 && s.Workers[0].Guests > 0
 	})
 	if c := s.Running[0]; c.Number != 1 || c.Task != "forever" || c.Tags[0] != "blue" || c.Name != "line 1" || c.Slot != 0 {
 		t.Errorf("the running call: %+v", c)
+	}
+	if runtime.GOOS == "linux" && s.Workers[0].Memory == 0 {
+		t.Error("the worker has no memory")
 	}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, link+"kill", strings.NewReader(`{"tag":"blue","reason":"enough"}`))
 	if err != nil {

@@ -23,7 +23,13 @@ type running struct {
 	list    []RunningCall
 	more    int // that were told and are not in list
 	silent  []int
-	loading map[int][]string // modules that workers load, by rank
+	workers map[int]told // what workers told of themselves, by rank
+}
+
+// told is what a worker told of itself.
+type told struct {
+	loading        []string // modules
+	memory, guests uint64
 }
 
 // ask asks the workers now and then what they run, while somebody looks.
@@ -68,7 +74,7 @@ func (m *Monitor) Look(ctx context.Context) *State {
 
 // report takes in what the workers have answered.
 func (r *running) report(report executor.Report, now time.Time) {
-	r.told, r.silent, r.loading = now, nil, map[int][]string{}
+	r.told, r.silent, r.workers = now, nil, make(map[int]told, len(report.Workers))
 	r.asked++
 	var list []RunningCall
 	for i := range report.Workers {
@@ -76,8 +82,8 @@ func (r *running) report(report executor.Report, now time.Time) {
 		if !w.Lost && !w.Answered {
 			r.silent = append(r.silent, w.Rank)
 		}
-		if len(w.Loading) > 0 {
-			r.loading[w.Rank] = lines(w.Loading, mostLog)
+		if w.Answered {
+			r.workers[w.Rank] = told{lines(w.Loading, mostLog), w.Memory, w.Guests}
 		}
 		for _, c := range w.Running {
 			list = append(list, RunningCall{Number: c.Number, Task: c.Task, Tags: c.Tags, Rank: w.Rank, Slot: c.Slot, For: c.For.Seconds()})
@@ -118,10 +124,12 @@ func (r *running) open(started time.Time, index func(task string) int) []Bar {
 	return list
 }
 
-// loads adds to workers which modules they load.
-func (r *running) loads(workers []Worker) {
+// tell adds to workers what they told of themselves.
+func (r *running) tell(workers []Worker) {
 	for i := range workers {
-		workers[i].Loading = r.loading[workers[i].Rank]
+		if t, found := r.workers[workers[i].Rank]; found && workers[i].Lost == nil {
+			workers[i].Loading, workers[i].Memory, workers[i].Guests = t.loading, t.memory, t.guests
+		}
 	}
 }
 

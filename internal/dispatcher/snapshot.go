@@ -35,6 +35,8 @@ type WorkerSnapshot struct {
 	Waiting  int      // calls that it has not begun
 	Loading  []string // modules that it fetches or compiles
 	Running  []RunningCall
+	Memory   uint64 // bytes that its process uses; 0 is not known
+	Guests   uint64 // bytes promised to guests of its process
 }
 
 // A RunningCall is a call that a worker says it runs.
@@ -71,6 +73,7 @@ func (l *Loop) answers() Snapshot {
 	for i, w := range l.sched.workers {
 		if one := &s.Workers[i]; w.status != nil && !w.lost {
 			one.Answered, one.Waiting, one.Loading, one.Running = true, w.status.Waiting, w.status.Loading, w.running()
+			one.Memory, one.Guests = w.status.Memory, w.status.Guests
 		}
 	}
 	return s

@@ -20,6 +20,9 @@ type Bounds []bound
 // Of returns what bounds this process. It reads some files, which takes some 100 µs.
 func Of() Bounds { return find(os.DirFS("/")) }
 
+// Resident returns how much memory the process uses that it does not share, in bytes; 0 where that is not known.
+func Resident() uint64 { return resident() }
+
 // Total returns the least of the bounds, in bytes, and its name: what the process
 // may have if it is alone. Where nothing is known it is [math.MaxUint64].
 func (b Bounds) Total() (bytes uint64, name string) {

@@ -3,6 +3,7 @@ package worker
 import (
 	"slices"
 
+	"github.com/wasmpool/wasmpool/internal/memory"
 	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -10,7 +11,7 @@ import (
 // status says which calls the slots run, how many wait, and for which modules. Calls that are
 // expected to take microseconds are left out. io is held.
 func (s *server) status() wire.Status {
-	st := wire.Status{Waiting: int(s.backlog.queued.Load())}
+	st := wire.Status{Waiting: int(s.backlog.queued.Load()), Memory: memory.Resident(), Guests: memory.Process().Used()}
 	now := monotime.Now()
 	for _, r := range s.runners {
 		if number := r.running.Load(); number != 0 {
