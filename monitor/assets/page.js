@@ -127,10 +127,9 @@ function readColours() {
 }
 const colourOf = (task) => task < 0 ? colours.many : colours["t" + task % 10];
 
-// pen returns what draws on a canvas, in CSS pixels, and the canvas's size.
-function pen(canvas) {
+// pen returns what draws on a canvas, in CSS pixels, and the canvas's size. To ask for the size makes the browser lay the page out.
+function pen(canvas, w = canvas.clientWidth, h = canvas.clientHeight) {
   const ratio = window.devicePixelRatio || 1;
-  const w = canvas.clientWidth, h = canvas.clientHeight;
   if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(h * ratio)) {
     canvas.width = Math.round(w * ratio);
     canvas.height = Math.round(h * ratio);
@@ -479,7 +478,7 @@ function showTasks() {
 }
 
 function sparkline(canvas, list) {
-  const [c, w, h] = pen(canvas);
+  const [c, w, h] = pen(canvas, 120, 18); // as page.css has it
   c.fillStyle = colours.faint;
   c.fillRect(0, 0, w, h);
   c.fillStyle = colours.busy;
@@ -688,7 +687,6 @@ function listen() {
   source.addEventListener("change", (e) => {
     if (s && !document.hidden) change(JSON.parse(e.data));
     else stale = true;
-    if (s && s.job.ended) source.close();
   });
   source.addEventListener("error", () => {
     if (s && s.job.ended) {
