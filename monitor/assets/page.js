@@ -104,6 +104,9 @@ function cells(tr, texts) {
 
 // grow keeps the height that a list has had, so that what stands below does not jump.
 function grow(list) {
+  const n = list.querySelector("tbody").childElementCount;
+  if (n <= Number(list.dataset.most || 0)) return;
+  list.dataset.most = n;
   const high = Math.min(list.offsetHeight, 400);
   if (high > (parseFloat(list.style.minHeight) || 0)) list.style.minHeight = high + "px";
 }
@@ -127,9 +130,15 @@ function readColours() {
 }
 const colourOf = (task) => task < 0 ? colours.many : colours["t" + task % 10];
 
-// pen returns what draws on a canvas, in CSS pixels, and the canvas's size. To ask for the size makes the browser lay the page out.
-function pen(canvas, w = canvas.clientWidth, h = canvas.clientHeight) {
+const sizes = new Map(); // of canvases: to ask for one makes the browser lay the page out
+
+// pen returns what draws on a canvas, in CSS pixels, and the canvas's size.
+function pen(canvas, w, h) {
   const ratio = window.devicePixelRatio || 1;
+  if (w === undefined) {
+    if (!sizes.has(canvas)) sizes.set(canvas, [canvas.clientWidth, canvas.clientHeight]);
+    [w, h] = sizes.get(canvas);
+  }
   if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(h * ratio)) {
     canvas.width = Math.round(w * ratio);
     canvas.height = Math.round(h * ratio);
@@ -292,7 +301,10 @@ function showStream() {
   const [first, loose, list] = streamRows();
   const axis = 16;
   const high = Math.max(Math.min(list.length * 14, Math.max(144, Math.min(list.length, 480))), 72) + axis;
-  if (canvas.style.height !== high + "px") canvas.style.height = high + "px";
+  if (canvas.style.height !== high + "px") {
+    canvas.style.height = high + "px";
+    sizes.delete(canvas);
+  }
   const [c, w, h] = pen(canvas);
   const left = 42, wide = w - left, rowHigh = (h - axis) / Math.max(list.length, 1);
   const to = view ? view[1] : now(), from = view ? view[0] : to - 60;
@@ -301,11 +313,20 @@ function showStream() {
   c.fillStyle = colours.faint;
   c.fillRect(left, 0, wide, h - axis);
   let style = "";
+  const drawn = rowHigh < 1 ? new Float64Array(h) : null; // up to where a line of pixels is drawn that several slots share
   const draw = (b, until, colour) => {
     const x0 = Math.max(x(b[2]), left), x1 = Math.min(x(until), w);
     const base = first.get(b[0]);
     if (x1 < left || x0 > w || base === undefined) return;
-    const at = (base + (loose.has(b[0]) ? b[1] + 1 : b[1])) * rowHigh;
+    let at = (base + (loose.has(b[0]) ? b[1] + 1 : b[1])) * rowHigh;
+    if (drawn) {
+      at = Math.floor(at);
+      if (!b[6] && x1 <= drawn[at]) return;
+      drawn[at] = Math.max(drawn[at], x1);
+      if (style !== colour) c.fillStyle = style = colour;
+      c.fillRect(Math.round(x0), at, Math.max(Math.round(x1 - x0), 1), 1);
+      return;
+    }
     if (style !== colour) c.fillStyle = style = colour;
     const gap = rowHigh > 4 ? 1 : 0;
     c.fillRect(x0, at, Math.max(x1 - x0, 1), Math.max(rowHigh - gap, 0.5));
@@ -317,6 +338,7 @@ function showStream() {
   c.globalAlpha = 0.55;
   for (const b of open) draw(b, now(), colourOf(b[4]));
   c.globalAlpha = 1;
+  if (drawn) drawn.fill(0);
   for (const b of bars) if (!b[6]) draw(b, b[2] + b[3], colourOf(b[4]));
   for (const b of bars) if (b[6]) draw(b, b[2] + b[3], colours.bad);
   c.fillStyle = colours.dim;
@@ -353,11 +375,11 @@ function showStream() {
 }
 
 function showLegend() {
-  const seen = new Set();
-  for (const b of bars) seen.add(b[4]);
-  for (const b of open) seen.add(b[4]);
-  const list = s.tasks.map((t, i) => [t.name, i]).filter((t) => seen.has(t[1])).slice(0, 12);
-  if (seen.has(-1)) list.push(["many short runs", -1]);
+  const seen = [];
+  for (const b of bars) seen[b[4] + 1] = true;
+  for (const b of open) seen[b[4] + 1] = true;
+  const list = s.tasks.map((t, i) => [t.name, i]).filter((t) => seen[t[1] + 1]).slice(0, 12);
+  if (seen[0]) list.push(["many short runs", -1]);
   list.push(["failed", -2]);
   if (s.stream.omitted > 0) list.push([`${amount(s.stream.omitted)} runs of the last minute are not drawn one by one`, -3]);
   rows($("legend"), list, (t) => t[1], () => {
@@ -705,7 +727,7 @@ function start() {
   followPointer();
   const redraw = () => { readColours(); if (s) show(); };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  addEventListener("resize", () => { if (s) { showCharts(); showStream(); } });
+  addEventListener("resize", () => { sizes.clear(); if (s) { showCharts(); showStream(); } });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && stale && !report) {
       stale = false;
