@@ -16,6 +16,7 @@
 //   - results.go, ledger.go: writes them, counts, and remembers of which input each call is, and the first failure
 //   - outdir.go, raw.go: --out-dir and --raw; sync_linux.go, sync_other.go: has files be on the disk
 //   - then.go: calls of several tasks, one behind the other
+//   - reduce.go: one result of all; sorted.go: reads results in the order of their inputs
 //   - maxfails.go, failed.go: --max-fails, and the inputs that failed
 //   - output.go, stream.go, lock.go: where the results go, and that one map at a time writes to a file
 //   - resume.go, reread.go: --resume: which results an earlier run has left, and that the inputs are still the same

@@ -22,6 +22,7 @@ type mapFlags struct {
 	then []string
 	out  string
 
+	reduce string
 	failed string
 	outDir string
 	raw    bool
@@ -35,7 +36,7 @@ type mapFlags struct {
 func (a *app) mapCommand() *cobra.Command {
 	var f mapFlags
 	cmd := &cobra.Command{
-		Use:   "map MODULE [TASK] (--lines F | --files GLOB | --range A..B | …) [--then TASK] [--out F [--resume | --force]] [--unordered]",
+		Use:   "map MODULE [TASK] (--lines F | --files GLOB | --range A..B | …) [--then TASK] [--reduce TASK] [--out F [--resume | --force]] [--unordered]",
 		Short: "Run a call per line, JSON value, row, file, number or combination of values",
 		Long: `Map calls a task once for each input: a line of a file, a JSON value, a row of a
 table, a file, a number of a range, or a combination of values. It writes one line of
@@ -60,6 +61,13 @@ With --then the result of a call is the argument of another task's call, in the 
 module and without a file between. An input has one line, as ever, with the result of
 the last task. Where a task fails, the others behind it do not run; "error" has its name
 in "task".
+
+With --reduce one result is made of all, and printed. The task's argument is a JSON array
+of up to 100 results in the order of the input, each as it is in "out"; of what it gives
+arrays are made likewise, until one is left. So it must take its own results, and give
+the same however the array is cut, as a sum does. Inputs that failed are left out, and
+the exit code is 1. Lines are written with --out F only: results that --resume kept are
+reduced, too.
 
 Results are in the file within milliseconds, and on the disk within seconds. --resume
 goes on after a map that ended early, however it ended: results in the file are kept,
@@ -96,6 +104,7 @@ other parts alone.`,
   wasmpool map examples/executor/tasks square --range 1..1000 --workers 4
   wasmpool map model.wasm run --param rate=0.1..0.5..0.1 --param kind=fast,exact --out runs.jsonl
   wasmpool map survey.wasm parse --lines rows.txt --then clean --then score --out scores.jsonl
+  wasmpool map texts.wasm words --files 'texts/*.txt' --reduce merge
   wasmpool map render.wasm frame --files 'scenes/*.json' --unordered --resume --out frames.jsonl
   wasmpool map --ranks 4 examples/wordcount/tasks count --files 'books/**/*.txt' --out counts.jsonl`,
 		Args: argCount(1, 2, " (quote the pattern of --files)"),
@@ -112,6 +121,7 @@ other parts alone.`,
 	}
 	f.in.add(cmd.Flags())
 	cmd.Flags().StringArrayVar(&f.then, "then", nil, "call `TASK` of the module with each result, which is its argument; given again, another one behind it")
+	cmd.Flags().StringVar(&f.reduce, "reduce", "", "make one result of all: call `TASK` of the module with JSON arrays of results, and of its own results, until one is left, and print that; lines are written with --out F only")
 	cmd.Flags().StringVar(&f.out, "out", "", "write the results to the file `F` (default: standard output)")
 	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "write results as calls end: no call waits for a slow one before it")
 	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with the results in the file of --out; begin if there is none")
@@ -132,6 +142,12 @@ func (f *mapFlags) check(flags *pflag.FlagSet) error {
 	}
 	if err := f.checkResume(); err != nil {
 		return err
+	}
+	if err := f.checkReduce(); err != nil {
+		return err
+	}
+	if flags.Changed("reduce") && f.reduce == "" {
+		return errors.New("--reduce is the name of a task, and empty")
 	}
 	if slices.Contains(f.then, "") {
 		return errors.New("--then is the name of a task, and empty")
@@ -163,7 +179,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	t, err := openTarget(ctx, ex, args)
 	built()
 	if err == nil {
-		err = t.addStages(f.then)
+		err = errors.Join(t.addStages(f.then), t.findReduce(f.reduce))
 	}
 	if err != nil {
 		return err
@@ -197,7 +213,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if _, own := jobdir.Current(); f.toStdout() && a.launched && !own {
 		fmt.Fprintln(a.err, "wasmpool: the results pass through the launcher, which does not say when it cannot write them: --out F, or wasmpool launch, does")
 	}
-	if r.inputs = &a.view.inputs; len(f.then) > 0 {
+	if r.inputs = &a.view.inputs; len(f.then) > 0 || f.reduce != "" {
 		r.inputs.mix()
 	} else {
 		behind := r.behind
@@ -205,31 +221,51 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	}
 	r.limit, r.cancel, r.failures, r.dir = f.maxFails, ex.CancelAll, failures, dir
 	r.staged, r.line.staged = len(f.then) > 0, len(f.then) > 0
+	if f.raw || f.streams() {
+		r.raw = &rawWriter{say: a.err}
+	}
+	if f.reduce != "" {
+		r.reducer, r.streams = newReducer(ex, t.reduce, f.call.options()), f.streams()
+	}
+	return a.mapInputs(ctx, ex, f, t, in, r)
+}
+
+// mapInputs makes the calls, and writes how they end.
+func (a *app) mapInputs(ctx context.Context, ex *executor.Executor, f *mapFlags, t target, in input, r *results) error {
 	calls, quit := context.WithCancel(ctx)
 	defer quit()
 	r.quit = quit
-	if f.raw {
-		r.raw = &rawWriter{say: a.err}
-	}
 	started := time.Now()
-	shown := a.newProgress(ex, p.part.count(in.count()), p.kept)
+	shown := a.newProgress(ex, r.plan.part.count(in.count()), r.plan.kept)
 	shown.what = r.what()
 	stop := r.refresh(shown)
 	made := &chain{ex, t.stages, f.unordered, f.call.mapOptions(), r}
-	err = r.collect(ctx, made.outcomes(calls, r.arguments(a.view.reads.input(in.items(p)))))
-	stop()
-	took := time.Since(started)
+	err := r.collect(ctx, made.outcomes(calls, r.arguments(a.view.reads.input(in.items(r.plan)))))
 	if err == nil {
 		err = in.err()
 	}
-	if failed := r.finish(); err == nil && failed != nil {
-		err = fmt.Errorf("writing the results: %w", failed)
+	ended := err
+	var reduced []byte
+	if err == nil && f.reduce != "" {
+		reduced, err = a.reduce(ctx, f, r, shown)
 	}
-	if failed := failures.finish(); err == nil {
+	stop()
+	took := time.Since(started)
+	if failed := r.finish(); err == nil {
+		err = writing(failed)
+	}
+	if failed := r.failures.finish(); err == nil {
 		err = failed
 	}
-	a.summarize(ctx, ex, r, took, err)
-	if err == nil && r.failed > 0 {
+	if err == nil && f.reduce != "" {
+		err = a.printResult(reduced)
+	}
+	a.summarize(ctx, ex, r, took, ended, err == nil)
+	var failed *reduceError
+	switch {
+	case errors.As(err, &failed):
+		return a.explainCall(err, f.pool.verbose)
+	case err == nil && r.failed > 0:
 		return &exitError{exitCallFailed, nil} // the summary says it
 	}
 	return err

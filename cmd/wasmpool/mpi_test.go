@@ -225,19 +225,22 @@ func (r ranks) testMap(t *testing.T) {
 	}
 	files := filepath.Join(dir, "*.txt")
 	mpiOut, localOut := filepath.Join(dir, "a.jsonl"), filepath.Join(dir, "b.jsonl")
-	onRanks := r.run(t, 4, "map", "testdata/tasks", "spin", "--files", files, "--out", mpiOut, "--slots", "1")
-	alone := local(t, "map", "testdata/tasks", "spin", "--files", files, "--out", localOut)
+	onRanks := r.run(t, 4, "map", "testdata/tasks", "spin", "--files", files, "--out", mpiOut, "--slots", "1", "--reduce", "echo")
+	alone := local(t, "map", "testdata/tasks", "spin", "--files", files, "--out", localOut, "--reduce", "echo")
 	if onRanks.code != 0 || alone.code != 0 {
 		t.Fatalf("exit codes %d and %d, want 0:\n%s\n%s", onRanks.code, alone.code, onRanks.stderr, alone.stderr)
 	}
 	if diff := cmp.Diff(whose.ReplaceAllString(readFile(t, localOut), ""), whose.ReplaceAllString(readFile(t, mpiOut), "")); diff != "" {
 		t.Errorf("results of ranks (-local +ranks):\n%s", diff)
 	}
+	if onRanks.stdout != alone.stdout || !strings.HasPrefix(alone.stdout, "[40,41,42,") {
+		t.Errorf("reduced on ranks %q, alone %q", onRanks.stdout, alone.stdout)
+	}
 	said := onRanks.said()
 	if len(said) != 1 {
 		t.Fatalf("%d lines by the command, want its summary:\n%s", len(said), onRanks.stderr)
 	}
-	_, shares, _ := strings.Cut(said[0], "; ")
+	_, shares, _ := strings.Cut(strings.TrimSuffix(said[0], "; reduced 40 results"), "; ")
 	total := 0
 	for i, share := range strings.Split(shares, ", ") {
 		var rank, calls int
@@ -246,8 +249,8 @@ func (r ranks) testMap(t *testing.T) {
 		}
 		total += calls
 	}
-	if total != 40 {
-		t.Errorf("the ranks ran %d calls, want 40: %s", total, said[0])
+	if total != 41 { // with that of --reduce
+		t.Errorf("the ranks ran %d calls, want 41: %s", total, said[0])
 	}
 }
 

@@ -23,6 +23,9 @@ type output struct {
 // openOut opens the file for the results, where there is one, and says what is to
 // run. of is what runs.
 func (a *app) openOut(ctx context.Context, f *mapFlags, in input, dir *outDir, of string) (*output, *plan, error) {
+	if f.streams() {
+		return &output{w: io.Discard}, f.plan(), nil
+	}
 	if f.toStdout() {
 		if file := regular(a.out); file != nil {
 			return &output{w: file, file: file}, f.plan(), nil
@@ -37,6 +40,8 @@ func (a *app) openOut(ctx context.Context, f *mapFlags, in input, dir *outDir, o
 		return nil, nil, fmt.Errorf("--out %s would overwrite the input: give another file", f.out)
 	case f.resume && !isFile:
 		return nil, nil, fmt.Errorf("--resume: %s is no regular file", f.out)
+	case f.reduce != "" && !isFile:
+		return nil, nil, fmt.Errorf("--reduce reads the results in --out again, and %s is no regular file", f.out)
 	case !isFile || err != nil && !errors.Is(err, fs.ErrNotExist) || info != nil && info.IsDir():
 		file, err := await(ctx, func() (*os.File, error) { return os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE, 0o666) })
 		if err != nil {

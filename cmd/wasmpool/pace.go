@@ -62,12 +62,16 @@ type standing struct {
 	rate         float64       // inputs a second of late, 0 where that is not known
 	took         time.Duration // so far
 	loading      string        // the module that the workers compile, while nothing is done
+	reducing     int64         // results that are reduced
 }
 
 // text says it without the time that it took.
 func (s standing) text() string {
 	if s.loading != "" {
 		return "compiling " + s.loading + ", first time here"
+	}
+	if s.reducing > 0 {
+		return fmt.Sprintf("reducing %d %s", s.reducing, plural(int(s.reducing), "result"))
 	}
 	if s.total == 1 && s.done == 0 {
 		return "running"
@@ -96,7 +100,7 @@ func (s standing) line() string { return "after " + span(s.took.Seconds()) + ": 
 // footer is for a terminal.
 func (s standing) footer() string {
 	text := s.text() + ", " + span(s.took.Seconds()) + " so far"
-	if s.total > 1 && s.total >= s.done && s.loading == "" {
+	if s.total > 1 && s.total >= s.done && s.loading == "" && s.reducing == 0 {
 		text = bar(float64(s.done)/float64(s.total)) + " " + text
 	}
 	return text

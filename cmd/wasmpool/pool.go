@@ -219,6 +219,7 @@ type target struct {
 	task   wasmtasks.Task
 	module *wasmtasks.Module
 	stages []string // of a map: name, and the names of --then
+	reduce string   // the task of --reduce, as the command line has it
 	of     string   // the task, or tasks, and the module, as results name them
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
@@ -20,10 +21,12 @@ import (
 // A progress tells how far a map, or a single call, has come: by the footer of a terminal, or by a line
 // now and then where there is none.
 type progress struct {
-	total   int64                                // inputs, or -1 where that is not known
-	kept    int64                                // of those, what an earlier run has done
-	what    string                               // is done at a pace; "" for calls
-	loading func(context.Context) (string, bool) // the module that workers compile; false: not known
+	total int64  // inputs, or -1 where that is not known
+	kept  int64  // of those, what an earlier run has done
+	what  string // is done at a pace; "" for calls
+
+	reducing atomic.Int64                         // results that are reduced, when all inputs are done
+	loading  func(context.Context) (string, bool) // the module that workers compile; false: not known
 
 	show func(footer string) // nil where there is no terminal
 	say  func(line string)
@@ -170,7 +173,7 @@ func (p *progress) end(at time.Duration, counts func() (done, failed int64)) {
 
 // standing returns how a map stands of which so much is done.
 func (p *progress) standing(at time.Duration, done, failed int64) standing {
-	return standing{what: p.what, done: done, failed: failed, kept: p.kept, total: p.total, rate: p.pace.rate(at, done), took: at, loading: p.load}
+	return standing{what: p.what, reducing: p.reducing.Load(), done: done, failed: failed, kept: p.kept, total: p.total, rate: p.pace.rate(at, done), took: at, loading: p.load}
 }
 
 // update tells how a map stands, of which so much is done without what was kept: on the
@@ -221,12 +224,19 @@ func (p *progress) lineDue(at time.Duration) bool {
 	return true
 }
 
-// summarize prints the last line of a map, which err has ended.
-func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, took time.Duration, err error) {
+// summarize prints the last line of a map, whose calls err has ended. well is whether all that came after
+// them went well.
+func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, took time.Duration, err error, well bool) {
 	stats, _ := ex.Stats(context.WithoutCancel(ctx)) // without them it says less
 	text := summary(r.what(), r.ok, r.failed, took, stats.Workers)
 	if r.plan.resumed {
 		text = fmt.Sprintf("%d kept, %s", r.plan.kept, text)
+	}
+	if well && r.reducer != nil {
+		text += fmt.Sprintf("; reduced %d %s", r.reducer.results, plural(int(r.reducer.results), "result"))
+		if r.failed > 0 {
+			text += fmt.Sprintf("; %d %s failed", r.failed, plural(int(r.failed), "input"))
+		}
 	}
 	if r.first != "" {
 		text += "; " + r.first

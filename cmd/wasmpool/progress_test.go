@@ -26,6 +26,8 @@ func TestStanding(t *testing.T) {
 		{standing{done: 4, total: 4, rate: 0.001, took: 3 * 24 * time.Hour}, "after 3d00h: 4 of 4 done, 3.6 calls/h", "[====================] 4 of 4 done, 3.6 calls/h, 3d00h so far"},
 		{standing{done: 1, total: math.MaxInt64, rate: 1e-3}, "after 0s: 1 of 9223372036854775807 done, 3.6 calls/h, over a year left", "[>                   ] 1 of 9223372036854775807 done, 3.6 calls/h, over a year left, 0s so far"},
 		{standing{total: 1, took: 12 * time.Second}, "after 12s: running", "running, 12s so far"},
+		{standing{what: "inputs", done: 7, total: -1, rate: 0.5, took: time.Minute}, "after 1m00s: 7 done, 30 inputs/min", "7 done, 30 inputs/min, 1m00s so far"},
+		{standing{done: 4, total: 4, rate: 2, took: time.Minute, reducing: 3}, "after 1m00s: reducing 3 results", "reducing 3 results, 1m00s so far"},
 		{standing{total: 0}, "after 0s: 0 of 0 done", "0 of 0 done, 0s so far"},
 	} {
 		if got := tt.s.line(); got != tt.line {

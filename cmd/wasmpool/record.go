@@ -203,10 +203,15 @@ func appendDigest(dst []byte, d digest) []byte {
 func (w *recordWriter) end(text string) []byte {
 	w.buf.WriteString(text)
 	line := w.buf.Bytes()
-	if !slices.ContainsFunc(line[w.foreign:], func(c byte) bool { return c >= 0x7f }) {
+	if !needsEscapes(line[w.foreign:]) {
 		return line
 	}
 	return plain.AppendJSON(nil, line)
+}
+
+// needsEscapes reports whether JSON may have what a terminal would obey.
+func needsEscapes(json []byte) bool {
+	return slices.ContainsFunc(json, func(c byte) bool { return c >= 0x7f })
 }
 
 // value adds a result: as JSON if it is that, else as text, else in base64.
@@ -218,14 +223,19 @@ func (w *recordWriter) value(out []byte) {
 		return
 	}
 	w.buf.WriteString(`,"out":`)
+	writeResult(&w.buf, out)
+}
+
+// writeResult writes a result that is UTF-8, as JSON.
+func writeResult(to *bytes.Buffer, out []byte) {
 	if isInteger(out) {
-		w.buf.Write(out)
+		to.Write(out)
 		return
 	}
-	if mayBeJSON(out) && json.Compact(&w.buf, out) == nil {
+	if mayBeJSON(out) && json.Compact(to, out) == nil {
 		return // Compact leaves the buffer alone when it fails
 	}
-	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), out))
+	to.Write(appendJSONString(to.AvailableBuffer(), out))
 }
 
 // isInteger reports whether text is a number without a sign, a point or an exponent: it is JSON as it stands.

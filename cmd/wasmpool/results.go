@@ -24,6 +24,8 @@ type results struct {
 	failures *failedInputs
 	dir      *outDir    // or nil
 	raw      *rawWriter // or nil
+	reducer  *reducer   // or nil
+	streams  bool       // results go to the reducer as they come, and nowhere else
 	staged   bool       // there is --then: what failed says in which task
 
 	ending atomic.Bool // too many failed: no more are begun
@@ -147,7 +149,7 @@ func (r *results) early(ctx context.Context, call int64, o executor.Outcome) boo
 }
 
 // settle takes how the calls of an input have ended, which put writes. It reports whether more is wanted.
-func (r *results) settle(ctx context.Context, call int64, o executor.Outcome, put func(call int64, o executor.Outcome, failed *executor.TaskError) error) bool {
+func (r *results) settle(ctx context.Context, call int64, o executor.Outcome, put func(ctx context.Context, call int64, o executor.Outcome, failed *executor.TaskError) error) bool {
 	var failed *executor.TaskError
 	switch {
 	case r.complete():
@@ -161,8 +163,8 @@ func (r *results) settle(ctx context.Context, call int64, o executor.Outcome, pu
 		}
 		return r.end(&exitError{exitCallFailed, fmt.Errorf("after %d %s: %w", r.done(), r.what(), o.Err)})
 	default:
-		if err := put(call, o, failed); err != nil {
-			return r.end(fmt.Errorf("writing the results: %w", err))
+		if err := put(ctx, call, o, failed); err != nil {
+			return r.end(err)
 		}
 	}
 	r.ended.Add(1)
@@ -192,13 +194,18 @@ func (r *results) interrupt(why error) {
 }
 
 // add writes how a call has ended.
-func (r *results) add(call int64, o executor.Outcome, failed *executor.TaskError) error {
+func (r *results) add(ctx context.Context, call int64, o executor.Outcome, failed *executor.TaskError) error {
 	e := r.ledger.take(call)
 	this := record{i: e.input, arg: e.arg, file: r.file(e.input), run: runOf(&o.Info)}
 	var stored storedFile
 	if r.dir != nil && failed == nil {
 		var err error
 		if stored, err = r.dir.write(this, o.Result); err != nil {
+			return writing(err)
+		}
+	}
+	if r.streams && failed == nil && !r.ending.Load() {
+		if err := r.reducer.add(ctx, e.input, o.Result); err != nil && !r.ending.Load() {
 			return err
 		}
 	}
@@ -219,11 +226,19 @@ func (r *results) add(call int64, o executor.Outcome, failed *executor.TaskError
 	if len(r.waiting) > 0 {
 		r.addWaiting()
 	}
-	return r.broken
+	return writing(r.broken)
+}
+
+// writing says of an error, if there is one, that it kept results from being written.
+func writing(err error) error {
+	if err != nil {
+		err = fmt.Errorf("writing the results: %w", err)
+	}
+	return err
 }
 
 // addFailed writes that a call has failed behind which other stages would come.
-func (r *results) addFailed(call int64, o executor.Outcome, failed *executor.TaskError) error {
+func (r *results) addFailed(_ context.Context, call int64, o executor.Outcome, failed *executor.TaskError) error {
 	e := r.ledger.take(call)
 	this := record{i: e.input, arg: e.arg, file: r.file(e.input), run: runOf(&o.Info)}
 	return r.addEarly(&earlyFailure{record: this, text: e.text, failed: failed, before: call})
@@ -232,6 +247,8 @@ func (r *results) addFailed(call int64, o executor.Outcome, failed *executor.Tas
 // success returns what is written of a call with a result. mu is held.
 func (r *results) success(this record, out []byte, stored storedFile) []byte {
 	switch {
+	case r.streams:
+		return nil
 	case r.raw != nil:
 		return r.raw.success(out)
 	case r.dir != nil:
@@ -275,7 +292,7 @@ func (r *results) addEarly(f *earlyFailure) error {
 	for len(r.waiting) >= mostWaiting && !f.done && !r.over && !r.ending.Load() && r.interrupted == nil {
 		r.moved.Wait()
 	}
-	return r.broken
+	return writing(r.broken)
 }
 
 // addWaiting writes the failures whose turn it is. mu is held.

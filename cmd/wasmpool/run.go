@@ -91,11 +91,16 @@ func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *
 	if err != nil {
 		return a.explainCall(err, f.pool.verbose)
 	}
+	return a.printResult(result)
+}
+
+// printResult writes the result of a call to standard output.
+func (a *app) printResult(result []byte) error {
 	// mpirun gives rank 0 a pseudo terminal, whatever is behind it.
 	if isTerminal(a.out) && !a.launched && len(result) > 0 && !bytes.HasSuffix(result, []byte("\n")) {
 		result = append(result, '\n')
 	}
-	_, err = a.out.Write(result)
+	_, err := a.out.Write(result)
 	if file := regular(a.out); err == nil && file != nil {
 		err = file.Sync() // some file systems say only then that there is no room
 	}

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/wasmpool/wasmpool/sdk"
@@ -63,6 +65,18 @@ func temper() int32 {
 			return []byte{*(*byte)(unsafe.Pointer(uintptr(0xfffffff0)))}, nil
 		}
 		return bytes.ToUpper(arg), nil
+	})
+}
+
+// Join returns the texts of an array one after the other. It has no place for "?", and at first none for "!".
+//
+//go:wasmexport join
+func join() int32 {
+	return sdk.JSON(func(parts []string) (string, error) {
+		if slices.Contains(parts, "?") || slices.Contains(parts, "!") && sdk.Attempt() == 1 {
+			return "", errors.New("what is it?")
+		}
+		return strings.Join(parts, ""), nil
 	})
 }
 
