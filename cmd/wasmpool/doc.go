@@ -11,6 +11,7 @@
 //   - input.go: the flags that say what the inputs of map are, and what all kinds of inputs have in common
 //   - lines.go, csv.go, files.go: inputs that are read: lines, JSON values and arguments with NUL bytes, rows, files
 //   - computed.go, range.go, param.go: inputs that are made from their numbers: --range, --param
+//   - priority.go: inputs in the order of a number in them
 //   - part.go, set.go: which inputs are to run: --where, --shard, and what --resume has left
 //   - record.go: one line of map's output
 //   - results.go, ledger.go: writes them, counts, and remembers of which input each call is, and the first failure

@@ -104,6 +104,8 @@ type lineInput struct {
 	end    byte
 	check  func(line []byte) (arg []byte, err error) // nil takes every line as it is; a nil arg is skipped
 	number int64                                     // of the line read last
+	start  int64                                     // where reading began in the file
+	at     int64                                     // where the line read last begins there
 }
 
 // openLines opens a file of lines; the name - is stdin.
@@ -139,6 +141,7 @@ func (in *lineInput) all() iter.Seq[item] {
 	return func(yield func(item) bool) {
 		lines := newLineReader(in.from, in.end)
 		for {
+			in.at = in.start + lines.read
 			line, err := lines.next()
 			if err == io.EOF { //nolint:errorlint // readers return it as it is
 				return
@@ -184,7 +187,8 @@ type lineReader struct {
 	r    *bufio.Reader
 	end  byte // of each line
 	kept blocks
-	most int // bytes that a line may have
+	most int   // bytes that a line may have
+	read int64 // bytes, up to the next line
 }
 
 // mostLine bounds a line, so that one without an end does not take all memory.
@@ -195,32 +199,35 @@ var errLongLine = fmt.Errorf("it is longer than %s (--files takes long arguments
 
 func newLineReader(r io.Reader, end byte) *lineReader {
 	buffered := bufio.NewReaderSize(r, 64<<10)
+	l := &lineReader{r: buffered, end: end, most: mostLine}
 	if end == '\n' {
-		skipMark(buffered)
+		l.read = skipMark(buffered)
 	}
-	return &lineReader{r: buffered, end: end, most: mostLine}
+	return l
 }
 
 // byteOrderMark is what a text may begin with that says how it is encoded.
 const byteOrderMark = "\uFEFF"
 
 // skipMark skips the byte-order mark that a text may begin with. It does not wait for more than
-// the first byte of a text without one.
-func skipMark(r *bufio.Reader) {
+// the first byte of a text without one. It returns how many bytes were skipped.
+func skipMark(r *bufio.Reader) int64 {
 	if first, err := r.Peek(1); err != nil || first[0] != byteOrderMark[0] {
-		return
+		return 0
 	}
-	if start, err := r.Peek(len(byteOrderMark)); err == nil && string(start) == byteOrderMark {
-		r.Discard(len(byteOrderMark)) //nolint:errcheck // it is in the buffer
+	if start, err := r.Peek(len(byteOrderMark)); err != nil || string(start) != byteOrderMark {
+		return 0
 	}
+	r.Discard(len(byteOrderMark)) //nolint:errcheck // it is in the buffer
+	return int64(len(byteOrderMark))
 }
 
 // next returns the next line, without its end. That of "\n" may be "\r\n".
 func (l *lineReader) next() ([]byte, error) {
-	part, err := l.r.ReadSlice(l.end)
+	part, err := l.cut()
 	line := l.kept.keep(part)
 	for errors.Is(err, bufio.ErrBufferFull) {
-		if part, err = l.r.ReadSlice(l.end); len(line)+len(part) > l.most {
+		if part, err = l.cut(); len(line)+len(part) > l.most {
 			return nil, l.skip(err)
 		}
 		line = append(line, part...)
@@ -238,12 +245,19 @@ func (l *lineReader) next() ([]byte, error) {
 // skip reads on to the end of a line that is too long, of which the last part came with err.
 func (l *lineReader) skip(err error) error {
 	for errors.Is(err, bufio.ErrBufferFull) {
-		_, err = l.r.ReadSlice(l.end)
+		_, err = l.cut()
 	}
 	if err != nil && err != io.EOF {
 		return err
 	}
 	return errLongLine
+}
+
+// cut reads on to the end of a line, or as far as the buffer goes.
+func (l *lineReader) cut() ([]byte, error) {
+	part, err := l.r.ReadSlice(l.end)
+	l.read += int64(len(part))
+	return part, err
 }
 
 // blocks keep bytes, many pieces in one block of memory.

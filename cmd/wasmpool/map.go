@@ -27,6 +27,7 @@ type mapFlags struct {
 	outDir string
 	raw    bool
 
+	priority  string
 	unordered bool
 	resume    bool
 	force     bool
@@ -97,6 +98,10 @@ The input:
 F may be - for standard input. Input is read as it is needed, with --resume once before,
 too. When it cannot be read on, the map ends; what was done by then is written.
 
+--priority NAME runs inputs that are JSON objects in the order of the number in their field
+NAME, the largest first: long calls first is what makes a job short. All inputs are read
+before. Results come in that order, too.
+
 --where I,J-K,L- takes only inputs with these numbers, --shard K/N each Nth one, from the
 Kth: a result has the number that the input has in the whole. --resume leaves results of
 other parts alone.`,
@@ -123,6 +128,7 @@ other parts alone.`,
 	cmd.Flags().StringArrayVar(&f.then, "then", nil, "call `TASK` of the module with each result, which is its argument; given again, another one behind it")
 	cmd.Flags().StringVar(&f.reduce, "reduce", "", "make one result of all: call `TASK` of the module with JSON arrays of results, and of its own results, until one is left, and print that; lines are written with --out F only")
 	cmd.Flags().StringVar(&f.out, "out", "", "write the results to the file `F` (default: standard output)")
+	cmd.Flags().StringVar(&f.priority, "priority", "", "run inputs in the order of the number in their field `NAME`, the largest first, those without one last")
 	cmd.Flags().BoolVar(&f.unordered, "unordered", false, "write results as calls end: no call waits for a slow one before it")
 	cmd.Flags().BoolVar(&f.resume, "resume", false, "go on with the results in the file of --out; begin if there is none")
 	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite the file of --out")
@@ -146,8 +152,13 @@ func (f *mapFlags) check(flags *pflag.FlagSet) error {
 	if err := f.checkReduce(); err != nil {
 		return err
 	}
-	if flags.Changed("reduce") && f.reduce == "" {
-		return errors.New("--reduce is the name of a task, and empty")
+	if err := f.checkPriority(); err != nil {
+		return err
+	}
+	for name, value := range map[string]string{"reduce": f.reduce, "priority": f.priority} {
+		if flags.Changed(name) && value == "" {
+			return fmt.Errorf("--%s is empty, and should name something", name)
+		}
 	}
 	if slices.Contains(f.then, "") {
 		return errors.New("--then is the name of a task, and empty")
@@ -207,7 +218,7 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if err != nil {
 		return errors.Join(err, out.close(), dir.close())
 	}
-	in = p.again(in)
+	in = f.prioritize(a, p.again(in), in)
 	out.w = a.view.writes.output(out.w)
 	r := newResults(out, in.file, p, newRecordWriter(t.of, f.pool.verbose), !f.unordered)
 	if _, own := jobdir.Current(); f.toStdout() && a.launched && !own {
