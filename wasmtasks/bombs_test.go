@@ -11,6 +11,7 @@ import (
 	"testing/fstest"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
@@ -88,6 +89,9 @@ func allocated(f func()) int {
 // To read a module takes a small multiple of its size, and to list what it has no more
 // than its bounds allow.
 func TestBombs(t *testing.T) {
+	if unittest.Race {
+		return // it has no second goroutine, and would take eight times the memory
+	}
 	for _, b := range bombs() {
 		var m *Module
 		var err error
@@ -121,6 +125,9 @@ func TestBombs(t *testing.T) {
 
 // A module that is too large is not read.
 func TestLoadFileSize(t *testing.T) {
+	if unittest.Race {
+		return // as above
+	}
 	large := filepath.Join(t.TempDir(), "large.wasm")
 	f, err := os.Create(large)
 	if err != nil {

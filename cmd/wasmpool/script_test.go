@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,10 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/wasmpool/wasmpool/internal/transport/mpi"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 func TestMain(m *testing.M) {
@@ -28,12 +32,19 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tasks := filepath.Join(t.TempDir(), "tasks.wasm") // built once
+	var stderr bytes.Buffer
+	a := &app{in: strings.NewReader(""), out: io.Discard, err: &stderr}
+	if code := a.execute(t.Context(), []string{"build", "testdata/tasks", "-o", tasks}); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &stderr)
+	}
 	cache := t.TempDir() // one for all scripts: they use the same modules
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Files: scripts(t),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ROOT", root)
-			env.Setenv("TASKS", filepath.Join(root, "cmd/wasmpool/testdata/tasks"))
+			env.Setenv("SOURCE", filepath.Join(root, "cmd/wasmpool/testdata/tasks"))
+			env.Setenv("TASKS", tasks)
 			env.Setenv("TESTDATA", filepath.Join(root, "cmd/wasmpool/testdata"))
 			env.Setenv("WASMPOOL_CACHE", cache)
 			env.Setenv("GOPROXY", "off") // everything must work without a network
@@ -59,6 +70,21 @@ func TestScripts(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 	})
+}
+
+// scripts are all, but for those that the race detector would slow down in vain: it has those
+// about what several goroutines do at once.
+func scripts(t *testing.T) []string {
+	t.Helper()
+	pattern := "*"
+	if unittest.Race {
+		pattern = "{map,maxfails,retries,run}"
+	}
+	files, err := doublestar.FilepathGlob("testdata/script/" + pattern + ".txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	return files
 }
 
 // goFolders lets the go command of scripts use its folders of this machine.

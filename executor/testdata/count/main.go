@@ -34,11 +34,11 @@ func count(ctx context.Context, ex *executor.Executor) error {
 		task string
 		arg  []byte
 	}{
-		{"go.burn", number(100)},
-		{"go.sum", []byte("[1" + strings.Repeat(", 23.5", 2000) + "]")},
+		{"go.burn", number(30)},
+		{"go.sum", []byte("[1" + strings.Repeat(", 23.5", 400) + "]")},
 		{"c.recursion", number(20)},
 		{"c.sorting", number(20)},
-		{"rust.loop", number(100)},
+		{"rust.loop", number(30)},
 		{"rust.sorting", number(20)},
 		{"as.recursion", number(15)},
 		{"as.sorting", number(5)},
@@ -84,7 +84,7 @@ func load(ctx context.Context, ex *executor.Executor) error {
 	return nil
 }
 
-// same runs a call with a budget until every worker has run it, and ten times as
+// same runs a call with a budget until every worker has run it, and four times as
 // often as there are workers, and returns how many instructions each run executed.
 func same(ctx context.Context, ex *executor.Executor, task string, arg []byte, budget uint64) (uint64, error) {
 	const most = 200
@@ -94,7 +94,7 @@ func same(ctx context.Context, ex *executor.Executor, task string, arg []byte, b
 		if rounds == most {
 			return 0, fmt.Errorf("%s ran on %d of %d workers", task, len(ranks), ex.NumWorkers())
 		}
-		futures := make([]*executor.Future, 10*ex.NumWorkers())
+		futures := make([]*executor.Future, 4*ex.NumWorkers())
 		for i := range futures {
 			futures[i] = ex.Submit(ctx, task, arg, executor.WithLimits(executor.Limits{Instructions: budget}))
 		}
