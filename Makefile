@@ -22,7 +22,8 @@ STEPS ?= 100000000
 GO ?= go
 # Each test package ends long before, on a busy machine, too: the longest takes three
 # minutes on two quiet cores. A hang must not take the night.
-TEST := $(GO) test -timeout 20m
+# Vet runs with the linters, on every build: no need for it with every package's tests.
+TEST := $(GO) test -timeout 20m -vet=off
 # The race detector is left out of the back end of wazero's compiler, which would
 # take many times as long. That part has no goroutines, locks or atomics: without
 # those of a package being seen, the detector would report races that are none.
@@ -34,6 +35,8 @@ LINT := bin/tools/golangci-lint
 BENCHSTAT := bin/tools/benchstat
 # The packages with code or tests that only a build with -tags mpi has.
 MPI_PACKAGES = $(shell grep -rl --include='*.go' '^//go:build mpi' . | xargs -n1 dirname | sort -u)
+# The files of tests that do less, or allow more, with the race detector.
+RACE_TESTS = $(shell grep -rlE --include='*_test.go' 'unittest\.Race|raceFactor' . | grep -v '^./cmd/')
 
 ##@ Use
 
@@ -67,7 +70,7 @@ deps: ## Install Open MPI, pkg-config, gcc and wabt, if missing (apt-get)
 ##@ Develop
 
 .PHONY: test
-test: deps vet lint test-unit test-nocgo test-mpi test-examples ## Run all tests, the MPI ones at 1, 2 and 4 ranks
+test: deps lint test-unit test-nocgo test-mpi test-examples ## Run all tests, the MPI ones at 1, 2 and 4 ranks
 	@printf '\n==== All tests passed.\n'
 
 .PHONY: check
@@ -88,10 +91,10 @@ vet-systems: ## Run go vet as on the other systems, where there are no ranks
 	CGO_ENABLED=0 GOOS=windows $(GO) vet ./...
 
 .PHONY: lint
-lint: deps $(LINT) ## Run the linters of .golangci.yml on every build
+lint: deps $(LINT) ## Run the linters of .golangci.yml, go vet's checks among them, on every build
 	@printf '\n==== lint\n'
 	$(LINT) run ./...
-	$(LINT) run --build-tags mpi ./...
+	$(LINT) run --build-tags mpi $(MPI_PACKAGES)
 	GOOS=wasip1 GOARCH=wasm $(LINT) run ./sdk/...
 
 .PHONY: format
@@ -109,17 +112,23 @@ test-unit: ## Run the tests that need no MPI, with the race detector
 	@printf '\n==== unit tests with the race detector\n'
 	CGO_ENABLED=1 $(RACE_ENDS) $(TEST) -parallel 4 $(RACE) ./...
 
+# This build is what people get, and what has its own size and speed.
 .PHONY: test-nocgo
-test-nocgo: ## Run the short tests of the build without cgo, what the race detector makes slow in vain, and the model
+test-nocgo: ## Run the tests of the command, and those that look at the race detector, without it and cgo, and the model
 	@printf '\n==== tests of the build without cgo\n'
-	CGO_ENABLED=0 $(TEST) -short ./...
+	CGO_ENABLED=0 $(TEST) -short ./cmd/wasmpool
+	tests=$$(scripts/tests $(RACE_TESTS)); \
+	CGO_ENABLED=0 $(TEST) -short -run "$$tests" $(sort $(dir $(RACE_TESTS)))
 	@printf '\n==== the model of the contract, ten million steps\n'
 	CGO_ENABLED=0 WASMPOOL_TEST_STEPS=10000000 $(TEST) -count 1 -run '^TestModel$$' ./executor
 
+# Of the packages' tests those that only the build with MPI has, as the others ran twice, and
+# that build's command alone.
 .PHONY: test-mpi
 test-mpi: deps ## Run the MPI tests, at 1, 2 and 4 ranks
 	@printf '\n==== MPI tests at 1, 2 and 4 ranks\n'
-	scripts/mpi-test $(TEST) -short -tags mpi -count 1 -p 2 $(filter-out ./examples/%,$(MPI_PACKAGES))
+	tests=$$(scripts/tagged mpi)'|^TestScripts$$/^(run|version)$$'; \
+	scripts/mpi-test $(TEST) -short -tags mpi -count 1 -p 2 -run "$$tests" $(filter-out ./examples/%,$(MPI_PACKAGES))
 	@printf '\n==== contract tests with MPICH\n'
 	scripts/mpi-test scripts/mpich $(TEST) -short -tags mpi -count 1 -p 2 -run '^TestRanks$$/ranks=[24]' ./executor ./pool
 

@@ -14,9 +14,6 @@ import (
 // with three, twice each: they execute the same number of instructions everywhere,
 // and the same budgets end them at the same places.
 func TestInstructionsUnderMPI(t *testing.T) {
-	if shared != nil {
-		return // this is the inner run
-	}
 	bin := mpitest.Build(t, "./testdata/count")
 	var first string
 	for run := range 2 {

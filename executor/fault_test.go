@@ -23,6 +23,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/transport/fault"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/transport/seal"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/worker"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -90,12 +91,12 @@ func faultyShape(t testing.TB, most int) *executor.Executor {
 // TestFaults runs the contract tests again on workers whose frames are delayed,
 // lost, doubled, cut and changed, and that die.
 func TestFaults(t *testing.T) {
-	if shared != nil || os.Getenv(faultsVar) != "" || testing.Short() {
-		return // this is an inner run, or the race detector's has them
+	if testing.Short() {
+		return // the race detector's run has them
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.timeout=10m", "-test.skip=^Example|^TestScheduler|^TestModel|^TestSoak|^TestFaults|^TestWorker|^TestAllWorkers")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.timeout=10m", "-test.run="+unittest.Callers(t, "shape", "sound"))
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", faultsVar, seed))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
@@ -106,9 +107,6 @@ func TestFaults(t *testing.T) {
 // says, and checks that every call has one outcome, the right one, and that nothing
 // is left.
 func TestSoak(t *testing.T) {
-	if shared != nil || os.Getenv(faultsVar) != "" {
-		return
-	}
 	length := 5 * time.Second
 	if testing.Short() {
 		length = time.Second

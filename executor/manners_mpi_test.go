@@ -89,12 +89,9 @@ func signalAll(ctx context.Context, ex *executor.Executor) error {
 // TestNoSignalsOnRanks checks that Config.NoSignals leaves the signals of all ranks to the
 // program; and that Run changes no variables but those that the package's doc names.
 func TestNoSignalsOnRanks(t *testing.T) {
-	if shared != nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := mpitest.Command(ctx, t, 3, mpitest.BuildTest(t))
+	cmd := mpitest.Command(ctx, t, 3, mpitest.Tests(t))
 	cmd.Env = append(cmd.Environ(), mpitest.InnerRun+"=1", handlesVar+"=1")
 	out, err := cmd.CombinedOutput()
 	if heard := strings.Count(string(out), "the program heard it"); err != nil || heard != 6 || !strings.Contains(string(out), "100 calls are answered by 2 workers") {

@@ -42,23 +42,17 @@ func init() {
 	}
 }
 
-// TestRanks runs this package's tests again as the root of 1, 2 and 4 ranks.
+// TestRanks runs the contract's tests again on the root of 1, 2 and 4 ranks.
 func TestRanks(t *testing.T) {
-	if shared != nil {
-		return // this is the inner run
-	}
-	mpitest.Again(t, []int{1, 2, 4}, "^Example|^TestScheduler|^TestModel|^TestCancelSent|^TestStates|^TestThenAtTheEnd|^TestShutdownEndsRetries|^TestForksEnd|^TestKeysOfForks|^TestMapEnds|^TestBufferIsExact|^TestRoom$|^TestResultsMeet")
+	mpitest.Again(t, []int{1, 2, 4}, "shape", "sound")
 }
 
 // TestWorkerKilled kills a worker rank with SIGKILL, under an mpirun that lets
 // the others go on: all calls are answered and the job ends.
 func TestWorkerKilled(t *testing.T) {
-	if shared != nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := mpitest.CommandFlags(ctx, t, 4, []string{"--enable-recovery"}, mpitest.BuildTest(t))
+	cmd := mpitest.CommandFlags(ctx, t, 4, []string{"--enable-recovery"}, mpitest.Tests(t))
 	cmd.Env = append(cmd.Environ(), mpitest.InnerRun+"=1", "WASMPOOL_TEST_KILL=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "20000 answered, worker lost: true") {
@@ -87,10 +81,7 @@ func endRoot(ctx context.Context, ex *executor.Executor) error {
 // TestRootEndsOnRanks checks that a job ends when its root function panics or ends its
 // goroutine.
 func TestRootEndsOnRanks(t *testing.T) {
-	if shared != nil {
-		return
-	}
-	bin := mpitest.BuildTest(t)
+	bin := mpitest.Tests(t)
 	for end, want := range map[string]string{"panic": "panic: a bad root", "exit": "the root function ended its goroutine"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		cmd := mpitest.Command(ctx, t, 3, bin)
@@ -117,12 +108,9 @@ func callOnce(ctx context.Context, ex *executor.Executor) error {
 
 // TestDifferentConfigOnRanks gives a setting to the root alone: the job ends, and says which.
 func TestDifferentConfigOnRanks(t *testing.T) {
-	if shared != nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	bin := mpitest.BuildTest(t)
+	bin := mpitest.Tests(t)
 	for field, want := range map[string]string{
 		"InitArg": "executor: Config.Sandbox.InitArg of rank 1 on ",
 		"Ranks":   "give all of them the same Config, with the same Ranks",
@@ -138,12 +126,9 @@ func TestDifferentConfigOnRanks(t *testing.T) {
 
 // TestSomeRanks has two of four ranks take part, and not rank 0 as the root.
 func TestSomeRanks(t *testing.T) {
-	if shared != nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := mpitest.Command(ctx, t, 4, mpitest.BuildTest(t))
+	cmd := mpitest.Command(ctx, t, 4, mpitest.Tests(t))
 	cmd.Env = append(cmd.Environ(), mpitest.InnerRun+"=1", "WASMPOOL_TEST_SOME=1")
 	out, err := cmd.CombinedOutput()
 	const want = "the root was started as rank 2 and has 1 worker: 144"

@@ -24,10 +24,7 @@ const pausesVar = "WASMPOOL_TEST_PAUSES"
 // TestPauses makes calls to a worker of two slots, one of which may fall asleep at
 // any moment: it must be woken for what the other one began.
 func TestPauses(t *testing.T) {
-	if shared != nil {
-		return
-	}
-	module, bin := unittest.AssembleFile(t, "moves", movesWAT), mpitest.BuildTest(t)
+	module, bin := unittest.AssembleFile(t, "moves", movesWAT), mpitest.Tests(t)
 	for name, flags := range map[string][]string{
 		"lent":     nil,
 		"messages": {"--mca", "btl_vader_single_copy_mechanism", "none"},

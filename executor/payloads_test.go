@@ -41,10 +41,7 @@ const movesWAT = `(module
 // TestMessages moves payloads as between nodes, in messages of MPI, which leave before
 // anybody has asked for them where they are short, and over its TCP as well.
 func TestMessages(t *testing.T) {
-	if shared != nil {
-		return
-	}
-	module, bin := unittest.AssembleFile(t, "moves", movesWAT), mpitest.BuildTest(t)
+	module, bin := unittest.AssembleFile(t, "moves", movesWAT), mpitest.Tests(t)
 	for name, flags := range map[string][]string{
 		"memory": nil,
 		"tcp":    {"--mca", "btl", "tcp,self"},

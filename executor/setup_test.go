@@ -39,7 +39,23 @@ func TestMain(m *testing.M) {
 	if os.Getenv(mannersVar) != "" {
 		os.Exit(embed())
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(closing{m})
+}
+
+// closing runs the tests, and ends what they share.
+type closing struct{ *testing.M }
+
+func (c closing) Run() int {
+	code := c.M.Run()
+	h, err := hosts()
+	if err == nil {
+		err = h.Close()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func buildTasks(ctx context.Context) (err error) {

@@ -39,8 +39,8 @@ const (
 // TestShortage holds more results than the root's process may: those that cannot be
 // had fail, what comes after is right, and once they are dropped there is room again.
 func TestShortage(t *testing.T) {
-	if shared != nil || unittest.Race {
-		return // TestShortageOnRanks does it there; the detector's memory is not the program's
+	if unittest.Race {
+		return // the detector's memory is not the program's
 	}
 	if os.Getenv(bigVar) != "" {
 		if err := mapLittle(); err != nil {

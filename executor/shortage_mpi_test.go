@@ -28,10 +28,7 @@ func init() {
 // TestShortageOnRanks is TestShortage with calls on other ranks: results come into the
 // root's memory by loans, or in messages.
 func TestShortageOnRanks(t *testing.T) {
-	if shared != nil {
-		return
-	}
-	bin, module := mpitest.BuildTest(t), unittest.AssembleFile(t, "big", bigWAT)
+	bin, module := mpitest.Tests(t), unittest.AssembleFile(t, "big", bigWAT)
 	for _, copies := range []string{"cma", "none"} {
 		if copies == "none" && testing.Short() {
 			break

@@ -12,12 +12,9 @@ import (
 
 // TestSlowReaderOnRanks is TestSlowReaderMemory with calls on other ranks.
 func TestSlowReaderOnRanks(t *testing.T) {
-	if shared != nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := mpitest.Command(ctx, t, 3, mpitest.BuildTest(t), "-test.run=^TestSlowReaderMemory$", "-test.v", "-test.timeout=5m")
+	cmd := mpitest.Command(ctx, t, 3, mpitest.Tests(t), "-test.run=^TestSlowReaderMemory$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(cmd.Environ(), mpitest.InnerRun+"=1", slowReaderVar+"=1")
 	out, err := cmd.CombinedOutput()
 	checkGush(t, out, err)

@@ -70,9 +70,6 @@ const waitsWAT = `(module
 // other calls run elsewhere. A root ends, and its workers leave. Nobody is lost before,
 // over calls that wait, CPUs that are busy, or a job that was stopped as a whole.
 func TestStandstill(t *testing.T) {
-	if shared != nil {
-		return
-	}
 	bin := mpitest.BuildTest(t, "-ldflags=-X github.com/wasmpool/wasmpool/internal/compile.letThrough=spins")
 	spins, waits := unittest.AssembleFile(t, "spins", spinsWAT), unittest.AssembleFile(t, "waits", waitsWAT)
 	for _, tt := range []struct {

@@ -82,7 +82,7 @@ var arrows = []struct {
 	{"internal/plain", nil},
 	{"internal/cachedir", nil},
 	{"internal/doctest", nil},
-	{"internal/mpitest", nil},
+	{"internal/mpitest", []string{"internal/unittest"}},
 	{"internal/unittest", []string{goleak}},
 	{".", nil},
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // Build compiles the main package at pkg (an import path or a relative folder)
@@ -23,8 +25,19 @@ func Build(t testing.TB, pkg string) string {
 	return bin
 }
 
-// BuildTest compiles the tests of the package in the working folder with the
-// build tag mpi, and further flags, and returns the program's path.
+// Tests returns the path of the program that runs this test, for ranks that do something
+// else: its TestMain looks at the environment.
+func Tests(t testing.TB) string {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// BuildTest compiles the tests of the package in the working folder anew, with the
+// build tag mpi and further flags, and returns the program's path.
 func BuildTest(t testing.TB, flags ...string) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "tests")
@@ -33,16 +46,17 @@ func BuildTest(t testing.TB, flags ...string) string {
 	return bin
 }
 
-// Again runs the tests of the package in the working folder again, in their short
-// form, as the programs of each of so many ranks. The package's TestMain does the
-// rest when InnerRun is set: the tests run on the root. skip is a pattern of tests
-// that are left out.
-func Again(t *testing.T, ranks []int, skip string) {
+// Again runs tests of the package in the working folder again, in their short form, as
+// the programs of each of so many ranks: those that call one of the functions, which
+// gives them the ranks' pool. The package's TestMain does the rest when InnerRun is set:
+// the tests run on the root.
+func Again(t *testing.T, ranks []int, functions ...string) {
 	t.Helper()
-	bin := BuildTest(t)
+	tests := unittest.Callers(t, functions...)
+	bin := Tests(t)
 	for _, n := range ranks {
 		t.Run(fmt.Sprintf("ranks=%d", n), func(t *testing.T) {
-			cmd := Command(t.Context(), t, n, bin, "-test.short", "-test.timeout=120s", "-test.skip="+skip)
+			cmd := Command(t.Context(), t, n, bin, "-test.short", "-test.timeout=120s", "-test.run="+tests)
 			cmd.Env = append(cmd.Environ(), InnerRun+"=1")
 			out, err := cmd.CombinedOutput()
 			if err != nil {

@@ -5,6 +5,9 @@ package unittest
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,4 +71,61 @@ func Until(t testing.TB, what string, holds func() bool) {
 			t.Fatalf("waited for a minute: %s", what)
 		}
 	}
+}
+
+// Callers returns the pattern, as go test -run takes one, of the tests in the working folder that
+// call one of these functions of theirs, themselves or through others.
+func Callers(t testing.TB, functions ...string) string {
+	t.Helper()
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string][]string{} // of each function
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok {
+				words[f.Name.Name] = append(words[f.Name.Name], wordsOf(f)...)
+			}
+		}
+	}
+	calls := map[string]bool{}
+	for _, name := range functions {
+		calls[name] = true
+	}
+	for grown := true; grown; {
+		grown = false
+		for name, list := range words {
+			for _, word := range list {
+				if !calls[name] && calls[word] {
+					calls[name], grown = true, true
+				}
+			}
+		}
+	}
+	var tests []string
+	for name := range words {
+		if calls[name] && strings.HasPrefix(name, "Test") && name != "TestMain" {
+			tests = append(tests, name)
+		}
+	}
+	if len(tests) == 0 {
+		t.Fatalf("no test calls %q", functions)
+	}
+	return "^(" + strings.Join(tests, "|") + ")$"
+}
+
+// wordsOf returns the identifiers in a function.
+func wordsOf(f *ast.FuncDecl) (words []string) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok {
+			words = append(words, id.Name)
+		}
+		return true
+	})
+	return words
 }

@@ -308,7 +308,7 @@ func signalFile(file string, s syscall.Signal) error {
 }
 
 func TestConformance(t *testing.T) {
-	bin := mpitest.BuildTest(t)
+	bin := mpitest.Tests(t)
 	for _, ranks := range []int{2, 4} {
 		for _, way := range []struct{ name, fabric, env string }{
 			{"loans", "vader,self", loansVar + "=yes"},
@@ -331,7 +331,7 @@ func TestMismatch(t *testing.T) {
 	if !mpi.CanRead() {
 		return // such payloads go through MPI, which does not tell
 	}
-	cmd := mpitest.CommandFlags(t.Context(), t, 2, []string{"--enable-recovery"}, mpitest.BuildTest(t))
+	cmd := mpitest.CommandFlags(t.Context(), t, 2, []string{"--enable-recovery"}, mpitest.Tests(t))
 	cmd.Env = append(cmd.Env, roleVar+"=mismatch")
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Count(string(out), " noticed\n") != 2 {
@@ -342,7 +342,7 @@ func TestMismatch(t *testing.T) {
 // TestLoss loses a worker, by SIGKILL, by SIGSTOP, or because the root fences it,
 // and expects the root to notice.
 func TestLoss(t *testing.T) {
-	bin := mpitest.BuildTest(t)
+	bin := mpitest.Tests(t)
 	for _, way := range []string{"kill", "stop", "fence"} {
 		t.Run(way, func(t *testing.T) {
 			cmd := mpitest.CommandFlags(t.Context(), t, 4, []string{"--enable-recovery"}, bin)
@@ -361,7 +361,7 @@ func TestLoss(t *testing.T) {
 // TestLossAtTheEnd kills a worker while the others finalize MPI, which would wait
 // for it.
 func TestLossAtTheEnd(t *testing.T) {
-	cmd := mpitest.CommandFlags(t.Context(), t, 4, []string{"--enable-recovery"}, mpitest.BuildTest(t))
+	cmd := mpitest.CommandFlags(t.Context(), t, 4, []string{"--enable-recovery"}, mpitest.Tests(t))
 	cmd.Env = append(cmd.Env, roleVar+"=finalize")
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Count(string(out), " closed\n") != 3 {
@@ -372,7 +372,7 @@ func TestLossAtTheEnd(t *testing.T) {
 // TestAsleep checks that workers which nobody heard falling asleep are woken for the
 // root's last frame.
 func TestAsleep(t *testing.T) {
-	cmd := mpitest.Command(t.Context(), t, 3, mpitest.BuildTest(t))
+	cmd := mpitest.Command(t.Context(), t, 3, mpitest.Tests(t))
 	cmd.Env = append(cmd.Env, roleVar+"=asleep")
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Count(string(out), " woke\n") != 2 {
@@ -383,7 +383,7 @@ func TestAsleep(t *testing.T) {
 // TestOthers checks that ranks which are no members wait for those that are: without
 // them the launcher would end the job.
 func TestOthers(t *testing.T) {
-	cmd := mpitest.Command(t.Context(), t, 4, mpitest.BuildTest(t))
+	cmd := mpitest.Command(t.Context(), t, 4, mpitest.Tests(t))
 	cmd.Env = append(cmd.Env, roleVar+"=others")
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Count(string(out), "the members are done\n") != 2 {
@@ -394,7 +394,7 @@ func TestOthers(t *testing.T) {
 // TestUnfinished checks that payloads which will never end, of a rank that is lost,
 // are not in the way of others.
 func TestUnfinished(t *testing.T) {
-	bin := mpitest.BuildTest(t)
+	bin := mpitest.Tests(t)
 	for name, env := range map[string]string{"loans": loansVar + "=yes", "chunks": noCopy} {
 		t.Run(name, func(t *testing.T) {
 			cmd := mpitest.CommandFlags(t.Context(), t, 3, []string{"--enable-recovery"}, bin)
