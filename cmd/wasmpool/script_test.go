@@ -78,7 +78,7 @@ func scripts(t *testing.T) []string {
 	t.Helper()
 	pattern := "*"
 	if unittest.Race {
-		pattern = "{map,maxfails,retries,run}"
+		pattern = "{live,map,maxfails,retries,run,then}"
 	}
 	files, err := doublestar.FilepathGlob("testdata/script/" + pattern + ".txtar")
 	if err != nil || len(files) == 0 {
