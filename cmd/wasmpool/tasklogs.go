@@ -135,7 +135,7 @@ func (l *taskLogs) close() error {
 	l.mu.Unlock()
 	<-l.done
 	if n := l.dropped + l.left; n > 0 {
-		fmt.Fprintf(l.say, "wasmpool: --logs %s: %d lines were left out\n", plain.Line(l.dir), n)
+		fmt.Fprintf(l.say, "wasmpool: --logs %s: lines left out: %d\n", plain.Line(l.dir), n)
 	}
 	if l.err != nil {
 		return fmt.Errorf("--logs: %w", l.err)
