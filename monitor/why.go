@@ -48,7 +48,7 @@ func whyNobody(s *State) string {
 	}
 	switch {
 	case s.Counts.Awaited > 0 && last < 0:
-		return fmt.Sprintf("No worker has joined: %s awaited, since %s.", count(s.Counts.Awaited, "is", "are"), short(s.Job.Now.Sub(s.Job.Started)))
+		return fmt.Sprintf("No worker has joined: %s awaited, for %s now.", count(s.Counts.Awaited, "is", "are"), short(s.Job.Now.Sub(s.Job.Started)))
 	case s.Counts.Awaited > 0:
 		return fmt.Sprintf("All workers that joined are lost, and %s awaited.", count(s.Counts.Awaited, "is", "are"))
 	case last < 0:
@@ -93,7 +93,7 @@ func whyIdle(s *State, p *Progress, starved bool) string {
 	case s.Job.Drained != "":
 		return "The job begins no call any more: " + strings.TrimSuffix(s.Job.Drained, ".") + "." + some
 	case starved:
-		return fmt.Sprintf("The input is slower than the pool: the next one has been waited for since %s.", short(p.Input)) + some
+		return fmt.Sprintf("The input is slower than the pool: the slots have waited for the next one for %s.", short(p.Input)) + some
 	case c.Waiting > 0:
 		return fmt.Sprintf("%s, though %s free.", count(c.Waiting, "call waits", "calls wait"), count(s.Use.Slots-c.Running, "slot is", "slots are")) + some
 	case c.Resting > 0:

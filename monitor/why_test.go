@@ -23,8 +23,8 @@ func TestWhy(t *testing.T) {
 		want   string
 	}{
 		{"calls end", State{Workers: []Worker{worker(1, 4)}, Use: Use{Slots: 4}}, nil, nil, time.Second, ""},
-		{"nobody yet", State{Counts: Counts{Awaited: 4}}, nil, nil, 0, "No worker has joined: 4 are awaited, since 2 min."},
-		{"one awaited", State{Counts: Counts{Awaited: 1}}, nil, nil, 0, "No worker has joined: 1 is awaited, since 2 min."},
+		{"nobody yet", State{Counts: Counts{Awaited: 4}}, nil, nil, 0, "No worker has joined: 4 are awaited, for 2 min now."},
+		{"one awaited", State{Counts: Counts{Awaited: 1}}, nil, nil, 0, "No worker has joined: 1 is awaited, for 2 min now."},
 		{"no worker", State{}, nil, nil, 0, "There is no worker."},
 		{"all lost", State{Workers: []Worker{{Rank: 1, Lost: &gone, Reason: "its process died"}}}, nil, nil, time.Minute, "All workers are lost, rank 1 as the last: its process died."},
 		{"lost and awaited", State{Workers: []Worker{{Rank: 1, Lost: &gone}}, Counts: Counts{Awaited: 2}}, nil, nil, time.Minute, "All workers that joined are lost, and 2 are awaited."},
@@ -53,7 +53,7 @@ func TestWhy(t *testing.T) {
 		{
 			"input, though calls end",
 			State{Workers: []Worker{worker(1, 1)}, Use: Use{Slots: 4, Now: 0.1}, Counts: Counts{Running: 1}},
-			nil, &Progress{Input: 5 * time.Second}, time.Second, "The input is slower than the pool: the next one has been waited for since 5 s. Meanwhile 1 of 4 slots run calls.",
+			nil, &Progress{Input: 5 * time.Second}, time.Second, "The input is slower than the pool: the slots have waited for the next one for 5 s. Meanwhile 1 of 4 slots run calls.",
 		},
 		{"input, but all are busy", State{Workers: []Worker{worker(1, 4)}, Use: Use{Slots: 4, Now: 0.9}}, nil, &Progress{Input: 5 * time.Second}, time.Second, ""},
 		{"waiting", State{Workers: []Worker{worker(1, 0)}, Use: Use{Slots: 4}, Counts: Counts{Waiting: 3}}, nil, nil, time.Minute, "3 calls wait, though 4 slots are free."},
