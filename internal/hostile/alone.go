@@ -14,7 +14,7 @@ const (
 	// mostCPU is how much CPU time all ranks together may use for one hostile call beyond
 	// its limit on time, with what they do besides. All but milliseconds of it are for
 	// machines that are slow.
-	mostCPU = 5 * time.Second
+	mostCPU = 10 * time.Second
 
 	// mostPeak is how much more memory a rank may have in RAM while a hostile call, and
 	// the good ones after it, run.
