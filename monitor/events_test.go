@@ -163,8 +163,12 @@ func TestEventSize(t *testing.T) {
 		h.next(func(u *feed.Update) { u.Omitted = 1028 }, runs...)
 		data := <-events
 		before := packed.Len()
-		pack.Write(data)
-		pack.Flush()
+		if _, err := pack.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		if err := pack.Flush(); err != nil {
+			t.Fatal(err)
+		}
 		t.Logf("an event of %d bytes, %d packed", len(data), packed.Len()-before)
 		if len(data) > 200_000 {
 			t.Errorf("an event has %d bytes", len(data))

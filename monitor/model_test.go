@@ -156,7 +156,7 @@ func TestSeries(t *testing.T) {
 // TestBounds checks that a state stays small whatever happens, and that nothing is lost silently.
 func TestBounds(t *testing.T) {
 	t.Parallel()
-	h := newHand(t, Config{Name: func(n uint64) string { return strings.Repeat("name", 1000) }})
+	h := newHand(t, Config{Name: func(uint64) string { return strings.Repeat("name", 1000) }})
 	for range 4 {
 		h.join(8)
 	}

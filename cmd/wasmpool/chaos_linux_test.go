@@ -54,7 +54,7 @@ type disk struct{ root string }
 // folder returns a folder on the disk.
 func (d *disk) folder(t *testing.T) string {
 	t.Helper()
-	name, err := os.MkdirTemp(d.root, "chaos")
+	name, err := os.MkdirTemp(d.root, "chaos") //nolint:usetesting // on that disk
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -232,7 +232,7 @@ func (l *lineReader) next() ([]byte, error) {
 		}
 		line = append(line, part...)
 	}
-	if err != nil && (err != io.EOF || len(line) == 0) {
+	if err != nil && (!errors.Is(err, io.EOF) || len(line) == 0) {
 		return nil, err
 	}
 	line, _ = bytes.CutSuffix(line, []byte{l.end})
@@ -247,7 +247,7 @@ func (l *lineReader) skip(err error) error {
 	for errors.Is(err, bufio.ErrBufferFull) {
 		_, err = l.cut()
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	return errLongLine

@@ -108,7 +108,7 @@ func newReducer(ex *executor.Executor, task string, options []executor.CallOptio
 		task:   task,
 		submit: func(ctx context.Context, arg []byte) promise { return ex.Submit(ctx, task, arg, options...) },
 		slots: func(ctx context.Context) int {
-			stats, _ := ex.Stats(ctx) //nolint:errcheck // without them few calls are made at once
+			stats, _ := ex.Stats(ctx) // without them few calls are made at once
 			n := 0
 			for _, w := range stats.Workers {
 				n += w.Slots

@@ -95,8 +95,8 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 				sum = digestOf(it.arg)
 			}
 			if it.bad != nil {
-				r.addEarly(&earlyFailure{record: record{i: i, arg: sum, file: r.file(i)}, text: it.arg, bad: it.bad, before: call})
-				if r.ending.Load() {
+				err := r.addEarly(&earlyFailure{record: record{i: i, arg: sum, file: r.file(i)}, text: it.arg, bad: it.bad, before: call})
+				if err != nil || r.ending.Load() {
 					return
 				}
 				continue

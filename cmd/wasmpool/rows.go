@@ -86,7 +86,7 @@ func (s *rowReader) all() iter.Seq2[*resultRow, error] {
 			if err == nil {
 				line = line[:len(line)-1]
 			}
-			if err != nil && err != io.EOF {
+			if err != nil && !errors.Is(err, io.EOF) {
 				yield(nil, fmt.Errorf("reading the results: %w", err))
 				return
 			}

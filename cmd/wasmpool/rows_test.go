@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func TestReadRow(t *testing.T) {
 	}
 	whole, err := readRow(lines)
 	last, end := readRow(lines)
-	if string(whole) != "{\"i\":0}\n" || err != nil || string(last) != `{"i":1}` || end != io.EOF {
+	if string(whole) != "{\"i\":0}\n" || err != nil || string(last) != `{"i":1}` || !errors.Is(end, io.EOF) {
 		t.Errorf("then %q, %v and %q, %v", whole, err, last, end)
 	}
 }

@@ -25,7 +25,7 @@ func placesOf(ctx context.Context, file *os.File, p part) ([]resultPlace, error)
 		at := lines.at
 		line, err := lines.next()
 		switch {
-		case err == io.EOF: //nolint:errorlint // readers return it as it is
+		case errors.Is(err, io.EOF):
 			slices.SortFunc(places, func(a, b resultPlace) int { return cmp.Compare(a.input, b.input) })
 			return places, nil
 		case err == nil:

@@ -87,7 +87,7 @@ func bind(dir string, note Note) (*Socket, error) {
 		if _, err := os.Lstat(path); err == nil {
 			continue
 		}
-		l, err := net.Listen("unix", path)
+		l, err := new(net.ListenConfig).Listen(context.Background(), "unix", path) // it does not block
 		switch {
 		case isTaken(err):
 			continue
