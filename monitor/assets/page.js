@@ -583,7 +583,7 @@ function showFailures() {
 
 function example(x) {
   const e = el("div", "example");
-  const facts = [`call ${x.call}`, x.name && `input ${x.name}`, x.tags && x.tags.length && `tags ${x.tags.join(", ")}`, `attempt ${x.attempt}` + (x.again ? ", ran again" : ""),
+  const facts = [`call ${x.call}`, x.name, x.tags && x.tags.length && `tags ${x.tags.join(", ")}`, `attempt ${x.attempt}` + (x.again ? ", ran again" : ""),
     `rank ${x.rank} on ${x.host}`, `at ${clock(x.ended)}`, `after ${time(x.ran)}`, x.code && `code ${x.code}`];
   e.append(el("p", "", facts.filter(Boolean).join(" · ")));
   for (const [name, text] of [["Message", x.message], ["Stack", x.stack], ["Printed", x.printed], ["Log", (x.log || []).join("\n")]]) {
