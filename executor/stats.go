@@ -80,6 +80,11 @@ func (ex *Executor) onLoop(ctx context.Context, fn func(*dispatcher.Loop)) error
 		}
 	}
 	select {
+	case <-did: // it ran, whatever else is over
+		return nil
+	default:
+	}
+	select {
 	case <-ex.done:
 		return ErrClosed
 	default:

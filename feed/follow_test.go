@@ -42,9 +42,14 @@ func TestFollow(t *testing.T) {
 	}
 	ended := make(chan error)
 	go func() { ended <- end() }()
-	next <- true // is taken as it comes, perhaps before end
-	next <- true
-	if err := <-ended; err != nil || taken < 2 {
+	for over := false; !over; {
+		select {
+		case next <- true: // is taken as it comes, perhaps before end
+		case err = <-ended:
+			over = true
+		}
+	}
+	if err != nil || taken < 2 {
 		t.Errorf("end: %v, %d taken; want none, 2 at least", err, taken)
 	}
 	if err := end(); err != nil {

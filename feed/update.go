@@ -54,7 +54,7 @@ type Task struct {
 	Failed  uint64 // runs that failed, also where the call runs again
 	Again   uint64 // those of them after which the call runs again, and runs whose worker was lost
 	Kinds   map[host.Kind]uint64
-	Ran     Durations // of the runs that ended
+	Ran     Durations // of the runs that ended, without those that had not begun when their worker was lost
 	Queued  Durations // how long the calls waited on the root before
 	In, Out uint64    // bytes of arguments and of results
 

@@ -42,6 +42,9 @@ func (b *broadcast) join(m *Monitor) chan []byte {
 		return nil
 	}
 	c := make(chan []byte, mostBehind)
+	if len(b.listeners) == 0 {
+		b.mark(m) // first: what comes meanwhile is sent again
+	}
 	c <- m.encoded(part{whole: true})
 	if b.closed {
 		close(c)
@@ -49,7 +52,6 @@ func (b *broadcast) join(m *Monitor) chan []byte {
 	}
 	if len(b.listeners) == 0 {
 		b.listeners = map[chan []byte]bool{}
-		b.mark(m)
 	}
 	b.listeners[c] = true
 	return c
@@ -85,8 +87,9 @@ func (b *broadcast) send(m *Monitor) {
 	if len(b.listeners) == 0 {
 		return
 	}
-	data := m.encoded(b.sent)
+	from := b.sent
 	b.mark(m)
+	data := m.encoded(from)
 	for c := range b.listeners {
 		select {
 		case c <- data:

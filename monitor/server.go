@@ -44,7 +44,9 @@ func Serve(ctx context.Context, addr string, m *Monitor) (*Server, error) {
 		return nil, fmt.Errorf("monitor: %w", err)
 	}
 	m.mu.Lock()
-	m.hosts = append(m.hosts, host)
+	if host != "" {
+		m.hosts = append(m.hosts, host)
+	}
 	m.mu.Unlock()
 	s := newServer(m.Handler())
 	s.url = urlOf(listener.Addr(), host) + "#token=" + m.token

@@ -55,6 +55,9 @@ func (a *app) openFailed(ctx context.Context, f *mapFlags, in input) (*failedInp
 	return &failedInputs{name: f.failed, files: isFiles, nul: isFiles || f.in.kind == "args-from", lock: lock, next: next, say: a.err}, nil
 }
 
+// wantsText reports whether add needs the text of inputs.
+func (w *failedInputs) wantsText() bool { return w != nil && !w.files }
+
 // add notes an input: its text, or the name of its file.
 func (w *failedInputs) add(text []byte, file string) {
 	switch {
@@ -81,6 +84,16 @@ func (w *failedInputs) write(text []byte, end string) {
 	if err := errors.Join(w.next.write(text), w.next.write([]byte(end))); err != nil && w.err == nil {
 		w.err = err
 	}
+}
+
+// abandon gives up what openFailed has begun.
+func (w *failedInputs) abandon() {
+	if w == nil {
+		return
+	}
+	w.next.file.Close()                      //nolint:errcheck // nobody wants it
+	os.Remove(realName(w.name) + nextSuffix) //nolint:errcheck // likewise
+	w.lock.release()
 }
 
 // finish puts the file in its place.

@@ -203,9 +203,6 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 	if err := errors.Join(f.checkOutputs(), f.pool.view.checkInput(in)); err != nil {
 		return err
 	}
-	if err := a.view.begin(ctx); err != nil {
-		return err
-	}
 	dir, err := a.openOutDir(ctx, f, in)
 	if err != nil {
 		return err
@@ -215,7 +212,11 @@ func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, 
 		return errors.Join(err, dir.close())
 	}
 	failures, err := a.openFailed(ctx, f, in)
+	if err == nil {
+		err = a.view.begin(ctx) // now that the files of another job are safe
+	}
 	if err != nil {
+		failures.abandon()
 		return errors.Join(err, out.close(), dir.close())
 	}
 	in = f.prioritize(a, p.again(in), in)
@@ -262,22 +263,30 @@ func (a *app) mapInputs(ctx context.Context, ex *executor.Executor, f *mapFlags,
 	}
 	stop()
 	took := time.Since(started)
-	if failed := r.finish(); err == nil {
-		err = writing(failed)
-	}
-	if failed := r.failures.finish(); err == nil {
-		err = failed
-	}
+	failed := writing(r.finish())
+	err = a.both(err, failed, r.broken)
+	err = a.both(err, r.failures.finish(), nil)
 	if err == nil && f.reduce != "" {
 		err = a.printResult(reduced)
 	}
 	a.summarize(ctx, ex, r, took, ended, err == nil)
-	var failed *reduceError
 	switch {
-	case errors.As(err, &failed):
+	case errors.As(err, new(*reduceError)):
 		return a.explainCall(err, f.pool.verbose)
-	case err == nil && r.failed > 0:
+	case err == nil && r.failed.Load() > 0:
 		return &exitError{exitCallFailed, nil} // the summary says it
 	}
 	return err
+}
+
+// both returns the first of two errors. Where there are two it says the second, unless the first tells of the
+// cause of that.
+func (a *app) both(first, second, cause error) error {
+	switch {
+	case first == nil:
+		return second
+	case second != nil && (cause == nil || !errors.Is(first, cause)):
+		fmt.Fprintln(a.err, "wasmpool:", oneLine(second))
+	}
+	return first
 }

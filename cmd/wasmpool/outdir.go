@@ -267,7 +267,14 @@ func (d *outDir) setAside(name string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 		return err
 	}
-	return os.Rename(from, to)
+	free := to
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(free); err != nil {
+			break
+		}
+		free = to + "." + strconv.Itoa(n) // that of an input which had the name before
+	}
+	return os.Rename(from, free)
 }
 
 // beat shows others that somebody writes.

@@ -139,9 +139,9 @@ func (in *prioritized) read(p *plan) (places []priorityPlace, kept map[int64]ite
 		}
 		places = append(places, place)
 	}
-	switch without {
-	case 0:
-	case len(places):
+	switch whole := p.kept == 0 && p.part.all(); {
+	case without == 0:
+	case without == len(places) && whole: // else others may have one
 		in.failed = fmt.Errorf("--priority %s: no input has a number in a field of that name", in.field)
 	default:
 		in.say(fmt.Sprintf("--priority %s: %d of %d inputs have no number there, and run last", in.field, without, len(places)))

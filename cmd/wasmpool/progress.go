@@ -228,14 +228,14 @@ func (p *progress) lineDue(at time.Duration) bool {
 // them went well.
 func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, took time.Duration, err error, well bool) {
 	stats, _ := ex.Stats(context.WithoutCancel(ctx)) // without them it says less
-	text := summary(r.what(), r.ok, r.failed, took, stats.Workers)
+	text := summary(r.what(), r.ok.Load(), r.failed.Load(), took, stats.Workers)
 	if r.plan.resumed {
 		text = fmt.Sprintf("%d kept, %s", r.plan.kept, text)
 	}
 	if well && r.reducer != nil {
 		text += fmt.Sprintf("; reduced %d %s", r.reducer.results, plural(int(r.reducer.results), "result"))
-		if r.failed > 0 {
-			text += fmt.Sprintf("; %d %s failed", r.failed, plural(int(r.failed), "input"))
+		if failed := r.failed.Load(); failed > 0 {
+			text += fmt.Sprintf("; %d %s failed", failed, plural(int(failed), "input"))
 		}
 	}
 	if r.first != "" {
@@ -258,7 +258,7 @@ func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, 
 // all calls had run.
 func cutShort(err error) bool {
 	var broken *exitError
-	return errors.Is(err, executor.ErrInterrupted) || errors.Is(err, context.Canceled) || errors.As(err, &broken)
+	return errors.Is(err, executor.ErrInterrupted) || errors.Is(err, context.Canceled) || errors.As(err, &broken) || errors.As(err, new(*reduceError))
 }
 
 // summary tells how many calls, or inputs, a map did, and who did it when there are several workers.

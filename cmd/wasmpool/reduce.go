@@ -281,13 +281,13 @@ func (a *app) reduce(ctx context.Context, f *mapFlags, r *results, shown *progre
 		if err != nil {
 			return nil, err
 		}
-		if n := int64(len(places)); n != r.ok+r.plan.kept {
-			return nil, fmt.Errorf("reading the results: %s has %d, and should have %d: does something else write to it?", f.out, n, r.ok+r.plan.kept)
+		if n, want := int64(len(places)), r.ok.Load()+r.plan.kept; n != want {
+			return nil, fmt.Errorf("reading the results: %s has %d, and should have %d: does something else write to it?", f.out, n, want)
 		}
 		shown.reducing.Store(int64(len(places)))
-		err = resultsAt(file, places, r.dir, func(value []byte) error { return red.addJSON(ctx, value) })
+		err = resultsAt(file, places, r.dir, r.file, func(value []byte) error { return red.addJSON(ctx, value) })
 		switch {
-		case errors.Is(err, errNotUTF8):
+		case errors.Is(err, errNotUTF8) && !errors.As(err, new(*reduceError)):
 			return nil, red.fail(err)
 		case err != nil:
 			return nil, err

@@ -39,17 +39,17 @@ type results struct {
 	ordered bool
 
 	// Goroutines that write to these for each call share no cache line.
-	_     [64]byte
-	calls atomic.Int64 // inputs whose calls were begun
-	_     [64]byte
-	ended atomic.Int64 // of those, the ones whose calls have ended
+	_      [64]byte
+	calls  atomic.Int64 // inputs whose calls were begun
+	_      [64]byte
+	ended  atomic.Int64 // of those, the ones whose calls have ended
+	ok     atomic.Int64 // inputs with a result; who writes holds mu, as for failed
+	failed atomic.Int64
 
 	mu     sync.Mutex // guards all that follows while refresh and the input run
 	out    *bufio.Writer
 	fresh  chan struct{} // holds a token when there is something to flush
 	line   recordWriter
-	ok     int64
-	failed int64
 	first  string // of the failures
 	hidden bool   // a failure has more to tell than its line
 	folder bool   // one looked for a file where there is no folder
@@ -88,15 +88,18 @@ func newResults(to *output, file func(i int64) string, p *plan, line recordWrite
 // result. It runs on the goroutine that reads the input.
 func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		call := int64(0)
+		call, keeps := int64(0), r.failures.wantsText()
 		for i, it := range items {
 			var sum digest
 			if it.arg != nil {
 				sum = digestOf(it.arg)
 			}
 			if it.bad != nil {
-				err := r.addEarly(&earlyFailure{record: record{i: i, arg: sum, file: r.file(i)}, text: it.arg, bad: it.bad, before: call})
-				if err != nil || r.ending.Load() {
+				bad := &earlyFailure{record: record{i: i, arg: sum, file: r.file(i)}, bad: it.bad, before: call}
+				if keeps {
+					bad.text = it.arg
+				}
+				if err := r.addEarly(bad); err != nil || r.isOver() {
 					return
 				}
 				continue
@@ -107,7 +110,7 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 				return
 			}
 			e := entry{input: i, arg: sum}
-			if r.failures != nil {
+			if keeps {
 				e.text = it.arg
 			}
 			r.ledger.put(call, e)
@@ -118,6 +121,13 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 			}
 		}
 	}
+}
+
+// isOver reports whether no more calls are to be made.
+func (r *results) isOver() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ending.Load() || r.broke.Load() || r.interrupted != nil
 }
 
 // collect writes each result as it is yielded. It returns an error when results
@@ -157,6 +167,8 @@ func (r *results) settle(ctx context.Context, call int64, o executor.Outcome, pu
 	case errors.Is(o.Err, executor.ErrInterrupted):
 		r.interrupt(o.Err)
 	case errors.Is(o.Err, executor.ErrCancelled) && r.ending.Load():
+	case call < 0 && errors.Is(o.Err, context.Canceled) && ctx.Err() == nil && r.ending.Load():
+		return false // early has quit
 	case o.Err != nil && !errors.As(o.Err, &failed):
 		if ctx.Err() != nil {
 			return r.end(ctx.Err())
@@ -220,7 +232,8 @@ func (r *results) add(ctx context.Context, call int64, o executor.Outcome, faile
 		r.failures.add(e.text, this.file)
 	} else {
 		r.write(r.success(this, o.Result, stored))
-		r.ok++
+		r.ok.Add(1)
+		r.endIfTooMany()
 	}
 	r.taken = call + 1
 	if len(r.waiting) > 0 {
@@ -342,12 +355,9 @@ func (r *results) write(line []byte) {
 // with all. mu is held.
 func (r *results) fail(i int64, kind, message string) {
 	const most = 200
-	r.failed++
-	if r.limit.reached(r.ok+r.failed, r.failed) && !r.ending.Swap(true) {
-		r.cancel()
-		r.moved.Broadcast()
-	}
-	if r.failed > 1 {
+	r.failed.Add(1)
+	r.endIfTooMany()
+	if r.failed.Load() > 1 {
 		return
 	}
 	text := oneLine(errors.New(message))
@@ -355,6 +365,14 @@ func (r *results) fail(i int64, kind, message string) {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	r.first = fmt.Sprintf("the first, of input %d (%s): %s", i, kind, text)
+}
+
+// endIfTooMany has no more calls be begun where too many have failed. mu is held.
+func (r *results) endIfTooMany() {
+	if r.limit.reached(r.counts()) && !r.ending.Swap(true) {
+		r.cancel()
+		r.moved.Broadcast()
+	}
 }
 
 // what names what is counted: with several stages an input has several calls.
@@ -366,9 +384,11 @@ func (r *results) what() string {
 }
 
 // behind returns the number in the pool of the call whose result is the next to be written, 0 where results are
-// written as they come, or none is missing.
+// written as they come, or none is missing, or one is being written: that may block for long.
 func (r *results) behind() uint64 {
-	r.mu.Lock()
+	if !r.mu.TryLock() {
+		return 0
+	}
 	defer r.mu.Unlock()
 	if !r.ordered || r.taken >= r.calls.Load() {
 		return 0
@@ -383,9 +403,8 @@ func (r *results) done() int64 {
 
 // counts returns how many inputs are done, and how many of those failed.
 func (r *results) counts() (done, failed int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.ok + r.failed, r.failed
+	failed = r.failed.Load()
+	return r.ok.Load() + failed, failed
 }
 
 // flush hands on what was written. An error sticks: it comes again with the

@@ -363,12 +363,13 @@ func (a *app) resume(ctx context.Context, f *mapFlags, in input, dir *outDir, of
 		l.edit.abandon()
 		return nil, err
 	}
+	p := s.plan(f.in.part, l.kept)
+	if err := dir.settle(ctx, s, p, l.files); err != nil { // first: whoever comes after a kill decides the same
+		l.edit.abandon()
+		return nil, err
+	}
 	if err := l.edit.finish(); err != nil {
 		return nil, fmt.Errorf("--resume: %w", err)
-	}
-	p := s.plan(f.in.part, l.kept)
-	if err := dir.settle(ctx, s, p, l.files); err != nil {
-		return nil, err
 	}
 	fmt.Fprintf(a.err, "wasmpool: %s: %s, %d of %d inputs are to run\n", f.out, l, p.left(), p.part.count(s.n))
 	return p, nil

@@ -24,6 +24,7 @@ type resultRow struct {
 	Out     json.RawMessage `json:"out"`
 	Base64  *string         `json:"out_b64"`
 	OutFile string          `json:"out_file"`
+	Digest  string          `json:"out_digest"`
 	Error   *struct {
 		Kind    string `json:"kind"`
 		Message string `json:"message"`

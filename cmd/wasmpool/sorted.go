@@ -40,8 +40,9 @@ func placesOf(ctx context.Context, file *os.File, p part) ([]resultPlace, error)
 	}
 }
 
-// resultsAt passes the results at some places of a file on, as JSON. Those of --out-dir are in dir.
-func resultsAt(file *os.File, places []resultPlace, dir *outDir, pass func(value []byte) error) error {
+// resultsAt passes the results at some places of a file on, as JSON. Those of --out-dir are in dir; nameOf
+// returns the name of an input's file.
+func resultsAt(file *os.File, places []resultPlace, dir *outDir, nameOf func(i int64) string, pass func(value []byte) error) error {
 	lines := lineCutter{r: bufio.NewReaderSize(file, 16<<10), at: -1}
 	var value bytes.Buffer
 	for _, p := range places {
@@ -62,7 +63,7 @@ func resultsAt(file *os.File, places []resultPlace, dir *outDir, pass func(value
 		}
 		if err == nil {
 			value.Reset()
-			err = row.writeJSON(&value, dir)
+			err = row.writeJSON(&value, dir, resultName(p.input, nameOf(p.input)))
 		}
 		switch {
 		case errors.Is(err, errNotUTF8):
@@ -77,17 +78,20 @@ func resultsAt(file *os.File, places []resultPlace, dir *outDir, pass func(value
 	return nil
 }
 
-// writeJSON writes the result of a row as JSON.
-func (r *resultRow) writeJSON(to *bytes.Buffer, dir *outDir) error {
+// writeJSON writes the result of a row as JSON: with --out-dir, of the file with that name.
+func (r *resultRow) writeJSON(to *bytes.Buffer, dir *outDir, name string) error {
 	switch {
 	case r.Base64 != nil:
 		return errNotUTF8
 	case r.Out != nil:
 		return json.Compact(to, r.Out)
 	}
-	out, err := dir.root.ReadFile(r.OutFile)
+	out, err := dir.root.ReadFile(name)
 	if err != nil {
 		return err
+	}
+	if fmt.Sprintf("%016x", digestOf(out)) != r.Digest {
+		return fmt.Errorf("%s has changed", name)
 	}
 	return writeResultJSON(to, out)
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,7 +63,7 @@ func (f *viewFlags) check(flags *pflag.FlagSet) error {
 func (f *viewFlags) owns() func(name string) bool {
 	report, trace, logs := realName(f.report), realName(f.trace), realName(f.logs)
 	return func(name string) bool {
-		return f.report != "" && realName(name) == report || f.trace != "" && realName(name) == trace || f.logs != "" && isBelow(name, logs)
+		return f.report != "" && realName(name) == report || f.trace != "" && realName(name) == trace || f.logs != "" && isLog(realName(name), logs)
 	}
 }
 
@@ -72,7 +74,21 @@ func (f *viewFlags) checkInput(in input) error {
 			return fmt.Errorf("%s %s would overwrite the input: give another file", out[0], out[1])
 		}
 	}
+	logs, _ := os.ReadDir(f.logs) // none where there is no folder yet, or no flag
+	for _, log := range logs {
+		if info, err := log.Info(); err == nil && logNames.MatchString(log.Name()) && in.reads(info) {
+			return fmt.Errorf("--logs %s would overwrite the input %s: give another folder", f.logs, filepath.Join(f.logs, log.Name()))
+		}
+	}
 	return nil
+}
+
+// logNames matches the names of files of --logs.
+var logNames = regexp.MustCompile(`^(call-)?[0-9]+\.log$`)
+
+// isLog reports whether that may be a file of --logs.
+func isLog(name, folder string) bool {
+	return filepath.Dir(name) == folder && logNames.MatchString(filepath.Base(name))
 }
 
 // A view is a job as others see it: a page, the job's socket, a report, a trace. It belongs to rank 0. Nobody watches
@@ -236,15 +252,16 @@ func (v *view) drain(reason string) {
 	if reason == "" {
 		reason = "somebody asked for it"
 	}
+	v.executor.Drain() // first: standard error may block
 	fmt.Fprintf(v.app.err, "wasmpool: no call is begun any more, those that run may end: %s\n", reason)
-	v.executor.Drain()
 }
 
 // end has no call begun any more, and kills those that run. It returns how many there were.
 func (v *view) end(ctx context.Context, reason string) (int, error) {
-	fmt.Fprintf(v.app.err, "wasmpool: no call is begun any more, those that run are killed: %s\n", reason)
 	v.executor.Drain()
-	return v.executor.KillAll(ctx, reason)
+	n, err := v.executor.KillAll(ctx, reason)
+	fmt.Fprintf(v.app.err, "wasmpool: no call is begun any more, those that run are killed: %s\n", reason)
+	return n, err
 }
 
 // close ends it after the pool, and says how that has ended. It writes the report. It returns err, or what went wrong here.

@@ -40,13 +40,12 @@ func (g *watching) wall(moment int64) time.Time { return g.epoch.Add(time.Durati
 
 // Watch begins to gather what happens.
 func (l *Loop) Watch() *Watch {
-	now := time.Now().Round(0)
 	if !l.on() {
-		l.epoch = now.Add(-time.Duration(monotime.Now()))
+		l.epoch = time.Now().Round(0).Add(-time.Duration(monotime.Now()))
 		clear(l.sent)
 		defer l.tellWatched(true)
 	}
-	w := &Watch{began: now}
+	w := &Watch{began: l.wall(monotime.Now())}
 	l.watches = append(l.watches, w)
 	return w
 }
@@ -166,7 +165,9 @@ func (w *Watch) count(c *Call, res *wire.Result, out int64, err error, l *Loop) 
 	}
 	w.tally = t
 	w.runs++
-	t.Ran.Add(time.Duration(res.Nanos))
+	if res.Nanos > 0 { // it ran
+		t.Ran.Add(time.Duration(res.Nanos))
+	}
 	t.Queued.Add(time.Duration(c.queued))
 	t.In += uint64(c.size)
 	t.Out += uint64(out)
@@ -240,7 +241,7 @@ func (l *Loop) record(w *worker, c *Call, res *wire.Result, out int64, err error
 		Sent: l.sentAt(c), Ran: time.Duration(res.Nanos), Queued: time.Duration(c.queued), In: c.size, Out: out, Err: err,
 	}
 	ended := l.moment()
-	if s := res.Spot; s != nil {
+	if s := res.Spot; s != nil && int(s.Slot) < w.slots && s.Clock >= 0 {
 		r.Slot = int(s.Slot)
 		w.skew = min(w.skew, ended-s.Clock)
 		ended = min(ended, s.Clock+w.skew)

@@ -85,7 +85,10 @@ func bind(dir string, note Note) (*Socket, error) {
 		}
 		path := filepath.Join(dir, name+socketEnd)
 		if _, err := os.Lstat(path); err == nil {
-			continue
+			look(context.Background(), path) // it removes what a killed job has left
+			if _, err := os.Lstat(path); err == nil {
+				continue
+			}
 		}
 		l, err := new(net.ListenConfig).Listen(context.Background(), "unix", path) // it does not block
 		switch {
@@ -98,7 +101,7 @@ func bind(dir string, note Note) (*Socket, error) {
 			u.SetUnlinkOnClose(false) // by then the name may be another job's
 		}
 		s := &Socket{l, name, path}
-		if err := errors.Join(os.Chmod(path, 0o600), s.write(note)); err != nil {
+		if err := errors.Join(checkFolder(dir), os.Chmod(path, 0o600), s.write(note)); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 		return s, nil
@@ -116,7 +119,13 @@ func (s *Socket) write(note Note) error {
 		return err
 	}
 	file := noteOf(s.path)
-	if err := os.WriteFile(file+partEnd, text, 0o600); err != nil {
+	os.Remove(file + partEnd) //nolint:errcheck // of a killed job
+	part, err := os.OpenFile(file+partEnd, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = part.Write(text)
+	if err = errors.Join(err, part.Close()); err != nil {
 		return err
 	}
 	return os.Rename(file+partEnd, file)
@@ -125,12 +134,13 @@ func (s *Socket) write(note Note) error {
 // Close ends listening, and removes what the job has made.
 func (s *Socket) Close() error {
 	remove(s.path)
+	os.Remove(filepath.Dir(s.path)) //nolint:errcheck // unless another job is there
 	return s.Listener.Close()
 }
 
-// remove removes the files of a job, and the folder if nothing else is in it.
+// remove removes the files of a job.
 func remove(socket string) {
-	for _, name := range []string{noteOf(socket), noteOf(socket) + partEnd, socket, filepath.Dir(socket)} {
+	for _, name := range []string{noteOf(socket), noteOf(socket) + partEnd, socket} {
 		os.Remove(name) //nolint:errcheck // whoever lists the jobs tries again
 	}
 }
@@ -169,6 +179,7 @@ func List(ctx context.Context) ([]Job, error) {
 				list = append(list, j)
 			}
 		}
+		os.Remove(dir) //nolint:errcheck // unless a job is there
 	}
 	slices.SortFunc(list, func(a, b Job) int { return a.Started.Compare(b.Started) })
 	if len(list) > 0 {

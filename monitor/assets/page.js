@@ -699,7 +699,7 @@ async function again() {
   try {
     take(await (await fetch("state")).json());
   } catch {
-    // the next event brings more
+    if (s) show(); // the next event brings more, if there is one
   }
 }
 
@@ -707,7 +707,8 @@ function listen() {
   const source = new EventSource("events");
   source.addEventListener("state", (e) => take(JSON.parse(e.data)));
   source.addEventListener("change", (e) => {
-    if (s && !document.hidden) change(JSON.parse(e.data));
+    const c = JSON.parse(e.data);
+    if (s && (!document.hidden || c.job.ended)) change(c);
     else stale = true;
   });
   source.addEventListener("error", () => {
