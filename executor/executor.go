@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,7 +62,9 @@ func newPool(cfg Config, endpoint transport.Endpoint, bell *transport.Bell) *poo
 		Fail: taskError, KindOf: kindOf, Lost: p.lost,
 		Describe: func(s dispatcher.Snapshot) string { return reportOf(s).String() },
 	})
-	p.ends.request = p.dispatcher.Request
+	p.ends.request = func(say func(*slog.Logger)) {
+		p.dispatcher.Request(func(l *dispatcher.Loop) { say(l.Log()) })
+	}
 	return p
 }
 

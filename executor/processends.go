@@ -11,19 +11,23 @@ import (
 )
 
 const (
-	// noteDelay is how long after the loss of a worker the note on its process is read. The
-	// shell around the process writes it within milliseconds of the end.
+	// noteDelay is how long after the loss of a worker the note on its process is read, and
+	// noteReads how often, each time after twice as long. The shell around the process writes
+	// it within milliseconds of the end, or within seconds on a machine that is overloaded.
 	noteDelay = 500 * time.Millisecond
+	noteReads = 5
 
-	// lastNotes is for how long the end of the pool waits for notes on workers that were
-	// lost shortly before.
-	lastNotes = 200 * time.Millisecond
+	// nearNotes and farNotes are for how long the end of the pool waits for notes on workers
+	// that were lost shortly before: a shell of this host surely writes one, and one of another
+	// host does if that shares the folder.
+	nearNotes = 5 * time.Second
+	farNotes  = 200 * time.Millisecond
 )
 
 // processEnds log how the processes of lost workers ended, in a job of wasmpool launch, which
 // notes it in the job's folder. They belong to the loop.
 type processEnds struct {
-	request func(func(*dispatcher.Loop))    // has the loop run something
+	request func(func(*slog.Logger))        // has the loop run something, with its log
 	timers  map[dispatcher.Lost]*time.Timer // workers whose notes were not read
 }
 
@@ -35,9 +39,17 @@ func (p *processEnds) watch(w dispatcher.Lost) {
 	if p.timers == nil {
 		p.timers = map[dispatcher.Lost]*time.Timer{}
 	}
-	p.timers[w] = time.AfterFunc(noteDelay, func() {
-		p.request(func(l *dispatcher.Loop) {
-			p.say(w, l.Log())
+	p.read(w, noteDelay, noteReads)
+}
+
+// read reads the note on the worker's process after the delay, and again while it is not there.
+func (p *processEnds) read(w dispatcher.Lost, delay time.Duration, reads int) {
+	p.timers[w] = time.AfterFunc(delay, func() {
+		p.request(func(log *slog.Logger) {
+			if !p.say(w, log) && reads > 1 {
+				p.read(w, 2*delay, reads-1)
+				return
+			}
 			delete(p.timers, w)
 		})
 	})
@@ -59,11 +71,15 @@ func (p *processEnds) say(w dispatcher.Lost, log *slog.Logger) bool {
 
 // end logs what can be learnt at the end of the pool.
 func (p *processEnds) end(log *slog.Logger) {
-	deadline := time.Now().Add(lastNotes)
+	start := time.Now()
 	for w, timer := range p.timers {
 		timer.Stop()
-		for !p.say(w, log) && time.Now().Before(deadline) {
-			time.Sleep(lastNotes / 20)
+		patience := farNotes
+		if nodeIsMine(w) {
+			patience = nearNotes
+		}
+		for !p.say(w, log) && time.Since(start) < patience {
+			time.Sleep(farNotes / 20)
 		}
 	}
 	p.timers = nil

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/internal/jobdir"
@@ -37,7 +39,7 @@ func TestProcessEnds(t *testing.T) {
 				}
 			}
 			var text bytes.Buffer
-			ends := processEnds{request: func(func(*dispatcher.Loop)) {}}
+			ends := processEnds{request: func(func(*slog.Logger)) {}}
 			log := slog.New(slog.NewTextHandler(&text, nil))
 			if c.early {
 				note()
@@ -53,6 +55,59 @@ func TestProcessEnds(t *testing.T) {
 			if where := fmt.Sprintf("rank=%d host=%s process=%d", w.Rank, w.Host, w.PID); c.want != "" && !strings.Contains(text.String(), where+" "+c.want) {
 				t.Errorf("want %s %s: %s", where, c.want, &text)
 			}
+		})
+	}
+}
+
+// The shell of an overloaded node writes its note late: it is waited for while the pool goes
+// on, and at its end for some seconds where it surely comes.
+func TestProcessEndsLate(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, host   string
+		note, end    time.Duration // after the loss
+		said, waited int
+	}{
+		{"pool goes on", "elsewhere", 4 * time.Second, time.Minute, 1, 0},
+		{"pool ends", host, 4 * time.Second, time.Second, 1, 3},
+		{"pool of two hosts ends", "elsewhere", 4 * time.Second, time.Second, 0, 0},
+		{"never", host, time.Hour, time.Second, 0, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv(jobdir.DirVar, dir)
+			synctest.Test(t, func(t *testing.T) {
+				var text bytes.Buffer
+				log := slog.New(slog.NewTextHandler(&text, nil))
+				requests := make(chan func(*slog.Logger), 8)
+				ends := processEnds{request: func(say func(*slog.Logger)) { requests <- say }}
+				ends.watch(dispatcher.Lost{Rank: 3, LaunchRank: 7, Host: c.host, PID: 4711})
+				shell := time.AfterFunc(c.note, func() {
+					if err := os.WriteFile(filepath.Join(dir, "exit.7"), []byte("137\n"), 0o600); err != nil {
+						t.Error(err)
+					}
+				})
+				defer shell.Stop()
+				for end := time.After(c.end); end != nil; {
+					select {
+					case say := <-requests:
+						say(log)
+					case <-end:
+						end = nil
+					}
+				}
+				start := time.Now()
+				ends.end(log)
+				if waited := int(time.Since(start).Seconds()); waited != c.waited {
+					t.Errorf("the end of the pool took %d s, want %d", waited, c.waited)
+				}
+				if got := strings.Count(text.String(), "signal: killed"); got != c.said {
+					t.Errorf("it says so %d times, want %d: %s", got, c.said, &text)
+				}
+			})
 		})
 	}
 }

@@ -28,7 +28,7 @@ func reap(w dispatcher.Lost, log *slog.Logger) bool {
 	if w.PID <= 0 || w.PID == os.Getpid() || !sameJob(w.PID) {
 		return false
 	}
-	if name, err := os.Hostname(); err != nil || name != w.Host {
+	if !nodeIsMine(w) {
 		return false
 	}
 	p, err := os.FindProcess(w.PID)
@@ -39,6 +39,12 @@ func reap(w dispatcher.Lost, log *slog.Logger) bool {
 		log.Debug("ending a lost worker", "rank", w.Rank, "pid", w.PID, "error", err)
 	}
 	return err == nil
+}
+
+// nodeIsMine reports whether the worker was on this node.
+func nodeIsMine(w dispatcher.Lost) bool {
+	name, err := os.Hostname()
+	return err == nil && name == w.Host
 }
 
 // sameJob reports whether a process of this node is another rank of this job.
