@@ -21,7 +21,8 @@ type Watch struct {
 	short   time.Duration
 	runs    uint64       // that have ended
 	noted   *feed.Run    // the record of the run that ended last; nil without
-	tally   *feed.Task   // its task
+	task    *Task        // its task; nil without
+	tally   *feed.Task   // what is counted of that
 	last    *feed.Update // after the loop's end
 }
 
@@ -102,7 +103,7 @@ func (l *Loop) Look(w *Watch) *feed.Update {
 	u.Runs = append(append(w.sample, w.failed...), w.longest...)
 	u.Omitted = w.runs - uint64(len(u.Runs))
 	w.sample, w.failed, w.longest, w.short, w.runs = nil, nil, nil, 0, 0
-	w.noted, w.tally = nil, nil
+	w.noted, w.task, w.tally = nil, nil, nil
 	return u
 }
 
@@ -143,8 +144,14 @@ func (l *Loop) sentAt(c *Call) time.Time {
 // outcome yet.
 func (l *Loop) noteRun(w *worker, c *Call, res *wire.Result, out int64, err error) {
 	for _, watch := range l.watches {
-		watch.count(c, res, out, err, l)
+		if watch.task != c.task {
+			watch.turnTo(c.task)
+		}
 		watch.noted = nil
+		watch.count(c, res, out)
+		if err != nil {
+			watch.countFailure(l.failures.KindOf(err))
+		}
 		if keep := watch.place(err != nil, time.Duration(res.Nanos)); keep != nil {
 			*keep = append(*keep, l.record(w, c, res, out, err))
 			watch.noted = &(*keep)[len(*keep)-1]
@@ -152,41 +159,48 @@ func (l *Loop) noteRun(w *worker, c *Call, res *wire.Result, out int64, err erro
 	}
 }
 
-// count adds a run to the counts.
-func (w *Watch) count(c *Call, res *wire.Result, out int64, err error, l *Loop) {
-	n := int(c.task.number)
+// turnTo makes the next run one of the task.
+func (w *Watch) turnTo(task *Task) {
+	n := int(task.number)
 	if n >= len(w.tasks) {
 		w.tasks = append(w.tasks, make([]*feed.Task, n+1-len(w.tasks))...)
 	}
-	t := w.tasks[n]
-	if t == nil {
-		t = &feed.Task{Name: c.task.name}
-		w.tasks[n] = t
+	if w.tasks[n] == nil {
+		w.tasks[n] = &feed.Task{Name: task.name}
 	}
-	w.tally = t
+	w.task, w.tally = task, w.tasks[n]
+}
+
+// count adds a run of the task. One that failed is not done: countFailure says so.
+func (w *Watch) count(c *Call, res *wire.Result, out int64) {
+	t := w.tally
 	w.runs++
+	t.Done++
+	t.In += uint64(c.size)
+	t.Out += uint64(out)
+	t.Queued.Add(time.Duration(c.queued))
 	if res.Nanos > 0 { // it ran
 		t.Ran.Add(time.Duration(res.Nanos))
 	}
-	t.Queued.Add(time.Duration(c.queued))
-	t.In += uint64(c.size)
-	t.Out += uint64(out)
 	if u := res.Usage; u != nil {
 		t.Measured++
 		t.Instructions += u.Instructions
 		t.Memory = max(t.Memory, u.Memory)
 	}
-	if err == nil {
-		t.Done++
+}
+
+// countFailure adds that the run that was counted last has failed. The kind is that of a failure of the task only.
+func (w *Watch) countFailure(kind host.Kind, ofTask bool) {
+	t := w.tally
+	t.Done--
+	t.Failed++
+	if !ofTask {
 		return
 	}
-	t.Failed++
-	if kind, failed := l.failures.KindOf(err); failed {
-		if t.Kinds == nil {
-			t.Kinds = map[host.Kind]uint64{}
-		}
-		t.Kinds[kind]++
+	if t.Kinds == nil {
+		t.Kinds = map[host.Kind]uint64{}
 	}
+	t.Kinds[kind]++
 }
 
 // place returns where the record of a run is to be kept, nil for nowhere.
