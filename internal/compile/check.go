@@ -2,12 +2,9 @@ package compile
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/wasmpool/wasmpool/internal/abi"
 	"github.com/wasmpool/wasmpool/internal/meter"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
@@ -37,8 +34,8 @@ func Gate(wasm []byte, limit uint64, offers Offers) (*wasmbin.Module, error) {
 		return nil, badModule("%w", err)
 	}
 	var problems []string
-	for _, i := range m.Imports {
-		problems = add(problems, checkImport(offers, m, i))
+	for _, p := range checkImports(offers, m) {
+		problems = add(problems, p)
 	}
 	for _, e := range m.Exports {
 		problems = add(problems, checkExport(e))
@@ -73,33 +70,6 @@ func list(problems []string) string {
 		problems = append(problems[:most:most], fmt.Sprintf("and %d more", n-most))
 	}
 	return strings.Join(problems, "; ")
-}
-
-// checkImport says what is wrong with an import, "" for nothing.
-func checkImport(offers Offers, m *wasmbin.Module, i wasmbin.Import) string {
-	name := i.Module + "." + i.Name
-	if i.Kind != wasmbin.KindFunc {
-		return fmt.Sprintf("it imports the %s %s: a task module has its own", i.Kind, name)
-	}
-	if i.Module == abi.Module && i.Name == meter.Tick {
-		return fmt.Sprintf("it imports the function %s, which is not for modules to call", name)
-	}
-	functions := offers[i.Module]
-	if functions == nil {
-		return fmt.Sprintf("it imports the function %s: nobody offers a module %q here, only %s",
-			name, i.Module, strings.Join(slices.Sorted(maps.Keys(offers)), " and "))
-	}
-	want, ok := functions[i.Name]
-	if !ok {
-		return fmt.Sprintf("it imports the function %s, which does not exist: was the module built for a newer wasmpool?", name)
-	}
-	if int(i.Type) >= len(m.Types) {
-		return fmt.Sprintf("it imports the function %s with a type that does not exist", name)
-	}
-	if got := m.Types[i.Type].String(); got != want {
-		return fmt.Sprintf("it imports the function %s as %s, it is %s", name, got, want)
-	}
-	return ""
 }
 
 // checkExport says that a name is not for modules to export, or "": the pipeline adds

@@ -13,7 +13,7 @@ import (
 // each other. But a few hundred KB of nested blocks or branch targets keep the compiler busy
 // for a minute, and 30 bytes that declare four billion locals end its process.
 const (
-	mostFunctions   = 200_000
+	mostFunctions   = 1_000_000
 	mostGlobals     = 100_000
 	mostTables      = 64
 	mostSegments    = 100_000 // of elements, and of data

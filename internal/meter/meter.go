@@ -158,7 +158,10 @@ func (c *Code) survey() error {
 	if err := c.readThrough(); err != nil {
 		return err
 	}
-	return c.measure()
+	if err := c.measure(); err != nil {
+		return err
+	}
+	return c.checkTags()
 }
 
 // readThrough reads the sections whose lists nobody has read yet: the engine takes memory

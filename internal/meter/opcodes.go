@@ -228,6 +228,8 @@ func (r decoder) bulk() (op, indices uint32) {
 	case 8, 10, 12, 14: // memory.init, memory.copy, table.init, table.copy
 		indices = r.U32()
 		indices |= r.U32()
+	case 19, 20, 21, 22:
+		r.Failf("instruction 0xfc %d belongs to %s", op, wide)
 	default:
 		r.Failf("unknown instruction 0xfc %d", op)
 	}
@@ -239,7 +241,13 @@ func (r decoder) bulk() (op, indices uint32) {
 // nop. A number written otherwise would hide code in what looks like operands.
 func (r decoder) second() byte {
 	op := r.Byte()
-	if op >= 0x80 && r.Byte() != 1 {
+	if op < 0x80 {
+		return op
+	}
+	switch next := r.Byte(); {
+	case next == 2 && op <= 0x93: // from 256 to 275
+		r.Failf("instruction 0x%02x %d belongs to %s", opVector, 256+int(op&0x7f), relaxed)
+	case next != 1:
 		r.Failf("an instruction that the engine does not have, or in a longer form than it takes")
 	}
 	return op

@@ -11,23 +11,28 @@ import (
 type proposal string
 
 const (
-	exceptions proposal = "exceptions, which are off here: compile with -fno-exceptions, or take them out with wasm-opt --strip-eh"
+	exceptions proposal = "exceptions, which are off here: " + withoutExceptions
+	legacy     proposal = "legacy exceptions, which are off here, as the newer ones are: " + withoutExceptions
 	tailCalls  proposal = "tail calls, which are off here: compile without -mtail-call"
 	typedRefs  proposal = "typed function references, which are off here: build for WebAssembly 2.0"
 	atomics    proposal = "atomic instructions, which are off here: a task has one thread, compile without -pthread and -matomics"
 	constants  proposal = "extended constant expressions, which are off here: compile without -mextended-const"
 	managed    proposal = "garbage-collected types, which do not run here: build for WebAssembly 2.0"
+	relaxed    proposal = "relaxed vector instructions, which do not run here, as their results depend on the CPU: compile without -mrelaxed-simd"
+	wide       proposal = "wide arithmetic, which does not run here: compile without -mwide-arithmetic"
 )
+
+const withoutExceptions = "compile with -fno-exceptions, or take them out with wasm-opt --strip-eh"
 
 // newer are the instructions that tell of a proposal.
 var newer = map[byte]proposal{
-	0x06: exceptions, // try
-	0x07: exceptions, // catch
+	0x06: legacy,     // try
+	0x07: legacy,     // catch
 	0x08: exceptions, // throw
-	0x09: exceptions, // rethrow
+	0x09: legacy,     // rethrow
 	0x0a: exceptions, // throw_ref
-	0x18: exceptions, // delegate
-	0x19: exceptions, // catch_all
+	0x18: legacy,     // delegate
+	0x19: legacy,     // catch_all
 	0x1f: exceptions, // try_table
 	0x12: tailCalls,  // return_call
 	0x13: tailCalls,  // return_call_indirect
@@ -80,11 +85,6 @@ func known(t wasmbin.ValType) bool {
 
 // checkDeclared looks for proposals in what was parsed before.
 func (c *Code) checkDeclared() error {
-	for _, s := range c.module.Sections {
-		if s.ID == wasmbin.SectionTag {
-			return fmt.Errorf("the tag section belongs to %s", exceptions)
-		}
-	}
 	for i, t := range c.module.Types {
 		for _, list := range [][]wasmbin.ValType{t.Params, t.Results} {
 			for _, v := range list {
@@ -92,6 +92,16 @@ func (c *Code) checkDeclared() error {
 					return fmt.Errorf("type %d has %v, which belongs to %s", i, v, p)
 				}
 			}
+		}
+	}
+	return nil
+}
+
+// checkTags refuses a module that declares exceptions. Its code has been read, and would have told which.
+func (c *Code) checkTags() error {
+	for _, s := range c.module.Sections {
+		if s.ID == wasmbin.SectionTag {
+			return fmt.Errorf("the tag section belongs to %s", exceptions)
 		}
 	}
 	return nil

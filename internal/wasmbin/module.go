@@ -267,8 +267,11 @@ func (r *Reader) imported() Import {
 
 func (r *Reader) limits() Limits {
 	flags := r.Byte()
-	if flags > 7 {
+	switch {
+	case flags > 15:
 		r.Failf("unknown limits 0x%02x", flags)
+	case flags > 7:
+		r.Failf("a memory with pages of its own size, which does not run here: build for WebAssembly 2.0, with pages of 64 KiB")
 	}
 	l := Limits{HasMax: flags&1 != 0, Shared: flags&2 != 0, Wide: flags&4 != 0}
 	l.Min = r.size(l.Wide)

@@ -128,7 +128,7 @@ func TestParseErrors(t *testing.T) {
 		{"no such type", module(section(SectionFunction, "\x01\x05")), "function 0 has a type that does not exist"},
 		{"no such function", module(section(SectionExport, "\x01"+name("e")+"\x00\x03")), `export "e" is function 3 of 0`},
 		{"same export", module(section(SectionExport, "\x02"+name("e")+"\x02\x00"+name("e")+"\x02\x00")), `export "e" appears twice`},
-		{"limits", module(section(SectionMemory, "\x01\x09\x00")), "unknown limits 0x09"},
+		{"limits", module(section(SectionMemory, "\x01\x09\x00")), "pages of its own size"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
