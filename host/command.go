@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/sys"
@@ -15,18 +14,27 @@ import (
 	"github.com/wasmpool/wasmpool/internal/compile"
 )
 
-// mostArgv is the longest argument that a command also gets as argv[1].
-const mostArgv = 4 << 10
+const (
+	// placeholder is what stands in a command's arguments for the argument of its call.
+	placeholder = "{}"
+
+	// mostArgv is how long an argument may be that takes the place of one.
+	mostArgv = 128 << 10
+)
 
 // runCommand runs a WASI command in an instance of its own, as a command ends
-// with its call: argument to stdin, stdout to result.
+// with its call: argument to stdin, or into its arguments, stdout to result.
 func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 	arg, err := s.wholeArg(c, compile.MaxMemory)
 	if err != nil {
 		return nil, err
 	}
+	args, stdin, err := commandLine(t.export, t.code.grants.Args, arg)
+	if err != nil {
+		return nil, err
+	}
 	in, err := newInstance(s, t.code, func(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
-		return cfg.WithArgs(argv(t.export, t.code.grants.Args, arg)...).WithStdin(input{in, bytes.NewReader(arg)}).WithStdout(resultWriter{in})
+		return cfg.WithArgs(args...).WithStdin(input{in, bytes.NewReader(stdin)}).WithStdout(resultWriter{in})
 	})
 	if err != nil {
 		return nil, err
@@ -48,13 +56,31 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 	return nil, e
 }
 
-// argv returns a command's arguments.
-func argv(name string, granted []string, arg []byte) []string {
-	args := append([]string{name}, granted...)
-	if len(arg) == 0 || len(arg) > mostArgv || !utf8.Valid(arg) || bytes.IndexByte(arg, 0) >= 0 {
-		return args
+// commandLine returns a command's arguments and its standard input, which is the argument of the call,
+// unless that takes the place of placeholders.
+func commandLine(name string, granted []string, arg []byte) (args []string, stdin []byte, err error) {
+	args = append([]string{name}, granted...)
+	if placeholders(granted) == 0 {
+		return args, arg, nil
 	}
-	return append(args, string(arg))
+	switch {
+	case len(arg) > mostArgv:
+		return nil, nil, errorf(KindBadInput, "the call's argument has %d bytes, one that takes the place of %s at most %d: leave %s out to have it as standard input", len(arg), placeholder, mostArgv, placeholder)
+	case bytes.IndexByte(arg, 0) >= 0:
+		return nil, nil, errorf(KindBadInput, "the call's argument has a zero byte, one that takes the place of %s cannot: leave %s out to have it as standard input", placeholder, placeholder)
+	}
+	for i := range granted {
+		args[1+i] = strings.ReplaceAll(granted[i], placeholder, string(arg))
+	}
+	return args, nil, nil
+}
+
+// placeholders counts the places that the argument of a call takes in arguments.
+func placeholders(args []string) (n int) {
+	for _, arg := range args {
+		n += strings.Count(arg, placeholder)
+	}
+	return n
 }
 
 // An input is read by a guest a piece at a time.

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -13,14 +14,10 @@ func TestCommand(t *testing.T) {
 	m := guesttest.Build(t, "testdata/command")
 	task := taskOf(t, load(t, h, m), "command")
 	slot := newSlot(t, h)
-	long := strings.Repeat("x", mostArgv+1)
 	for arg, want := range map[string]string{
 		"":      `1 args ["command"] stdin 0 bytes`,
-		"hello": `2 args ["command" "hello"] stdin 5 bytes`,
-		"é\n":   `2 args ["command" "é\n"] stdin 3 bytes`,
-		"\xff":  `1 args ["command"] stdin 1 bytes`,
-		"a\x00": `1 args ["command"] stdin 2 bytes`,
-		long:    `1 args ["command"] stdin 4097 bytes`,
+		"hello": `1 args ["command"] stdin 5 bytes`,
+		"{}":    `1 args ["command"] stdin 2 bytes`,
 		"exit0": "left early",
 	} {
 		if got := run(t, slot, task, arg); got != want {
@@ -44,6 +41,38 @@ func TestCommand(t *testing.T) {
 	other := load(t, h, m.WithName("other"))
 	if got, want := run(t, slot, taskOf(t, other, "other"), ""), `1 args ["other"] stdin 0 bytes`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A command's arguments are fixed, or take in the argument of the call, which is then not its standard input.
+func TestCommandArguments(t *testing.T) {
+	t.Parallel()
+	m := guesttest.Build(t, "testdata/command")
+	fixed := newHost(t, Config{Grants: map[string]Grants{"command": {Args: []string{"-n", "", "{ }"}}}})
+	if got, want := run(t, newSlot(t, fixed), taskOf(t, load(t, fixed, m), "command"), "hello"), `4 args ["command" "-n" "" "{ }"] stdin 5 bytes`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	h := newHost(t, Config{Grants: map[string]Grants{"command": {Args: []string{"-e", "{}", "--both={},{}"}}}})
+	task, slot := taskOf(t, load(t, h, m), "command"), newSlot(t, h)
+	long := strings.Repeat("x", mostArgv)
+	for arg, want := range map[string]string{
+		"":     `4 args ["command" "-e" "" "--both=,"] stdin 0 bytes`,
+		"{}":   `4 args ["command" "-e" "{}" "--both={},{}"] stdin 0 bytes`,
+		"é\n":  `4 args ["command" "-e" "é\n" "--both=é\n,é\n"] stdin 0 bytes`,
+		"\xff": `4 args ["command" "-e" "\xff" "--both=\xff,\xff"] stdin 0 bytes`,
+		long:   fmt.Sprintf(`4 args ["command" "-e" %q %q] stdin 0 bytes`, long, "--both="+long+","+long),
+	} {
+		if got := run(t, slot, task, arg); got != want {
+			t.Errorf("%.20q: got %.200s, want %.200s", arg, got, want)
+		}
+	}
+	for arg, message := range map[string]string{
+		"a\x00":    "the call's argument has a zero byte, one that takes the place of {} cannot: leave {} out",
+		long + "x": "the call's argument has 131073 bytes, one that takes the place of {} at most 131072",
+	} {
+		if e := runFailing(t, slot, task, arg); e.Kind != KindBadInput || !strings.Contains(e.Message, message) {
+			t.Errorf("%.20q: %v, want bad input, and %q", arg, e, message)
+		}
 	}
 }
 

@@ -35,8 +35,9 @@ type Grants struct {
 	// Env are the environment variables it sees.
 	Env map[string]string
 
-	// Args are its arguments after the first, which is the name of the task; a
-	// command gets its call's argument after them.
+	// Args are a command's arguments after the first, which is the name of the task. The
+	// argument of the call takes the place of each {} in them, which it can if it has
+	// no zero byte and at most 128 KiB. Where there is no {} it is the standard input; else that is empty.
 	Args []string
 
 	// Clock gives it the real time, and lets it sleep. A call that sleeps is
@@ -58,6 +59,7 @@ type granted struct {
 	Grants
 	folders []folder
 	given   uint64 // what it costs a guest to be told its arguments, or its environment
+	places  uint64 // that the argument of a call takes in its arguments
 }
 
 type folder struct {
@@ -67,7 +69,7 @@ type folder struct {
 
 // open opens what is granted.
 func (g Grants) open() (*granted, error) {
-	open := &granted{Grants: g, given: instructionsFor(mostArgv)}
+	open := &granted{Grants: g, given: entryCost, places: uint64(placeholders(g.Args))}
 	for _, arg := range g.Args {
 		open.given += entryCost + instructionsFor(uint64(len(arg)))
 	}

@@ -102,6 +102,9 @@ func (wasiGuard) NewFunctionListener(f api.FunctionDefinition) experimental.Func
 		cost := shape.price(mod, f.Name(), params)
 		if shape.given {
 			cost += in.code.grants.given
+			if places := in.code.grants.places; places > 0 && in.call != nil {
+				cost += places * instructionsFor(uint64(argLen(in.call)))
+			}
 		}
 		if shape.alters && (in.code.grants.opensWith(uint32(params[0])) || f.Name() == "fd_renumber") {
 			in.altered = true

@@ -25,8 +25,8 @@ const (
 	KindRaw
 
 	// KindCommand is a WASI program: the argument is its standard input, the
-	// result its standard output. An argument that is text (UTF-8 without a
-	// zero byte) of up to 4096 bytes is its first command-line argument, too.
+	// result its standard output. Its command line is a grant of the host's, in which
+	// the argument may stand instead.
 	KindCommand
 )
 

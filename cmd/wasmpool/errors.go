@@ -96,6 +96,18 @@ func argCount(least, most int, hint string) cobra.PositionalArgs {
 	}
 }
 
+// programHint is said of an argument too many.
+const programHint = " (arguments of a WASI program stand behind --)"
+
+// cutArguments cuts a command line into what is wasmpool's, whose number is checked, and what stands behind --, which is
+// the arguments of a WASI program.
+func cutArguments(cmd *cobra.Command, args []string, check cobra.PositionalArgs) (own, program []string, err error) {
+	if at := cmd.ArgsLenAtDash(); at >= 0 {
+		args, program = args[:at], args[at:]
+	}
+	return args, program, check(cmd, args)
+}
+
 // noSuchCommand is what the first word is when it reaches the root command.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {

@@ -16,6 +16,7 @@ type grantFlags struct {
 	env     []string
 	clock   bool
 	random  bool
+	args    []string // a command's, which stand behind --
 }
 
 func (f *grantFlags) add(flags *pflag.FlagSet) {
@@ -28,7 +29,7 @@ func (f *grantFlags) add(flags *pflag.FlagSet) {
 // grants returns what the flags say. It looks at nothing but them, so that all
 // ranks agree.
 func (f *grantFlags) grants() (host.Grants, error) {
-	g := host.Grants{Clock: f.clock, Random: f.random, Folders: make(map[string]string), Env: make(map[string]string)}
+	g := host.Grants{Clock: f.clock, Random: f.random, Args: f.args, Folders: make(map[string]string), Env: make(map[string]string)}
 	for _, text := range f.folders {
 		here, guest, both := strings.Cut(text, "::")
 		if !both {

@@ -32,8 +32,8 @@ A module that cannot run is shown, too, with the reason. The kinds of tasks:
 
   task     takes and gives bytes (package sdk, or any guest of wasmpool's ABI)
   raw      takes and gives numbers
-  command  a WASI program: the argument is its standard input and, if it is text of
-           up to 4096 bytes, its command-line argument`,
+  command  a WASI program: the argument is its standard input, or stands in its
+           command line where run and map have {} behind --`,
 		Example: `  wasmpool inspect examples/wordcount/tasks
   wasmpool inspect add.wasm --json`,
 		Args: argCount(1, 1, ""),

@@ -37,7 +37,7 @@ type mapFlags struct {
 func (a *app) mapCommand() *cobra.Command {
 	var f mapFlags
 	cmd := &cobra.Command{
-		Use:   "map MODULE [TASK] (--lines F | --files GLOB | --range A..B | …) [--then TASK] [--reduce TASK] [--out F [--resume | --force]] [--unordered]",
+		Use:   "map MODULE [TASK] (--lines F | --files GLOB | --range A..B | …) [--then TASK] [--reduce TASK] [--out F [--resume | --force]] [--unordered] [-- ARGS...]",
 		Short: "Run a call per line, JSON value, row, file, number or combination of values",
 		Long: `Map calls a task once for each input: a line of a file, a JSON value, a row of a
 table, a file, a number of a range, or a combination of values. It writes one line of
@@ -98,6 +98,10 @@ The input:
 F may be - for standard input. Input is read as it is needed, with --resume once before,
 too. When it cannot be read on, the map ends; what was done by then is written.
 
+A WASI program (kind command) has the argument as its standard input, and ARGS as its
+command line. {} in ARGS is replaced by the argument; then standard input is empty. "of"
+has a mark for ARGS: results of others are not taken by --resume.
+
 --priority NAME runs inputs that are JSON objects in the order of the number in their field
 NAME, the largest first: long calls first is what makes a job short. All inputs are read
 before. Results come in that order, too.
@@ -110,10 +114,15 @@ other parts alone.`,
   wasmpool map model.wasm run --param rate=0.1..0.5..0.1 --param kind=fast,exact --out runs.jsonl
   wasmpool map survey.wasm parse --lines rows.txt --then clean --then score --out scores.jsonl
   wasmpool map texts.wasm words --files 'texts/*.txt' --reduce merge
+  wasmpool map jq.wasm --files 'logs/*.json' --out names.jsonl -- -c .names
   wasmpool map render.wasm frame --files 'scenes/*.json' --unordered --resume --out frames.jsonl
   wasmpool map --ranks 4 examples/wordcount/tasks count --files 'books/**/*.txt' --out counts.jsonl`,
-		Args: argCount(1, 2, " (quote the pattern of --files)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			args, program, err := cutArguments(cmd, args, argCount(1, 2, " (quote the pattern of --files; arguments of a WASI program stand behind --)"))
+			if err != nil {
+				return err
+			}
+			f.pool.grants.args = program
 			if err := f.check(cmd.Flags()); err != nil {
 				return err
 			}
@@ -187,7 +196,7 @@ func (f *mapFlags) plan() *plan { return &plan{part: f.in.part} }
 
 func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, f *mapFlags) error {
 	built := a.building(args[0])
-	t, err := openTarget(ctx, ex, args)
+	t, err := openTarget(ctx, ex, args, f.pool.grants.args)
 	built()
 	if err == nil {
 		err = errors.Join(t.addStages(f.then), t.findReduce(f.reduce))

@@ -30,18 +30,26 @@ type runFlags struct {
 func (a *app) runCommand() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run MODULE [TASK] [--arg TEXT | --arg-file F]",
+		Use:   "run MODULE [TASK] [--arg TEXT | --arg-file F] [-- ARGS...]",
 		Short: "Run one call and print its result",
 		Long: `Run calls a task once and writes the bytes of its result to standard output.
 
 The argument is TEXT, or the content of F, or else what standard input holds, which F
 may name with -, too. It is empty when standard input is a terminal. A task that takes numbers (kind raw) wants
-them as a JSON array, or one bare number.`,
+them as a JSON array, or one bare number.
+
+A WASI program (kind command) has the argument as its standard input, and ARGS as its
+command line. {} in ARGS is replaced by the argument; then standard input is empty.`,
 		Example: `  wasmpool run examples/executor/tasks square --arg 12
   wasmpool run add.wasm add --arg '[2, 40]'
-  wasmpool run render.wasm --arg-file scene.json >scene.png`,
-		Args: argCount(1, 2, ""),
+  wasmpool run render.wasm --arg-file scene.json >scene.png
+  wasmpool run jq.wasm --arg-file data.json -- -c .names`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			args, program, err := cutArguments(cmd, args, argCount(1, 2, programHint))
+			if err != nil {
+				return err
+			}
+			f.pool.grants.args = program
 			f.hasArg = cmd.Flags().Changed("arg")
 			if f.hasArg && f.argFile != "" {
 				return errors.New("--arg and --arg-file exclude each other: give one")
@@ -64,7 +72,7 @@ them as a JSON array, or one bare number.`,
 
 func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *runFlags) error {
 	built := a.building(args[0])
-	t, err := openTarget(ctx, ex, args)
+	t, err := openTarget(ctx, ex, args, f.pool.grants.args)
 	built()
 	if err != nil {
 		return err
