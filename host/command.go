@@ -50,8 +50,12 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 		return s.out, nil
 	}
 	e := in.fail(err)
-	if words := strings.TrimSpace(e.Stderr); e.Kind == KindExit && words != "" {
+	switch words := strings.TrimSpace(e.Stderr); {
+	case words == "":
+	case e.Kind == KindExit:
 		e.Message = fmt.Sprintf("exit code %d: %s", e.Code, words)
+	case e.Kind == KindTrap: // a panic's text says more than the trap that ends it
+		e.Message += ": " + words
 	}
 	return nil, e
 }

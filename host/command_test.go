@@ -86,8 +86,16 @@ func TestCommandWAT(t *testing.T) {
 		t.Errorf("got %q, want nothing", got)
 	}
 	crash := load(t, h, guesttest.Module(t, "crash", `(module (memory (export "memory") 1) (func (export "_start") unreachable))`))
-	if e := runFailing(t, slot, taskOf(t, crash, "crash"), ""); e.Kind != KindTrap {
+	if e := runFailing(t, slot, taskOf(t, crash, "crash"), ""); e.Kind != KindTrap || e.Message != "unreachable" {
 		t.Errorf("got %v, want a trap", e)
+	}
+	panics := load(t, h, guesttest.Module(t, "panics", `(module
+	  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "\08\00\00\00\07\00\00\00oh no!\n")
+	  (func (export "_start") (drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 16))) unreachable))`))
+	if e := runFailing(t, slot, taskOf(t, panics, "panics"), ""); e.Kind != KindTrap || e.Message != "unreachable: oh no!" {
+		t.Errorf("got %v, want a trap, and what was printed", e)
 	}
 }
 
