@@ -114,3 +114,9 @@ func TestSummary(t *testing.T) {
 		}
 	}
 }
+
+// trialApp is an app for tests of what it says.
+func trialApp() (*app, *bytes.Buffer) {
+	said := new(bytes.Buffer)
+	return &app{in: strings.NewReader(""), out: new(bytes.Buffer), err: said}, said
+}

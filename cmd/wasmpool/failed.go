@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/wasmpool/wasmpool/internal/filelock"
 )
 
 // failedInputs writes the inputs that failed, as a file that can be an input: a line each, which is
@@ -18,7 +20,7 @@ type failedInputs struct {
 	name  string // as the user has it
 	files bool
 	nul   bool // each input ends in a NUL byte
-	lock  *outLock
+	lock  *filelock.Lock
 	next  *outFile
 	say   io.Writer // for messages
 	wrote bool      // something
@@ -48,7 +50,7 @@ func (a *app) openFailed(ctx context.Context, f *mapFlags, in input) (*failedInp
 	}
 	next, err := openOutFile(realName(f.failed)+nextSuffix, os.O_TRUNC)
 	if err != nil {
-		lock.release()
+		lock.Release()
 		return nil, fmt.Errorf("--failed: %w", err)
 	}
 	_, isFiles := in.(*fileInput)
@@ -93,7 +95,7 @@ func (w *failedInputs) abandon() {
 	}
 	w.next.file.Close()                      //nolint:errcheck // nobody wants it
 	os.Remove(realName(w.name) + nextSuffix) //nolint:errcheck // likewise
-	w.lock.release()
+	w.lock.Release()
 }
 
 // finish puts the file in its place.
@@ -101,7 +103,7 @@ func (w *failedInputs) finish() error {
 	if w == nil {
 		return nil
 	}
-	defer w.lock.release()
+	defer w.lock.Release()
 	name := realName(w.name)
 	err := errors.Join(w.err, w.next.flush(), w.next.file.Close())
 	if err == nil {

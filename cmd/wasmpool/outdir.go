@@ -14,6 +14,8 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+
+	"github.com/wasmpool/wasmpool/internal/filelock"
 )
 
 // An outDir is the folder of --out-dir, with a file for each result. A file has the name of its
@@ -25,7 +27,7 @@ type outDir struct {
 	name string            // as the user has it
 	own  map[string]string // files in it that are no results, and what they are
 	root *os.Root
-	lock *outLock
+	lock *filelock.Lock
 }
 
 // A storedFile is the file of a result: its name in the folder, and the result's digest.
@@ -64,7 +66,7 @@ func (a *app) openOutDir(ctx context.Context, f *mapFlags, in input) (*outDir, e
 		d.root.Remove(nextResult) //nolint:errcheck // one that was killed may have left it
 	}
 	if err != nil {
-		lock.release()
+		lock.Release()
 		return nil, fmt.Errorf("--out-dir %s: %w", f.outDir, err)
 	}
 	return d, nil
@@ -282,7 +284,7 @@ func (d *outDir) beat() error {
 	if d == nil {
 		return nil
 	}
-	return d.lock.beat()
+	return d.lock.Beat()
 }
 
 // sync has what was written be on the disk.
@@ -298,6 +300,6 @@ func (d *outDir) close() error {
 	if d == nil {
 		return nil
 	}
-	d.lock.release()
+	d.lock.Release()
 	return d.root.Close()
 }

@@ -10,14 +10,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/wasmpool/wasmpool/internal/filelock"
 )
 
 // An output is where the results of a map go.
 type output struct {
 	w      io.Writer
-	file   *os.File // what is to be on the disk; nil for what is no regular file
-	opened *os.File // what close closes
-	lock   *outLock // on the file, or nil
+	file   *os.File       // what is to be on the disk; nil for what is no regular file
+	opened *os.File       // what close closes
+	lock   *filelock.Lock // on the file, or nil
 }
 
 // openOut opens the file for the results, where there is one, and says what is to
@@ -55,15 +57,15 @@ func (a *app) openOut(ctx context.Context, f *mapFlags, in input, dir *outDir, o
 	}
 	o, p, err := a.openLocked(ctx, f, in, dir, of, lock)
 	if err != nil {
-		lock.release()
+		lock.Release()
 		return nil, nil, err
 	}
 	return o, p, nil
 }
 
 // openLocked opens a regular file for the results, to which nobody else writes.
-func (a *app) openLocked(ctx context.Context, f *mapFlags, in input, dir *outDir, of string, lock *outLock) (*output, *plan, error) {
-	if err := lock.lockData(); err != nil {
+func (a *app) openLocked(ctx context.Context, f *mapFlags, in input, dir *outDir, of string, lock *filelock.Lock) (*output, *plan, error) {
+	if err := lock.LockFile(); err != nil {
 		return nil, nil, err
 	}
 	info, err := os.Stat(f.out)
@@ -83,7 +85,7 @@ func (a *app) openLocked(ctx context.Context, f *mapFlags, in input, dir *outDir
 	if err != nil {
 		return nil, nil, fmt.Errorf("writing the results: %w", err)
 	}
-	err = lock.lockData() // the file is new, or another
+	err = lock.LockFile() // the file is new, or another
 	if err == nil && !f.resume {
 		err = file.Truncate(0)
 	}
@@ -98,11 +100,11 @@ func (a *app) openLocked(ctx context.Context, f *mapFlags, in input, dir *outDir
 // have lost it.
 type heldFile struct {
 	file *os.File
-	lock *outLock
+	lock *filelock.Lock
 }
 
 func (h heldFile) Write(b []byte) (int, error) {
-	if err := h.lock.hold(); err != nil {
+	if err := h.lock.Hold(); err != nil {
 		return 0, err
 	}
 	return h.file.Write(b)
@@ -136,7 +138,7 @@ func regular(w io.Writer) *os.File {
 // sync has what was written be on the disk, and shows others that somebody writes.
 func (o *output) sync() error {
 	if o.lock != nil {
-		if err := errors.Join(o.lock.beat(), o.inPlace()); err != nil {
+		if err := errors.Join(o.lock.Beat(), o.inPlace()); err != nil {
 			return err
 		}
 	}
@@ -150,8 +152,8 @@ func (o *output) sync() error {
 // file, and what is written to the old one is lost.
 func (o *output) inPlace() error {
 	info, err := o.file.Stat()
-	if err == nil && !isFile(o.lock.out, info) {
-		err = fmt.Errorf("%s was removed, renamed or replaced while the map wrote to it", o.lock.out)
+	if err == nil && !isFile(o.lock.File(), info) {
+		err = fmt.Errorf("%s was removed, renamed or replaced while the map wrote to it", o.lock.File())
 	}
 	return err
 }
@@ -163,7 +165,7 @@ func (o *output) close() error {
 		err = o.opened.Close()
 	}
 	if o.lock != nil {
-		o.lock.release()
+		o.lock.Release()
 	}
 	return err
 }
@@ -177,6 +179,22 @@ const (
 	nextSuffix = ".next" // takes the file's place when it is complete
 	goneSuffix = ".gone" // has results whose inputs are gone
 )
+
+// lockOut takes the lock of a file or folder of results, which a flag names, or says who has it.
+func (a *app) lockOut(ctx context.Context, flag, out string) (*filelock.Lock, error) {
+	lock, err := filelock.Take(ctx, realName(out)+lockSuffix, filelock.Subject{What: flag, File: out, User: "another map", Say: noteWriter{a}})
+	if errors.As(err, new(*fs.PathError)) {
+		err = fmt.Errorf("writing the results: %w", err)
+	}
+	return lock, err
+}
+
+// A noteWriter writes lines as messages of the command.
+type noteWriter struct{ app *app }
+
+func (w noteWriter) Write(line []byte) (int, error) {
+	return fmt.Fprintf(w.app.err, "wasmpool: %s", line)
+}
 
 // owns returns what tells files that belong to the results from inputs.
 func (f *mapFlags) owns(a *app) func(name string) bool {

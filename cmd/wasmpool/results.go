@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/internal/filelock"
 )
 
 // results counts and writes the results of a map.
@@ -465,7 +466,7 @@ func (r *results) refresh(p *progress) (stop func()) {
 		}
 	})
 	running.Go(func() {
-		tick := time.NewTicker(beatEvery)
+		tick := time.NewTicker(filelock.BeatEvery())
 		defer tick.Stop()
 		for { // what a machine's crash takes from the disk runs again
 			select {

@@ -11,6 +11,8 @@ import (
 	"math"
 	"os"
 	"strings"
+
+	"github.com/wasmpool/wasmpool/internal/filelock"
 )
 
 // mostInputs is how many inputs an index has.
@@ -340,7 +342,7 @@ func cutOf(of string) (task, module string) {
 
 // resume makes the plan of a map that goes on with what its file holds, and
 // makes the file hold what counts.
-func (a *app) resume(ctx context.Context, f *mapFlags, in input, dir *outDir, of string, lock *outLock) (*plan, error) {
+func (a *app) resume(ctx context.Context, f *mapFlags, in input, dir *outDir, of string, lock *filelock.Lock) (*plan, error) {
 	s, err := f.survey(ctx, a, in)
 	if err != nil {
 		return nil, err
@@ -357,7 +359,7 @@ func (a *app) resume(ctx context.Context, f *mapFlags, in input, dir *outDir, of
 	l := &leftover{name: f.out, of: strings.ToValidUTF8(of, "\uFFFD"), inputs: s, part: f.in.part, edit: &edit{name: realName(f.out), old: old}, dir: dir, files: map[string]struct{}{}}
 	err = l.read(ctx, old)
 	if err == nil {
-		err = errors.Join(lock.beat(), dir.beat()) // reading may have taken long
+		err = errors.Join(lock.Beat(), dir.beat()) // reading may have taken long
 	}
 	if err != nil {
 		l.edit.abandon()

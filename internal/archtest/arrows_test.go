@@ -37,7 +37,7 @@ var arrows = []struct {
 	pkg string
 	may []string
 }{
-	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/jobdir", "internal/jobsocket", "internal/launch", "internal/plain", "internal/transport/mpi", "monitor", cobra, doublestar, flock, pflag, xsys, xterm}},
+	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/filelock", "internal/jobdir", "internal/jobsocket", "internal/launch", "internal/plain", "internal/transport/mpi", "monitor", cobra, doublestar, pflag, xsys, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
 	{"bench", []string{"bench", "internal/bench", "executor", "pool", "sdk", "wasmtasks"}},
 	{"stress", []string{"internal/hostile", "executor", "host", "sdk", "wasmtasks"}},
@@ -75,6 +75,7 @@ var arrows = []struct {
 	{"internal/abi", nil},
 	{"internal/archtest", nil},
 	{"internal/launch", []string{"internal/jobdir"}},
+	{"internal/filelock", []string{flock}},
 	{"internal/jobdir", nil},
 	{"internal/jobsocket", nil},
 	{"internal/lines", nil},

@@ -1,4 +1,4 @@
-package main
+package filelock
 
 import (
 	"bytes"
@@ -12,10 +12,19 @@ import (
 	"time"
 )
 
-// trialApp is an app for tests of what it says.
-func trialApp() (*app, *bytes.Buffer) {
+const suffix = ".lock"
+
+// subject is a file of results in errors, of which what is said is kept.
+func subject(out string) (Subject, *bytes.Buffer) {
 	said := new(bytes.Buffer)
-	return &app{in: strings.NewReader(""), out: new(bytes.Buffer), err: said}, said
+	return Subject{What: "--out", File: out, User: "another map", Say: said}, said
+}
+
+// take takes the lock of a file.
+func take(t *testing.T, out string) (*Lock, error) {
+	t.Helper()
+	of, _ := subject(out)
+	return Take(t.Context(), out+suffix, of)
 }
 
 // writeHolder writes the file of a lock as another process would.
@@ -25,7 +34,7 @@ func writeHolder(t *testing.T, out string, h holder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(out+lockSuffix, text, 0o600); err != nil {
+	if err := os.WriteFile(out+suffix, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -37,7 +46,7 @@ func showLife(t *testing.T, out string) (stop func()) {
 	var beats sync.WaitGroup
 	beats.Go(func() {
 		for at := time.Now(); ; at = at.Add(time.Second) {
-			os.Chtimes(out+lockSuffix, at, at) //nolint:errcheck // then the lock is taken, which fails the test
+			os.Chtimes(out+suffix, at, at) //nolint:errcheck // then the lock is taken, which fails the test
 			select {
 			case <-quit:
 				return
@@ -54,24 +63,23 @@ func showLife(t *testing.T, out string) (stop func()) {
 // One map at a time has a file of results, and nothing is left beside it.
 func TestLock(t *testing.T) {
 	t.Parallel()
-	a, _ := trialApp()
 	out := filepath.Join(t.TempDir(), "out")
-	first, err := a.lockOut(t.Context(), "--out", out)
+	first, err := take(t, out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := first.beat(); err != nil {
+	if err := first.Beat(); err != nil {
 		t.Error(err)
 	}
-	if _, err := a.lockOut(t.Context(), "--out", out); err == nil || !strings.Contains(err.Error(), "another map writes to it, process ") {
+	if _, err := take(t, out); err == nil || !strings.Contains(err.Error(), "another map writes to it, process ") {
 		t.Errorf("a second lock: %v", err)
 	}
-	first.release()
-	second, err := a.lockOut(t.Context(), "--out", out)
+	first.Release()
+	second, err := take(t, out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second.release()
+	second.Release()
 	if left, err := os.ReadDir(filepath.Dir(out)); err != nil || len(left) > 0 {
 		t.Errorf("%v are left, %v", left, err)
 	}
@@ -81,20 +89,19 @@ func TestLock(t *testing.T) {
 // crash has left nothing, is of no one.
 func TestLockForeign(t *testing.T) {
 	t.Parallel()
-	a, _ := trialApp()
 	out := filepath.Join(t.TempDir(), "out")
 	for text, foreign := range map[string]bool{"": false, "\x00\x00": false, `{"host":"a`: false, "my text\n": true, `{"packages":{}}`: true} {
-		if err := os.WriteFile(out+lockSuffix, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(out+suffix, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, err := a.lockOut(t.Context(), "--out", out)
+		l, err := take(t, out)
 		if (err != nil) != foreign || err != nil && !strings.Contains(err.Error(), "holds something else: give another --out") {
 			t.Errorf("a lock of %q: %v", text, err)
 		}
 		if err == nil {
-			l.release()
+			l.Release()
 		}
-		if got, err := os.ReadFile(out + lockSuffix); foreign && (string(got) != text || err != nil) {
+		if got, err := os.ReadFile(out + suffix); foreign && (string(got) != text || err != nil) {
 			t.Errorf("%q became %q, %v", text, got, err)
 		}
 	}
@@ -103,7 +110,6 @@ func TestLockForeign(t *testing.T) {
 // A file that has another name, too, is locked itself.
 func TestLockOfData(t *testing.T) {
 	t.Parallel()
-	a, _ := trialApp()
 	dir := t.TempDir()
 	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
 	if err := os.WriteFile(one, nil, 0o600); err != nil {
@@ -112,20 +118,20 @@ func TestLockOfData(t *testing.T) {
 	if err := os.Link(one, two); err != nil {
 		t.Fatal(err)
 	}
-	first, err := a.lockOut(t.Context(), "--out", one)
+	first, err := take(t, one)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer first.release()
-	second, err := a.lockOut(t.Context(), "--out", two)
+	defer first.Release()
+	second, err := take(t, two)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer second.release()
-	if err := first.lockData(); err != nil {
+	defer second.Release()
+	if err := first.LockFile(); err != nil {
 		t.Error(err)
 	}
-	if err := second.lockData(); err == nil || !strings.Contains(err.Error(), "another process has locked it") {
+	if err := second.LockFile(); err == nil || !strings.Contains(err.Error(), "another process has locked it") {
 		t.Errorf("a second lock: %v", err)
 	}
 }
@@ -136,18 +142,18 @@ func TestLockLeft(t *testing.T) { // not parallel: it changes lockPatience
 	patience := lockPatience
 	lockPatience = 500 * time.Millisecond
 	defer func() { lockPatience = patience }()
-	a, said := trialApp()
 	out := filepath.Join(t.TempDir(), "out")
 	mine := self()
 	mine.PID = 1 << 30
 	elsewhere := holder{"elsewhere", 7, time.Now()}
+	of, said := subject(out)
 	for _, left := range []holder{mine, elsewhere} {
 		writeHolder(t, out, left)
-		l, err := a.lockOut(t.Context(), "--out", out)
+		l, err := Take(t.Context(), out+suffix, of)
 		if err != nil {
 			t.Fatalf("a lock of %v: %v", left, err)
 		}
-		l.release()
+		l.Release()
 	}
 	if !strings.Contains(said.String(), "process 7 on elsewhere has it, or died with it: looking for 500ms") {
 		t.Errorf("it says %q", said)
@@ -155,7 +161,7 @@ func TestLockLeft(t *testing.T) { // not parallel: it changes lockPatience
 	lockPatience = time.Minute // a sign of life may be late, and ends the wait
 	writeHolder(t, out, elsewhere)
 	defer showLife(t, out)()
-	if _, err := a.lockOut(t.Context(), "--out", out); err == nil || !strings.Contains(err.Error(), "process 7 on elsewhere, since") {
+	if _, err := take(t, out); err == nil || !strings.Contains(err.Error(), "process 7 on elsewhere, since") {
 		t.Errorf("a lock whose holder lives: %v", err)
 	}
 }
@@ -163,19 +169,18 @@ func TestLockLeft(t *testing.T) { // not parallel: it changes lockPatience
 // Who lost the lock learns that.
 func TestLockTaken(t *testing.T) {
 	t.Parallel()
-	a, _ := trialApp()
 	out := filepath.Join(t.TempDir(), "out")
-	l, err := a.lockOut(t.Context(), "--out", out)
+	l, err := take(t, out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	os.Remove(out + lockSuffix)
+	os.Remove(out + suffix)
 	writeHolder(t, out, holder{"elsewhere", 7, time.Now()})
-	if err := l.beat(); err == nil || !strings.Contains(err.Error(), "was taken away") {
+	if err := l.Beat(); err == nil || !strings.Contains(err.Error(), "was taken away") {
 		t.Errorf("beat: %v", err)
 	}
-	l.release()
-	if _, err := os.Stat(out + lockSuffix); err != nil {
+	l.Release()
+	if _, err := os.Stat(out + suffix); err != nil {
 		t.Errorf("the other's lock: %v", err)
 	}
 }
@@ -186,18 +191,18 @@ func TestLockReused(t *testing.T) { // not parallel: it changes lockPatience
 	patience := lockPatience
 	lockPatience = 500 * time.Millisecond
 	defer func() { lockPatience = patience }()
-	a, _ := trialApp()
 	out := filepath.Join(t.TempDir(), "out")
 	mine := self()
 	writeHolder(t, out, mine)
-	l := &outLock{out: out, name: out + lockSuffix}
+	of, _ := subject(out)
+	l := &Lock{of: of, name: out + suffix}
 	noLocks := errors.New("no locks available")
-	if err := a.mayTake(t.Context(), l, false, false, noLocks); err != nil {
+	if err := l.mayTake(t.Context(), false, false, noLocks); err != nil {
 		t.Errorf("a holder that shows nothing: %v", err)
 	}
 	lockPatience = time.Minute // a sign of life may be late, and ends the wait
 	defer showLife(t, out)()
-	if err := a.mayTake(t.Context(), l, false, false, noLocks); err == nil || !strings.Contains(err.Error(), "another map writes to it") {
+	if err := l.mayTake(t.Context(), false, false, noLocks); err == nil || !strings.Contains(err.Error(), "another map writes to it") {
 		t.Errorf("a holder that lives: %v", err)
 	}
 }
@@ -207,12 +212,11 @@ func TestLockBeats(t *testing.T) { // not parallel: it changes beatEvery
 	every := beatEvery
 	beatEvery = 10 * time.Millisecond
 	defer func() { beatEvery = every }()
-	a, _ := trialApp()
-	l, err := a.lockOut(t.Context(), "--out", filepath.Join(t.TempDir(), "out"))
+	l, err := take(t, filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.release()
+	defer l.Release()
 	first, err := beatOf(l.name)
 	for start := time.Now(); err == nil; time.Sleep(10 * time.Millisecond) {
 		var last time.Time
@@ -231,29 +235,34 @@ func TestLockBeats(t *testing.T) { // not parallel: it changes beatEvery
 // Who wakes up after a long time, and has lost the lock, writes no more.
 func TestLockLostAsleep(t *testing.T) {
 	t.Parallel()
-	a, _ := trialApp()
 	out := filepath.Join(t.TempDir(), "out")
-	l, err := a.lockOut(t.Context(), "--out", out)
+	l, err := take(t, out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.release()
+	defer l.Release()
 	file, err := os.Create(out)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	held := heldFile{file, l}
-	if _, err := held.Write([]byte("one\n")); err != nil {
+	write := func(text string) error {
+		if err := l.Hold(); err != nil {
+			return err
+		}
+		_, err := file.WriteString(text)
+		return err
+	}
+	if err := write("one\n"); err != nil {
 		t.Error(err)
 	}
 	l.beaten.Store(time.Now().Add(-time.Hour).UnixNano())
-	if _, err := held.Write([]byte("two\n")); err != nil {
+	if err := write("two\n"); err != nil {
 		t.Errorf("a lock that nobody took: %v", err)
 	}
 	writeHolder(t, out, holder{"elsewhere", 7, time.Now()})
 	l.beaten.Store(time.Now().Add(-time.Hour).UnixNano())
-	if _, err := held.Write([]byte("three\n")); err == nil || !strings.Contains(err.Error(), "was taken away") {
+	if err := write("three\n"); err == nil || !strings.Contains(err.Error(), "was taken away") {
 		t.Errorf("a lock that another has: %v", err)
 	}
 	if text, err := os.ReadFile(out); string(text) != "one\ntwo\n" || err != nil {

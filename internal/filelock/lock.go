@@ -1,4 +1,5 @@
-package main
+// Package filelock keeps a file, or a folder, to one process at a time, on whatever file system it lies.
+package filelock
 
 import (
 	"bytes"
@@ -7,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -18,21 +20,36 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// An outLock keeps other maps from a file of results. It is a file beside it which says who
+// A Lock keeps others from a file. It is a file beside it which says who
 // writes, and a system's lock on that: the lock ends with its process, however that ends, and the
-// file is seen where no locks are handed on, as on some network file systems. The file of results
-// itself is locked, too, as it may have several names.
-type outLock struct {
-	flag string       // that names the file, such as --out
-	out  string       // the file of results
+// file is seen where no locks are handed on, as on some network file systems. The file
+// itself can be locked, too, as it may have several names. A Lock is for one goroutine at a time.
+type Lock struct {
+	of   Subject
 	name string       // of the lock's own file; "" where there can be none
 	text string       // what stands in it
 	own  *flock.Flock // on the lock's file
-	data *flock.Flock // on the file of results
+	data *flock.Flock // on the file itself
 
 	beaten  atomic.Int64 // when the holder last showed that it is alive, by the wall clock
 	beats   sync.WaitGroup
 	endBeat func()
+}
+
+// A Subject is what a lock is on, in the words of errors.
+type Subject struct {
+	What string // is named by the user, such as "--out"
+	File string // so called: a file or a folder
+	User string // what another holder is, such as "another map"
+	Say  io.Writer
+}
+
+// kind is what another one of it would be.
+func (s Subject) kind() string {
+	if info, err := os.Stat(s.File); err == nil && info.IsDir() {
+		return "folder"
+	}
+	return "file"
 }
 
 // A holder is who has a lock, as its file says.
@@ -58,9 +75,14 @@ var (
 	lockPatience = 6 * beatEvery
 )
 
-// lockOut takes the lock of a file of results, which a flag names, or says who has it.
-func (a *app) lockOut(ctx context.Context, flag, out string) (*outLock, error) {
-	l := &outLock{flag: flag, out: out, name: realName(out) + lockSuffix}
+// BeatEvery returns how often a holder shows that it is alive.
+func BeatEvery() time.Duration { return beatEvery }
+
+// Take takes the lock of a subject, whose own file has that name, or says who has it. It blocks while it finds out whether
+// a holder on another host is alive, until ctx ends. Where no file can be made beside the subject, there is no lock, and no error. An error that matches
+// [fs.PathError] says that the lock could not be written.
+func Take(ctx context.Context, name string, of Subject) (*Lock, error) {
+	l := &Lock{of: of, name: name}
 	text, err := json.Marshal(self())
 	if err != nil {
 		return nil, err
@@ -73,21 +95,21 @@ func (a *app) lockOut(ctx context.Context, flag, out string) (*outLock, error) {
 			l.name = "" // there are folders where no file can be made, and only this one be written
 			return l, nil
 		case errors.As(err, &failed):
-			failed.Path = out // what the user knows
+			failed.Path = of.File // what the user knows
 			fallthrough
 		case err != nil:
-			return nil, fmt.Errorf("writing the results: %w", err)
+			return nil, err
 		}
 		if err := l.isForeign(); err != nil {
 			return nil, err
 		}
-		if ok, err := a.claim(ctx, l, made); ok || err != nil {
+		if ok, err := l.claim(ctx, made); ok || err != nil {
 			l.keepBeating(ok)
 			return l, err
 		}
 		time.Sleep(lockPause)
 	}
-	return nil, fmt.Errorf("%s %s: others take its lock all the time, or cannot: %s", flag, out, l.name)
+	return nil, fmt.Errorf("%s %s: others take its lock all the time, or cannot: %s", of.What, of.File, l.name)
 }
 
 func self() holder {
@@ -98,8 +120,11 @@ func self() holder {
 	return holder{host, os.Getpid(), time.Now().Round(time.Millisecond)}
 }
 
+// File returns the file that the lock keeps others from.
+func (l *Lock) File() string { return l.of.File }
+
 // make makes the lock's file, unless it is there.
-func (l *outLock) make() (made bool, err error) {
+func (l *Lock) make() (made bool, err error) {
 	file, err := os.OpenFile(l.name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
@@ -111,7 +136,7 @@ func (l *outLock) make() (made bool, err error) {
 }
 
 // isForeign returns an error if the lock's file is somebody's own, which only has such a name.
-func (l *outLock) isForeign() error {
+func (l *Lock) isForeign() error {
 	const begins = `{"host":`
 	text, err := os.ReadFile(l.name)
 	if err != nil {
@@ -121,18 +146,18 @@ func (l *outLock) isForeign() error {
 	if bytes.HasPrefix(text, []byte(begins)) || bytes.HasPrefix([]byte(begins), text) {
 		return nil
 	}
-	return fmt.Errorf("%s %s needs %s for its lock, and that holds something else: give another %s", l.flag, l.out, l.name, l.flag)
+	return fmt.Errorf("%s %s needs %s for its lock, and that holds something else: give another %s", l.of.What, l.of.File, l.name, l.of.What)
 }
 
 // claim makes the lock this process's: the one that has made its file, or one that nobody has any
 // more. It returns false if it is to be tried again, and an error if somebody has it.
-func (a *app) claim(ctx context.Context, l *outLock, made bool) (bool, error) {
+func (l *Lock) claim(ctx context.Context, made bool) (bool, error) {
 	own := flock.New(l.name, flock.SetFlag(os.O_RDWR))
 	free, lockErr := own.TryLock()
 	if lockErr == nil && free && !isFileOf(own, l.name) {
 		return false, own.Close() // who had it has removed it
 	}
-	err := a.mayTake(ctx, l, made, free, lockErr)
+	err := l.mayTake(ctx, made, free, lockErr)
 	if err == nil && free && !isFileOf(own, l.name) {
 		return false, own.Close() // likewise, while this one waited
 	}
@@ -142,7 +167,6 @@ func (a *app) claim(ctx context.Context, l *outLock, made bool) (bool, error) {
 	}
 	if err == nil {
 		if err = l.write(); err != nil {
-			err = fmt.Errorf("writing the results: %w", err)
 			os.Remove(l.name) //nolint:errcheck // an empty one says nothing
 		}
 	}
@@ -161,12 +185,12 @@ func (a *app) claim(ctx context.Context, l *outLock, made bool) (bool, error) {
 var errNobody = errors.New("nobody has it yet")
 
 // mayTake returns an error if somebody has a lock, whose file was there unless it was made here.
-func (a *app) mayTake(ctx context.Context, l *outLock, made, free bool, lockErr error) error {
+func (l *Lock) mayTake(ctx context.Context, made, free bool, lockErr error) error {
 	if made && (free || lockErr != nil) {
 		return nil //nolint:nilerr // without locks of the system, it is whose file it is
 	}
 	h, known := readHolder(l.name)
-	busy := fmt.Errorf("%s %s: another map writes to it, process %d on %s, since %s: wait for it, or give another file", l.flag, l.out, h.PID, h.Host, h.Since.Format(time.DateTime))
+	busy := fmt.Errorf("%s %s: %s writes to it, process %d on %s, since %s: wait for it, or give another %s", l.of.What, l.of.File, l.of.User, h.PID, h.Host, h.Since.Format(time.DateTime), l.of.kind())
 	here := h.Host == self().Host
 	switch {
 	case !known && free:
@@ -177,7 +201,7 @@ func (a *app) mayTake(ctx context.Context, l *outLock, made, free bool, lockErr 
 		return busy
 	case here && (free || !alive(h.PID)):
 		return nil
-	case !a.isSilent(ctx, l.name, h): // without locks of the system, another may have the number of a dead process
+	case !l.isSilent(ctx, h): // without locks of the system, another may have the number of a dead process
 		return cmp.Or(context.Cause(ctx), busy)
 	}
 	return nil
@@ -196,30 +220,43 @@ func isFileOf(lock *flock.Flock, name string) bool {
 }
 
 // write writes whose the lock is.
-func (l *outLock) write() error {
+func (l *Lock) write() error {
 	if isMandatory {
 		return nil // nobody can write to it now, nor read it
 	}
 	return os.WriteFile(l.name, []byte(l.text), 0o644)
 }
 
+// isFile reports whether a name is that of a file.
+func isFile(name string, info os.FileInfo) bool {
+	now, err := os.Stat(name)
+	return err == nil && os.SameFile(now, info)
+}
+
 // isMandatory is true where a lock keeps a file from its own process, too.
 const isMandatory = runtime.GOOS == "windows"
 
 // isSilent reports whether a holder on another host shows no sign of life.
-func (a *app) isSilent(ctx context.Context, name string, h holder) bool {
-	fmt.Fprintf(a.err, "wasmpool: %s: process %d on %s has it, or died with it: looking for %v whether it still writes\n", name, h.PID, h.Host, lockPatience)
-	first, err := beatOf(name)
+func (l *Lock) isSilent(ctx context.Context, h holder) bool {
+	fmt.Fprintf(l.of.Say, "%s: process %d on %s has it, or died with it: looking for %v whether it still writes\n", l.name, h.PID, h.Host, lockPatience)
+	first, err := beatOf(l.name)
 	for start := time.Now(); err == nil && time.Since(start) < lockPatience; {
-		if wait(ctx, min(time.Second, lockPatience/10)); ctx.Err() != nil {
+		if pause(ctx, min(time.Second, lockPatience/10)); ctx.Err() != nil {
 			return false
 		}
 		var last time.Time
-		if last, err = beatOf(name); err == nil && !last.Equal(first) {
+		if last, err = beatOf(l.name); err == nil && !last.Equal(first) {
 			return false
 		}
 	}
 	return true
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 // beatOf returns when the holder of a lock last showed that it is alive. It opens the file, as
@@ -254,18 +291,18 @@ func takeAway(name string) error {
 	return nil
 }
 
-// lockData locks the file of results itself, where the system can.
-func (l *outLock) lockData() error {
-	if isMandatory || l.data != nil && isFileOf(l.data, l.out) {
+// LockFile locks the file itself, where the system can: also again, should it be another one now.
+func (l *Lock) LockFile() error {
+	if isMandatory || l.data != nil && isFileOf(l.data, l.of.File) {
 		return nil
 	}
-	data := flock.New(l.out, flock.SetFlag(os.O_RDWR))
+	data := flock.New(l.of.File, flock.SetFlag(os.O_RDWR))
 	locked, err := data.TryLock()
 	switch {
 	case err != nil:
 		return nil //nolint:nilerr // there is no such file yet, or there are no locks
 	case !locked:
-		return fmt.Errorf("%s %s: another process has locked it: wait for it, or give another file", l.flag, l.out)
+		return fmt.Errorf("%s %s: another process has locked it: wait for it, or give another %s", l.of.What, l.of.File, l.of.kind())
 	case l.data != nil:
 		l.data.Close() //nolint:errcheck // it was on the file that had the name before
 	}
@@ -274,7 +311,7 @@ func (l *outLock) lockData() error {
 }
 
 // keepBeating has the lock beat until it is released: reading what is there may take long.
-func (l *outLock) keepBeating(ok bool) {
+func (l *Lock) keepBeating(ok bool) {
 	if !ok {
 		return
 	}
@@ -287,7 +324,7 @@ func (l *outLock) keepBeating(ok bool) {
 		for {
 			select {
 			case <-tick.C:
-				l.beat() //nolint:errcheck // who writes asks again
+				l.Beat() //nolint:errcheck // who writes asks again
 			case <-ctx.Done():
 				return
 			}
@@ -295,17 +332,17 @@ func (l *outLock) keepBeating(ok bool) {
 	})
 }
 
-// hold returns an error if the lock may have been taken away while this process stood still.
-func (l *outLock) hold() error {
+// Hold returns an error if the lock may have been taken away while this process stood still.
+func (l *Lock) Hold() error {
 	still := time.Duration(time.Now().UnixNano() - l.beaten.Load())
 	if l.name == "" || still.Abs() < lockPatience/2 {
 		return nil
 	}
-	return l.beat()
+	return l.Beat()
 }
 
-// beat shows that the holder is alive. It returns an error if the lock was taken away.
-func (l *outLock) beat() error {
+// Beat shows that the holder is alive. It returns an error if the lock was taken away.
+func (l *Lock) Beat() error {
 	if l.name == "" || isMandatory {
 		return nil
 	}
@@ -318,11 +355,11 @@ func (l *outLock) beat() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return fmt.Errorf("the lock %s was taken away: another map may write to %s", l.name, l.out)
+	return fmt.Errorf("the lock %s was taken away: %s may write to %s", l.name, l.of.User, l.of.File)
 }
 
-// release gives the lock up. Its file goes before the lock does, so that nobody finds it free.
-func (l *outLock) release() {
+// Release gives the lock up. Its file goes before the lock does, so that nobody finds it free.
+func (l *Lock) Release() {
 	if l.endBeat != nil {
 		l.endBeat()
 		l.beats.Wait()
