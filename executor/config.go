@@ -91,6 +91,20 @@ type Config struct {
 	// holds at most.
 	HeldBytes int64
 
+	// Memo keeps the results of calls beyond the end of the pool, and has them found again: by a call of the same task, with the same argument and all else that
+	// decides what it gives, which then does not run. Package memo has one, in a folder. It is for the root alone: on other ranks it
+	// is not opened. A call whose result may depend on something else is an error that says on what: its module has a grant of clock, randomness, environment or
+	// folders, or the isolation is reuse; unless it is [Pure], or [WithoutMemo]. Failures are not kept.
+	//
+	// Defaults to none.
+	Memo Memo
+
+	// VerifyMemo is the share of calls, from 0 to 1, whose results were found and that run all the same. Where one
+	// gives something else the log says so, [Stats] counts it, and the memo has no result of it any more. The call has the result of this run.
+	//
+	// Defaults to 0.
+	VerifyMemo float64
+
 	// LostAfter is for how long a rank may be silent, though its connection stands,
 	// before it is taken for lost: its process was stopped, its node hangs or the
 	// network is cut. Within that time, too, a rank is lost of which a guest neither
@@ -159,6 +173,9 @@ func (c Config) validate() error {
 	}
 	if c.QueueCalls < 0 || c.QueueBytes < 0 || c.ResultBytes < 0 || c.HeldBytes < 0 {
 		return fmt.Errorf("executor: Config.QueueCalls (%d), QueueBytes (%d), ResultBytes (%d) and HeldBytes (%d) must not be negative", c.QueueCalls, c.QueueBytes, c.ResultBytes, c.HeldBytes)
+	}
+	if !(c.VerifyMemo >= 0 && c.VerifyMemo <= 1) {
+		return fmt.Errorf("executor: Config.VerifyMemo is %v, must be from 0 to 1", c.VerifyMemo)
 	}
 	if err := c.Sandbox.Validate(); err != nil {
 		return fmt.Errorf("executor: Config.Sandbox: %w", err)

@@ -42,10 +42,14 @@ func (d *delivery) outcome(c *dispatcher.Call, info *Info) (i int64, data []byte
 	if info != nil {
 		*info = Info(c.Info())
 	}
-	size := c.Size()
+	size, found := c.Size(), c.Found()
 	*c = dispatcher.Call{}
 	i = d.line.reuse()
-	d.ahead.took(size, data, err)
+	if found {
+		d.ahead.tookFound(data)
+	} else {
+		d.ahead.took(size, data, err)
+	}
 	return i, data, err
 }
 

@@ -42,6 +42,7 @@ type pool struct {
 	calls      callbacks
 	forks      forks
 	ends       processEnds
+	kept       *keptResults // nil without a memo
 
 	closing    sync.Once
 	drained    atomic.Bool                             // by Drain
@@ -98,12 +99,17 @@ func open(cfg Config, endpoint transport.Endpoint, bell *transport.Bell) (*Execu
 }
 
 // build returns an executor whose loop does not run yet.
-func build(cfg Config, endpoint transport.Endpoint, bell *transport.Bell) (*Executor, error) {
+func build(cfg Config, endpoint transport.Endpoint, bell *transport.Bell) (built *Executor, err error) {
 	holdBallast()
 	ex := newExecutor(newPool(cfg, endpoint, bell), nil)
-	if err := cfg.checkGrants(); err != nil {
+	if err := errors.Join(cfg.checkGrants(), ex.openMemo()); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = join(err, ex.closeMemo())
+		}
+	}()
 	for _, m := range cfg.Modules {
 		if err := ex.Load(m); err != nil {
 			return nil, err
@@ -177,6 +183,7 @@ func (ex *Executor) run() {
 	last, err := ex.dispatcher.Run()
 	ex.last, ex.err = statsOf(last), err
 	ex.ends.end(ex.cfg.Logger)
+	ex.err = join(ex.err, ex.closeMemo())
 	for _, module := range ex.cfg.ungranted(ex.tasks.Loaded) {
 		ex.cfg.Logger.Warn("Config.Sandbox.Grants names a module that was never loaded: is it called otherwise?", "module", module)
 	}
@@ -275,6 +282,13 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 	}
 	f = &Future{}
 	set.prepare(&f.call, ex, t, arg)
+	if ex.kept != nil {
+		if found, err := ex.lookUp(ctx, f, t, &set.settings, arg); err != nil {
+			return failed(ex, err), false
+		} else if found {
+			return f, false
+		}
+	}
 	if err := ex.enter(); err != nil {
 		return failed(ex, err), false
 	}

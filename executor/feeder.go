@@ -23,6 +23,7 @@ import (
 type feeder struct {
 	ex       *Executor
 	task     *dispatcher.Task
+	kept     *MemoTask // nil where results are not kept
 	origin   *dispatcher.Origin
 	settings mapSettings // whose options name the origin as the one that the calls are of
 	source   source
@@ -60,6 +61,9 @@ type source interface {
 func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter.Seq2[[]byte, error], opts []MapOption, from source, isMap bool) error {
 	set, err := mapSettingsOf(opts)
 	t, lookupErr := ex.tasks.Lookup(task)
+	if ex.kept != nil && err == nil && lookupErr == nil {
+		f.kept, err = ex.kept.taskOf(t, &set.settings)
+	}
 	if args == nil {
 		err = errors.Join(err, errNoInput)
 	}
@@ -202,6 +206,15 @@ func (f *feeder) submit(arg []byte) error {
 	c := f.source.call()
 	f.settings.prepare(c, f.ex, f.task, arg)
 	f.settings.tally.enter()
+	if f.kept != nil {
+		switch found, err := f.lookUp(c, arg); {
+		case err != nil:
+			f.settings.tally.leave()
+			return err
+		case found:
+			return nil
+		}
+	}
 	if err := f.admit(c); err != nil {
 		f.settings.tally.leave()
 		return err
@@ -209,6 +222,15 @@ func (f *feeder) submit(arg []byte) error {
 	f.ahead.gave(size)
 	f.source.submitted(c)
 	return nil
+}
+
+// lookUp looks whether the result of a call is kept: then the call is resolved with it, as one that was submitted.
+func (f *feeder) lookUp(c *dispatcher.Call, arg []byte) (found bool, err error) {
+	if found, err = f.ex.recall(f.ctx, c, f.kept, &f.settings.settings, arg, f.ahead.found); found {
+		f.ahead.gave(0)
+		f.source.submitted(c)
+	}
+	return found, err
 }
 
 // admit hands a call to the loop.

@@ -76,6 +76,7 @@ type Info struct {
 	Ran     time.Duration // how long its last run took on its worker; of calls below 2 µs an average of several
 	Tags    []string
 	Usage   Usage // of a call with limits of its own; zero for others
+	Found   bool  // it did not run, as Config.Memo had its result: Rank is -1 and Attempt 0
 }
 
 // Info tells where and how the call ran. It reports false before the call has an

@@ -39,6 +39,10 @@ type holding struct {
 	each    atomic.Int64 // mean, for others
 	results load         // that were not taken
 	args    load         // of calls without a result, or that failed
+
+	// Of calls whose results were found in the memo, and not taken. Long results of theirs are among results, too.
+	found     atomic.Int64 // calls
+	foundLong atomic.Int64 // those with a long result
 }
 
 // A load is a number of calls and the bytes of their arguments, or of their results. Short ones do not count.
@@ -73,6 +77,27 @@ func (h *holding) Hold(n, arg int64) {
 	h.each.Store(h.mean)
 	h.results.add(n)
 }
+
+// find notes a result that was found in the memo. It says nothing about how long others are.
+func (h *holding) find(n int64) {
+	h.found.Add(1)
+	if n >= leastHeld {
+		h.foundLong.Add(1)
+		h.results.add(n)
+	}
+}
+
+// unfind undoes find, for a result that was taken.
+func (h *holding) unfind(n int64) {
+	h.found.Add(-1)
+	if n >= leastHeld {
+		h.foundLong.Add(-1)
+		h.results.remove(n)
+	}
+}
+
+// mostlyFound reports whether most of the open calls are ones whose results were found: no worker needs to have time for more.
+func (h *holding) mostlyFound(open int64) bool { return h.found.Load() > open/2 }
 
 // tell makes the feeder look for room again: another result has come, or none does any more.
 func (h *holding) tell() {
@@ -112,14 +137,15 @@ func (h *holding) fits(open, most, slots int64, buffered bool) bool {
 	if open == 0 {
 		return true
 	}
-	known := h.known.Load()
+	known, bytes := h.known.Load(), h.results.bytes.Load()
+	open -= h.found.Load() // they are no longer to come
 	if !buffered && known < meanWeight && open >= (known+1)*max(firstCalls, firstOfSlot*slots) {
 		return false
 	}
 	if known == 0 {
-		return true
+		return bytes <= most
 	}
-	each, bytes := h.each.Load(), h.results.bytes.Load()
-	coming := open + 1 - h.results.calls.Load()
+	each := h.each.Load()
+	coming := open + 1 - (h.results.calls.Load() - h.foundLong.Load())
 	return bytes <= most && bytes+max(coming-max(slots, 1), 0)*each <= most
 }

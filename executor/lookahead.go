@@ -116,7 +116,7 @@ func (a *lookahead) fits(read int, arg int64) bool {
 		return false
 	}
 	open += int64(read)
-	if a.grows && open >= a.calls && a.calls < mostAhead && a.dispatcher.Demand().Take() {
+	if a.grows && open >= a.calls && a.calls < mostAhead && (a.held.mostlyFound(open) || a.dispatcher.Demand().Take()) {
 		a.calls *= 2
 	}
 	return open < a.calls
@@ -128,6 +128,21 @@ func (a *lookahead) gave(arg int64) {
 		a.held.args.add(arg)
 	}
 	a.fed.Add(1)
+}
+
+// found notes that the result of a call which is about to be resolved was found.
+func (a *lookahead) found(result int64) {
+	if a.held != nil {
+		a.held.find(result)
+	}
+}
+
+// tookFound is took for a call whose result was found.
+func (a *lookahead) tookFound(result []byte) {
+	if a.held != nil {
+		a.held.unfind(int64(len(result)))
+	}
+	a.took(0, nil, nil)
 }
 
 // took notes that a call with an argument of so many bytes is not open any more, and how it has ended.

@@ -108,6 +108,9 @@ func Chunk(n int) MapOption {
 type settings struct {
 	priority int8
 	keyed    bool                // the call has a key
+	pure     bool                // its result depends on its argument alone
+	unkept   bool                // the memo is not for it
+	shared   []sharedInput       // what is shared into it, by name
 	options  *dispatcher.Options // the rarer ones; nil when there are none
 }
 

@@ -19,6 +19,10 @@ type Stats struct {
 	Done    uint64 // calls that ended with a result
 	Failed  uint64 // calls that ended with a [*TaskError] after they were sent to a worker
 	Retried uint64 // further runs of calls, after a failure or the loss of a worker
+
+	// Likewise, with Config.Memo. Those found are not among Done.
+	Found    uint64 // calls that did not run, as their results were found
+	Differed uint64 // calls that ran all the same, for Config.VerifyMemo, and gave another result
 }
 
 // WorkerStats says what one worker did.
@@ -52,6 +56,7 @@ func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
 func statsOf(p dispatcher.Snapshot) Stats {
 	s := Stats{
 		Queued: p.Queued, InFlight: p.InFlight, Resting: p.Resting, Done: p.Done, Failed: p.Failed, Retried: p.Retried,
+		Found: p.Found, Differed: p.Differed,
 	}
 	s.Workers = slices.Grow(s.Workers, len(p.Workers))
 	for _, w := range p.Workers {

@@ -24,6 +24,11 @@ type Update struct {
 	Cancelled uint64 // calls that ended without either
 	Retried   uint64 // further attempts of calls, after a failure or the loss of a worker
 
+	// Calls that did not run, as a memo had their results: none of the above counts them. And calls that ran all the same, to compare, and gave another
+	// result than the memo had.
+	Found    uint64
+	Differed uint64
+
 	Workers []Worker // all that ever joined, in the order in which they did
 	Tasks   []Task   // those of which a run has ended since Begin
 	Runs    []Run    // in no order

@@ -238,11 +238,7 @@ func (h *Host) program(m *wasmtasks.Module, c *compile.Code) (*Module, error) {
 	if mod := h.loaded[key]; mod != nil {
 		return mod, nil
 	}
-	grants, ok := h.cfg.Grants[m.Name()]
-	if !ok {
-		grants = h.cfg.Grants[EveryModule]
-	}
-	open, err := grants.open()
+	open, err := h.cfg.GrantsOf(m.Name()).open()
 	if err != nil {
 		return nil, named(m.Name(), err)
 	}

@@ -155,11 +155,13 @@ func logWrite(ctx context.Context, mod api.Module, stack []uint64) {
 func callMeta(ctx context.Context, _ api.Module, stack []uint64) {
 	in := ctx.(*instance)
 	var c Call
+	key := uint32(stack[0])
 	if in.call != nil {
 		c = *in.call
+		in.slot.asked = in.slot.asked || key <= abi.MetaRank
 	}
 	value := int64(-1)
-	switch key := uint32(stack[0]); key {
+	switch key {
 	case abi.MetaCall:
 		value = int64(c.Number)
 	case abi.MetaAttempt:

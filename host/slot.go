@@ -102,6 +102,7 @@ type Slot struct {
 	errText []byte   // what the task said about an error
 	numbers []uint64 // parameters and results of a raw export
 	dirty   bool     // something of the call must be cleaned up before the next
+	asked   bool     // the guest has asked which call it is; see Asked
 }
 
 // Run runs a task and returns its result, a view that is valid until the next
@@ -126,7 +127,7 @@ func (s *Slot) run(ctx context.Context, t *Task, c *Call) (result []byte, err er
 		s.own = c.Limits.Over(*s.limits).within(s.host.cfg.MemoryLimit)
 		s.limits = &s.own
 	}
-	s.used = Usage{}
+	s.used, s.asked = Usage{}, false
 	if s.instance != nil {
 		s.instance.call = nil
 	}
@@ -176,6 +177,10 @@ func (s *Slot) runTask(c *Call) ([]byte, error) {
 // import; without a meter it does not grow at all. It does not block, and is safe for
 // concurrent use.
 func (s *Slot) Ticks() uint64 { return s.ticks.Load() }
+
+// Asked reports whether the guest of the call that ran last has asked for its number, its attempt or its rank: then
+// another run of it may give something else.
+func (s *Slot) Asked() bool { return s.asked }
 
 // Usage says what the call used that ran last: nothing if it did not get as far as the
 // guest.

@@ -117,7 +117,7 @@ what is done is written. A second one, but for SIGHUP, ends everything at once.`
 		cmd.SetOut(io.Discard) // rank 0 prints the help
 		cmd.SetErr(io.Discard)
 	}
-	cmd.AddCommand(a.runCommand(), a.mapCommand(), a.inspectCommand(), a.buildCommand(), a.initCommand(), a.launchCommand(), a.statusCommand(), a.killCommand(), a.drainCommand(), a.resultsCommand(), a.versionCommand(), a.benchCommand())
+	cmd.AddCommand(a.runCommand(), a.mapCommand(), a.inspectCommand(), a.buildCommand(), a.initCommand(), a.launchCommand(), a.statusCommand(), a.killCommand(), a.drainCommand(), a.resultsCommand(), a.memoCommand(), a.versionCommand(), a.benchCommand())
 	return cmd
 }
 

@@ -19,6 +19,7 @@ type callFlags struct {
 	on      kindList
 	pause   time.Duration
 	tags    []string
+	pure    bool // of the flags of the memo
 }
 
 // mostRetries is how often a call may run again.
@@ -46,6 +47,9 @@ func (f *callFlags) check(flags *pflag.FlagSet) error {
 // options returns what the flags say as options of a call.
 func (f *callFlags) options() []executor.CallOption {
 	var all []executor.CallOption
+	if f.pure {
+		all = append(all, executor.Pure())
+	}
 	if f.retries > 0 {
 		all = append(all, executor.Retries(executor.RetryPolicy{Attempts: 1 + f.retries, Kinds: f.on, Backoff: f.pause}))
 	}

@@ -64,7 +64,7 @@ func oneLine(err error) string {
 func trimPackages(line string) string {
 	for {
 		rest := line
-		for _, name := range []string{"executor: ", "wasmtasks: ", "host: ", "launch: ", "worker: "} {
+		for _, name := range []string{"executor: ", "wasmtasks: ", "host: ", "launch: ", "worker: ", "Config.Memo: ", "memo: "} {
 			rest = strings.TrimPrefix(rest, name)
 		}
 		if rest == line {

@@ -147,6 +147,7 @@ other parts alone.`,
 	cmd.Flags().Var(&f.maxFails, "max-fails", "begin no more calls once `N` have failed, or N% of those that are done, when these are 100 or more")
 	f.call.add(cmd.Flags())
 	f.pool.add(cmd)
+	f.pool.memo.add(cmd.Flags(), &f.call)
 	return cmd
 }
 

@@ -33,6 +33,7 @@ type poolFlags struct {
 	timeout time.Duration
 	budget  uint64 // instructions
 	grants  grantFlags
+	memo    memoFlags
 	isolate isolationFlag
 	confine bool
 	verbose bool
@@ -115,7 +116,7 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 		return errors.New("--confine is for worker ranks, and --ranks 1 starts the root alone: take 2 or more")
 	}
 	_, err := f.grants.grants()
-	return errors.Join(err, f.view.check(flags))
+	return errors.Join(err, f.checkMemo(flags), f.view.check(flags))
 }
 
 func (f *poolFlags) config(a *app) (executor.Config, error) {
@@ -133,6 +134,7 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 		rootSlots = -1
 	}
 	return executor.Config{
+		Memo: f.memo.store(a), VerifyMemo: f.memo.verify.share,
 		RootSlots: rootSlots,
 		Slots:     f.slots,
 		HeldBytes: heldBytes / int64(max(f.stages, 1)),

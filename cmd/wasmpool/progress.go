@@ -250,7 +250,7 @@ func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, 
 	if cutShort(err) {
 		text += "; the others did not run"
 	}
-	text += idleRoot(stats.Workers)
+	text += foundText(stats) + idleRoot(stats.Workers)
 	fmt.Fprintln(a.err, "wasmpool:", text)
 }
 

@@ -67,6 +67,7 @@ command line. {} in ARGS is replaced by the argument; then standard input is emp
 	cmd.Flags().StringVar(&f.argFile, "arg-file", "", "the file `F` with the argument, - for standard input")
 	f.call.add(cmd.Flags())
 	f.pool.add(cmd)
+	f.pool.memo.add(cmd.Flags(), &f.call)
 	return cmd
 }
 

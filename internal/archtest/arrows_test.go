@@ -37,7 +37,7 @@ var arrows = []struct {
 	pkg string
 	may []string
 }{
-	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/filelock", "internal/jobdir", "internal/jobsocket", "internal/launch", "internal/plain", "internal/transport/mpi", "monitor", cobra, doublestar, pflag, xsys, xterm}},
+	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/filelock", "internal/jobdir", "internal/jobsocket", "internal/launch", "internal/plain", "internal/transport/mpi", "memo", "monitor", cobra, doublestar, pflag, xsys, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
 	{"bench", []string{"bench", "internal/bench", "executor", "pool", "sdk", "wasmtasks"}},
 	{"stress", []string{"internal/hostile", "executor", "host", "sdk", "wasmtasks"}},
@@ -48,6 +48,7 @@ var arrows = []struct {
 	{"internal/bench", []string{"executor", "host", "wasmtasks", "internal/dispatcher", "internal/transport", "internal/wire"}},
 	{"monitor/otelspans", []string{"executor", "feed", "internal/plain", otel}},
 	{"pool", []string{"executor"}},
+	{"memo", []string{"executor", "internal/filelock", xxhash}},
 	{"executor", []string{"feed", "host", "wasmtasks", "internal/confine", "internal/dispatcher", "internal/jobdir", "internal/memory", "internal/transport", "internal/worker"}},
 	{"internal/dispatcher", []string{"feed", "host", "wasmtasks", "internal/lines", "internal/memory", "internal/monotime", "internal/plain", "internal/transport", "internal/wire", xsys}},
 	{"feed", []string{"host"}},
@@ -195,6 +196,9 @@ func TestNoTestCode(t *testing.T) {
 // itself. Each has an entry in RATIONALE.md.
 var libraryModules = []string{wazero, flock, xsys, empi, landlock, psx, seccomp, xnet, xxhash}
 
+// apart are packages that users of executor do not get with it.
+var apart = []string{"memo", "monitor"}
+
 func TestLibraryDependencies(t *testing.T) {
 	t.Parallel()
 	for path, p := range views[1].list(t, "./executor", "./host", "./pool", "./sdk", "./wasmtasks") {
@@ -202,6 +206,9 @@ func TestLibraryDependencies(t *testing.T) {
 		allowed := slices.ContainsFunc(libraryModules, func(m string) bool { return below(path, m) })
 		if !own && !p.Standard && !allowed {
 			t.Errorf("the libraries need %s: write down why, or do without", path)
+		}
+		if pkg, _ := short(path); own && slices.ContainsFunc(apart, func(a string) bool { return below(pkg, a) }) {
+			t.Errorf("the libraries need %s, which is for those who ask for it", pkg)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // public are the packages that programs import.
-var public = []string{"executor", "feed", "host", "monitor", "pool", "sdk", "wasmtasks"}
+var public = []string{"executor", "feed", "host", "memo", "monitor", "pool", "sdk", "wasmtasks"}
 
 // A public signature names types of the standard library and of the public
 // packages only. So no signature of host names a type of wazero.

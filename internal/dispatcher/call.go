@@ -71,6 +71,19 @@ func (c *Call) Refuse(o *Owner, err error) {
 	c.waiters.Store(resolved)
 }
 
+// Find makes a call that was prepared, and not handed in, one that has ended with a result which was found.
+func (c *Call) Find(result []byte) {
+	c.data, c.attempt = result, 0
+	c.state.Store(uint32(Finished))
+	if c.owner != nil {
+		c.owner.Dispatcher.found.Add(1)
+	}
+	c.settle()
+}
+
+// Found reports whether the result of a call that is resolved was found: it did not run.
+func (c *Call) Found() bool { return c.attempt == 0 && c.err == nil }
+
 // Owner returns whose call it is.
 func (c *Call) Owner() *Owner { return c.owner }
 
@@ -84,6 +97,9 @@ func (c *Call) TaskName() string {
 	}
 	return c.task.name
 }
+
+// Worker returns the rank of the worker that has the call, or had it last, and that worker's host. The call was sent.
+func (c *Call) Worker() (rank int, host string) { return c.worker.rank, c.worker.host }
 
 // Size returns the length of the argument.
 func (c *Call) Size() int64 { return c.size }
@@ -158,11 +174,12 @@ type Info struct {
 	Ran     time.Duration
 	Tags    []string
 	Usage   host.Usage
+	Found   bool // it did not run: its result was found
 }
 
 // Info tells where and how a call that is resolved ran.
 func (c *Call) Info() Info {
-	i := Info{Rank: -1, Attempt: int(c.attempt)}
+	i := Info{Rank: -1, Attempt: int(c.attempt), Found: c.Found()}
 	if c.task != nil {
 		i.Task = c.task.name
 	}

@@ -35,6 +35,8 @@ type shared struct {
 	withdrawn atomic.Int64  // calls withdrawn since the queue was swept; about as many are in it
 	slots     atomic.Int64  // of the workers that live
 	cancelled atomic.Int64  // calls that were taken in or promised, and ended without having been sent
+	found     atomic.Uint64 // calls whose results were found
+	differed  atomic.Uint64 // calls that gave another result than was found
 	joined    chan struct{} // closed when no worker is awaited any more
 }
 
@@ -139,6 +141,9 @@ func (d *Dispatcher) Run() (last Snapshot, err error) {
 
 // Demand tells when workers have room and no call waits.
 func (d *Dispatcher) Demand() *Demand { return &d.demand }
+
+// Differed counts a call that gave another result than was found.
+func (d *Dispatcher) Differed() { d.differed.Add(1) }
 
 // Slots returns how many slots the workers have that live.
 func (d *Dispatcher) Slots() int64 { return d.slots.Load() }

@@ -19,8 +19,21 @@ type Options struct {
 	Results  Results     // of the map that the call is of
 	Settling func(*Call) // called when the call is about to be resolved
 	Left     func()      // called when the call has its outcome
+	Keeper   Keeper      // told of the call's result; nil without
+	Find     Finder      // of a call whose argument is another's result; nil without
 	usage    host.Usage  // of a run that has ended; set on a copy that is the call's own
 }
+
+// A Keeper is told of the result of a call before the call is resolved.
+type Keeper interface {
+	// Keep takes note of a result, which it copies as far as it needs it. asked says whether the guest has asked which call it is. It
+	// runs on the loop.
+	Keep(c *Call, result []byte, asked bool)
+}
+
+// A Finder looks for the result of a call whose argument is known by now. It may block, and sets the options that the call is to run with
+// where it finds none.
+type Finder func(arg []byte) (result []byte, found bool, options *Options)
 
 // An Origin stands for a feeder in its calls. One call may be kept for long: it must
 // not keep the feeder, and with it a batch and its results.

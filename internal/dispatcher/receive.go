@@ -136,6 +136,9 @@ func (f *fabric) conclude(w *worker, c *Call, res *wire.Result, data []byte) {
 		if f.loop.on() {
 			f.loop.noteRun(w, c, res, int64(len(data)), nil)
 		}
+		if c.options != nil && c.options.Keeper != nil {
+			c.options.Keeper.Keep(c, data, res.Asked)
+		}
 		woken = c.finish(data, nil, &f.loop.counts)
 	}
 	f.loop.woke = f.loop.woke || woken

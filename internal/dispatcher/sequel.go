@@ -23,11 +23,33 @@ func (s sequel) Resolved(first *Call) {
 		d.in.release(next)
 		return
 	}
+	if next.options == nil || next.options.Find == nil {
+		s.begin(first.data, next.options)
+		return
+	}
+	arg := first.data
+	go func() { // it ends the call, which was promised, so that the loop waits for it
+		result, found, options := next.options.Find(arg)
+		if !found {
+			s.begin(arg, options)
+			return
+		}
+		if next.hold() {
+			next.Find(result)
+		}
+		d.in.release(next)
+	}()
+}
+
+// begin hands the call in, with its argument.
+func (s sequel) begin(arg []byte, options *Options) {
+	next := s.next
+	d := next.owner.Dispatcher
 	if !next.hold() {
 		d.in.release(next)
 		return // cancelled
 	}
-	next.data, next.size = first.data, int64(len(first.data))
+	next.data, next.size, next.options = arg, int64(len(arg)), options
 	next.state.Store(uint32(Pending))
 	if err := d.in.keep(next); err != nil {
 		next.withdraw(always(err))

@@ -17,6 +17,9 @@ type Snapshot struct {
 	Done    uint64 // calls that ended with a result
 	Failed  uint64 // calls that ended with a failure after they were sent to a worker
 	Retried uint64 // further runs of calls
+
+	Found    uint64 // calls that did not run, as their results were found
+	Differed uint64 // calls that gave another result than was found
 }
 
 // A WorkerSnapshot is what the root knows of a worker, and what the worker says.
@@ -55,6 +58,7 @@ func (l *Loop) Snapshot() Snapshot {
 	s := Snapshot{
 		Queued: l.sched.queue.n, InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
 		Done: l.counts.done, Failed: l.counts.failed, Retried: l.counts.retried,
+		Found: l.found.Load(), Differed: l.differed.Load(),
 	}
 	now := monotime.Now()
 	s.Workers = make([]WorkerSnapshot, 0, len(l.sched.workers))

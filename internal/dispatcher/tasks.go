@@ -26,6 +26,12 @@ type Task struct {
 	nanos float64 // estimated run time; only used by the loop
 }
 
+// Module returns the task's module.
+func (t *Task) Module() *wasmtasks.Module { return t.module.source }
+
+// Export returns the name of the function.
+func (t *Task) Export() string { return t.export }
+
 // A Table resolves names. It is safe for concurrent use.
 type Table struct {
 	known sync.Map // name → *Task

@@ -67,6 +67,7 @@ const (
 	flagUsage  = 1 << 2 // a Usage precedes the body; of a result
 	flagBegun  = 1 << 3 // there is no result yet
 	flagSpot   = 1 << 4 // a Spot precedes the body, behind a Usage; of a result
+	flagAsked  = 1 << 5 // see Result.Asked
 )
 
 // Size returns the bytes that the entry takes in a frame.
@@ -167,6 +168,7 @@ type Result struct {
 	Begun  bool   // the call has begun, and its result follows later; nothing else is said
 	Failed bool   // Data is a [Failure] in JSON
 	Long   bool   // the result is the payload with id Payload and length Len
+	Asked  bool   // the guest has asked which call it is, and on which rank: another run may give something else
 	Usage  *Usage // of a call that had limits of its own, or is watched; else nil
 	Spot   *Spot  // of a call that is watched; else nil
 	Data   []byte // in a decoded entry, a view of the frame
@@ -193,6 +195,9 @@ func (w *Writer) AddResult(r *Result) {
 	if r.Long {
 		flags |= flagLong
 		n = 12
+	}
+	if r.Asked {
+		flags |= flagAsked
 	}
 	if r.Usage != nil {
 		flags |= flagUsage
@@ -342,7 +347,7 @@ func (r *Reader) NextResult(res *Result) bool {
 	flags := binary.LittleEndian.Uint32(b[12:])
 	res.Nanos = int64(binary.LittleEndian.Uint64(b[16:]))
 	begun := flags == flagBegun && n == 0 && res.Nanos == 0
-	if flags&^(flagUsage|flagSpot) > flagFailed && !begun || res.Nanos < 0 {
+	if flags&^(flagUsage|flagSpot|flagAsked) > flagFailed && !begun || res.Nanos < 0 {
 		r.err = fmt.Errorf("wire: a result with flags %#x and %d ns", flags, res.Nanos)
 		return false
 	}
@@ -368,7 +373,7 @@ func (r *Reader) NextResult(res *Result) bool {
 		res.Spot = &Spot{binary.LittleEndian.Uint32(data), int64(binary.LittleEndian.Uint64(data[4:]))}
 		data = data[spotLen:]
 	}
-	res.Begun, res.Failed, res.Long = begun, flags&flagFailed != 0, flags&flagLong != 0
+	res.Begun, res.Failed, res.Long, res.Asked = begun, flags&flagFailed != 0, flags&flagLong != 0, flags&flagAsked != 0
 	if !res.Long {
 		res.Data, res.Len, res.Payload = data, int64(len(data)), 0
 		return true

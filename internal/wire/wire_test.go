@@ -32,6 +32,8 @@ var results = []wire.Result{
 	{Ticket: 4, Gen: 7, Begun: true, Data: []byte{}},
 	{Ticket: 5, Gen: 8, Nanos: 5, Data: []byte("watched"), Len: 7, Usage: &wire.Usage{Memory: 1}, Spot: &wire.Spot{Slot: 3, Clock: 1 << 60}},
 	{Ticket: 6, Gen: 9, Nanos: 5, Long: true, Len: 9, Payload: 7, Spot: &wire.Spot{Clock: -1}},
+	{Ticket: 7, Gen: 10, Nanos: 5, Data: []byte("own"), Len: 3, Asked: true, Usage: &wire.Usage{Memory: 1}},
+	{Ticket: 7, Gen: 10, Nanos: 5, Long: true, Len: 9, Payload: 7, Asked: true},
 }
 
 func callsFrame() []byte {
@@ -309,6 +311,7 @@ func TestBegunIsAlone(t *testing.T) {
 		{Begun: true, Long: true, Len: 3},
 		{Begun: true, Data: []byte("x")},
 		{Begun: true, Nanos: 1},
+		{Begun: true, Asked: true},
 		{Begun: true, Usage: &wire.Usage{}},
 		{Begun: true, Spot: &wire.Spot{}},
 	} {

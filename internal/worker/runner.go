@@ -229,7 +229,7 @@ func (r *runner) runCall(b *boundTask) {
 	}
 	r.clock(b)
 	res := &r.result
-	*res = wire.Result{Ticket: c.ticket, Gen: uint32(c.number), Nanos: b.nanos, Data: data}
+	*res = wire.Result{Ticket: c.ticket, Gen: uint32(c.number), Nanos: b.nanos, Data: data, Asked: r.slot.Asked()}
 	watched := b.nanos >= int64(longCall) && r.s.watched.Load()
 	if watched {
 		res.Spot = &wire.Spot{Slot: uint32(r.index), Clock: r.begin}

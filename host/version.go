@@ -1,0 +1,51 @@
+package host
+
+import (
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/wasmpool/wasmpool/internal/meter"
+)
+
+// resultsVersion is that of what guests can see of the host, but for the engine and the meter: seeds, clocks, what imports do and cost. Whoever changes
+// what a task may give changes this.
+const resultsVersion = "1"
+
+const engineModule = "github.com/tetratelabs/wazero"
+
+// Version names all of the host that a task's result may depend on: its own version, that of the meter, that of the engine, and the
+// architecture, as kinds of CPUs differ in the bits of a NaN. With equal versions equal calls give equal results.
+var Version = sync.OnceValue(func() string {
+	engine := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path != engineModule {
+				continue
+			}
+			engine = m.Version
+			if m.Replace != nil {
+				engine = m.Replace.Path + "@" + m.Replace.Version + m.Replace.Sum
+			}
+		}
+	}
+	return strings.Join([]string{"host " + resultsVersion, "meter " + meter.Version, "wazero " + engine, runtime.GOARCH}, ", ")
+})
+
+// EffectiveLimits returns the limits of a call that sets these, nil for none, on a host with these settings.
+func (c Config) EffectiveLimits(own *Limits) Limits {
+	c = c.withDefaults()
+	if own == nil {
+		return c.Limits.within(c.MemoryLimit)
+	}
+	return own.Over(c.Limits).within(c.MemoryLimit)
+}
+
+// GrantsOf returns what a module may see of the world.
+func (c Config) GrantsOf(module string) Grants {
+	if g, ok := c.Grants[module]; ok {
+		return g
+	}
+	return c.Grants[EveryModule]
+}
