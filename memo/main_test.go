@@ -1,6 +1,7 @@
 package memo_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -9,4 +10,16 @@ import (
 
 var cacheDir string
 
-func TestMain(m *testing.M) { os.Exit(unittest.Main(m, &cacheDir)) }
+// rootToKill is what runs in place of the tests in a process that is to be killed; nil where there is none.
+var rootToKill func() error
+
+func TestMain(m *testing.M) {
+	if rootToKill != nil {
+		if err := rootToKill(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(unittest.Main(m, &cacheDir))
+}
