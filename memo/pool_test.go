@@ -409,7 +409,7 @@ func TestVerify(t *testing.T) {
 	var log bytes.Buffer
 	run := func(share float64) executor.Stats {
 		return pooled(t, dir, m, executor.Config{Memo: store, VerifyMemo: share, Sandbox: reset, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(ex *executor.Executor) {
-			for range ex.Map(t.Context(), "echo", slices.Values(args), executor.Tags("survey")) { //nolint:revive,errcheck // they are counted
+			for range ex.Map(t.Context(), "echo", slices.Values(args), executor.Tags("survey")) { //nolint:errcheck // they are counted
 			}
 		})
 	}
