@@ -33,6 +33,8 @@ RACE := -race -gcflags=$(WAZEVO)/ssa/...=-race=false -gcflags=$(WAZEVO)/backend/
 RACE_ENDS := GORACE=atexit_sleep_ms=10
 LINT := bin/tools/golangci-lint
 BENCHSTAT := bin/tools/benchstat
+# The tests of the page in a browser, a module of their own.
+BROWSER := monitor/browsertest
 # The packages with code or tests that only a build with -tags mpi has.
 MPI_PACKAGES = $(shell grep -rl --include='*.go' '^//go:build mpi' . | xargs -n1 dirname | sort -u)
 # The files of tests that do less, or allow more, with the race detector.
@@ -60,17 +62,17 @@ mpich: ## Build bin/wasmpool-mpich, for MPICH's mpiexec
 	scripts/mpich $(GO) build -trimpath -tags mpi -o bin/wasmpool-mpich ./cmd/wasmpool
 
 .PHONY: demo
-demo: build ## Draw a Julia set, count words, measure (needs Go and make only)
+demo: build ## Draw a Julia set, count words, show that as a page, measure (needs Go and make only)
 	@scripts/demo
 
 .PHONY: deps
-deps: ## Install Open MPI, pkg-config, gcc and wabt, if missing (apt-get)
+deps: ## Install Open MPI, pkg-config, gcc, wabt and Chromium, if missing (apt-get)
 	@scripts/deps
 
 ##@ Develop
 
 .PHONY: test
-test: deps lint test-unit test-nocgo test-mpi test-examples ## Run all tests, the MPI ones at 1, 2 and 4 ranks
+test: deps lint test-unit test-nocgo test-mpi test-browser test-examples ## Run all tests, the MPI ones at 1, 2 and 4 ranks
 	@printf '\n==== All tests passed.\n'
 
 .PHONY: check
@@ -96,15 +98,17 @@ lint: deps $(LINT) ## Run the linters of .golangci.yml, go vet's checks among th
 	$(LINT) run ./...
 	$(LINT) run --build-tags mpi $(MPI_PACKAGES)
 	GOOS=wasip1 GOARCH=wasm $(LINT) run ./sdk/...
+	cd $(BROWSER) && $(CURDIR)/$(LINT) run --build-tags mpi ./...
 
 .PHONY: format
 format: $(LINT) ## Format all code
-	$(LINT) fmt ./...
+	$(LINT) fmt ./... $(BROWSER)/...
 
 .PHONY: tidy
-tidy: ## Tidy go.mod and tools/go.mod
+tidy: ## Tidy all go.mod
 	$(GO) mod tidy
 	$(GO) -C tools mod tidy
+	$(GO) -C $(BROWSER) mod tidy
 
 # Many of them wait for processes: four run at a time in each of two packages.
 .PHONY: test-unit
@@ -131,6 +135,15 @@ test-mpi: deps ## Run the MPI tests, at 1, 2 and 4 ranks
 	scripts/mpi-test $(TEST) -short -tags mpi -count 1 -p 2 -run "$$tests" $(filter-out ./examples/%,$(MPI_PACKAGES))
 	@printf '\n==== contract tests with MPICH\n'
 	scripts/mpi-test scripts/mpich $(TEST) -short -tags mpi -count 1 -p 2 -run '^TestRanks$$/ranks=[24]' ./executor ./pool
+
+.PHONY: test-browser
+test-browser: deps ## Drive the page of a job in Chromium; pictures are left in out/browser
+	@printf '\n==== the page in a browser\n'
+	CGO_ENABLED=1 $(GO) -C $(BROWSER) test -timeout 10m -vet=off -tags mpi -count 1 ./...
+
+.PHONY: picture
+picture: deps ## Make the README's picture of the page again, docs/page.png (some two minutes)
+	CGO_ENABLED=1 WASMPOOL_PICTURE=$(CURDIR)/docs/page.png $(GO) -C $(BROWSER) test -timeout 10m -tags mpi -count 1 -run '^TestJob$$' ./...
 
 .PHONY: test-examples
 test-examples: deps ## Run the examples, alone and under mpirun

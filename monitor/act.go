@@ -24,19 +24,19 @@ func (m *Monitor) Kill(ctx context.Context, k Kill) (int, error) {
 	reason := cmp.Or(k.Reason, "killed from the job's page")
 	switch {
 	case k.Call != 0 && k.Task == "" && k.Tag == "":
-		found, err := m.ex.KillCall(ctx, k.Call, reason)
+		found, err := m.pool.KillCall(ctx, k.Call, reason)
 		if found {
 			return 1, err
 		}
 		return 0, err
 	case k.Call == 0 && k.Task != "" && k.Tag == "":
-		n, err := m.ex.KillTask(ctx, k.Task, reason)
+		n, err := m.pool.KillTask(ctx, k.Task, reason)
 		if err != nil {
 			err = fmt.Errorf("%w: %w", errRequest, err)
 		}
 		return n, err
 	case k.Call == 0 && k.Task == "" && k.Tag != "":
-		return m.ex.KillTag(ctx, k.Tag, reason)
+		return m.pool.KillTag(ctx, k.Tag, reason)
 	}
 	return 0, fmt.Errorf("monitor: %w: want one of call, task and tag", errRequest)
 }

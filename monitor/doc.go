@@ -1,6 +1,7 @@
 // Package monitor shows a job while it runs, and what is left of it afterwards: a page in the browser, its state as JSON, metrics, a report in
 // one file, and a trace. It watches a pool ([executor.Executor.Watch]), and keeps a bounded picture of it, whatever the pool does.
 //
+//	ctx = context.WithoutCancel(ctx) // that of a root function ends before the job has
 //	m, err := monitor.New(ctx, ex, monitor.Config{Title: "ray tracing"})
 //	if err != nil {
 //		return err
@@ -12,6 +13,8 @@
 //	}
 //	defer server.Close()
 //	log.Print("see the job at ", server.URL())
+//	...
+//	m.End("all rays are traced")
 //
 // docs/monitor.md says what the numbers mean, and what it costs.
 //
@@ -30,4 +33,6 @@
 //   - page.go has the page and the report; their files are in assets
 //   - handler.go answers requests, act.go does those that act, events.go sends what changes, guard.go refuses what does not come
 //     from the page, and server.go listens
+//
+// The tests of the page in a browser are in browsertest, a module of its own.
 package monitor

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -140,17 +141,29 @@ func (m *Monitor) serveEvents(w http.ResponseWriter, r *http.Request) {
 	tick := time.NewTicker(silence)
 	defer tick.Stop()
 	for {
-		data, more := []byte(": still here\n\n"), true
-		select {
-		case data, more = <-events:
-		case <-tick.C:
-		case <-r.Context().Done():
-			return
-		}
+		data, more := next(r.Context(), events, tick.C)
 		if !more || out.write(data) != nil {
 			return
 		}
 		tick.Reset(silence)
+	}
+}
+
+// next returns what is to be written next, or reports false when there is no more, or ctx ends. What is there goes first, so that the last
+// event, which tells of the job's end, arrives also where the server ends at once.
+func next(ctx context.Context, events <-chan []byte, tick <-chan time.Time) (data []byte, more bool) {
+	select {
+	case data, more = <-events:
+		return data, more
+	default:
+	}
+	select {
+	case data, more = <-events:
+		return data, more
+	case <-tick:
+		return []byte(": still here\n\n"), true
+	case <-ctx.Done():
+		return nil, false
 	}
 }
 

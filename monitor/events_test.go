@@ -113,6 +113,24 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestLastEvent checks that the last event is written before a server ends.
+func TestLastEvent(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 { // select takes any case
+		events := make(chan []byte, 1)
+		events <- []byte("end")
+		close(events)
+		if data, more := next(ctx, events, nil); string(data) != "end" || !more {
+			t.Fatalf("%q, %t; want the event", data, more)
+		}
+		if data, more := next(ctx, events, nil); more {
+			t.Fatalf("%q after the last event", data)
+		}
+	}
+}
+
 // TestSlowListener checks that who does not read is dropped and keeps nobody waiting, and that there are not too many.
 func TestSlowListener(t *testing.T) {
 	t.Parallel()

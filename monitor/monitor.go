@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -50,9 +51,18 @@ type Progress struct {
 	Behind uint64        // the call whose result is the next to be written, where others have theirs already; 0 is none
 }
 
+// A Pool is what a monitor watches: an [executor.Executor], whose methods these are, or what stands for one.
+type Pool interface {
+	Watch(ctx context.Context, every time.Duration) iter.Seq2[*feed.Update, error]
+	Report(ctx context.Context) (executor.Report, error)
+	KillCall(ctx context.Context, number uint64, reason string) (bool, error)
+	KillTask(ctx context.Context, task, reason string) (int, error)
+	KillTag(ctx context.Context, tag, reason string) (int, error)
+}
+
 // A Monitor watches a pool. Its methods may be called by several goroutines at once.
 type Monitor struct {
-	ex    *executor.Executor
+	pool  Pool
 	cfg   Config
 	token string
 	hosts []string
@@ -60,8 +70,6 @@ type Monitor struct {
 	cancel context.CancelFunc // ends the goroutines
 	done   sync.WaitGroup     // the goroutines
 	looked atomic.Int64       // when somebody last looked, in Unix nanoseconds
-
-	report func(context.Context) (executor.Report, error) // of the pool
 
 	events  broadcast
 	metrics *metrics
@@ -71,14 +79,10 @@ type Monitor struct {
 	model *model
 }
 
-// New begins to watch the pool of ex until that ends, ctx ends, or Close. When it returns, the first update has been taken in: what
+// New begins to watch a pool until that ends, ctx ends, or Close. When it returns, the first update has been taken in: what
 // happens from then on is counted.
-func New(ctx context.Context, ex *executor.Executor, cfg Config) (*Monitor, error) {
-	m, err := newMonitor(ex, cfg)
-	if err != nil {
-		return nil, err
-	}
-	m.report = ex.Report
+func New(ctx context.Context, pool Pool, cfg Config) (*Monitor, error) {
+	m := newMonitor(pool, cfg)
 	ctx, m.cancel = context.WithCancel(ctx)
 	first := make(chan error, 1)
 	m.done.Add(2)
@@ -91,16 +95,16 @@ func New(ctx context.Context, ex *executor.Executor, cfg Config) (*Monitor, erro
 }
 
 // newMonitor returns a monitor that does not watch yet.
-func newMonitor(ex *executor.Executor, cfg Config) (*Monitor, error) {
+func newMonitor(pool Pool, cfg Config) *Monitor {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost" // for the page only
 	}
-	m := &Monitor{ex: ex, cfg: cfg, token: cmp.Or(cfg.Token, newToken()), hosts: append([]string{"localhost", host}, cfg.Hosts...), metrics: newMetrics()}
+	m := &Monitor{pool: pool, cfg: cfg, token: cmp.Or(cfg.Token, newToken()), hosts: append([]string{"localhost", host}, cfg.Hosts...), metrics: newMetrics()}
 	m.model = newModel(Job{
 		Title: line(cmp.Or(cfg.Title, programName())), Host: host, PID: os.Getpid(), Started: time.Now(), Acts: cfg.Drain != nil,
 	}, cfg.Name)
-	return m, nil
+	return m
 }
 
 // every is the time from one update to the next.
@@ -111,7 +115,7 @@ func (m *Monitor) watch(ctx context.Context, first chan<- error) {
 	defer m.done.Done()
 	told := false
 	var failed error
-	for u, err := range m.ex.Watch(ctx, every) {
+	for u, err := range m.pool.Watch(ctx, every) {
 		failed = err
 		if err == nil {
 			m.take(u)

@@ -51,7 +51,7 @@ func (m *Monitor) ask(ctx context.Context) {
 
 // askOnce asks the workers what they run, and waits for their answers.
 func (m *Monitor) askOnce(ctx context.Context) {
-	r, err := m.report(ctx)
+	r, err := m.pool.Report(ctx)
 	if err != nil {
 		return // the pool or ctx has ended
 	}

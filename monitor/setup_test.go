@@ -38,15 +38,18 @@ type hand struct {
 	calls   uint64
 }
 
+// noPool is a pool that has ended.
+type noPool struct{ Pool }
+
+func (noPool) Report(context.Context) (executor.Report, error) {
+	return executor.Report{}, executor.ErrClosed
+}
+
 // newHand returns a monitor of no pool, which gets what the hand gives.
 func newHand(t *testing.T, cfg Config) *hand {
 	t.Helper()
-	m, err := newMonitor(nil, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := newMonitor(noPool{}, cfg)
 	m.cancel = func() {}
-	m.report = func(context.Context) (executor.Report, error) { return executor.Report{}, executor.ErrClosed }
 	t.Cleanup(func() {
 		if err := m.Close(); err != nil {
 			t.Error(err)

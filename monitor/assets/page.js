@@ -40,7 +40,7 @@ function time(t) {
   if (t <= 0) return "0";
   if (t < 1e-3) return (t * 1e6).toFixed(t < 1e-5 ? 1 : 0) + " µs";
   if (t < 0.9995) return (t * 1e3).toFixed(t < 1e-2 ? 1 : 0) + " ms";
-  if (t < 60) return t.toFixed(t < 10 ? 1 : 0) + " s";
+  if (t < 60) return (t < 9.95 ? t.toFixed(1) : Math.min(Math.round(t), 59)) + " s";
   const m = Math.floor(t / 60);
   if (m < 60) return m + " min" + (m < 10 ? " " + Math.floor(t % 60) + " s" : "");
   if (m < 48 * 60) return Math.floor(m / 60) + " h " + (m % 60) + " min";
@@ -181,6 +181,7 @@ function health(text, className) {
 function showHealth() {
   if (s.job.ended) health("ended");
   else if (report) health("was running");
+  else if (s.job.drained) health("drains");
   else if (s.why) health("waits");
   else health("runs", "good");
 }
@@ -266,7 +267,7 @@ function showCharts() {
   const ended = series.done.map((d, i) => d + series.failed[i]);
   chart($("c-rate"), series, [[ended, colours.good], [series.failed, colours.bad]], nice(Math.max(0, ...ended)), axis);
   chart($("c-queue"), series, [[series.queued, colours.t3]], nice(Math.max(0, ...series.queued)), axis);
-  const use = `${percent(s.use.now)} now, ${percent(s.use.last)} in a minute, ${percent(s.use.all)} in all`;
+  const use = `now ${percent(s.use.now)}, minute ${percent(s.use.last)}, all ${percent(s.use.all)}`;
   const last = (list) => list.length ? list[list.length - 1] : 0;
   const rates = s.recent.done.length > 1 ? s.recent.done.length - 2 : 0; // the last is not whole
   say($("v-use"), use);
@@ -635,6 +636,7 @@ async function drain() {
 // ---- states
 
 function show() {
+  s.workers.sort((a, b) => a.rank - b.rank);
   showHead();
   showHealth();
   showProgress();
@@ -649,6 +651,7 @@ function show() {
 // take takes a whole state.
 function take(state) {
   s = state;
+  $("parts").classList.add("ready");
   bars = s.stream.bars;
   nextBar = s.stream.first + bars.length;
   open = s.stream.open || [];
