@@ -1,12 +1,15 @@
 package archtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -30,6 +33,25 @@ type view struct {
 	env  []string
 }
 
+// lists are what go list told of all packages, by the name of the view: it is asked once.
+var lists = func() map[string]func() (map[string]*listed, error) {
+	lists := map[string]func() (map[string]*listed, error){}
+	for _, v := range views {
+		lists[v.name] = sync.OnceValues(func() (map[string]*listed, error) { return v.list("./...") })
+	}
+	return lists
+}()
+
+// all returns all packages of the project and what they need.
+func (v view) all(t *testing.T) map[string]*listed {
+	t.Helper()
+	packages, err := lists[v.name]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packages
+}
+
 // views are those in which the arrows must hold. In the first two, cgo is
 // allowed, so that a stray cgo file is seen even when the tests run without it.
 var views = []view{
@@ -40,39 +62,26 @@ var views = []view{
 	{name: "windows", env: []string{"CGO_ENABLED=0", "GOOS=windows", "GOARCH=amd64"}},
 }
 
-// list runs go list on all packages of the project and what they need. It reads
-// sources only: neither a C compiler nor MPI has to be there.
-func (v view) list(t *testing.T, args ...string) map[string]*listed {
-	t.Helper()
+// list runs go list on packages of the project and on what they need. It reads sources only,
+// unless args ask for more: neither a C compiler nor MPI has to be there.
+func (v view) list(args ...string) (map[string]*listed, error) {
 	args = append([]string{"list", "-deps", "-json=ImportPath,Standard,Imports,CgoFiles,Deps,Export", "-tags", v.tags}, args...)
-	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd := exec.Command("go", args...)
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), v.env...)
 	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatal(err)
+		return nil, fmt.Errorf("go %s: %w", strings.Join(args, " "), err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	packages := decode(t, out)
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("go %s: %v", strings.Join(args, " "), err)
-	}
-	return packages
-}
-
-func decode(t *testing.T, in io.Reader) map[string]*listed {
-	t.Helper()
 	packages := map[string]*listed{}
-	for dec := json.NewDecoder(in); ; {
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed
 		switch err := dec.Decode(&p); {
 		case errors.Is(err, io.EOF):
-			return packages
+			return packages, nil
 		case err != nil:
-			t.Fatal(err)
+			return nil, err
 		}
 		packages[p.ImportPath] = &p
 	}
