@@ -91,7 +91,7 @@ func TestReducerGroups(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		f := new(fakeJoin)
 		red := f.reducer(slots)
-		for i := range 3000 {
+		for i := range 600 {
 			text := strings.Repeat("x", r.IntN(1<<r.IntN(18)))
 			if err := red.add(t.Context(), int64(i), []byte(text)); err != nil {
 				t.Fatal(err)
@@ -115,7 +115,7 @@ func TestReducerGroups(t *testing.T) {
 		return all
 	}
 	first := groups(1)
-	for _, slots := range []int{2, 64, 5000} {
+	for _, slots := range []int{2, 5000} {
 		if got := groups(slots); strings.Join(got, ",") != strings.Join(first, ",") {
 			t.Errorf("seed %d: groups with %d slots differ from those with one", seed, slots)
 		}

@@ -62,6 +62,9 @@ func newDocument(t *testing.T) *document {
 	d.env = append(environ(),
 		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
 		"WASMPOOL_CACHE="+t.TempDir(),
+		// What was compiled is known again in another folder, by the next document, too.
+		"GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -trimpath"),
+		"WORDS="+filepath.Join(d.dir, "executor"), // enough for make demo
 		// As mpirun's flags would be: the tests run as root, on few cores.
 		"OMPI_ALLOW_RUN_AS_ROOT=1",
 		"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
