@@ -30,6 +30,9 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 		return nil, err
 	}
 	args, stdin, err := commandLine(t.export, t.code.grants.Args, arg)
+	if err == nil {
+		stdin, err = t.code.grants.Keep.stream(stdin)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +45,11 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 	in.renew()
 	in.beginRead(c, arg)
 	_, err = in.mod.ExportedFunction(abi.Start).Call(in)
+	return s.endedCommand(in, err)
+}
+
+// endedCommand closes the instance of a command that has ended, and returns the result of its call.
+func (s *Slot) endedCommand(in *instance, err error) ([]byte, error) {
 	if exit := (*sys.ExitError)(nil); err == nil || errors.As(err, &exit) && exit.ExitCode() == 0 {
 		s.used = in.usage()
 		if err := in.close(); err != nil {

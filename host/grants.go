@@ -40,6 +40,9 @@ type Grants struct {
 	// no zero byte and at most 128 KiB. Where there is no {} it is the standard input; else that is empty.
 	Args []string
 
+	// Keep lets a command go on between calls. It cannot when its Args have a {}.
+	Keep Keep
+
 	// Clock gives it the real time, and lets it sleep. A call that sleeps is
 	// ended as fast as one that computes.
 	Clock bool
@@ -70,6 +73,9 @@ type folder struct {
 // open opens what is granted.
 func (g Grants) open() (*granted, error) {
 	open := &granted{Grants: g, given: entryCost, places: uint64(placeholders(g.Args))}
+	if open.places > 0 && g.Keep != KeepNot {
+		return nil, fmt.Errorf("a command that is kept (%v) reads its arguments from standard input, and its command line has a %s", g.Keep, placeholder)
+	}
 	for _, arg := range g.Args {
 		open.given += entryCost + instructionsFor(uint64(len(arg)))
 	}

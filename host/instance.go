@@ -51,6 +51,7 @@ type instance struct {
 	block   seedBlock
 	gauge   gauge
 	image   *image          // what IsolationReset goes back to
+	kept    *kept           // of a command that goes on between calls
 	calls   int             // how many it has run
 	earlier int             // how many it ran before these, as initializer
 	files   int             // how many it has open
@@ -146,6 +147,9 @@ func (in *instance) fits(memory uint64) bool {
 
 // close frees the instance. Views of its memory must not be used after it.
 func (in *instance) close() error {
+	if in.kept != nil {
+		in.kept.end()
+	}
 	in.view, in.door, in.mem = nil, nil, nil
 	var err error
 	if in.mod != nil {

@@ -151,6 +151,9 @@ func (s *Slot) run(ctx context.Context, t *Task, c *Call) (result []byte, err er
 	case wasmtasks.KindRaw:
 		return s.runRaw(t, c)
 	default:
+		if s.keeps(t) {
+			return s.runKept(t, c)
+		}
 		return s.runCommand(t, c)
 	}
 }

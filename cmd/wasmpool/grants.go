@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -17,6 +20,7 @@ type grantFlags struct {
 	clock   bool
 	random  bool
 	args    []string // a command's, which stand behind --
+	keep    keepFlag
 }
 
 func (f *grantFlags) add(flags *pflag.FlagSet) {
@@ -24,12 +28,16 @@ func (f *grantFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.env, "env", nil, "let the task see an environment variable, `NAME=VALUE`")
 	flags.BoolVar(&f.clock, "clock", false, "let the task see the real time, and sleep")
 	flags.BoolVar(&f.random, "random", false, "let the task have real random numbers")
+	flags.Var(&f.keep, "keep", "let a WASI program go on between calls: each argument is a `line` of its standard input, or a frame (4 bytes of length, lowest first, before it), and the result what it has written when it reads on")
 }
 
 // grants returns what the flags say. It looks at nothing but them, so that all
 // ranks agree.
 func (f *grantFlags) grants() (host.Grants, error) {
-	g := host.Grants{Clock: f.clock, Random: f.random, Args: f.args, Folders: make(map[string]string), Env: make(map[string]string)}
+	g := host.Grants{Clock: f.clock, Random: f.random, Args: f.args, Keep: host.Keep(f.keep), Folders: make(map[string]string), Env: make(map[string]string)}
+	if f.keep != 0 && strings.Contains(strings.Join(f.args, " "), "{}") {
+		return g, errors.New("--keep has the program read the arguments from standard input, and {} stands behind --: leave one of them out")
+	}
 	for _, text := range f.folders {
 		here, guest, both := strings.Cut(text, "::")
 		if !both {
@@ -53,6 +61,15 @@ func (f *grantFlags) grants() (host.Grants, error) {
 		g.Env[name] = value
 	}
 	return g, nil
+}
+
+// mark stands behind a command's name in what results are of, and tells apart how it was run.
+func (f *grantFlags) mark() string {
+	if len(f.args) == 0 && f.keep == 0 {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{f.keep.String()}, f.args...), "\x00")))
+	return "#" + hex.EncodeToString(sum[:4])
 }
 
 // checkFolders finds folders that are not there, as the pool does, in the words of the
@@ -84,3 +101,27 @@ func (f *isolationFlag) String() string { return host.Isolation(*f).String() }
 
 // Type names the value in help.
 func (f *isolationFlag) Type() string { return "word" }
+
+// A keepFlag is a flag whose value is a way to keep a command.
+type keepFlag host.Keep
+
+// Set takes the words of [host.Keep].
+func (f *keepFlag) Set(text string) error {
+	for k := host.KeepLine; k <= host.KeepFrame; k++ {
+		if k.String() == text {
+			*f = keepFlag(k)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is none of line, frame", text)
+}
+
+func (f *keepFlag) String() string {
+	if *f == 0 {
+		return ""
+	}
+	return host.Keep(*f).String()
+}
+
+// Type names the value in help.
+func (f *keepFlag) Type() string { return "word" }

@@ -197,7 +197,7 @@ func (f *mapFlags) plan() *plan { return &plan{part: f.in.part} }
 
 func (a *app) mapAll(ctx context.Context, ex *executor.Executor, args []string, f *mapFlags) error {
 	built := a.building(args[0])
-	t, err := openTarget(ctx, ex, args, f.pool.grants.args)
+	t, err := openTarget(ctx, ex, args, &f.pool.grants)
 	built()
 	if err == nil {
 		err = errors.Join(t.addStages(f.then), t.findReduce(f.reduce))

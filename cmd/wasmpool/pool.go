@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -228,8 +226,8 @@ type target struct {
 }
 
 // openTarget loads MODULE into the pool and finds TASK in it. The arguments are
-// the command's: MODULE, and perhaps TASK. Those of a WASI program are given apart.
-func openTarget(ctx context.Context, ex *executor.Executor, args, program []string) (target, error) {
+// the command's: MODULE, and perhaps TASK. What a WASI program is given is in the grants.
+func openTarget(ctx context.Context, ex *executor.Executor, args []string, g *grantFlags) (target, error) {
 	m, err := openModule(ctx, args[0])
 	if err != nil {
 		return target{}, err
@@ -238,20 +236,16 @@ func openTarget(ctx context.Context, ex *executor.Executor, args, program []stri
 	if err != nil {
 		return target{}, err
 	}
-	if len(program) > 0 && t.task.Kind != wasmtasks.KindCommand {
-		return target{}, fmt.Errorf("what stands behind -- is for WASI programs, and %s is a task (%s): give its argument with --arg, or as the input of map", t.name, t.task.Kind)
+	if t.task.Kind != wasmtasks.KindCommand {
+		switch {
+		case len(g.args) > 0:
+			return target{}, fmt.Errorf("what stands behind -- is for WASI programs, and %s is a task (%s): give its argument with --arg, or as the input of map", t.name, t.task.Kind)
+		case g.keep != 0:
+			return target{}, fmt.Errorf("--keep is for WASI programs, and %s is a task (%s), which is kept in any case", t.name, t.task.Kind)
+		}
 	}
-	t.module, t.of = m, t.task.Name+programMark(program)+"@"+m.Digest().String()[:12]
+	t.module, t.of = m, t.task.Name+g.mark()+"@"+m.Digest().String()[:12]
 	return t, ex.Load(m)
-}
-
-// programMark stands behind a command's name in what results are of, and tells the arguments apart that it was given.
-func programMark(program []string) string {
-	if len(program) == 0 {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(strings.Join(program, "\x00")))
-	return "#" + hex.EncodeToString(sum[:4])
 }
 
 // openModule opens what MODULE names.

@@ -73,7 +73,7 @@ command line. {} in ARGS is replaced by the argument; then standard input is emp
 
 func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *runFlags) error {
 	built := a.building(args[0])
-	t, err := openTarget(ctx, ex, args, f.pool.grants.args)
+	t, err := openTarget(ctx, ex, args, &f.pool.grants)
 	built()
 	if err != nil {
 		return err

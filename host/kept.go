@@ -1,0 +1,204 @@
+package host
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/compile"
+)
+
+// A Keep says whether a command is kept between calls, and how their arguments follow each other
+// in its standard input.
+//
+// A kept command does not end with its call: when it has read the argument and reads on, what it
+// wrote to its standard output since the last call is the result, and its read returns with the next
+// call's argument. So it should be a loop that reads an argument, writes a result, flushes it, and reads
+// again. What it does before the first argument comes, such as loading an interpreter's library, is done
+// once. One that ends by itself is started again for the next call.
+//
+// Under [IsolationReuse] the calls of one slot meet the same program. Otherwise each meets one that was
+// just started, whose standard input ends behind the argument.
+type Keep uint8
+
+// The ways to keep a command.
+const (
+	// KeepNot starts a command for each call. Its standard input is the argument.
+	KeepNot Keep = iota
+
+	// KeepLine puts a newline behind each argument, which can have none itself.
+	KeepLine
+
+	// KeepFrame puts the length of each argument before it, as 4 bytes, the lowest first.
+	KeepFrame
+)
+
+// String returns not, line or frame.
+func (k Keep) String() string {
+	switch k {
+	case KeepNot:
+		return "not"
+	case KeepLine:
+		return "line"
+	case KeepFrame:
+		return "frame"
+	}
+	return fmt.Sprintf("keep %d", uint8(k))
+}
+
+// stream returns what a command reads of an argument.
+func (k Keep) stream(arg []byte) ([]byte, error) {
+	switch k {
+	case KeepLine:
+		if bytes.IndexByte(arg, '\n') >= 0 {
+			return nil, errorf(KindBadInput, "the call's argument has a newline, and the command is kept to read lines")
+		}
+		return append(bytes.Clone(arg), '\n'), nil
+	case KeepFrame:
+		return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(arg)), uint32(len(arg))), arg...), nil
+	default:
+		return arg, nil
+	}
+}
+
+// kept is a command that goes on between calls, on a goroutine of its own. That and the one that
+// runs the slot take turns: one runs, the other waits.
+type kept struct {
+	in    *instance
+	rest  []byte      // of the argument, not read yet
+	next  chan []byte // the next argument; closed when no more come
+	turns chan turn   // the command waits for the next argument, or has ended
+	ended bool        // no turn comes any more
+}
+
+// A turn says why a command has stopped.
+type turn struct {
+	ended bool
+	err   error // of a command that has ended
+}
+
+// start lets the command run until it waits for an argument, or ends.
+func (k *kept) start(f api.Function) turn {
+	go func() {
+		_, err := f.Call(k.in)
+		k.turns <- turn{ended: true, err: err}
+	}()
+	return k.await()
+}
+
+// give lets the command go on with an argument, until it waits for the next one, or ends.
+func (k *kept) give(stream []byte) turn {
+	k.next <- stream
+	return k.await()
+}
+
+func (k *kept) await() turn {
+	t := <-k.turns
+	k.ended = t.ended
+	return t
+}
+
+// end ends a command that waits.
+func (k *kept) end() {
+	if !k.ended {
+		close(k.next)
+		k.await()
+	}
+}
+
+// Read implements [io.Reader]: it is the command's standard input.
+func (k *kept) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for len(k.rest) == 0 {
+		k.turns <- turn{}
+		stream, more := <-k.next
+		if !more {
+			raise(&abort{kind: KindKilled, message: "the command is not wanted any more"})
+		}
+		k.rest = stream
+	}
+	return k.in.inPieces(p, func(part []byte) (int, error) {
+		n := copy(part, k.rest)
+		k.rest = k.rest[n:]
+		return n, nil
+	})
+}
+
+// keeps reports whether the command goes on between calls on this slot.
+func (s *Slot) keeps(t *Task) bool {
+	return t.code.grants.Keep != KeepNot && s.host.cfg.Isolation == IsolationReuse
+}
+
+// runKept runs a command that is kept.
+func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
+	arg, err := s.wholeArg(c, compile.MaxMemory)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := t.code.grants.Keep.stream(arg)
+	if err != nil {
+		return nil, err
+	}
+	in := s.warm[t.code]
+	if in != nil && !in.fits(s.limits.Memory) {
+		s.retire(in)
+		in = nil
+	}
+	if in == nil {
+		var last turn
+		if in, last, err = s.startKept(t, c); err != nil {
+			return nil, err
+		}
+		if last.ended { // it has read no argument
+			return s.endedCommand(in, last.err)
+		}
+		s.makeRoom()
+		s.warm[t.code] = in
+	}
+	s.clock++
+	in.used, s.instance = s.clock, in
+	in.renew()
+	in.beginRead(c, arg)
+	if last := in.kept.give(stream); last.ended {
+		delete(s.warm, t.code)
+		s.forget()
+		return s.endedCommand(in, last.err)
+	}
+	return s.out, nil
+}
+
+// startKept starts a command. It has at least a minute to wait for the first argument, or as long as
+// the call has, and what it writes meanwhile belongs to no call.
+func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
+	k := &kept{next: make(chan []byte), turns: make(chan turn)}
+	in, err := newInstance(s, t.code, func(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
+		return cfg.WithArgs(append([]string{t.export}, t.code.grants.Args...)...).WithStdin(k).WithStdout(resultWriter{in})
+	})
+	if err != nil {
+		return nil, turn{}, err
+	}
+	k.in, in.kept = in, k
+	limits := s.limits
+	defer func() { s.call, s.limits = c, limits }()
+	own := *limits
+	own.Instructions = Unlimited
+	if own.Time > 0 {
+		own.Time = max(own.Time, startTime)
+	}
+	s.limits = &own
+	s.call = &Call{Number: c.Number, Attempt: c.Attempt, Rank: c.Rank, Log: c.Log, Heartbeat: c.Heartbeat}
+	in.renew()
+	in.begin(s.call, nil)
+	last := k.start(in.mod.ExportedFunction(abi.Start))
+	if !last.ended {
+		in.calls = 0
+		s.clean(in)
+	}
+	return in, last, nil
+}

@@ -1,0 +1,210 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/guesttest"
+	"github.com/wasmpool/wasmpool/wasmtasks"
+)
+
+// loopWAT is a command that reads what there is, and writes how often it did, and what it read. What begins
+// with x ends it with code 0, y with code 3, u with a trap, l never; n is read and nothing written; m has its
+// memory grow by 16 MiB. Where its input ends it returns.
+const loopWAT = `(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 0) "\40\00\00\00\00\10\00\00")
+  (data (i32.const 16) "\3f\00\00\00")
+  (data (i32.const 63) "0")
+  (data (i32.const 32) "\80\20\00\00\08\00\00\00")
+  (data (i32.const 8320) "starting")
+  (func $first (param $c i32) (result i32) (i32.eq (i32.load8_u (i32.const 64)) (local.get $c)))
+  (func (export "_start")
+    (drop (call $fd_write (i32.const 1) (i32.const 32) (i32.const 1) (i32.const 12)))
+    (loop $again
+      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (if (i32.eqz (i32.load (i32.const 8))) (then return))
+      (br_if $again (call $first (i32.const 110)))
+      (if (call $first (i32.const 121)) (then (call $proc_exit (i32.const 3))))
+      (if (call $first (i32.const 117)) (then unreachable))
+      (if (call $first (i32.const 108)) (then (loop $ever (br $ever))))
+      (if (call $first (i32.const 109)) (then (drop (memory.grow (i32.const 256)))))
+      (i32.store (i32.const 20) (i32.add (i32.load (i32.const 8)) (i32.const 1)))
+      (drop (call $fd_write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 12)))
+      (if (call $first (i32.const 120)) (then (call $proc_exit (i32.const 0))))
+      (i32.store8 (i32.const 63) (i32.add (i32.load8_u (i32.const 63)) (i32.const 1)))
+      (br $again))))`
+
+// keptLoop is a slot with the command of loopWAT.
+func keptLoop(t *testing.T, cfg Config, keep Keep) (*Slot, *Task) {
+	t.Helper()
+	cfg.Grants = map[string]Grants{EveryModule: {Keep: keep}}
+	h := newHost(t, cfg)
+	return newSlot(t, h), taskOf(t, load(t, h, guesttest.Module(t, "loop", loopWAT)), "loop")
+}
+
+// Calls of a kept command meet the same program, and get what it wrote since the call before.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	slot, task := keptLoop(t, Config{}, KeepLine)
+	for i, arg := range []string{"a", "b", "n", "", "c"} {
+		want := fmt.Sprintf("%d%s\n", i-i/3, arg)
+		if arg == "n" {
+			want = ""
+		}
+		if got := run(t, slot, task, arg); got != want {
+			t.Errorf("%q: got %q, want %q", arg, got, want)
+		}
+	}
+	slot, task = keptLoop(t, Config{}, KeepFrame)
+	for i, arg := range []string{"a", "\n\x00", ""} {
+		if got, want := run(t, slot, task, arg), fmt.Sprintf("%d%c\x00\x00\x00%s", i, len(arg), arg); got != want {
+			t.Errorf("%q: got %q, want %q", arg, got, want)
+		}
+	}
+	long := strings.Repeat("abcd", 1<<18)
+	if got := run(t, slot, task, long); strings.Count(got, "abcd") < 1<<18-300 || len(got) != len(long)+4+257 {
+		t.Errorf("a long argument gives %d bytes", len(got))
+	}
+}
+
+// A newline would make two arguments of one.
+func TestKeptNewline(t *testing.T) {
+	t.Parallel()
+	slot, task := keptLoop(t, Config{}, KeepLine)
+	if e := runFailing(t, slot, task, "a\nb"); e.Kind != KindBadInput || !strings.Contains(e.Message, "has a newline") {
+		t.Errorf("got %v, want bad input", e)
+	}
+	h := newHost(t, Config{Grants: map[string]Grants{"loop": {Keep: KeepLine, Args: []string{"{}"}}}})
+	if _, err := h.Load(t.Context(), guesttest.Module(t, "loop", loopWAT)); err == nil || !strings.Contains(err.Error(), "its command line has a {}") {
+		t.Errorf("with a placeholder: %v", err)
+	}
+}
+
+// However a call ends the program, the next finds one that was just started.
+func TestKeptEnds(t *testing.T) {
+	t.Parallel()
+	slot, task := keptLoop(t, Config{MaxCallsPerInstance: 3}, KeepLine)
+	check := func(arg, want string) {
+		t.Helper()
+		if got := run(t, slot, task, arg); got != want {
+			t.Errorf("%q: got %q, want %q", arg, got, want)
+		}
+	}
+	for _, c := range []struct {
+		arg    string
+		kind   Kind
+		limits Limits
+	}{
+		{"x", 0, Limits{}}, {"y", KindExit, Limits{}}, {"u", KindTrap, Limits{}}, {"l", KindTimeout, Limits{Time: 20 * time.Millisecond}},
+		{"l", KindBudget, Limits{Instructions: 1e6}}, {"aaaaaaaaa", KindOutput, Limits{Output: 5}}, {"l", KindCancelled, Limits{}},
+	} {
+		check("a", "0a\n")
+		check("b", "1b\n")
+		if c.kind == 0 {
+			check(c.arg, "2x\n")
+			continue
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		if c.kind == KindCancelled {
+			time.AfterFunc(20*time.Millisecond, cancel)
+		}
+		_, err := slot.Run(ctx, task, &Call{Number: 1, Attempt: 1, Arg: []byte(c.arg), Limits: &c.limits})
+		cancel()
+		if e := (*Error)(nil); !errors.As(err, &e) || e.Kind != c.kind || e.NoStart {
+			t.Errorf("%q: %v, want kind %v", c.arg, err, c.kind)
+		}
+	}
+	for i := range 7 { // it is replaced after three
+		check("c", fmt.Sprintf("%dc\n", i%3))
+	}
+}
+
+// The limits are each call's own, and so is what is counted.
+func TestKeptLimits(t *testing.T) {
+	t.Parallel()
+	slot, task := keptLoop(t, Config{}, KeepLine)
+	var used [4]Usage
+	for i := range used {
+		run(t, slot, task, "a")
+		used[i] = slot.Usage()
+	}
+	if used[1] != used[2] || used[1].Instructions == 0 || used[1].Instructions > 1000 {
+		t.Errorf("calls used %v", used)
+	}
+	run(t, slot, task, "m")
+	if got := slot.Usage().Memory; got != 258<<16 {
+		t.Errorf("it grew to %d bytes", got)
+	}
+	small := &Call{Number: 1, Attempt: 1, Arg: []byte("z"), Limits: &Limits{Memory: 1 << 20}}
+	if got, err := slot.Run(t.Context(), task, small); err != nil || string(got) != "0z\n" {
+		t.Errorf("under a lower limit on memory: %q, %v, want a new program", got, err)
+	}
+}
+
+// Under the other kinds of isolation each call has a program of its own, whose input ends.
+func TestKeptIsolated(t *testing.T) {
+	t.Parallel()
+	for _, isolation := range []Isolation{IsolationReset, IsolationFresh} {
+		slot, task := keptLoop(t, Config{Isolation: isolation}, KeepLine)
+		for range 3 {
+			if got, want := run(t, slot, task, "a"), "starting0a\n"; got != want {
+				t.Errorf("%v: got %q, want %q", isolation, got, want)
+			}
+		}
+	}
+}
+
+// Kept programs of many modules on one slot do not disturb each other, and end with it.
+func TestKeptOthers(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{Grants: map[string]Grants{EveryModule: {Keep: KeepLine}}})
+	slot := newSlot(t, h)
+	m := guesttest.Module(t, "loop", loopWAT)
+	var tasks []*Task
+	for i := range keepInstances + 2 {
+		name := fmt.Sprintf("loop%d", i)
+		tasks = append(tasks, taskOf(t, load(t, h, m.WithName(name)), name))
+	}
+	for round := range 3 {
+		for i, task := range tasks[:keepInstances] {
+			if got, want := run(t, slot, task, "a"), fmt.Sprintf("%da\n", round); got != want {
+				t.Errorf("program %d, round %d: got %q, want %q", i, round, got, want)
+			}
+		}
+	}
+	run(t, slot, tasks[keepInstances], "a") // in place of the one that was not used for longest
+	if got := run(t, slot, tasks[0], "a"); got != "0a\n" {
+		t.Errorf("the oldest program gives %q, want that of a new one", got)
+	}
+	if got := run(t, slot, tasks[5], "a"); got != "3a\n" {
+		t.Errorf("another program gives %q, want the fourth result of the same", got)
+	}
+}
+
+// A command that never reads is as one that is not kept.
+func TestKeptWithoutInput(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{Grants: map[string]Grants{EveryModule: {Keep: KeepLine}}})
+	slot := newSlot(t, h)
+	m, err := wasmtasks.Load("hello", guesttest.Module(t, "hello", `(module
+	  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "\08\00\00\00\05\00\00\00hello")
+	  (func (export "_start") (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))))`).Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if got := run(t, slot, taskOf(t, load(t, h, m), "hello"), "a"); got != "hello" {
+			t.Errorf("got %q", got)
+		}
+	}
+}
