@@ -90,7 +90,7 @@ func (in *instance) save() {
 // restore puts the instance back to its image. It reports false where that
 // cannot be done.
 func (in *instance) restore() bool {
-	if in.files > in.roots || in.altered {
+	if in.files > in.roots || in.altered || in.kept != nil && in.kept.strays {
 		return false
 	}
 	if in.mem != nil {

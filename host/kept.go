@@ -2,11 +2,13 @@ package host
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
 	"github.com/wasmpool/wasmpool/internal/compile"
@@ -21,8 +23,9 @@ import (
 // again. What it does before the first argument comes, such as loading an interpreter's library, is done
 // once. One that ends by itself is started again for the next call.
 //
-// Under [IsolationReuse] the calls of one slot meet the same program. Otherwise each meets one that was
-// just started, whose standard input ends behind the argument.
+// Under [IsolationReuse] the calls of one slot meet the same program. Under [IsolationReset] it is put back to where it
+// waited for its first argument, so that each call meets the same; one that has its memory grow, or opens files, is
+// started again. Under [IsolationFresh] each call has a program of its own, whose standard input ends behind the argument.
 type Keep uint8
 
 // The ways to keep a command.
@@ -73,6 +76,12 @@ type kept struct {
 	next  chan []byte // the next argument; closed when no more come
 	turns chan turn   // the command waits for the next argument, or has ended
 	ended bool        // no turn comes any more
+
+	// Under IsolationReset.
+	engine *engineFields // nil otherwise, or where nobody can go back
+	first  *reading      // the read that waited for the first argument
+	back   bool          // the command is about to go back to it
+	strays bool          // it waits in another way, from which it cannot go back
 }
 
 // A turn says why a command has stopped.
@@ -115,13 +124,9 @@ func (k *kept) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for len(k.rest) == 0 {
-		k.turns <- turn{}
-		stream, more := <-k.next
-		if !more {
-			raise(&abort{kind: KindKilled, message: "the command is not wanted any more"})
-		}
-		k.rest = stream
+	if len(k.rest) == 0 {
+		k.strays = true
+		k.wait()
 	}
 	return k.in.inPieces(p, func(part []byte) (int, error) {
 		n := copy(part, k.rest)
@@ -130,9 +135,60 @@ func (k *kept) Read(p []byte) (int, error) {
 	})
 }
 
+// wait waits for the next argument.
+func (k *kept) wait() {
+	k.turns <- turn{}
+	stream, more := <-k.next
+	if !more {
+		raise(&abort{kind: KindKilled, message: "the command is not wanted any more"})
+	}
+	k.rest = stream
+}
+
+// beforeRead is told of each read of a file, with its parameters.
+func (k *kept) beforeRead(params []uint64) {
+	const noFile = 1<<32 - 1
+	if k.engine == nil || uint32(params[0]) != 0 || len(k.rest) > 0 || k.in.altered {
+		return
+	}
+	if k.first == nil {
+		k.first = newReading(k.engine, params)
+		k.wait()
+		return
+	}
+	k.wait()
+	params[0], k.back = noFile, true // this read does nothing
+}
+
+// afterRead is told of each read's end.
+func (k *kept) afterRead(mod api.Module) {
+	if k.back {
+		k.back = false
+		k.first.again(mod, k.in, k)
+	}
+}
+
+// A readGuard tells a kept command of its reads, besides what the guard does that it has.
+type readGuard struct{ experimental.FunctionListener }
+
+// Before implements [experimental.FunctionListener].
+func (g readGuard) Before(ctx context.Context, mod api.Module, f api.FunctionDefinition, params []uint64, stack experimental.StackIterator) {
+	g.FunctionListener.Before(ctx, mod, f, params, stack)
+	if k := ctx.(*instance).kept; k != nil {
+		k.beforeRead(params)
+	}
+}
+
+// After implements [experimental.FunctionListener].
+func (g readGuard) After(ctx context.Context, mod api.Module, _ api.FunctionDefinition, _ []uint64) {
+	if k := ctx.(*instance).kept; k != nil {
+		k.afterRead(mod)
+	}
+}
+
 // keeps reports whether the command goes on between calls on this slot.
 func (s *Slot) keeps(t *Task) bool {
-	return t.code.grants.Keep != KeepNot && s.host.cfg.Isolation == IsolationReuse
+	return t.code.grants.Keep != KeepNot && s.host.cfg.Isolation != IsolationFresh
 }
 
 // runKept runs a command that is kept.
@@ -195,10 +251,18 @@ func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
 	s.call = &Call{Number: c.Number, Attempt: c.Attempt, Rank: c.Rank, Log: c.Log, Heartbeat: c.Heartbeat}
 	in.renew()
 	in.begin(s.call, nil)
-	last := k.start(in.mod.ExportedFunction(abi.Start))
-	if !last.ended {
-		in.calls = 0
-		s.clean(in)
+	f := in.mod.ExportedFunction(abi.Start)
+	if s.host.cfg.Isolation == IsolationReset {
+		k.engine = engineFieldsOf(f)
+	}
+	last := k.start(f)
+	if last.ended {
+		return in, last, nil
+	}
+	in.calls = 0
+	s.clean(in)
+	if k.first != nil {
+		in.save()
 	}
 	return in, last, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -103,8 +104,13 @@ func TestKeptEnds(t *testing.T) {
 		kind   Kind
 		limits Limits
 	}{
-		{"x", 0, Limits{}}, {"y", KindExit, Limits{}}, {"u", KindTrap, Limits{}}, {"l", KindTimeout, Limits{Time: 20 * time.Millisecond}},
-		{"l", KindBudget, Limits{Instructions: 1e6}}, {"aaaaaaaaa", KindOutput, Limits{Output: 5}}, {"l", KindCancelled, Limits{}},
+		{"x", 0, Limits{}},
+		{"y", KindExit, Limits{}},
+		{"u", KindTrap, Limits{}},
+		{"l", KindTimeout, Limits{Time: 20 * time.Millisecond}},
+		{"l", KindBudget, Limits{Instructions: 1e6}},
+		{"aaaaaaaaa", KindOutput, Limits{Output: 5}},
+		{"l", KindCancelled, Limits{}},
 	} {
 		check("a", "0a\n")
 		check("b", "1b\n")
@@ -149,16 +155,95 @@ func TestKeptLimits(t *testing.T) {
 	}
 }
 
-// Under the other kinds of isolation each call has a program of its own, whose input ends.
+// Under IsolationFresh each call has a program of its own, whose input ends; under IsolationReset each meets
+// what the first met.
 func TestKeptIsolated(t *testing.T) {
 	t.Parallel()
-	for _, isolation := range []Isolation{IsolationReset, IsolationFresh} {
+	for isolation, want := range map[Isolation]string{IsolationReset: "0%s\n", IsolationFresh: "starting0%s\n"} {
 		slot, task := keptLoop(t, Config{Isolation: isolation}, KeepLine)
 		for range 3 {
-			if got, want := run(t, slot, task, "a"), "starting0a\n"; got != want {
-				t.Errorf("%v: got %q, want %q", isolation, got, want)
+			for _, arg := range []string{"a", "", "bc", "m"} {
+				if got, want := run(t, slot, task, arg), fmt.Sprintf(want, arg); got != want {
+					t.Errorf("%v: got %q, want %q", isolation, got, want)
+				}
+			}
+			if e := runFailing(t, slot, task, "u"); e.Kind != KindTrap {
+				t.Errorf("%v: %v", isolation, e)
 			}
 		}
+	}
+}
+
+// deepWAT is a command that reads a byte of its input at a time, and writes what it counts in its locals, a global, its
+// memory and its table. It waits for its first argument two calls deep, and for others three. A byte d has it
+// recurse 100,000 deep.
+const deepWAT = `(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (global $n (mut i32) (i32.const 0))
+  (data (i32.const 16) "\40\00\00\00\01\00\00\00\80\00\00\00\10\00\00\00")
+  (func $deep (param $n i32) (result i32)
+    (if (i32.eqz (local.get $n)) (then (return (i32.const 0))))
+    (i32.add (i32.const 1) (call $deep (i32.sub (local.get $n) (i32.const 1)))))
+  (func $read (param $x i64) (result i64)
+    (drop (call $fd_read (i32.const 0) (i32.const 16) (i32.const 1) (i32.const 8)))
+    (i64.add (local.get $x) (i64.const 1)))
+  (func $later (param $x i64) (result i64) (i64.add (call $read (local.get $x)) (i64.const 0x100000000)))
+  (func (export "_start") (local $a i32) (local $b i64) (local $c f64) (local $v v128)
+    (local.set $a (i32.const 7)) (local.set $c (f64.const 1.5))
+    (local.set $b (call $read (local.get $b)))
+    (loop $again
+      (local.set $a (i32.add (local.get $a) (i32.const 1)))
+      (local.set $c (f64.mul (local.get $c) (f64.const 1.25)))
+      (local.set $v (i64x2.add (local.get $v) (v128.const i64x2 1 2)))
+      (global.set $n (i32.add (global.get $n) (i32.const 1)))
+      (i32.store (i32.const 1024) (i32.add (i32.load (i32.const 1024)) (i32.const 3)))
+      (if (i32.eq (i32.load8_u (i32.const 64)) (i32.const 100)) (then (drop (call $deep (i32.const 100000)))))
+      (i32.store (i32.const 128) (local.get $a))
+      (i64.store (i32.const 132) (local.get $b))
+      (f64.store (i32.const 140) (local.get $c))
+      (v128.store (i32.const 148) (local.get $v))
+      (i32.store (i32.const 164) (global.get $n))
+      (i32.store (i32.const 168) (i32.load (i32.const 1024)))
+      (i32.store8 (i32.const 172) (i32.load8_u (i32.const 64)))
+      (i32.store (i32.const 28) (i32.const 45))
+      (drop (call $fd_write (i32.const 1) (i32.const 24) (i32.const 1) (i32.const 12)))
+      (local.set $b (call $later (local.get $b)))
+      (br $again))))`
+
+// A command that is put back finds its locals, globals, memory and calls as they were, however deep it was, and
+// uses as much as the first time.
+func TestKeptReset(t *testing.T) {
+	t.Parallel()
+	starts := 0
+	for _, isolation := range []Isolation{IsolationReset, IsolationReuse} {
+		h := newHost(t, Config{Isolation: isolation, Grants: map[string]Grants{EveryModule: {Keep: KeepLine}}})
+		slot := newSlot(t, h)
+		task := taskOf(t, load(t, h, guesttest.Module(t, "deep", deepWAT)), "deep")
+		results, used := map[string]string{}, map[string]Usage{}
+		var in *instance
+		for i := range 300 {
+			arg := []string{"a", "", "xyz", "d", "0123456789"}[i%5]
+			got := run(t, slot, task, arg)
+			if slot.instance != in {
+				in = slot.instance
+				starts++
+			}
+			if i%50 == 0 {
+				runtime.GC()
+			}
+			if want, known := results[arg]; !known {
+				results[arg], used[arg] = got, slot.Usage()
+			} else if isolation == IsolationReset && (got != want || slot.Usage() != used[arg]) {
+				t.Fatalf("call %d, %q: %q, %v, want %q, %v", i, arg, got, slot.Usage(), want, used[arg])
+			} else if isolation == IsolationReuse && got == want {
+				t.Fatalf("call %d, %q: the same as before, so the test sees nothing", i, arg)
+			}
+		}
+	}
+	if starts != 2 {
+		t.Errorf("the commands were started %d times, want each once", starts)
 	}
 }
 

@@ -97,7 +97,7 @@ func (wasiGuard) NewFunctionListener(f api.FunctionDefinition) experimental.Func
 	if !ok {
 		return nil
 	}
-	return experimental.FunctionListenerFunc(func(ctx context.Context, mod api.Module, f api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
+	guard := experimental.FunctionListenerFunc(func(ctx context.Context, mod api.Module, f api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
 		in := ctx.(*instance)
 		cost := shape.price(mod, f.Name(), params)
 		if shape.given {
@@ -111,6 +111,10 @@ func (wasiGuard) NewFunctionListener(f api.FunctionDefinition) experimental.Func
 		}
 		in.pay(mod, cost)
 	})
+	if f.Name() == "fd_read" {
+		return readGuard{guard}
+	}
+	return guard
 }
 
 // price returns what a call pays.
