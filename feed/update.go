@@ -69,6 +69,26 @@ type Task struct {
 	Memory       uint64 // the most that one had, in bytes
 }
 
+// Merge adds what has become of more runs of the task.
+func (t *Task) Merge(more *Task) {
+	t.Done += more.Done
+	t.Failed += more.Failed
+	t.Again += more.Again
+	t.In += more.In
+	t.Out += more.Out
+	t.Measured += more.Measured
+	t.Instructions += more.Instructions
+	t.Memory = max(t.Memory, more.Memory)
+	t.Ran.Merge(&more.Ran)
+	t.Queued.Merge(&more.Queued)
+	for kind, n := range more.Kinds {
+		if t.Kinds == nil {
+			t.Kinds = map[host.Kind]uint64{}
+		}
+		t.Kinds[kind] += n
+	}
+}
+
 // A Run is one attempt of a call, which has ended.
 type Run struct {
 	Call    uint64 // the number of the call in the pool, from 1 in the order in which calls were submitted

@@ -33,7 +33,7 @@ func (m *Monitor) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		if !m.isHere(r.Host) {
-			http.Error(w, "this page is not known under that name: ask for it by IP address or as localhost, or list the name in monitor.Config.Hosts", http.StatusMisdirectedRequest)
+			http.Error(w, "this page is not known under that name: ask for it by IP address or as localhost, or list the name with --http-host or in monitor.Config.Hosts", http.StatusMisdirectedRequest)
 			return
 		}
 		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && r.Header.Get("Sec-Fetch-Mode") != "navigate" {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -22,7 +23,7 @@ import (
 //	POST drain    has the program begin no call any more: see [Drain]
 //
 // Those that act need the token in the header [TokenHeader]. Only the last part of a path counts, so the page works behind proxies that
-// put something before it, whether they take that away again or not.
+// put something before it, whether they take that away again or not. A browser that asks for a page of another name is sent to that name with a slash.
 func (m *Monitor) Handler() http.Handler {
 	return m.guard(http.HandlerFunc(m.route))
 }
@@ -55,8 +56,19 @@ func (m *Monitor) route(w http.ResponseWriter, r *http.Request) {
 	case "report":
 		m.serveReport(w, r)
 	default:
+		if strings.Contains(r.Header.Get("Accept"), "text/html") {
+			redirect(w, name)
+			return
+		}
 		http.NotFound(w, r)
 	}
+}
+
+// redirect leads a browser to the page that was asked for without the last slash, where the page's files would not be found. It says where that is
+// from where the browser is, as a proxy may have other names.
+func redirect(w http.ResponseWriter, name string) {
+	w.Header().Set("Location", "./"+url.PathEscape(name)+"/")
+	w.WriteHeader(http.StatusFound)
 }
 
 // servePacked writes an answer, packed where the reader takes that.

@@ -50,6 +50,7 @@ func TestGuard(t *testing.T) {
 		{"GET", "/report", "", nil, 200},
 		{"GET", "/failures", "", nil, 200},
 		{"GET", "/nothing", "", nil, 404},
+		{"GET", "/rnode/17:8080", "", []string{"Accept", "text/html,*/*"}, 302},
 		{"GET", "/../../etc/passwd", "", nil, 404},
 		{"POST", "/state", "", nil, 405},
 		{"GET", "/kill", "", nil, 405},

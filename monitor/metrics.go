@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/wasmpool/wasmpool/feed"
-	"github.com/wasmpool/wasmpool/host"
 )
 
 // mostTaskLabels is how many tasks have series of their own: each has about 80. Others have theirs together, as [OtherTasks].
@@ -46,7 +45,7 @@ func (m *metrics) take(u *feed.Update) {
 	m.updates++
 	m.omitted += u.Omitted
 	for i := range u.Tasks {
-		addTask(m.task(u.Tasks[i].Name), &u.Tasks[i])
+		m.task(u.Tasks[i].Name).Merge(&u.Tasks[i])
 	}
 }
 
@@ -60,26 +59,6 @@ func (m *metrics) task(name string) *feed.Task {
 		m.tasks[label] = &feed.Task{Name: label}
 	}
 	return m.tasks[label]
-}
-
-// addTask adds what has become of more runs of a task.
-func addTask(sum, more *feed.Task) {
-	sum.Done += more.Done
-	sum.Failed += more.Failed
-	sum.Again += more.Again
-	sum.In += more.In
-	sum.Out += more.Out
-	sum.Measured += more.Measured
-	sum.Instructions += more.Instructions
-	sum.Memory = max(sum.Memory, more.Memory)
-	sum.Ran.Merge(&more.Ran)
-	sum.Queued.Merge(&more.Queued)
-	for kind, n := range more.Kinds {
-		if sum.Kinds == nil {
-			sum.Kinds = map[host.Kind]uint64{}
-		}
-		sum.Kinds[kind] += n
-	}
 }
 
 // A metric is a number that has a name and a meaning.

@@ -1,21 +1,11 @@
 package monitor
 
-import (
-	"maps"
+import "github.com/wasmpool/wasmpool/feed"
 
-	"github.com/wasmpool/wasmpool/feed"
-)
-
-// tasks are what has become of the runs of all tasks.
+// tasks are what has become of the runs of all tasks. The names of the list are plain.
 type tasks struct {
-	list  []*task
+	list  []*feed.Task
 	names map[string]int // where in list a task is, by its name
-}
-
-// A task is a Task that goes on.
-type task struct {
-	Task
-	ran, waited feed.Durations
 }
 
 // index returns the number of a task, by its name as the program called it.
@@ -34,7 +24,7 @@ func (t *tasks) index(name string) int {
 		t.names = map[string]int{}
 	}
 	at := len(t.list)
-	t.list = append(t.list, &task{Task: Task{Name: shown}})
+	t.list = append(t.list, &feed.Task{Name: shown})
 	t.names[name] = at
 	return at
 }
@@ -43,23 +33,7 @@ func (t *tasks) index(name string) int {
 func (t *tasks) take(list []feed.Task) (done, failed uint64) {
 	for i := range list {
 		more := &list[i]
-		one := t.list[t.index(more.Name)]
-		one.Done += more.Done
-		one.Failed += more.Failed
-		one.Again += more.Again
-		one.In += more.In
-		one.Out += more.Out
-		one.Measured += more.Measured
-		one.Instructions += more.Instructions
-		one.Memory = max(one.Memory, more.Memory)
-		one.ran.Merge(&more.Ran)
-		one.waited.Merge(&more.Queued)
-		for kind, n := range more.Kinds {
-			if one.Kinds == nil {
-				one.Kinds = map[string]uint64{}
-			}
-			one.Kinds[kind.String()] += n
-		}
+		t.list[t.index(more.Name)].Merge(more)
 		done, failed = done+more.Done, failed+more.Failed
 	}
 	return done, failed
@@ -69,12 +43,25 @@ func (t *tasks) take(list []feed.Task) (done, failed uint64) {
 func (t *tasks) state() []Task {
 	list := make([]Task, 0, len(t.list))
 	for _, one := range t.list {
-		s := one.Task
-		s.Ran, s.Waited = timesOf(&one.ran), timesOf(&one.waited)
-		s.Kinds = maps.Clone(one.Kinds)
-		list = append(list, s)
+		list = append(list, Task{
+			Name: one.Name, Done: one.Done, Failed: one.Failed, Again: one.Again, Kinds: kindsOf(one),
+			Ran: timesOf(&one.Ran), Waited: timesOf(&one.Queued), In: one.In, Out: one.Out,
+			Measured: one.Measured, Instructions: one.Instructions, Memory: one.Memory,
+		})
 	}
 	return list
+}
+
+// kindsOf returns how many runs have failed how, nil where none has.
+func kindsOf(t *feed.Task) map[string]uint64 {
+	if len(t.Kinds) == 0 {
+		return nil
+	}
+	kinds := make(map[string]uint64, len(t.Kinds))
+	for kind, n := range t.Kinds {
+		kinds[kind.String()] = n
+	}
+	return kinds
 }
 
 func timesOf(d *feed.Durations) Times {

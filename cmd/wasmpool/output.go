@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/wasmpool/wasmpool/internal/filelock"
 )
@@ -207,18 +208,27 @@ func (f *mapFlags) owns(a *app) func(name string) bool {
 	}
 }
 
+// An outputFlag is a flag that names a file, or a folder, and what it names; - and nothing are none.
+type outputFlag struct{ flag, name string }
+
 // checkOutputs returns an error if two of the files that flags name would be one, or one of them is
 // what goes along with another: it would be overwritten.
 func (f *mapFlags) checkOutputs() error {
-	type named struct{ flag, name string }
-	var all []named
-	for _, n := range []named{{"--out", f.out}, {"--failed", f.failed}, {"--out-dir", f.outDir}, {"--report", f.pool.view.report}, {"--trace", f.pool.view.trace}, {"--logs", f.pool.view.logs}} {
-		if n.name != "" && n.name != "-" {
-			all = append(all, n)
-		}
+	err := checkApart(append([]outputFlag{{"--out", f.out}, {"--failed", f.failed}, {"--out-dir", f.outDir}}, f.pool.view.outputs()...))
+	if err != nil {
+		return err
 	}
-	for i, one := range all {
-		for k, other := range all {
+	if f.failed != "" && f.outDir != "" && isBelow(f.failed, realName(f.outDir)) {
+		return fmt.Errorf("--failed %s is in the folder of --out-dir, which has results only: give another file", f.failed)
+	}
+	return nil
+}
+
+// checkApart returns an error if two files are one, or one is what goes along with another.
+func checkApart(files []outputFlag) error {
+	files = slices.DeleteFunc(files, func(f outputFlag) bool { return f.name == "" || f.name == "-" })
+	for i, one := range files {
+		for k, other := range files {
 			switch {
 			case i < k && realName(one.name) == realName(other.name):
 				return fmt.Errorf("%s and %s name the same file: give another one", one.flag, other.flag)
@@ -226,9 +236,6 @@ func (f *mapFlags) checkOutputs() error {
 				return fmt.Errorf("%s %s is a file that %s %s needs for itself: give another one", one.flag, one.name, other.flag, other.name)
 			}
 		}
-	}
-	if f.failed != "" && f.outDir != "" && isBelow(f.failed, realName(f.outDir)) {
-		return fmt.Errorf("--failed %s is in the folder of --out-dir, which has results only: give another file", f.failed)
 	}
 	return nil
 }

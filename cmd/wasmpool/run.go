@@ -75,6 +75,9 @@ func (a *app) run(ctx context.Context, ex *executor.Executor, args []string, f *
 	built := a.building(args[0])
 	t, err := openTarget(ctx, ex, args, &f.pool.grants)
 	built()
+	if err == nil {
+		err = checkApart(append(f.pool.view.outputs(), outputFlag{"--arg-file", f.argFile}))
+	}
 	if err != nil {
 		return err
 	}

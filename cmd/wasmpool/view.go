@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ import (
 type viewFlags struct {
 	http     string
 	serve    bool // --http was given
+	hosts    []string
 	report   string
 	trace    string
 	logs     string
@@ -33,6 +35,7 @@ type viewFlags struct {
 
 func (f *viewFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.http, "http", "", "show the job in a browser: serve a page at `ADDR`, such as :8080 on this host only, :0 for a free port, or 0.0.0.0:8080 for others; a line on standard error has the link")
+	flags.StringSliceVar(&f.hosts, "http-host", nil, "with --http, answer under this `NAME`, too, such as that of a proxy; otherwise those of this host, and IP addresses")
 	flags.StringVar(&f.report, "report", "", "write that page, whole in one file, to the file `F` when the job has ended")
 	flags.StringVar(&f.trace, "trace", "", "write when each call ran, and where, to the file `F`, which ui.perfetto.dev opens")
 	flags.StringVar(&f.logs, "logs", "", "keep what tasks print and log in the folder `DIR`, a file for each input, instead of showing it")
@@ -47,16 +50,21 @@ func (f *viewFlags) check(flags *pflag.FlagSet) error {
 			return fmt.Errorf("--http is %q, want an address with a port, such as :8080, :0 or 0.0.0.0:8080", f.http)
 		}
 	}
+	if flags.Changed("http-host") && (!f.serve || slices.Contains(f.hosts, "")) {
+		return errors.New("--http-host is a name under which the page of --http is asked for: give both")
+	}
 	for _, name := range []string{"report", "trace", "logs"} {
 		value, err := flags.GetString(name)
 		if err == nil && flags.Changed(name) && (value == "" || value == "-") {
 			return fmt.Errorf("--%s is %q: give it a name", name, value)
 		}
 	}
-	if f.report != "" && f.report == f.trace {
-		return errors.New("--report and --trace name the same file: give another one")
-	}
 	return nil
+}
+
+// outputs are the files that the flags name.
+func (f *viewFlags) outputs() []outputFlag {
+	return []outputFlag{{"--report", f.report}, {"--trace", f.trace}, {"--logs", f.logs}}
 }
 
 // owns returns what tells files that the flags name from inputs.
@@ -214,7 +222,7 @@ func (v *view) watch() (*monitor.Monitor, error) {
 		}
 		return v.monitor, nil
 	}
-	cfg := monitor.Config{Title: v.title(), Drain: v.drain, Name: v.inputs.name}
+	cfg := monitor.Config{Title: v.title(), Drain: v.drain, Name: v.inputs.name, Hosts: v.flags.hosts}
 	if v.flags.inputs {
 		cfg.Progress = v.progress
 	}

@@ -263,7 +263,7 @@ func seePrefix(t *testing.T, j *launched) {
 	t.Cleanup(proxy.Close)
 	p := newTab(t, 1000, 800)
 	t.Cleanup(proxy.CloseClientConnections)
-	p.open(proxy.URL + "/rnode/node17/8080/")
+	p.open(proxy.URL + "/rnode/node17/8080") // with a slash at the end, as is found out
 	p.until("it is alive", `seen.rows("running").length === 8`)
 	p.holds("it does not act", `[...document.querySelectorAll("#running button, #drain")].every((b) => b.disabled && b.title.includes("link"))`)
 	before := eval[string](p, `seen.rows("running")[0][0]`)
