@@ -161,10 +161,12 @@ func (c Config) memoTask(id *memoSettings) (*MemoTask, error) {
 	s := c.Sandbox
 	limits := s.EffectiveLimits(&id.limits)
 	module := id.task.Module().Digest().String()
+	grants := s.GrantsOf(id.task.Module().Name())
 	all := struct {
 		Module       string   `json:"module"` // SHA-256
 		Task         string   `json:"task"`
 		Args         []string `json:"args,omitempty"`
+		Keep         string   `json:"keep,omitempty"`
 		Memory       uint64   `json:"memory"`
 		Most         uint64   `json:"memory_limit"`
 		Output       uint64   `json:"output"`
@@ -177,7 +179,7 @@ func (c Config) memoTask(id *memoSettings) (*MemoTask, error) {
 		InitArg      string   `json:"init_arg,omitempty"` // SHA-256
 		Host         string   `json:"host"`
 	}{
-		Module: module, Task: id.task.Export(), Args: s.GrantsOf(id.task.Module().Name()).Args,
+		Module: module, Task: id.task.Export(), Args: grants.Args, Keep: keepText(grants.Keep, s.Isolation),
 		Memory: limits.Memory, Most: s.EffectiveLimits(&Limits{Memory: Unlimited}).Memory,
 		Output: limits.Output, Log: limits.Log, Instructions: limits.Instructions,
 		More: id.more, Pure: id.pure, NoMeter: s.NoMeter, Initializer: s.Initializer, Host: host.Version(),
@@ -191,6 +193,17 @@ func (c Config) memoTask(id *memoSettings) (*MemoTask, error) {
 		return nil, fmt.Errorf("executor: Config.Memo: %w", err)
 	}
 	return &MemoTask{Digest: sha256.Sum256(text), Name: all.Task + "@" + module[:12], Settings: string(text)}, nil
+}
+
+// keepText says how a command is kept; "" where it is not. Whether its input ends behind the argument depends on the isolation.
+func keepText(k host.Keep, i host.Isolation) string {
+	switch {
+	case k == host.KeepNot:
+		return ""
+	case i == host.IsolationFresh:
+		return k.String() + ", fresh"
+	}
+	return k.String()
 }
 
 // A sharedInput is what a key has of a shared input of a call.

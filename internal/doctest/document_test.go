@@ -144,7 +144,7 @@ func (d *document) play(t *testing.T, b block) {
 			t.Errorf("%v: not formatted", b)
 		}
 		d.shell(t, b, "go vet ./"+filepath.Dir(b.arg))
-	case "c", "rust", "ts":
+	case "c", "rust", "ts", "python":
 		d.write(t, b)
 	case "text":
 	default:
