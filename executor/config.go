@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/blob"
+	"github.com/wasmpool/wasmpool/internal/cachedir"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -105,6 +107,28 @@ type Config struct {
 	// Defaults to 0.
 	VerifyMemo float64
 
+	// Shared are inputs that each call of the pool has besides its argument, by their names:
+	// see [With]. The root reads them, before Run calls its function; on other ranks the
+	// field is not looked at.
+	//
+	// Defaults to none.
+	Shared map[string]Source
+
+	// SharedDir is the folder in which a node keeps shared inputs for all ranks that run there; with
+	// Confine a rank keeps them in its memory. A folder that others can write to is not used, nor one in
+	// such a folder: then, too, shared inputs are in the memory of each rank. All of it may be
+	// removed at any time.
+	//
+	// Defaults to "shared" in the folder that WASMPOOL_CACHE names, or in "wasmpool" in
+	// [os.UserCacheDir]. It should be on a disk of the node, as $TMPDIR is on clusters.
+	SharedDir string
+
+	// SharedBytes bounds what is kept in SharedDir: when it holds more, what was not used for longest
+	// is removed. What is in use stays.
+	//
+	// Defaults to 8 GiB.
+	SharedBytes int64
+
 	// LostAfter is for how long a rank may be silent, though its connection stands,
 	// before it is taken for lost: its process was stopped, its node hangs or the
 	// network is cut. Within that time, too, a rank is lost of which a guest neither
@@ -152,6 +176,8 @@ func (c Config) withDefaults() Config {
 	c.QueueCalls = cmp.Or(c.QueueCalls, 4<<20)
 	c.QueueBytes = cmp.Or(c.QueueBytes, 4<<30)
 	c.HeldBytes = cmp.Or(c.HeldBytes, mostAhead*leastHeld)
+	c.SharedBytes = cmp.Or(c.SharedBytes, blob.DefaultBytes)
+	c.SharedDir = cmp.Or(c.SharedDir, cachedir.Default("shared"))
 	c.LostAfter = cmp.Or(c.LostAfter, 10*time.Second)
 	c.Grace = cmp.Or(c.Grace, 10*time.Second)
 	c.ReportAfter = cmp.Or(c.ReportAfter, time.Minute)
@@ -176,6 +202,20 @@ func (c Config) validate() error {
 	}
 	if !(c.VerifyMemo >= 0 && c.VerifyMemo <= 1) {
 		return fmt.Errorf("executor: Config.VerifyMemo is %v, must be from 0 to 1", c.VerifyMemo)
+	}
+	if c.SharedBytes < 0 {
+		return fmt.Errorf("executor: Config.SharedBytes is %d, must not be negative", c.SharedBytes)
+	}
+	if len(c.Shared) > host.MostShared {
+		return fmt.Errorf("executor: Config.Shared has %d inputs, may have at most %d", len(c.Shared), host.MostShared)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Shared)) {
+		if err := host.CheckSharedName(name); err != nil {
+			return fmt.Errorf("executor: Config.Shared: %w", err)
+		}
+		if c.Shared[name].open == nil {
+			return fmt.Errorf("executor: Config.Shared[%q] is the zero Source: use FromBytes, FromFile or FromReader", name)
+		}
 	}
 	if err := c.Sandbox.Validate(); err != nil {
 		return fmt.Errorf("executor: Config.Sandbox: %w", err)

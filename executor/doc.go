@@ -74,7 +74,8 @@
 // output. There is no switch; but nothing is compiled that is in the cache folder.
 //
 // Files. Compiled modules are kept, up to 2 GiB of them, in a folder of the user's cache, or
-// the one that Config.Sandbox.CacheDir or WASMPOOL_CACHE names.
+// the one that Config.Sandbox.CacheDir or WASMPOOL_CACHE names. Shared inputs are kept, up to Config.SharedBytes of
+// them, in Config.SharedDir, on each node where a call has some.
 //
 // The engine. On amd64, importing the package corrects two tables in the compiler of wazero
 // v1.12.0, for all of the program. Other versions are left alone.
@@ -97,7 +98,7 @@
 // future.go is its handle and cancel.go takes it back, options.go is what it may be told (retries.go: when
 // it runs again), keys.go finds the call of a key, wait.go waits for several (completions.go: in the order in
 // which they end), callbacks.go runs what OnDone was given; typed.go encodes arguments and results, zip.go
-// makes arguments of several inputs. fork.go, drain.go and shutdown.go begin and end the life of an executor, report.go
+// makes arguments of several inputs, share.go gives calls inputs that they have in common. fork.go, drain.go and shutdown.go begin and end the life of an executor, report.go
 // and stats.go describe it, watch.go tells what happens in it, errors.go lists what may go wrong.
 //
 // Many calls at once (map.go, stream.go, batch.go) go through a feeder (feeder.go), which reads

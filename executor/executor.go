@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/blob"
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/internal/memory"
 	"github.com/wasmpool/wasmpool/internal/transport"
@@ -42,7 +43,9 @@ type pool struct {
 	calls      callbacks
 	forks      forks
 	ends       processEnds
-	kept       *keptResults // nil without a memo
+	kept       *keptResults        // nil without a memo
+	blobs      *blob.Store         // the node's
+	shared     *dispatcher.Options // what Config.Shared says; nil for nothing. It is set before there are calls
 
 	closing    sync.Once
 	drained    atomic.Bool                             // by Drain
@@ -66,6 +69,7 @@ func newPool(cfg Config, endpoint transport.Endpoint, bell *transport.Bell) *poo
 	p.ends.request = func(say func(*slog.Logger)) {
 		p.dispatcher.Request(func(l *dispatcher.Loop) { say(l.Log()) })
 	}
+	p.blobs = blob.NewStore(cfg.SharedDir, cfg.SharedBytes, cfg.Logger)
 	return p
 }
 
@@ -85,7 +89,16 @@ func Local(cfg Config) (*Executor, error) {
 	if err := errors.Join(cfg.validate(), cfg.checkConfine(launcher{})); err != nil {
 		return nil, err
 	}
-	return open(cfg.withDefaults(), nil, transport.NewBell())
+	ex, err := open(cfg.withDefaults(), nil, transport.NewBell())
+	if err != nil {
+		return nil, err
+	}
+	if err := ex.shareConfig(context.Background()); err != nil {
+		ex.abandon()
+		<-ex.Done()
+		return nil, err
+	}
+	return ex, nil
 }
 
 // open starts an executor over that endpoint, which is nil without MPI.
@@ -168,7 +181,9 @@ func (ex *Executor) startOwn(slots int, bell *transport.Bell) error {
 	ex.dispatcher.OnBreak(own.abandon)
 	go func() {
 		defer close(own.done)
-		err := worker.Serve(ctx, h, own.worker, worker.Config{Slots: slots, Modules: ex.cfg.Modules, Logger: ex.cfg.Logger})
+		err := worker.Serve(ctx, h, own.worker, worker.Config{
+			Slots: slots, Modules: ex.cfg.Modules, Blobs: ex.blobs, Local: ex.dispatcher.Blob, Logger: ex.cfg.Logger,
+		})
 		if err != nil && ctx.Err() == nil {
 			ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Fail(fmt.Errorf("executor: the root's own slots: %w", err)) })
 		}
@@ -281,6 +296,9 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 		}
 	}
 	f = &Future{}
+	if err := set.within(ex.pool); err != nil {
+		return failed(ex, err), false
+	}
 	set.prepare(&f.call, ex, t, arg)
 	if ex.kept != nil {
 		if found, err := ex.lookUp(ctx, f, t, &set.settings, arg); err != nil {

@@ -83,7 +83,7 @@ func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter
 	if o.Origin = f.origin; isMap {
 		o.Results = f.ahead.held
 	}
-	return errors.Join(err, lookupErr)
+	return errors.Join(err, lookupErr, f.settings.within(ex.pool))
 }
 
 // start begins to read the input. The feeder's stopper, if it has one, keeps the feeder until its goroutine

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/internal/blob"
 	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
@@ -21,7 +22,8 @@ func FuzzFrames(f *testing.F) {
 	f.Add(results(call, wire.Result{Data: []byte("x")}), results(call, wire.Result{Long: true, Len: 100, Payload: 1}))
 	for typ, v := range map[wire.Type]any{
 		wire.TypeHello: wire.Hello{Slots: 1}, wire.TypeNeed: wire.Need{},
-		wire.TypeLog: wire.LogLine{Text: "text"}, wire.TypeStatus: wire.Status{Running: []wire.Running{{Number: 1}}},
+		wire.TypeFetch: wire.Fetch{Digest: blob.OfBytes([]byte("shared")).Digest().String(), Len: 6, Payload: 3},
+		wire.TypeLog:   wire.LogLine{Text: "text"}, wire.TypeStatus: wire.Status{Running: []wire.Running{{Number: 1}}},
 	} {
 		frame, err := wire.Control(typ, v)
 		if err != nil {
@@ -44,7 +46,7 @@ func FuzzFrames(f *testing.F) {
 		}
 		var calls []*tracked
 		for range 3 {
-			c := &tracked{f: ex.Submit(t.Context(), "echo", make([]byte, 40<<10))}
+			c := &tracked{f: ex.Submit(t.Context(), "echo", make([]byte, 40<<10), With("in", &Blob{blob: blob.OfBytes([]byte("shared"))}))}
 			c.f.call.Tell(c)
 			calls = append(calls, c)
 		}

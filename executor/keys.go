@@ -15,7 +15,8 @@ type keyTable struct {
 	calls map[string]keyed
 }
 
-// A keyed call is remembered with a hash of its argument, which the result replaces.
+// A keyed call is remembered with a hash of its argument, which the result replaces, and of its
+// shared inputs.
 type keyed struct {
 	future *Future
 	arg    uint64
@@ -25,7 +26,11 @@ var keySeed = maphash.MakeSeed()
 
 // join returns the call that has the key, which is f itself when the key is new.
 func (t *keyTable) join(key string, f *Future) (*Future, error) {
-	arg := maphash.Bytes(keySeed, f.call.Argument())
+	var h maphash.Hash
+	h.SetSeed(keySeed)
+	h.Write(f.call.Argument())
+	h.WriteString(f.call.SharedKey())
+	arg := h.Sum64()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	first, ok := t.calls[key]

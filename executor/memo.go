@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -206,25 +205,12 @@ func keepText(k host.Keep, i host.Isolation) string {
 	return k.String()
 }
 
-// A sharedInput is what a key has of a shared input of a call.
-type sharedInput struct {
-	name   string
-	digest [sha256.Size]byte
-}
-
-// sumShared returns what a key has of all shared inputs, which are sorted by their names. It is zero without any.
-func sumShared(all []sharedInput) (sum [sha256.Size]byte) {
-	if len(all) == 0 {
+// sumShared returns what a key has of all shared inputs. It is zero without any.
+func sumShared(all *dispatcher.SharedInputs) (sum [sha256.Size]byte) {
+	if all == nil {
 		return sum
 	}
-	h := sha256.New()
-	for _, s := range all {
-		h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(s.name))))
-		h.Write([]byte(s.name))
-		h.Write(s.digest[:])
-	}
-	h.Sum(sum[:0])
-	return sum
+	return sha256.Sum256([]byte(all.Key()))
 }
 
 // set makes the key of a call.
@@ -241,7 +227,10 @@ func (key *MemoKey) set(t *MemoTask, shared, arg []byte) {
 // that.
 func (k *keptResults) find(ctx context.Context, t *MemoTask, s *settings, arg []byte) (result []byte, found bool, options *dispatcher.Options) {
 	var key MemoKey
-	shared := sumShared(s.shared)
+	var shared [sha256.Size]byte
+	if s.options != nil {
+		shared = sumShared(s.options.Shared)
+	}
 	key.set(t, shared[:], arg)
 	result, found = k.memo.Find(ctx, &key)
 	verify := found && k.share > 0 && rand.Float64() < k.share //nolint:gosec // which are looked at again is of no account to anybody

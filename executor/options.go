@@ -110,7 +110,6 @@ type settings struct {
 	keyed    bool                // the call has a key
 	pure     bool                // its result depends on its argument alone
 	unkept   bool                // the memo is not for it
-	shared   []sharedInput       // what is shared into it, by name
 	options  *dispatcher.Options // the rarer ones; nil when there are none
 }
 
@@ -247,6 +246,25 @@ func Attach(v any) CallOption {
 		s.rare().Attached = v
 		return nil
 	})
+}
+
+// within adds what the pool shares into each call. It comes last: where the call has no other options they
+// are the pool's, which must not be changed.
+// The error says that calls have had too many different shared inputs.
+func (s *settings) within(p *pool) error {
+	switch base := p.shared; {
+	case base != nil && s.options == nil:
+		s.options = base
+		return nil
+	case base != nil:
+		s.options.Shared = s.options.Shared.Over(base.Shared)
+	case s.options == nil:
+		return nil
+	}
+	if set := s.options.Shared; set != nil {
+		return p.dispatcher.Admit(set)
+	}
+	return nil
 }
 
 // prepare makes a zero call ready to be submitted.

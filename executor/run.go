@@ -176,7 +176,7 @@ func serve(ctx context.Context, cfg Config, h *host.Host, endpoint mpi.Endpoint)
 	// The root decides when it is over, also when all ranks get a signal.
 	launchRank, _ := LaunchRank()
 	err := worker.Serve(context.WithoutCancel(ctx), h, ep, worker.Config{
-		Slots: slots, Rank: endpoint.Rank(), LaunchRank: launchRank, OnNode: endpoint.LocalWorkers(), Agreed: cfg.agreed(), Modules: cfg.Modules, Logger: cfg.Logger,
+		Slots: slots, Rank: endpoint.Rank(), LaunchRank: launchRank, OnNode: endpoint.LocalWorkers(), Agreed: cfg.agreed(), Modules: cfg.Modules, Blobs: cfg.blobStore(), Logger: cfg.Logger,
 	})
 	if err != nil {
 		endpoint.Leave()
@@ -194,7 +194,9 @@ func runRoot(ctx context.Context, cfg Config, endpoint transport.Endpoint, bell 
 		return err
 	}
 	ctx, stopWatching := ex.untilSignal(ctx)
-	err = apart(ctx, cfg.Logger, ex, root)
+	if err = ex.shareConfig(ctx); err == nil {
+		err = apart(ctx, cfg.Logger, ex, root)
+	}
 	if err != nil {
 		ex.abandon()
 	}

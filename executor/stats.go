@@ -19,6 +19,7 @@ type Stats struct {
 	Done    uint64 // calls that ended with a result
 	Failed  uint64 // calls that ended with a [*TaskError] after they were sent to a worker
 	Retried uint64 // further runs of calls, after a failure or the loss of a worker
+	Shared  uint64 // bytes of shared inputs that the root has sent to worker ranks
 
 	// Likewise, with Config.Memo. Those found are not among Done.
 	Found    uint64 // calls that did not run, as their results were found
@@ -55,7 +56,7 @@ func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
 // statsOf returns what a snapshot says, with the workers in the order of their ranks.
 func statsOf(p dispatcher.Snapshot) Stats {
 	s := Stats{
-		Queued: p.Queued, InFlight: p.InFlight, Resting: p.Resting, Done: p.Done, Failed: p.Failed, Retried: p.Retried,
+		Queued: p.Queued, InFlight: p.InFlight, Resting: p.Resting, Done: p.Done, Failed: p.Failed, Retried: p.Retried, Shared: p.Shared,
 		Found: p.Found, Differed: p.Differed,
 	}
 	s.Workers = slices.Grow(s.Workers, len(p.Workers))

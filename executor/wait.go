@@ -173,6 +173,9 @@ func (f *Future) Then(task string, opts ...CallOption) *Future {
 	if err != nil {
 		return failed(ex, err)
 	}
+	if err := set.within(ex.pool); err != nil {
+		return failed(ex, err)
+	}
 	if err := ex.kept.sequel(t, &set.settings); err != nil {
 		return failed(ex, err)
 	}

@@ -59,4 +59,6 @@
 //   - grants.go: Grants, what a module may see of the world outside
 //   - folder.go, folder_unix.go, folder_other.go, openfile.go: the folders that it was
 //     granted, and files in them
+//   - shared.go, sharedfs.go, tree.go: the shared inputs of its call, by imports, as files, and as what a zip or
+//     tar file holds
 package host

@@ -100,16 +100,25 @@ func (g *granted) close() error {
 	return errors.Join(errs...)
 }
 
-// opensWith reports whether an instance starts with this descriptor: those of what it
+// opensWith reports whether the instance starts with this descriptor: those of what it
 // reads and prints, and its folders.
-func (g *granted) opensWith(descriptor uint32) bool { return descriptor < 3+uint32(len(g.folders)) }
+func (in *instance) opensWith(descriptor uint32) bool {
+	n := 3 + len(in.code.grants.folders)
+	if in.shares {
+		n++
+	}
+	return descriptor < uint32(n)
+}
 
 // configure adds what is granted to what an instance is made with.
 func (g *granted) configure(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
-	if len(g.folders) > 0 {
+	if len(g.folders) > 0 || in.shares {
 		files := wazero.NewFSConfig()
 		for _, f := range g.folders {
 			files = files.WithFSMount(&folderFS{root: f.root, in: in}, f.path)
+		}
+		if in.shares {
+			files = in.mount(files)
 		}
 		cfg = cfg.WithFSConfig(files)
 	}

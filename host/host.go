@@ -298,7 +298,7 @@ func (h *Host) NewSlot() *Slot {
 	defer h.mu.Unlock()
 	h.slots++
 	h.keep.Store(min(h.cfg.KeepMemory, max(h.memory.Total()/keptShare/uint64(h.slots), leastKept)))
-	s := &Slot{host: h, warm: make(map[*program]*instance), limits: &h.cfg.Limits}
+	s := &Slot{host: h, warm: make(map[warmKey]*instance), limits: &h.cfg.Limits}
 	s.long.account, s.arg.account = h.memory, h.memory
 	s.orders.wake = make(chan struct{}, 1)
 	s.renews = h.cfg.Isolation != IsolationReuse || h.cfg.MaxCallsPerInstance > 0

@@ -44,6 +44,9 @@ var functions = []struct {
 	{abi.CallMeta, []api.ValueType{i32}, []api.ValueType{i64}, callMeta},
 	{abi.DoorOpen, []api.ValueType{i32, i32}, nil, doorOpen},
 	{abi.SeedOpen, []api.ValueType{i32}, nil, seedOpen},
+	{abi.SharedLen, []api.ValueType{i32, i32}, []api.ValueType{i64}, sharedLen},
+	{abi.SharedRead, []api.ValueType{i32, i32, i32, i64, i32}, []api.ValueType{i32}, sharedRead},
+	{abi.SharedDigest, []api.ValueType{i32, i32, i32}, []api.ValueType{i32}, sharedDigest},
 	{meter.Tick, nil, []api.ValueType{i64}, tick},
 }
 

@@ -3,6 +3,7 @@ package host
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -42,6 +43,8 @@ var greedy = map[string]map[string][]int64{
 		abi.CallMeta:    {abi.MetaSeed},
 		abi.DoorOpen:    {atLines, partSize},
 		abi.SeedOpen:    {atLines},
+
+		abi.SharedLen: {atName, 3}, abi.SharedDigest: {atName, 3, atSink}, abi.SharedRead: {atName, 3, atLines, 0, partSize},
 	},
 	"wasi_snapshot_preview1": {
 		"args_get": {atLines, 2 * atLines}, "args_sizes_get": {atSink, atSink},
@@ -134,6 +137,14 @@ func wasmString(b []byte) (s string) {
 	return s
 }
 
+// greedyShared are as many shared inputs as a call may have. The last one, "big", is very long.
+func greedyShared() (list []Shared) {
+	for i := range MostShared - 1 {
+		list = append(list, Shared{Name: fmt.Sprint("other", i), Data: &zeros{}})
+	}
+	return append(list, Shared{Name: "big", Len: math.MaxInt64, Data: &zeros{}})
+}
+
 // No import, whatever it is given, works for longer than a guest may compute between two
 // looks whether its call is to end.
 func TestGreedyImports(t *testing.T) {
@@ -162,6 +173,9 @@ func TestGreedyImports(t *testing.T) {
 	defer runtime.UnlockOSThread()
 	for _, name := range namesOf(mod) {
 		c := &Call{Number: 1, Arg: make([]byte, partSize), Log: func(int, string) {}}
+		if strings.HasPrefix(name, "shared_") {
+			c.Shared = greedyShared()
+		}
 		before := threadTime(t)
 		_, err := newSlot(t, h).Run(t.Context(), taskOf(t, mod, name), c)
 		took := threadTime(t) - before

@@ -55,8 +55,10 @@ type instance struct {
 	calls   int             // how many it has run
 	earlier int             // how many it ran before these, as initializer
 	files   int             // how many it has open
-	roots   int             // how many of these are the folders that it was granted
+	roots   int             // how many of these are the folders that it started with
 	altered bool            // it has changed a descriptor that it started with
+	shares  bool            // it sees the folder of shared inputs
+	started [32]byte        // of a command that goes on: the sum of the shared inputs that it has
 	parent  context.Context //nolint:containedctx // what wazero may find while the instance is made
 }
 
@@ -84,8 +86,11 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 	if c.StartMemory > s.limits.Memory {
 		return nil, errorf(KindMemory, "%s", compile.StartsAbove(c.StartMemory, s.limits.Memory))
 	}
+	if _, granted := c.grants.Folders[SharedFolder]; granted && len(s.call.Shared) > 0 {
+		return nil, errorf(KindHost, "a folder is granted as %s, where a call with shared inputs has these: grant it by another name", SharedFolder)
+	}
 	s.beat(true)
-	in = &instance{slot: s, code: c}
+	in = &instance{slot: s, code: c, shares: len(s.call.Shared) > 0}
 	in.linear = linear{slot: s, limit: s.host.cfg.MemoryLimit, most: s.limits.Memory}
 	in.clock = clock{in: in, begin: resolution} // Go does not start at zero
 	in.seeds.in, in.printed.in = in, in
@@ -140,10 +145,14 @@ func (in *instance) renew() {
 	in.printed.reset()
 }
 
-// fits reports whether the instance is as one that is made under that limit on memory.
-func (in *instance) fits(memory uint64) bool {
-	return in.linear.size <= memory && (in.starved == 0 || in.starved == memory)
+// fits reports whether the instance is as one that is made under that limit on memory, for
+// calls that have shared inputs, or have none.
+func (in *instance) fits(memory uint64, shares bool) bool {
+	return in.shares == shares && in.linear.size <= memory && (in.starved == 0 || in.starved == memory)
 }
+
+// key is under what the slot keeps the instance.
+func (in *instance) key() warmKey { return warmKey{in.code, in.shares, in.started} }
 
 // close frees the instance. Views of its memory must not be used after it.
 func (in *instance) close() error {

@@ -21,7 +21,7 @@ import (
 // wrote to its standard output since the last call is the result, and its read returns with the next
 // call's argument. So it should be a loop that reads an argument, writes a result, flushes it, and reads
 // again. What it does before the first argument comes, such as loading an interpreter's library, is done
-// once. One that ends by itself is started again for the next call.
+// once for all calls that have the same shared inputs. One that ends by itself is started again for the next call.
 //
 // Under [IsolationReuse] the calls of one slot meet the same program. Under [IsolationReset] it is put back to where it
 // waited for its first argument, so that each call meets the same; one that has its memory grow, or opens files, is
@@ -201,8 +201,9 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := s.warm[t.code]
-	if in != nil && !in.fits(s.limits.Memory) {
+	key := warmKey{t.code, len(c.Shared) > 0, sharedSum(c.Shared)}
+	in := s.warm[key]
+	if in != nil && !in.fits(s.limits.Memory, key.shares) {
 		s.retire(in)
 		in = nil
 	}
@@ -214,15 +215,16 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 		if last.ended { // it has read no argument
 			return s.endedCommand(in, last.err)
 		}
+		in.started = key.started
 		s.makeRoom()
-		s.warm[t.code] = in
+		s.warm[key] = in
 	}
 	s.clock++
 	in.used, s.instance = s.clock, in
 	in.renew()
 	in.beginRead(c, arg)
 	if last := in.kept.give(stream); last.ended {
-		delete(s.warm, t.code)
+		delete(s.warm, key)
 		s.forget()
 		return s.endedCommand(in, last.err)
 	}
@@ -248,7 +250,7 @@ func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
 		own.Time = max(own.Time, startTime)
 	}
 	s.limits = &own
-	s.call = &Call{Number: c.Number, Attempt: c.Attempt, Rank: c.Rank, Log: c.Log, Heartbeat: c.Heartbeat}
+	s.call = &Call{Number: c.Number, Attempt: c.Attempt, Rank: c.Rank, Shared: c.Shared, Log: c.Log, Heartbeat: c.Heartbeat}
 	in.renew()
 	in.begin(s.call, nil)
 	f := in.mod.ExportedFunction(abi.Start)

@@ -38,6 +38,10 @@ type Call struct {
 	ReadArg func(dst []byte) error
 	ArgLen  int64
 
+	// Shared are the inputs that the guest may read besides the argument. Calls with and
+	// without any run in instances of their own.
+	Shared []Shared
+
 	// Limits are the call's own, over those of the host; nil for none.
 	Limits *Limits
 
@@ -72,7 +76,7 @@ func argLen(c *Call) int64 {
 type Slot struct {
 	host   *Host
 	orders orders
-	warm   map[*program]*instance
+	warm   map[warmKey]*instance
 	clock  uint64 // counts changes of instance, to find the one unused for longest
 	closed bool
 
@@ -103,6 +107,13 @@ type Slot struct {
 	numbers []uint64 // parameters and results of a raw export
 	dirty   bool     // something of the call must be cleaned up before the next
 	asked   bool     // the guest has asked which call it is; see Asked
+}
+
+// A warmKey tells the instances apart that a slot keeps.
+type warmKey struct {
+	code    *program
+	shares  bool     // it sees the folder of shared inputs
+	started [32]byte // of a command that goes on: the sum of the shared inputs that it has
 }
 
 // Run runs a task and returns its result, a view that is valid until the next
@@ -137,7 +148,12 @@ func (s *Slot) run(ctx context.Context, t *Task, c *Call) (result []byte, err er
 	if s.dirty || s.renews {
 		s.clean(s.instance)
 	}
-	if t != s.task || s.instance != nil && !s.instance.fits(s.limits.Memory) {
+	if len(c.Shared) > 0 {
+		if err := checkShared(c.Shared); err != nil {
+			return nil, err
+		}
+	}
+	if t != s.task || s.instance != nil && !s.instance.fits(s.limits.Memory, len(c.Shared) > 0) {
 		if err := s.prepare(t); err != nil {
 			return nil, err
 		}
@@ -197,7 +213,7 @@ func (s *Slot) Usage() Usage {
 // crashed drops the instance that ran last and explains the error of wazero.
 func (s *Slot) crashed(err error) error {
 	in := s.instance
-	delete(s.warm, in.code)
+	delete(s.warm, in.key())
 	s.forget()
 	return in.fail(err)
 }
@@ -244,8 +260,9 @@ func (s *Slot) prepare(t *Task) error {
 
 // ready returns an instance for t, a warm one if there is.
 func (s *Slot) ready(t *Task) (*instance, error) {
-	in := s.warm[t.code]
-	if in != nil && !in.fits(s.limits.Memory) {
+	key := warmKey{code: t.code, shares: len(s.call.Shared) > 0}
+	in := s.warm[key]
+	if in != nil && !in.fits(s.limits.Memory, key.shares) {
 		s.retire(in)
 		in = nil
 	}
@@ -260,7 +277,7 @@ func (s *Slot) ready(t *Task) (*instance, error) {
 		in.starved = s.limits.Memory
 	}
 	s.makeRoom()
-	s.warm[t.code] = in
+	s.warm[key] = in
 	if t.code.initializer != nil {
 		if err := s.initialize(in, t.code.initializer); err != nil {
 			return nil, err
@@ -333,7 +350,7 @@ func (s *Slot) retire(in *instance) {
 		s.used = in.usage()
 		s.forget()
 	}
-	delete(s.warm, in.code)
+	delete(s.warm, in.key())
 	if err := in.close(); err != nil {
 		s.host.cfg.Logger.Warn("closing an instance", "error", err)
 	}

@@ -339,7 +339,7 @@ func TestManyModules(t *testing.T) {
 			if got := run(t, slot, task, ""); got != fmt.Sprint(i) {
 				t.Errorf("module %d answers %s", i, got)
 			}
-			if slot.warm[tasks[0].code] == nil {
+			if slot.warm[warmKey{code: tasks[0].code}] == nil {
 				t.Error("the module that is used most was dropped")
 			}
 		}

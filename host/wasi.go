@@ -106,7 +106,7 @@ func (wasiGuard) NewFunctionListener(f api.FunctionDefinition) experimental.Func
 				cost += places * instructionsFor(uint64(argLen(in.call)))
 			}
 		}
-		if shape.alters && (in.code.grants.opensWith(uint32(params[0])) || f.Name() == "fd_renumber") {
+		if shape.alters && (in.opensWith(uint32(params[0])) || f.Name() == "fd_renumber") {
 			in.altered = true
 		}
 		in.pay(mod, cost)

@@ -62,6 +62,19 @@
 // that encoding/json makes when a task first calls it, move what math/rand gives after
 // them in that call. It does not move [Rand]. Under host.IsolationReset and IsolationFresh nothing differs.
 //
+// # Shared inputs
+//
+// What many calls read besides their arguments, such as weights or a table, is shared into them: it
+// travels once to each node, and is there once for all guests. [Shared] gives it, by its name:
+//
+//	table, err := sdk.Shared("table")
+//	if err != nil {
+//		return nil, err
+//	}
+//	n, err := table.ReadAt(row, 64*i)
+//
+// The program shares it with executor.With, the command with --shared table=FILE.
+//
 // # Failing
 //
 // A task that returns an error, or panics, fails its own call; the caller gets
@@ -79,6 +92,7 @@
 //   - log.go: Log and LogAt
 //   - random.go, random_wasip1.go: Rand
 //   - generator_wasip1.go: the generator of Go's runtime, seeded for each call
+//   - shared.go, shared_wasip1.go: Shared
 //   - guest_wasip1.go: the host's functions, in a guest
 //   - native.go: Trial, and what stands in for the host in a unit test
 package sdk

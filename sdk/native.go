@@ -26,6 +26,9 @@ type Trial struct {
 	Attempt int // 0 means 1
 	Rank    int
 
+	// Shared are the call's shared inputs, by name.
+	Shared map[string][]byte
+
 	// Log receives the task's log lines. Defaults to dropping them.
 	Log func(level Level, line string)
 }
@@ -114,6 +117,32 @@ func meta(key uint32) int64 {
 		return int64(t.Rank)
 	}
 	return -1
+}
+
+// shared returns a shared input of the trial that runs.
+func shared(name string) (data []byte, ok bool) {
+	if r := current.Load(); r != nil {
+		data, ok = r.trial.Shared[name]
+	}
+	return data, ok
+}
+
+func sharedLen(name string) int64 {
+	data, ok := shared(name)
+	if !ok {
+		return -1
+	}
+	return int64(len(data))
+}
+
+func sharedDigest(name string, d *[32]byte) {
+	data, _ := shared(name)
+	*d = sha256.Sum256(data)
+}
+
+func sharedRead(name string, p []byte, off int64) int {
+	data, _ := shared(name)
+	return copy(p, data[min(off, int64(len(data))):])
 }
 
 // drawApart has nothing to keep apart here: a native program's numbers are random.

@@ -17,7 +17,16 @@ const (
 	CallMeta    = "call_meta"    // (key i32) -> i64: a number about the call, see Meta*
 	DoorOpen    = "door_open"    // (ptr, n i32): registers the door, see Door*
 	SeedOpen    = "seed_open"    // (ptr i32): registers the seed block, see Seed*
+
+	// Of inputs that calls have besides their arguments, each by a name of some bytes. The
+	// answer about one that the call does not have is -1.
+	SharedLen    = "shared_len"    // (name, len i32) -> i64: its bytes
+	SharedRead   = "shared_read"   // (name, len, dst i32, off i64, n i32) -> i32: copies bytes [off, off+n) to dst, returns how many
+	SharedDigest = "shared_digest" // (name, len, dst i32) -> i32: writes its SHA-256, DigestSize bytes, and returns their number
 )
+
+// DigestSize is how many bytes shared_digest writes.
+const DigestSize = 32
 
 // Keys of call_meta. An unknown key answers -1.
 const (

@@ -101,6 +101,15 @@ func (c *Call) TaskName() string {
 // Worker returns the rank of the worker that has the call, or had it last, and that worker's host. The call was sent.
 func (c *Call) Worker() (rank int, host string) { return c.worker.rank, c.worker.host }
 
+// SharedKey tells apart what calls see of shared inputs: see [SharedInputs.Key]. It is for whoever
+// submits the call, before that.
+func (c *Call) SharedKey() string {
+	if c.options == nil {
+		return ""
+	}
+	return c.options.Shared.Key()
+}
+
 // Size returns the length of the argument.
 func (c *Call) Size() int64 { return c.size }
 

@@ -38,6 +38,7 @@ type shared struct {
 	found     atomic.Uint64 // calls whose results were found
 	differed  atomic.Uint64 // calls that gave another result than was found
 	joined    chan struct{} // closed when no worker is awaited any more
+	sharing   sharing       // what workers were told of shared inputs
 }
 
 // A loopLock guards the loop, and is the only way to it: a goroutine that has the loop holds the lock.

@@ -43,6 +43,7 @@
 //   - worker.go is what the root knows of a worker (numbers.go: which tasks that was told of); agree.go
 //     compares its settings with the root's
 //   - outbox.go makes the frames; fabric.go is the way to the workers; receive.go takes their answers
+//   - shared.go knows the shared inputs of calls; give.go sends pieces of them to the workers that ask
 //   - longresults.go bounds the long results that are on their way, for which memory.go and
 //     huge_linux.go (elsewhere huge_other.go) get memory
 //   - retry.go says which calls run again, after a failure or a loss; resting.go holds those that wait for it

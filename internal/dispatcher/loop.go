@@ -25,6 +25,7 @@ type Loop struct {
 	sched   *scheduler
 	out     outbox
 	room    room
+	giver   giver
 	resting restingCalls
 	idler   idler
 	reports reporter
@@ -54,7 +55,7 @@ func newLoop(s *shared, cfg Config) *Loop {
 	}
 	l.reports.every = cfg.ReportAfter
 	l.reports.progress(monotime.Now())
-	l.out.fail = l.ending.fail
+	l.out.fail, l.out.sharing, l.giver.loop = l.ending.fail, &s.sharing, l
 	return l
 }
 

@@ -14,6 +14,7 @@ type Options struct {
 	Limits   *host.Limits
 	Retry    *RetryPolicy
 	Tags     []string
+	Shared   *SharedInputs
 	Attached any         // the caller's own
 	Origin   *Origin     // of the feeder that has submitted the call
 	Results  Results     // of the map that the call is of

@@ -15,6 +15,7 @@ type outbox struct {
 	touched []*worker      // those whose frame may be under construction
 	writers []*wire.Writer // those that no worker has
 	bytes   int64          // arguments added since takeBytes
+	sharing *sharing
 }
 
 // add puts a call into the frame for its worker, and tells the worker about the task if
@@ -30,6 +31,9 @@ func (o *outbox) add(w *worker, c *Call) {
 	}
 	if c.options != nil {
 		one.Limits = c.options.wireLimits()
+		if set := c.options.Shared; set != nil {
+			one.Shared = o.announceShared(w, set)
+		}
 	}
 	if w.out != nil && w.out.Len()+one.Size() > transport.EagerFrame {
 		o.sendCalls(w)

@@ -39,6 +39,8 @@ func (f *fabric) handle(from int, frame []byte) error {
 		return f.handlePull(w, count, body)
 	case wire.TypeNeed:
 		return f.handleNeed(w, body)
+	case wire.TypeFetch:
+		return f.handleFetch(w, body)
 	case wire.TypeLog:
 		return f.handleLog(w, body)
 	case wire.TypeStatus:

@@ -17,6 +17,7 @@ type Snapshot struct {
 	Done    uint64 // calls that ended with a result
 	Failed  uint64 // calls that ended with a failure after they were sent to a worker
 	Retried uint64 // further runs of calls
+	Shared  uint64 // bytes of shared inputs that were sent to workers
 
 	Found    uint64 // calls that did not run, as their results were found
 	Differed uint64 // calls that gave another result than was found
@@ -57,7 +58,7 @@ func (l *Loop) Snapshot() Snapshot {
 	l.sweep()
 	s := Snapshot{
 		Queued: l.sched.queue.n, InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
-		Done: l.counts.done, Failed: l.counts.failed, Retried: l.counts.retried,
+		Done: l.counts.done, Failed: l.counts.failed, Retried: l.counts.retried, Shared: l.giver.sent,
 		Found: l.found.Load(), Differed: l.differed.Load(),
 	}
 	now := monotime.Now()

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"github.com/wasmpool/wasmpool/internal/blob"
 	"github.com/wasmpool/wasmpool/internal/lines"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -31,20 +32,23 @@ type worker struct {
 	receiving map[uint32]struct{} // tickets whose long results are on their way; nil before the first
 	departing map[uint32]func()   // tickets whose long arguments are on their way, and what waits for that; nil before the first
 
-	rank       int           // its rank for users: 0 for the root's own slots
-	host       string        // the name of its node
-	pid        int           // its process
-	joined     int64         // when it joined, by monotime
-	lostAt     int64         // when it was lost, by monotime
-	reason     string        // why it was lost
-	skew       int64         // what its clock lacks to monotime here, with the time of a message, as far as is known
-	launchRank int           // the rank that the launcher gave the process
-	sent       func(error)   // called after each payload that it was sent
-	modules    []*module     // those it was told of, by index
-	given      numbers       // indices of the modules whose bytes it was sent
-	status     *wire.Status  // its last answer to a report; nil without
-	questioned bool          // a report waits for its answer
-	lines      lines.Limiter // bounds its guests' logs
+	rank       int                    // its rank for users: 0 for the root's own slots
+	host       string                 // the name of its node
+	pid        int                    // its process
+	joined     int64                  // when it joined, by monotime
+	lostAt     int64                  // when it was lost, by monotime
+	reason     string                 // why it was lost
+	skew       int64                  // what its clock lacks to monotime here, with the time of a message, as far as is known
+	launchRank int                    // the rank that the launcher gave the process
+	sent       func(error)            // called after each payload that it was sent
+	modules    []*module              // those it was told of, by index
+	given      numbers                // indices of the modules whose bytes it was sent
+	sets       numbers                // numbers of the shared inputs that it was told of
+	wanted     int                    // pieces of blobs that it waits for
+	transfers  map[blob.Digest]uint64 // when those began of which it fetches the blob; nil before the first
+	status     *wire.Status           // its last answer to a report; nil without
+	questioned bool                   // a report waits for its answer
+	lines      lines.Limiter          // bounds its guests' logs
 }
 
 // depart notes that a call's argument is being sent. Until it has left, its memory is

@@ -16,6 +16,7 @@ type Call struct {
 	Long    bool    // the argument is a payload, to be pulled unless it is lent
 	Lent    uint64  // where the root lends it; 0 for not lent
 	Limits  *Limits // the call's own; nil for the worker's
+	Shared  uint32  // the number of its shared inputs; 0 for none
 }
 
 // Limits are those of one call. A zero is the worker's own.
@@ -42,6 +43,9 @@ const callLen = 24
 // longLen is length 8, address 8 of a long argument.
 const longLen = 16
 
+// sharedLen is the number of a set of shared inputs.
+const sharedLen = 4
+
 // spotLen is slot 4, clock 8.
 const spotLen = 12
 
@@ -66,6 +70,7 @@ const (
 	flagLimits = 1 << 1 // Limits precede the body; of a call
 	flagUsage  = 1 << 2 // a Usage precedes the body; of a result
 	flagBegun  = 1 << 3 // there is no result yet
+	flagShared = 1 << 2 // the number of shared inputs precedes the body, behind Limits; of a call
 	flagSpot   = 1 << 4 // a Spot precedes the body, behind a Usage; of a result
 	flagAsked  = 1 << 5 // see Result.Asked
 )
@@ -78,6 +83,9 @@ func (c *Call) Size() int {
 	}
 	if c.Limits != nil {
 		n += limitsLen
+	}
+	if c.Shared != 0 {
+		n += sharedLen
 	}
 	return n
 }
@@ -126,6 +134,9 @@ func (w *Writer) AddCall(c *Call) {
 	if c.Limits != nil {
 		flags, n = flags|flagLimits, n+limitsLen
 	}
+	if c.Shared != 0 {
+		flags, n = flags|flagShared, n+sharedLen
+	}
 	b := binary.LittleEndian.AppendUint64(w.buf, c.Number)
 	b = binary.LittleEndian.AppendUint32(b, c.Ticket)
 	b = binary.LittleEndian.AppendUint32(b, c.Task)
@@ -133,6 +144,9 @@ func (w *Writer) AddCall(c *Call) {
 	b = binary.LittleEndian.AppendUint32(b, uint32(c.Attempt)|uint32(flags)<<16)
 	if c.Limits != nil {
 		b = c.Limits.append(b)
+	}
+	if c.Shared != 0 {
+		b = binary.LittleEndian.AppendUint32(b, c.Shared)
 	}
 	if c.Long {
 		b = binary.LittleEndian.AppendUint64(b, uint64(c.ArgLen))
@@ -305,7 +319,7 @@ func (r *Reader) NextCall(c *Call) bool {
 	tail := binary.LittleEndian.Uint32(b[20:])
 	c.Attempt = uint16(tail)
 	flags := tail >> 16
-	if flags&^(flagLong|flagLimits) != 0 {
+	if flags&^(flagLong|flagLimits|flagShared) != 0 {
 		r.err = fmt.Errorf("wire: unknown flags %#x in a call", flags)
 		return false
 	}
@@ -320,6 +334,14 @@ func (r *Reader) NextCall(c *Call) bool {
 			return false
 		}
 		c.Limits, data = readLimits(data), data[limitsLen:]
+	}
+	c.Shared = 0
+	if flags&flagShared != 0 {
+		if len(data) < sharedLen {
+			r.err = fmt.Errorf("wire: a number of shared inputs of %d bytes", len(data))
+			return false
+		}
+		c.Shared, data = binary.LittleEndian.Uint32(data), data[sharedLen:]
 	}
 	c.Long = flags&flagLong != 0
 	if !c.Long {

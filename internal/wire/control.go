@@ -110,3 +110,32 @@ type Running struct {
 	Slot   int    `json:"slot"`  // from 0
 	Nanos  int64  `json:"nanos"` // since it began
 }
+
+// Shared announces a set of shared inputs, by the number that calls name.
+type Shared struct {
+	Set    uint32        `json:"set"` // from 1
+	Inputs []SharedInput `json:"inputs"`
+}
+
+// SharedInput is one of a set: a blob and the name that it has for guests.
+type SharedInput struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"` // SHA-256, hex
+	Size   int64  `json:"size"`   // bytes
+	Tree   bool   `json:"tree,omitempty"`
+}
+
+// Fetch asks for bytes of a blob that was announced, up to [MostPiece]. The worker receives them as
+// the payload with that id, once a [Give] says that they come.
+type Fetch struct {
+	Digest  string `json:"digest"`
+	Offset  int64  `json:"offset"`
+	Len     int64  `json:"len"`
+	Payload uint32 `json:"payload"`
+}
+
+// Give says that the payload which was asked for comes, or why it does not.
+type Give struct {
+	Payload uint32 `json:"payload"`
+	Refused string `json:"refused,omitempty"` // at most [MaxReason] bytes
+}

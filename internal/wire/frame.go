@@ -17,6 +17,9 @@ const HeaderLen = 8
 // frame; a longer one goes as a payload.
 const Inline = 16 << 10
 
+// MostPiece is how many bytes of a blob are asked for at once.
+const MostPiece = 4 << 20
+
 // AskFirst is the length in bytes from which a result's payload begins only when the
 // root has said that it takes it.
 const AskFirst = 4 << 20
@@ -43,12 +46,15 @@ const (
 	TypeStatus        // worker: a [Status], asked for by an ask
 	TypeTake          // root: a [Take], what becomes of a result that it was asked about
 	TypeWatch         // root: a [Watch], whether results say more
+	TypeShared        // root: a [Shared], inputs that coming calls have in common
+	TypeFetch         // worker: a [Fetch], it wants a piece of a blob
+	TypeGive          // root: a [Give], what becomes of a piece that it was asked for
 	typeEnd
 )
 
 var typeNames = [...]string{
 	"invalid", "hello", "module", "need", "tasks", "calls",
-	"results", "pull", "take-back", "returned", "log", "stop", "kill", "ask", "status", "take", "watch",
+	"results", "pull", "take-back", "returned", "log", "stop", "kill", "ask", "status", "take", "watch", "shared", "fetch", "give",
 }
 
 // String returns the type's name.

@@ -20,6 +20,8 @@ var calls = []wire.Call{
 	{Number: 9, Ticket: 2, Task: 3, Attempt: 2, Long: true, ArgLen: 3 << 30, Lent: 1<<47 - 8},
 	{Number: 10, Ticket: 3, Task: 3, Attempt: 1, Arg: []byte("arg"), ArgLen: 3, Limits: &wire.Limits{Time: -1, Memory: 1, Output: 2, Log: 3, Instructions: math.MaxUint64}},
 	{Number: 11, Ticket: 4, Task: 3, Attempt: 1, Long: true, ArgLen: 1 << 20, Limits: &wire.Limits{Time: 5}},
+	{Number: 12, Ticket: 5, Task: 3, Attempt: 1, Arg: []byte("arg"), ArgLen: 3, Shared: math.MaxUint32},
+	{Number: 13, Ticket: 6, Task: 3, Attempt: 1, Long: true, ArgLen: 1 << 20, Limits: &wire.Limits{Time: 5}, Shared: 1},
 }
 
 var results = []wire.Result{

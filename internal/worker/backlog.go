@@ -44,6 +44,7 @@ type queuedCall struct {
 	fetch   *fetch // of a long argument, when it was begun
 	body    *frameBody
 	limits  *wire.Limits // its own; nil for none
+	shared  *sharedSet   // its shared inputs; nil for none
 	killed  bool         // while it waited; it is answered already
 }
 
@@ -55,7 +56,7 @@ func newBacklog() *backlog {
 
 // add queues the calls of a frame and wakes runners for them. It calls begin for each
 // long argument, which may begin to fetch it.
-func (b *backlog) add(tasks []*servedTask, count int, data []byte, begin func(*wire.Call) *fetch) error {
+func (b *backlog) add(tasks []*servedTask, shared *sharedInputs, count int, data []byte, begin func(*wire.Call) *fetch) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	body := b.newBody(data)
@@ -65,6 +66,12 @@ func (b *backlog) add(tasks []*servedTask, count int, data []byte, begin func(*w
 		if int(c.Task) >= len(tasks) || tasks[c.Task] == nil {
 			return fmt.Errorf("call %d is of task %d, which was not announced", c.Number, c.Task)
 		}
+		var set *sharedSet
+		if c.Shared != 0 {
+			if set = shared.set(c.Shared); set == nil {
+				return fmt.Errorf("call %d has the shared inputs %d, which were not announced", c.Number, c.Shared)
+			}
+		}
 		body.left++
 		var f *fetch
 		if c.Long && c.Lent == 0 {
@@ -72,7 +79,7 @@ func (b *backlog) add(tasks []*servedTask, count int, data []byte, begin func(*w
 		}
 		b.calls.push(queuedCall{
 			number: c.Number, ticket: c.Ticket, attempt: c.Attempt, long: c.Long,
-			task: tasks[c.Task], arg: c.Arg, argLen: c.ArgLen, lent: c.Lent, fetch: f, body: body, limits: c.Limits,
+			task: tasks[c.Task], arg: c.Arg, argLen: c.ArgLen, lent: c.Lent, fetch: f, body: body, limits: c.Limits, shared: set,
 		})
 	}
 	b.queued.Store(int64(b.calls.len()))

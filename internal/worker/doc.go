@@ -8,8 +8,8 @@
 // answered by one goroutine. While every slot computes for long, the watchdog does it.
 // See RATIONALE.md, "Why do a worker's slots do their own receiving?".
 //
-// Locks: io guards the transport and all that only frames change; the backlog has its
-// own, which is taken while io is held, never the other way; watching is held by the
+// Locks: io guards the transport and all that only frames change; the backlog and the shared inputs have their
+// own, which are taken while io is held, never the other way; watching is held by the
 // goroutine that watches for frames, and taken before both.
 //
 // # Reading the source
@@ -20,6 +20,7 @@
 //   - watchdog.go: the goroutine that watches while all slots compute
 //   - frames.go: what each kind of frame from the root does
 //   - modules.go: modules and tasks that the root announces: fetched, compiled, bound
+//   - shared.go: shared inputs that the root announces: opened, or fetched in pieces
 //   - backlog.go, queue.go: the calls that wait for a slot, the results that wait to be
 //     sent
 //   - runner.go: a slot's goroutine: what happens to a call from the backlog to its

@@ -22,13 +22,17 @@ func (s *server) handle(frame []byte) error {
 	}
 	switch typ {
 	case wire.TypeCalls:
-		err := s.backlog.add(s.tasks, count, body, s.fetchArg)
+		err := s.backlog.add(s.tasks, &s.shared, count, body, s.fetchArg)
 		s.sendPulls()
 		return err
 	case wire.TypeModule:
 		return s.handleModule(body)
 	case wire.TypeTasks:
 		return s.handleTasks(body)
+	case wire.TypeShared:
+		return s.handleShared(body)
+	case wire.TypeGive:
+		return s.handleGive(body)
 	case wire.TypeTakeBack:
 		return s.handleTakeBack(body)
 	case wire.TypeKill:

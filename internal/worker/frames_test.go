@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,15 @@ func FuzzFrames(f *testing.F) {
 		}
 		f.Add(frame, calls)
 	}
+	shared, err := wire.Control(wire.TypeShared, wire.Shared{Set: 1, Inputs: []wire.SharedInput{{Name: "in", Digest: strings.Repeat("00", 32), Size: 10}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	give, err := wire.Control(wire.TypeGive, wire.Give{Refused: "no"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(shared, give)
 	f.Add(wire.Bare(wire.TypeAsk), wire.Bare(wire.TypeStop))
 	h, err := host.New(host.Config{CacheDir: f.TempDir()})
 	if err != nil {

@@ -218,6 +218,12 @@ func (r *runner) runCall(b *boundTask) {
 		r.publish()
 		defer r.running.Store(0)
 	}
+	r.call.Shared = nil
+	if err == nil && c.shared != nil {
+		defer r.s.shared.release(c.shared)
+		defer r.running.Store(0) // which openShared may have set
+		r.call.Shared, err = r.openShared()
+	}
 	if err == nil {
 		r.call.Number, r.call.Attempt = c.number, int(c.attempt)
 		r.call.Arg, r.call.ArgLen, r.call.ReadArg = c.arg, c.argLen, nil
@@ -249,6 +255,25 @@ func (r *runner) runCall(b *boundTask) {
 	if r.s.backlog.put(res) {
 		r.s.step()
 	}
+}
+
+// openShared returns the current call's shared inputs. It blocks until they are ready, or could
+// not be made so.
+func (r *runner) openShared() ([]host.Shared, error) {
+	load := r.s.shared.acquire(r.current.shared)
+	if !load.isReady() {
+		r.s.step() // what is done need not wait
+		r.s.watchdog.watchNow()
+		r.publish()
+		if err := r.slot.Wait(r.s.ctx, r.current.number, load.ready); err != nil {
+			return nil, err
+		}
+		r.begin = monotime.Now() // waiting is not the call's time
+	}
+	if load.err != nil {
+		return nil, &host.Error{Kind: host.KindHost, Message: load.err.Error()}
+	}
+	return load.shared, nil
 }
 
 // publish lets other goroutines know of the current call: see status and suspect.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/blob"
 	"github.com/wasmpool/wasmpool/internal/lines"
 	"github.com/wasmpool/wasmpool/internal/memory"
 	"github.com/wasmpool/wasmpool/internal/transport"
@@ -49,6 +50,14 @@ type Config struct {
 	// be sent by the root. Others arrive when a call first needs them.
 	Modules []*wasmtasks.Module
 
+	// Blobs is the node's store of blobs. Defaults to none: shared inputs are in the
+	// memory of this process.
+	Blobs *blob.Store
+
+	// Local returns a blob that this process has in any case, and keeps; nil for another one.
+	// Defaults to none.
+	Local func(blob.Digest) *blob.Blob
+
 	// Logger receives what the worker has to say. Defaults to discarding.
 	Logger *slog.Logger
 }
@@ -75,6 +84,7 @@ func Serve(ctx context.Context, h *host.Host, ep transport.Endpoint, cfg Config)
 	s.waker, _ = transport.As[transport.Waker](ep)
 	memory.Process().Share(s.cfg.OnNode)
 	s.watchdog.init(s)
+	s.shared.s = s
 	s.pulls.Reset(wire.TypePull)
 	for id := range uint32(transport.MaxPayloads) {
 		s.payloads = append(s.payloads, id)
@@ -101,7 +111,8 @@ type server struct {
 	sleptLong bool           // that goroutine's last sleep was long; guarded by watching
 	watchdog  watchdog       // watches while every slot computes
 	runners   []*runner      // one for each slot; set before anything runs
-	loads     sync.WaitGroup // goroutines that load modules
+	loads     sync.WaitGroup // goroutines that load modules and shared inputs
+	shared    sharedInputs
 
 	watched atomic.Bool // somebody watches the pool
 
@@ -117,6 +128,7 @@ type server struct {
 	fetches  []*fetch                      // free
 	posts    []*post                       // free
 	offers   map[uint32]func(refused bool) // results that the root has to take, by payload; nil before the first
+	pieces   map[uint32]*pieceWanted       // of blobs, that the root was asked for, by payload; nil before the first
 	fetched  int64                         // bytes of arguments in buffers
 	posted   int64                         // bytes of results in buffers
 	left     int64                         // bytes of results that have left buffers
@@ -152,6 +164,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	s.cancel(nil) // loads that nobody waits for any more
 	s.loads.Wait()
+	s.shared.close()
 	if err == nil {
 		s.io.Lock()
 		defer s.io.Unlock()

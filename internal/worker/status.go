@@ -23,6 +23,7 @@ func (s *server) status() wire.Status {
 			st.Loading = append(st.Loading, m.name)
 		}
 	}
+	st.Loading = append(st.Loading, s.shared.loading()...)
 	slices.Sort(st.Loading)
 	return st
 }

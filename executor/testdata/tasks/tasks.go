@@ -3,9 +3,11 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/wasmpool/wasmpool/sdk"
@@ -136,5 +138,61 @@ func forever() int32 {
 		for {
 			turns++
 		}
+	})
+}
+
+// A Part is bytes of a shared input.
+type Part struct {
+	Name  string
+	At, N int64
+}
+
+// Part returns bytes of a shared input.
+//
+//go:wasmexport part
+func part() int32 {
+	return sdk.JSON(func(p Part) ([]byte, error) {
+		in, err := sdk.Shared(p.Name)
+		if err != nil {
+			return nil, err
+		}
+		buf := make([]byte, p.N)
+		n, err := in.ReadAt(buf, p.At)
+		if err == io.EOF {
+			err = nil
+		}
+		return buf[:n], err
+	})
+}
+
+// Whole says what a shared input is, by its bytes and by what it says itself.
+//
+//go:wasmexport whole
+func whole() int32 {
+	return sdk.Bytes(func(name []byte) ([]byte, error) {
+		in, err := sdk.Shared(string(name))
+		if err != nil {
+			return nil, err
+		}
+		all := in.Bytes()
+		return fmt.Appendf(nil, "%d %x %x", in.Len(), sha256.Sum256(all), in.Digest()), nil
+	})
+}
+
+// File returns the digest of a file, or the names in a folder.
+//
+//go:wasmexport file
+func file() int32 {
+	return sdk.Bytes(func(name []byte) ([]byte, error) {
+		info, err := os.Stat(string(name))
+		if err != nil {
+			return nil, err
+		}
+		if info.IsDir() {
+			entries, err := os.ReadDir(string(name))
+			return fmt.Append(nil, entries), err
+		}
+		data, err := os.ReadFile(string(name))
+		return fmt.Appendf(nil, "%d %x", info.Size(), sha256.Sum256(data)), err
 	})
 }
