@@ -9,14 +9,12 @@ import (
 type computed struct {
 	n      int64
 	append func(dst []byte, i int64) []byte // appends argument i
-	buf    []byte
 	kept   blocks
 }
 
 // at returns an input.
 func (in *computed) at(i int64) item {
-	in.buf = in.append(in.buf[:0], i)
-	return item{arg: in.kept.keep(in.buf)}
+	return item{arg: in.kept.took(in.append(in.kept.room(), i))}
 }
 
 func (in *computed) items(p *plan) iter.Seq2[int64, item] { return byNumber(in.n, in.at, p) }

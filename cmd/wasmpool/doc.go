@@ -13,8 +13,9 @@
 //   - computed.go, range.go, param.go: inputs that are made from their numbers: --range, --param
 //   - priority.go: inputs in the order of a number in them
 //   - part.go, set.go: which inputs are to run: --where, --shard, and what --resume has left
-//   - record.go: one line of map's output
+//   - record.go, digest.go: one line of map's output, and what stands for an argument there
 //   - results.go, ledger.go: writes them, counts, and remembers of which input each call is, and the first failure
+//   - blockwriter.go: writes many lines at once
 //   - outdir.go, raw.go: --out-dir and --raw; sync_linux.go, sync_other.go: has files be on the disk
 //   - then.go: calls of several tasks, one behind the other
 //   - reduce.go: one result of all; sorted.go: reads results in the order of their inputs

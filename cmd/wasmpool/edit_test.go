@@ -74,7 +74,7 @@ func TestLeftoverLongTorn(t *testing.T) { // not parallel: it looks at the memor
 	defer file.Close()
 	arg := []byte("1")
 	w := newRecordWriter("f@01", false)
-	line := string(w.success(record{arg: digestOf(arg), run: run{took: time.Microsecond, attempt: 1}}, arg))
+	line := string(w.success(nil, &record{arg: digestOf(arg), run: run{took: time.Microsecond, attempt: 1}}, arg))
 	s := surveyOf(uint64(digestOf(arg)))
 	l := &leftover{name: "out", of: "f@01", inputs: s, edit: &edit{name: file.Name(), old: file}}
 	var before, after runtime.MemStats

@@ -126,6 +126,7 @@ func checkJSON(line []byte) ([]byte, error) {
 	switch {
 	case len(line) == 0:
 		return nil, nil
+	case isInteger(line):
 	case !json.Valid(line):
 		return nil, fmt.Errorf("it is not JSON: %w (--lines takes any text)", json.Unmarshal(line, new(any)))
 	case !utf8.Valid(line):
@@ -235,11 +236,19 @@ func (l *lineReader) next() ([]byte, error) {
 	if err != nil && (!errors.Is(err, io.EOF) || len(line) == 0) {
 		return nil, err
 	}
-	line, _ = bytes.CutSuffix(line, []byte{l.end})
+	line = cutEnd(line, l.end)
 	if l.end == '\n' {
-		line, _ = bytes.CutSuffix(line, []byte("\r"))
+		line = cutEnd(line, '\r')
 	}
 	return line, nil
+}
+
+// cutEnd returns a line without a byte that it may end in.
+func cutEnd(line []byte, end byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == end {
+		return line[:n-1]
+	}
+	return line
 }
 
 // skip reads on to the end of a line that is too long, of which the last part came with err.
@@ -276,4 +285,20 @@ func (b *blocks) keep(part []byte) []byte {
 	at := len(b.last)
 	b.last = append(b.last, part...)
 	return b.last[at:len(b.last):len(b.last)]
+}
+
+// room returns an empty slice to append a piece to, which took then keeps.
+func (b *blocks) room() []byte {
+	if cap(b.last)-len(b.last) < blockSize/64 {
+		b.last = make([]byte, 0, blockSize)
+	}
+	return b.last[len(b.last):]
+}
+
+// took keeps a piece that was appended to what room returned. It has no room to grow.
+func (b *blocks) took(piece []byte) []byte {
+	if end := len(b.last) + len(piece); end <= cap(b.last) { // else it has memory of its own
+		b.last = b.last[:end]
+	}
+	return slices.Clip(piece)
 }

@@ -262,7 +262,7 @@ func (a *app) mapInputs(ctx context.Context, ex *executor.Executor, f *mapFlags,
 	shown.what = r.what()
 	stop := r.refresh(shown)
 	made := &chain{ex, t.stages, f.unordered, f.call.mapOptions(), r}
-	err := r.collect(ctx, made.outcomes(calls, r.arguments(a.view.reads.input(in.items(r.plan)))))
+	err := r.collect(ctx, made.outcomes(calls, r.arguments(a.view.items(in, r.plan))))
 	if err == nil {
 		err = in.err()
 	}
@@ -274,7 +274,7 @@ func (a *app) mapInputs(ctx context.Context, ex *executor.Executor, f *mapFlags,
 	stop()
 	took := time.Since(started)
 	failed := writing(r.finish())
-	err = a.both(err, failed, r.broken)
+	err = a.both(err, failed, r.out.err)
 	err = a.both(err, r.failures.finish(), nil)
 	if err == nil && f.reduce != "" {
 		err = a.printResult(reduced)

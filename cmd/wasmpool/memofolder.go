@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -183,7 +182,6 @@ func (a *app) memoExport() *cobra.Command {
 	cmd.Flags().StringVar(&task, "task", "", "only those of the task `NAME`, or NAME@ and the beginning of the module's SHA-256")
 	return a.folderCommand(cmd, func(ctx context.Context, f *memo.Folder) error {
 		w := bufio.NewWriter(a.out)
-		var lines recordWriter
 		lost := 0
 		for e, err := range f.All(true) {
 			switch {
@@ -197,7 +195,7 @@ func (a *app) memoExport() *cobra.Command {
 				lost++
 				continue
 			}
-			if _, err := w.Write(lines.entry(e)); err != nil {
+			if _, err := w.Write(appendEntry(w.AvailableBuffer(), e)); err != nil {
 				return err
 			}
 		}
@@ -217,18 +215,15 @@ func isOf(task, flag string) bool {
 	return flag == "" || flag == task || flag == name
 }
 
-// entry returns the line of an entry.
-func (w *recordWriter) entry(e *memo.Entry) []byte {
-	w.buf.Reset()
-	w.foreign = 0
-	line := appendJSONString(append(w.buf.AvailableBuffer(), `{"of":`...), strings.ToValidUTF8(e.Task, "\uFFFD"))
-	line = fmt.Appendf(line, `,"arg":"%016x","key":"%x","kept":"%s"`, e.Argument, e.Key, e.Kept.UTC().Format(time.RFC3339))
+// appendEntry appends the line of an entry.
+func appendEntry(dst []byte, e *memo.Entry) []byte {
+	start := len(dst)
+	dst = appendText(append(dst, `{"of":`...), e.Task)
+	dst = fmt.Appendf(dst, `,"arg":"%016x","key":"%x","kept":"%s"`, e.Argument, e.Key, e.Kept.UTC().Format(time.RFC3339))
 	if json.Valid(e.Settings) {
-		line = append(append(line, `,"settings":`...), e.Settings...)
+		dst = append(append(dst, `,"settings":`...), e.Settings...)
 	}
-	w.buf.Write(line)
-	w.value(e.Result)
-	return w.end("}\n")
+	return endLine(appendOut(dst, e.Result), start, "}\n")
 }
 
 func (a *app) memoGC() *cobra.Command {

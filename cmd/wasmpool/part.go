@@ -25,6 +25,9 @@ func (p *plan) left() int64 { return p.part.count(p.total) - p.kept }
 
 // next returns the first input from number i on that is to run, or -1. The inputs may end before.
 func (p *plan) next(i int64) int64 {
+	if !p.resumed && p.part.all() {
+		return i
+	}
 	i = p.part.next(i)
 	for p.resumed && i >= 0 {
 		switch {

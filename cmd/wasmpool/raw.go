@@ -11,20 +11,19 @@ import (
 // standard error.
 type rawWriter struct {
 	say io.Writer
-	buf []byte
 }
 
-// success returns a result, with a newline at its end. It is valid until the next one.
-func (w *rawWriter) success(out []byte) []byte {
-	w.buf = append(w.buf[:0], out...)
+// appendRaw appends a result as it is, with a newline at its end.
+func appendRaw(dst, out []byte) []byte {
+	dst = append(dst, out...)
 	if !bytes.HasSuffix(out, []byte("\n")) {
-		w.buf = append(w.buf, '\n')
+		dst = append(dst, '\n')
 	}
-	return w.buf
+	return dst
 }
 
 // failure says that an input failed.
-func (w *rawWriter) failure(r record, kind, message string) {
+func (w *rawWriter) failure(r *record, kind, message string) {
 	of := fmt.Sprintf("input %d", r.i)
 	if r.file != "" {
 		of += ", " + r.file + ","

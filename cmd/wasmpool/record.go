@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -17,15 +14,6 @@ import (
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/plain"
 )
-
-// A digest stands for the bytes of an argument: the first 64 bits of their SHA-256. It is 0
-// where there are none, as of a file that cannot be read.
-type digest uint64
-
-func digestOf(arg []byte) digest {
-	sum := sha256.Sum256(arg)
-	return digest(binary.BigEndian.Uint64(sum[:]))
-}
 
 // A record says to which input a line of map's output belongs, and how its call ran.
 type record struct {
@@ -49,14 +37,17 @@ func runOf(info *executor.Info) run {
 	return run{info.Ran, info.Rank, info.Attempt}
 }
 
-// A recordWriter makes the lines that map writes, in a buffer of its own. It
-// does without encoding/json where it can: there may be a hundred million.
+// A recordWriter appends the lines that map writes to a block of them. It does without
+// encoding/json where it can: there may be a hundred million.
 type recordWriter struct {
-	buf     bytes.Buffer
 	of      string // the member that names task and module, as it stands in each line
-	foreign int    // where in buf the text begins that others have written
 	verbose bool   // failures say where
 	staged  bool   // failures say in which task
+
+	number  counter
+	where   []byte // the members that say on which rank, and in which attempt, the last one ran
+	rank    int
+	attempt int
 }
 
 // newRecordWriter returns a writer of lines for results of a task.
@@ -65,69 +56,61 @@ func newRecordWriter(of string, verbose bool) recordWriter {
 	return recordWriter{of: string(plain.AppendJSON(nil, member)), verbose: verbose}
 }
 
-// success returns the line of a call with a result. It is valid until the next
-// one.
-func (w *recordWriter) success(r record, out []byte) []byte {
-	w.begin(r, true)
-	w.value(out)
-	return w.end("}\n")
-}
-
-// inFile returns the line of a call whose result is in a file. It is valid until the next
-// one.
-func (w *recordWriter) inFile(r record, f storedFile) []byte {
-	w.begin(r, true)
-	w.buf.WriteString(`,"out_file":`)
-	w.text(f.name)
-	w.buf.WriteString(`,"out_digest":"`)
-	w.buf.Write(appendDigest(w.buf.AvailableBuffer(), f.sum))
-	return w.end("\"}\n")
-}
-
-// failure returns the line of a call that failed. It is valid until the next
-// one.
-func (w *recordWriter) failure(r record, e *executor.TaskError) []byte {
-	w.begin(r, false)
-	w.buf.WriteString(`,"error":{"kind":`)
-	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), e.Kind.String()))
-	if e.Kind == host.KindExit || e.Kind == host.KindApplication && e.Code != 1 { // which is any error
-		w.buf.WriteString(`,"code":`)
-		w.buf.Write(strconv.AppendInt(w.buf.AvailableBuffer(), int64(e.Code), 10))
+// success appends the line of a call with a result.
+func (w *recordWriter) success(dst []byte, r *record, out []byte) []byte {
+	dst, foreign := w.begin(dst, r, true)
+	if foreign == len(dst) && isInteger(out) {
+		dst = append(append(dst, `,"out":`...), out...)
+		return append(dst, "}\n"...)
 	}
-	w.buf.WriteString(`,"message":`)
-	w.text(e.Message)
+	return endLine(appendOut(dst, out), foreign, "}\n")
+}
+
+// inFile appends the line of a call whose result is in a file.
+func (w *recordWriter) inFile(dst []byte, r *record, f storedFile) []byte {
+	dst, foreign := w.begin(dst, r, true)
+	dst = appendText(append(dst, `,"out_file":`...), f.name)
+	dst = appendDigest(append(dst, `,"out_digest":"`...), f.sum)
+	return endLine(dst, foreign, "\"}\n")
+}
+
+// failure appends the line of a call that failed.
+func (w *recordWriter) failure(dst []byte, r *record, e *executor.TaskError) []byte {
+	dst, foreign := w.begin(dst, r, false)
+	dst = appendJSONString(append(dst, `,"error":{"kind":`...), e.Kind.String())
+	if e.Kind == host.KindExit || e.Kind == host.KindApplication && e.Code != 1 { // which is any error
+		dst = strconv.AppendInt(append(dst, `,"code":`...), int64(e.Code), 10)
+	}
+	dst = appendText(append(dst, `,"message":`...), e.Message)
 	if w.staged {
-		w.buf.WriteString(`,"task":`)
-		w.text(e.Task)
+		dst = appendText(append(dst, `,"task":`...), e.Task)
 	}
 	if w.verbose {
-		w.left(e)
+		dst = appendLeft(dst, e)
 	}
-	return w.end("}}\n")
+	return endLine(dst, foreign, "}}\n")
 }
 
 // badInput is the kind of failure of an input that makes no argument.
 const badInput = "input"
 
-// bad returns the line of an input that makes no argument. It is valid until the next
-// one.
-func (w *recordWriter) bad(r record, why error) []byte {
-	w.begin(r, false)
-	w.buf.WriteString(`,"error":{"kind":"` + badInput + `","message":`)
-	w.text(why.Error())
-	return w.end("}}\n")
+// bad appends the line of an input that makes no argument.
+func (w *recordWriter) bad(dst []byte, r *record, why error) []byte {
+	dst, foreign := w.begin(dst, r, false)
+	dst = appendText(append(dst, `,"error":{"kind":"`+badInput+`","message":`...), why.Error())
+	return endLine(dst, foreign, "}}\n")
 }
 
-// left adds what the guest of a failed call left behind.
-func (w *recordWriter) left(e *executor.TaskError) {
+// appendLeft appends what the guest of a failed call left behind.
+func appendLeft(dst []byte, e *executor.TaskError) []byte {
 	for _, part := range []struct{ name, text string }{
 		{"stack", e.Stack}, {"stderr", e.Stderr}, {"log", strings.Join(e.Log, "\n")},
 	} {
 		if part.text != "" {
-			w.buf.WriteString(`,"` + part.name + `":`)
-			w.text(bounded(part.text))
+			dst = appendText(append(dst, `,"`+part.name+`":`...), bounded(part.text))
 		}
 	}
+	return dst
 }
 
 // mostLeft bounds each part of what a guest left behind, of which the end of
@@ -142,71 +125,90 @@ func bounded(text string) string {
 	return text[:mostLeft/2] + "\n…\n" + text[len(text)-mostLeft/2:]
 }
 
-// text adds a JSON string.
-func (w *recordWriter) text(s string) {
-	w.buf.Write(appendJSONString(w.buf.AvailableBuffer(), strings.ToValidUTF8(s, "\uFFFD")))
+// appendText appends text of others as a JSON string.
+func appendText(dst []byte, s string) []byte {
+	return appendJSONString(dst, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
-func (w *recordWriter) begin(r record, ok bool) {
-	w.buf.Reset()
-	line := append(w.buf.AvailableBuffer(), `{"i":`...)
-	line = strconv.AppendInt(line, r.i, 10)
-	line = append(line, w.of...)
+// begin appends the beginning of a line. From foreign on stands text that others have written.
+func (w *recordWriter) begin(dst []byte, r *record, ok bool) (line []byte, foreign int) {
+	dst = w.number.append(append(dst, `{"i":`...), r.i)
+	dst = append(dst, w.of...)
 	if r.arg != 0 {
-		line = append(appendDigest(append(line, `,"arg":"`...), r.arg), '"')
+		dst = append(appendDigest(append(dst, `,"arg":"`...), r.arg), '"')
 	}
-	w.foreign = 0
+	foreign = -1
 	if r.file != "" {
-		w.foreign = len(line)
-		line = appendJSONString(append(line, `,"file":`...), strings.ToValidUTF8(r.file, "\uFFFD"))
+		foreign = len(dst)
+		dst = appendText(append(dst, `,"file":`...), r.file)
 	}
 	if r.run.attempt > 0 {
-		line = r.run.append(line)
+		dst = append(appendSeconds(append(dst, `,"s":`...), r.run.took), w.whereRan(r.run)...)
 	}
-	line = strconv.AppendBool(append(line, `,"ok":`...), ok)
-	if w.foreign == 0 {
-		w.foreign = len(line)
+	dst = strconv.AppendBool(append(dst, `,"ok":`...), ok)
+	if foreign < 0 {
+		foreign = len(dst)
 	}
-	w.buf.Write(line)
+	return dst, foreign
 }
 
-// append appends the members of a run.
-func (r run) append(dst []byte) []byte {
-	dst = appendSeconds(append(dst, `,"s":`...), r.took)
-	dst = strconv.AppendInt(append(dst, `,"rank":`...), int64(r.rank), 10)
-	return strconv.AppendInt(append(dst, `,"attempt":`...), int64(r.attempt), 10)
+// A counter appends numbers as text. Those that follow the one before, as most do, cost little.
+type counter struct {
+	n    int64 // the last one
+	text []byte
+}
+
+func (c *counter) append(dst []byte, n int64) []byte {
+	if last := len(c.text) - 1; last >= 0 && n > 0 && n == c.n+1 && c.text[last] != '9' {
+		c.text[last]++
+	} else {
+		c.text = strconv.AppendInt(c.text[:0], n, 10)
+	}
+	c.n = n
+	return append(dst, c.text...)
+}
+
+// whereRan returns the members that say on which rank, and in which attempt, a call ran. They are mostly the same.
+func (w *recordWriter) whereRan(r run) []byte {
+	if w.where == nil || r.rank != w.rank || r.attempt != w.attempt {
+		w.rank, w.attempt = r.rank, r.attempt
+		w.where = strconv.AppendInt(append(w.where[:0], `,"rank":`...), int64(r.rank), 10)
+		w.where = strconv.AppendInt(append(w.where, `,"attempt":`...), int64(r.attempt), 10)
+	}
+	return w.where
 }
 
 // appendSeconds appends a duration as a number of seconds, to the microsecond.
 func appendSeconds(dst []byte, d time.Duration) []byte {
-	const places = 1_000_000
-	micros := int64(max(d, 0).Round(time.Microsecond) / time.Microsecond)
-	dst = strconv.AppendInt(dst, micros/places, 10)
-	if micros %= places; micros == 0 {
+	const places = 6
+	micros := (uint64(max(d, 0)) + 500) / 1000
+	dst = strconv.AppendUint(dst, micros/1e6, 10)
+	micros %= 1e6
+	if micros == 0 {
 		return dst
 	}
-	at := len(dst)
-	dst = strconv.AppendInt(dst, micros+places, 10) // a 1 before the places keeps their zeros
-	dst[at] = '.'
-	return bytes.TrimRight(dst, "0")
-}
-
-// appendDigest appends a digest as it stands in lines.
-func appendDigest(dst []byte, d digest) []byte {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(d))
-	return hex.AppendEncode(dst, b[:])
-}
-
-// end closes the line. It may be shown on a terminal, so what a terminal would obey
-// stands in it as an escape, which means the same.
-func (w *recordWriter) end(text string) []byte {
-	w.buf.WriteString(text)
-	line := w.buf.Bytes()
-	if !needsEscapes(line[w.foreign:]) {
-		return line
+	var text [1 + places]byte
+	text[0] = '.'
+	end := 0 // of what is not a zero at the end
+	for i := places; i > 0; i-- {
+		digit := micros % 10
+		micros /= 10
+		text[i] = '0' + byte(digit)
+		if digit != 0 {
+			end = max(end, i)
+		}
 	}
-	return plain.AppendJSON(nil, line)
+	return append(dst, text[:1+end]...)
+}
+
+// endLine closes a line. It may be shown on a terminal, so what a terminal would obey
+// stands in it as an escape, which means the same.
+func endLine(dst []byte, foreign int, text string) []byte {
+	dst = append(dst, text...)
+	if !needsEscapes(dst[foreign:]) {
+		return dst
+	}
+	return append(dst[:foreign], plain.AppendJSON(nil, dst[foreign:])...)
 }
 
 // needsEscapes reports whether JSON may have what a terminal would obey.
@@ -214,28 +216,26 @@ func needsEscapes(json []byte) bool {
 	return slices.ContainsFunc(json, func(c byte) bool { return c >= 0x7f })
 }
 
-// value adds a result: as JSON if it is that, else as text, else in base64.
-func (w *recordWriter) value(out []byte) {
-	if !utf8.Valid(out) {
-		w.buf.WriteString(`,"out_b64":"`)
-		w.buf.Write(base64.StdEncoding.AppendEncode(w.buf.AvailableBuffer(), out))
-		w.buf.WriteByte('"')
-		return
+// appendOut appends the member of a result: as JSON if it is that, else as text, else in base64.
+func appendOut(dst, out []byte) []byte {
+	if utf8.Valid(out) {
+		return appendResult(append(dst, `,"out":`...), out)
 	}
-	w.buf.WriteString(`,"out":`)
-	writeResult(&w.buf, out)
+	dst = base64.StdEncoding.AppendEncode(append(dst, `,"out_b64":"`...), out)
+	return append(dst, '"')
 }
 
-// writeResult writes a result that is UTF-8, as JSON.
-func writeResult(to *bytes.Buffer, out []byte) {
+// appendResult appends a result that is UTF-8, as JSON.
+func appendResult(dst, out []byte) []byte {
 	if isInteger(out) {
-		to.Write(out)
-		return
+		return append(dst, out...)
 	}
-	if mayBeJSON(out) && json.Compact(to, out) == nil {
-		return // Compact leaves the buffer alone when it fails
+	if mayBeJSON(out) {
+		if buf := bytes.NewBuffer(dst); json.Compact(buf, out) == nil {
+			return buf.Bytes()
+		}
 	}
-	to.Write(appendJSONString(to.AvailableBuffer(), out))
+	return appendJSONString(dst, out)
 }
 
 // isInteger reports whether text is a number without a sign, a point or an exponent: it is JSON as it stands.

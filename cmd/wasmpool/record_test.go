@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -34,20 +35,20 @@ func TestRecordWriter(t *testing.T) {
 	}
 	w := newRecordWriter("f@0123456789ab", false)
 	for _, tt := range tests {
-		if diff := cmp.Diff(tt.want+"\n", string(w.success(record{i: 7, arg: 0xabc}, []byte(tt.out)))); diff != "" {
+		if diff := cmp.Diff(tt.want+"\n", string(w.success(nil, &record{i: 7, arg: 0xabc}, []byte(tt.out)))); diff != "" {
 			t.Errorf("success(%q) (-want +got):\n%s", tt.out, diff)
 		}
 	}
 	want := `{"i":8,"of":"f@0123456789ab","ok":false,"error":{"kind":"trap","message":"a \"bad\" ` + "\uFFFD" + ` byte"}}` + "\n"
-	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, &executor.TaskError{Kind: host.KindTrap, Message: "a \"bad\" \xff byte"}))); diff != "" {
+	if diff := cmp.Diff(want, string(w.failure(nil, &record{i: 8}, &executor.TaskError{Kind: host.KindTrap, Message: "a \"bad\" \xff byte"}))); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
 	want = `{"i":8,"of":"f@0123456789ab","ok":false,"error":{"kind":"application","code":70,"message":"seventy"}}` + "\n"
-	if diff := cmp.Diff(want, string(w.failure(record{i: 8}, &executor.TaskError{Kind: host.KindApplication, Code: 70, Message: "seventy"}))); diff != "" {
+	if diff := cmp.Diff(want, string(w.failure(nil, &record{i: 8}, &executor.TaskError{Kind: host.KindApplication, Code: 70, Message: "seventy"}))); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
 	want = `{"i":9,"of":"f@0123456789ab","arg":"000000000000000d","file":"a \"b\".txt","ok":true,"out":1}` + "\n"
-	if diff := cmp.Diff(want, string(w.success(record{i: 9, arg: 13, file: `a "b".txt`}, []byte("1")))); diff != "" {
+	if diff := cmp.Diff(want, string(w.success(nil, &record{i: 9, arg: 13, file: `a "b".txt`}, []byte("1")))); diff != "" {
 		t.Errorf("success (-want +got):\n%s", diff)
 	}
 }
@@ -61,7 +62,7 @@ func TestRecordWriterRun(t *testing.T) {
 		100 * time.Millisecond: "0.1", time.Second: "1", time.Hour + 20*time.Microsecond: "3600.00002", -1: "0", 1000*time.Hour + 40*time.Millisecond: "3600000.04",
 	} {
 		want = `{"i":9,"of":"f@0123456789ab","arg":"000000000000000d","file":"a","s":` + want + `,"rank":12,"attempt":3,"ok":true,"out":1}` + "\n"
-		if diff := cmp.Diff(want, string(w.success(record{9, 13, "a", run{took, 12, 3}}, []byte("1")))); diff != "" {
+		if diff := cmp.Diff(want, string(w.success(nil, &record{9, 13, "a", run{took, 12, 3}}, []byte("1")))); diff != "" {
 			t.Errorf("%d ns (-want +got):\n%s", took, diff)
 		}
 	}
@@ -72,7 +73,7 @@ func TestRecordWriterInFile(t *testing.T) {
 	t.Parallel()
 	w := newRecordWriter("f@0123456789ab", false)
 	want := `{"i":9,"of":"f@0123456789ab","arg":"000000000000000d","file":"../a","ok":true,"out_file":"a","out_digest":"0000000000000abc"}` + "\n"
-	if diff := cmp.Diff(want, string(w.inFile(record{i: 9, arg: 13, file: "../a"}, storedFile{"a", 0xabc}))); diff != "" {
+	if diff := cmp.Diff(want, string(w.inFile(nil, &record{i: 9, arg: 13, file: "../a"}, storedFile{"a", 0xabc}))); diff != "" {
 		t.Errorf("inFile (-want +got):\n%s", diff)
 	}
 }
@@ -83,11 +84,11 @@ func TestRecordWriterVerbose(t *testing.T) {
 	w := newRecordWriter("f@0123456789ab", true)
 	e := &executor.TaskError{Kind: host.KindTrap, Message: "unreachable", Stack: ".main()\n.f()", Stderr: "ow\n", Log: []string{"one", "two"}}
 	want := `{"i":8,"of":"f@0123456789ab","s":1.5,"rank":3,"attempt":2,"ok":false,"error":{"kind":"trap","message":"unreachable","stack":".main()\n.f()","stderr":"ow\n","log":"one\ntwo"}}` + "\n"
-	if diff := cmp.Diff(want, string(w.failure(record{i: 8, run: run{1500 * time.Millisecond, 3, 2}}, e))); diff != "" {
+	if diff := cmp.Diff(want, string(w.failure(nil, &record{i: 8, run: run{1500 * time.Millisecond, 3, 2}}, e))); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}
 	e.Stack, e.Stderr = strings.Repeat("a", 1<<20), strings.Repeat("é", 1<<20)
-	line := w.failure(record{i: 8}, e)
+	line := w.failure(nil, &record{i: 8}, e)
 	if len(line) > 3*mostLeft || !json.Valid(line) || !utf8.Valid(line) {
 		t.Errorf("a long failure has %d bytes, JSON: %v", len(line), json.Valid(line))
 	}
@@ -100,7 +101,7 @@ func FuzzRecordWriter(f *testing.F) {
 	}
 	w := newRecordWriter("f@0123456789ab", false)
 	f.Fuzz(func(t *testing.T, out []byte) {
-		line := w.success(record{i: 1}, out)
+		line := w.success(nil, &record{i: 1}, out)
 		if n := len(line); line[n-1] != '\n' || !utf8.Valid(line) {
 			t.Fatalf("%q becomes %q, which is no line of UTF-8", out, line)
 		}
@@ -156,9 +157,21 @@ func BenchmarkRecordWriter(b *testing.B) {
 		b.Run("result="+name, func(b *testing.B) {
 			w := newRecordWriter("f@0123456789ab", false)
 			b.ReportAllocs()
+			var line []byte
 			for b.Loop() {
-				w.success(record{i: 123456, arg: digestOf([]byte(out)), run: run{12 * time.Microsecond, 0, 1}}, []byte(out))
+				line = w.success(line[:0], &record{i: 123456, arg: digestOf([]byte(out)), run: run{12 * time.Microsecond, 0, 1}}, []byte(out))
 			}
 		})
+	}
+}
+
+// A counter appends any number, whatever came before it.
+func TestCounter(t *testing.T) {
+	t.Parallel()
+	var c counter
+	for _, n := range []int64{1, 0, 1, 2, 8, 9, 10, 11, 12, 12, 7, 98, 99, 100, 101, -3, -2, -1, 0, 1, 1 << 62, 1<<62 + 1} {
+		if got, want := string(c.append([]byte("n"), n)), fmt.Sprintf("n%d", n); got != want {
+			t.Errorf("it is %s, want %s", got, want)
+		}
 	}
 }

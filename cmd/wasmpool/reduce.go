@@ -158,7 +158,7 @@ func writeResultJSON(to *bytes.Buffer, out []byte) error {
 	if !utf8.Valid(out) {
 		return errNotUTF8
 	}
-	writeResult(to, out)
+	to.Write(appendResult(to.AvailableBuffer(), out))
 	if value := to.Bytes(); needsEscapes(value) {
 		value = plain.AppendJSON(nil, value)
 		to.Reset()

@@ -133,7 +133,7 @@ func TestReducerValues(t *testing.T) {
 		}
 		r.finish(t.Context()) //nolint:errcheck // some are no texts
 		w := newRecordWriter("f@", false)
-		line := string(w.success(record{}, []byte(out)))
+		line := string(w.success(nil, &record{}, []byte(out)))
 		value := strings.TrimSuffix(strings.TrimPrefix(f.groups[0], "["), "]")
 		if !strings.HasSuffix(line, `"out":`+value+"}\n") {
 			t.Errorf("%q is %s in an array, and in a line %s", out, value, line)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -40,21 +39,21 @@ type results struct {
 	ordered bool
 
 	// Goroutines that write to these for each call share no cache line.
-	_      [64]byte
-	calls  atomic.Int64 // inputs whose calls were begun
-	_      [64]byte
-	ended  atomic.Int64 // of those, the ones whose calls have ended
-	ok     atomic.Int64 // inputs with a result; who writes holds mu, as for failed
-	failed atomic.Int64
+	_       [64]byte
+	calls   atomic.Int64 // inputs whose calls were begun
+	_       [64]byte
+	without atomic.Int64 // of those, the ones whose calls have ended without a result
+	ok      atomic.Int64 // inputs with a result; who writes holds mu, as for failed
+	failed  atomic.Int64
+
+	entries ledgerTaker // of the goroutine that collects
+	out     blockWriter // its block is under mu
 
 	mu     sync.Mutex // guards all that follows while refresh and the input run
-	out    *bufio.Writer
-	fresh  chan struct{} // holds a token when there is something to flush
 	line   recordWriter
 	first  string // of the failures
 	hidden bool   // a failure has more to tell than its line
 	folder bool   // one looked for a file where there is no folder
-	broken error  // why nothing more can be written
 
 	fatal       error // what has ended the map
 	interrupted error // the signal that came
@@ -78,9 +77,9 @@ type earlyFailure struct {
 
 func newResults(to *output, file func(i int64) string, p *plan, line recordWriter, ordered bool) *results {
 	r := &results{
-		ledger: newLedger(), plan: p, file: file, to: to, ordered: ordered,
-		line: line, out: bufio.NewWriterSize(to.w, 256<<10), fresh: make(chan struct{}, 1),
+		ledger: newLedger(), plan: p, file: file, to: to, ordered: ordered, line: line,
 	}
+	r.entries, r.out = r.ledger.taker(), newBlockWriter(to.w, &r.mu)
 	r.moved = sync.NewCond(&r.mu)
 	return r
 }
@@ -89,11 +88,11 @@ func newResults(to *output, file func(i int64) string, p *plan, line recordWrite
 // result. It runs on the goroutine that reads the input.
 func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		call, keeps := int64(0), r.failures.wantsText()
+		call, keeps, digests := int64(0), r.failures.wantsText(), newDigester()
 		for i, it := range items {
 			var sum digest
 			if it.arg != nil {
-				sum = digestOf(it.arg)
+				sum = digests.of(it.arg)
 			}
 			if it.bad != nil {
 				bad := &earlyFailure{record: record{i: i, arg: sum, file: r.file(i)}, bad: it.bad, before: call}
@@ -110,11 +109,11 @@ func (r *results) arguments(items iter.Seq2[int64, item]) iter.Seq[[]byte] {
 				r.calls.Add(-1)
 				return
 			}
-			e := entry{input: i, arg: sum}
+			var text []byte
 			if keeps {
-				e.text = it.arg
+				text = it.arg
 			}
-			r.ledger.put(call, e)
+			r.ledger.put(call, entry{i, sum}, text)
 			r.inputs.put(call, i)
 			call++
 			if !yield(it.arg) {
@@ -136,7 +135,7 @@ func (r *results) isOver() bool {
 // have failed, it leaves out what did not run, and writes what still ends.
 func (r *results) collect(ctx context.Context, seq iter.Seq2[int64, executor.Outcome]) error {
 	for call, o := range seq {
-		if !r.settle(ctx, call, o, r.add) {
+		if !r.settle(ctx, call, &o, false) {
 			break
 		}
 	}
@@ -152,41 +151,42 @@ func (r *results) collect(ctx context.Context, seq iter.Seq2[int64, executor.Out
 // early takes how a call has ended behind which no other stage comes, as it failed or did not run. It
 // reports whether more is wanted. It is safe for concurrent use.
 func (r *results) early(ctx context.Context, call int64, o executor.Outcome) bool {
-	more := r.settle(ctx, call, o, r.addFailed)
+	more := r.settle(ctx, call, &o, true)
 	if !more {
 		r.quit() // collect may wait for what does not come
 	}
 	return more
 }
 
-// settle takes how the calls of an input have ended, which put writes. It reports whether more is wanted.
-func (r *results) settle(ctx context.Context, call int64, o executor.Outcome, put func(ctx context.Context, call int64, o executor.Outcome, failed *executor.TaskError) error) bool {
-	var failed *executor.TaskError
+// settle takes how the calls of an input have ended, early where others would come behind the last of them. It
+// reports whether more is wanted.
+func (r *results) settle(ctx context.Context, call int64, o *executor.Outcome, early bool) bool {
+	var err error
 	switch {
 	case r.complete():
 		return false
+	case o.Err == nil:
+		err = r.succeed(ctx, call, o.Result, &o.Info)
 	case errors.Is(o.Err, executor.ErrInterrupted):
 		r.interrupt(o.Err)
 	case errors.Is(o.Err, executor.ErrCancelled) && r.ending.Load():
 	case call < 0 && errors.Is(o.Err, context.Canceled) && ctx.Err() == nil && r.ending.Load():
 		return false // early has quit
-	case o.Err != nil && !errors.As(o.Err, &failed):
-		if ctx.Err() != nil {
-			return r.end(ctx.Err())
-		}
-		return r.end(&exitError{exitCallFailed, fmt.Errorf("after %d %s: %w", r.done(), r.what(), o.Err)})
 	default:
-		if err := put(ctx, call, o, failed); err != nil {
-			return r.end(err)
-		}
+		err = r.fail(ctx, call, o, early)
 	}
-	r.ended.Add(1)
+	if err != nil {
+		return r.end(err)
+	}
+	if o.Err != nil {
+		r.without.Add(1)
+	}
 	return !r.complete()
 }
 
 // complete reports whether nothing more is wanted. The input may go on for ever.
 func (r *results) complete() bool {
-	return r.broke.Load() || r.ending.Load() && r.ended.Load() == r.calls.Load()
+	return r.broke.Load() || r.ending.Load() && r.ok.Load()+r.without.Load() == r.calls.Load()
 }
 
 // end notes what has ended the map. It returns false.
@@ -206,41 +206,75 @@ func (r *results) interrupt(why error) {
 	r.moved.Broadcast()
 }
 
-// add writes how a call has ended.
-func (r *results) add(ctx context.Context, call int64, o executor.Outcome, failed *executor.TaskError) error {
-	e := r.ledger.take(call)
-	this := record{i: e.input, arg: e.arg, file: r.file(e.input), run: runOf(&o.Info)}
+// succeed writes the result of a call.
+func (r *results) succeed(ctx context.Context, call int64, out []byte, info *executor.Info) error {
+	e, _ := r.entries.take(call)
+	this := record{i: e.input, arg: e.arg, file: r.file(e.input), run: runOf(info)}
 	var stored storedFile
-	if r.dir != nil && failed == nil {
+	if r.dir != nil {
 		var err error
-		if stored, err = r.dir.write(this, o.Result); err != nil {
+		if stored, err = r.dir.write(this, out); err != nil {
 			return writing(err)
 		}
 	}
-	if r.streams && failed == nil && !r.ending.Load() {
-		if err := r.reducer.add(ctx, e.input, o.Result); err != nil && !r.ending.Load() {
+	if r.streams && !r.ending.Load() {
+		if err := r.reducer.add(ctx, e.input, out); err != nil && !r.ending.Load() {
 			return err
 		}
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.takes(call)
+	r.out.put(r.success(r.out.block, &this, out, stored))
+	r.ok.Add(1)
+	r.endIfTooMany()
+	r.takes(call + 1)
+	return r.unlock()
+}
+
+// fail writes that a call has failed. It returns an error if it is none of a call: it ends the map.
+func (r *results) fail(ctx context.Context, call int64, o *executor.Outcome, early bool) error {
+	var failed *executor.TaskError
+	switch {
+	case errors.As(o.Err, &failed):
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		return &exitError{exitCallFailed, fmt.Errorf("after %d %s: %w", r.done(), r.what(), o.Err)}
+	}
+	entries := &r.entries
+	if early { // on another goroutine
+		own := r.ledger.taker()
+		entries = &own
+	}
+	e, text := entries.take(call)
+	this := record{i: e.input, arg: e.arg, file: r.file(e.input), run: runOf(&o.Info)}
+	if early {
+		return r.addEarly(&earlyFailure{record: this, text: text, failed: failed, before: call})
+	}
+	r.mu.Lock()
+	r.takes(call)
+	r.addFailure(&this, failed)
+	r.failures.add(text, this.file)
+	r.takes(call + 1)
+	return r.unlock()
+}
+
+// takes notes that the next result in order is that of a call, and writes what waits for that. mu is held.
+func (r *results) takes(call int64) {
 	r.taken = call
 	if len(r.waiting) > 0 {
 		r.addWaiting()
 	}
-	if failed != nil {
-		r.addFailure(this, failed)
-		r.failures.add(e.text, this.file)
-	} else {
-		r.write(r.success(this, o.Result, stored))
-		r.ok.Add(1)
-		r.endIfTooMany()
+}
+
+// unlock unlocks mu, and writes the lines if they are many.
+func (r *results) unlock() error {
+	full, err := r.out.full(), r.out.err
+	r.mu.Unlock()
+	if full {
+		err = r.out.flush()
 	}
-	r.taken = call + 1
-	if len(r.waiting) > 0 {
-		r.addWaiting()
-	}
-	return writing(r.broken)
+	return writing(err)
 }
 
 // writing says of an error, if there is one, that it kept results from being written.
@@ -251,29 +285,22 @@ func writing(err error) error {
 	return err
 }
 
-// addFailed writes that a call has failed behind which other stages would come.
-func (r *results) addFailed(_ context.Context, call int64, o executor.Outcome, failed *executor.TaskError) error {
-	e := r.ledger.take(call)
-	this := record{i: e.input, arg: e.arg, file: r.file(e.input), run: runOf(&o.Info)}
-	return r.addEarly(&earlyFailure{record: this, text: e.text, failed: failed, before: call})
-}
-
-// success returns what is written of a call with a result. mu is held.
-func (r *results) success(this record, out []byte, stored storedFile) []byte {
+// success appends what is written of a call with a result. mu is held.
+func (r *results) success(dst []byte, this *record, out []byte, stored storedFile) []byte {
 	switch {
 	case r.streams:
-		return nil
+		return dst
 	case r.raw != nil:
-		return r.raw.success(out)
+		return appendRaw(dst, out)
 	case r.dir != nil:
-		return r.line.inFile(this, stored)
+		return r.line.inFile(dst, this, stored)
 	default:
-		return r.line.success(this, out)
+		return r.line.success(dst, this, out)
 	}
 }
 
 // addFailure writes that a call has failed. mu is held.
-func (r *results) addFailure(this record, failed *executor.TaskError) {
+func (r *results) addFailure(this *record, failed *executor.TaskError) {
 	kind := failed.Kind.String()
 	if r.staged {
 		kind += " in " + failed.Task
@@ -281,9 +308,9 @@ func (r *results) addFailure(this record, failed *executor.TaskError) {
 	if r.raw != nil {
 		r.raw.failure(this, kind, failed.Message)
 	} else {
-		r.write(r.line.failure(this, failed))
+		r.out.put(r.line.failure(r.out.block, this, failed))
 	}
-	r.fail(this.i, kind, failed.Message)
+	r.countFailure(this.i, kind, failed.Message)
 	r.folder = r.folder || wantsFolder(failed)
 	r.hidden = r.hidden || !r.line.verbose && tellsWhere(failed)
 }
@@ -296,7 +323,6 @@ const mostWaiting = 4096
 // failure waits for is ahead of who calls it, and goes on meanwhile.
 func (r *results) addEarly(f *earlyFailure) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	at := len(r.waiting)
 	for at > 0 && r.waiting[at-1].before > f.before { // of a later stage
 		at--
@@ -306,7 +332,7 @@ func (r *results) addEarly(f *earlyFailure) error {
 	for len(r.waiting) >= mostWaiting && !f.done && !r.over && !r.ending.Load() && r.interrupted == nil {
 		r.moved.Wait()
 	}
-	return writing(r.broken)
+	return r.unlock()
 }
 
 // addWaiting writes the failures whose turn it is. mu is held.
@@ -330,31 +356,21 @@ func (r *results) writeEarly(f *earlyFailure) {
 	f.done = true
 	r.failures.add(f.text, f.record.file)
 	if f.failed != nil {
-		r.addFailure(f.record, f.failed)
+		r.addFailure(&f.record, f.failed)
 		r.taken = max(r.taken, f.before+1)
 		return
 	}
 	if r.raw != nil {
-		r.raw.failure(f.record, badInput, f.bad.Error())
+		r.raw.failure(&f.record, badInput, f.bad.Error())
 	} else {
-		r.write(r.line.bad(f.record, f.bad))
+		r.out.put(r.line.bad(r.out.block, &f.record, f.bad))
 	}
-	r.fail(f.record.i, badInput, f.bad.Error())
+	r.countFailure(f.record.i, badInput, f.bad.Error())
 }
 
-// write hands a line to the buffer. An error sticks. mu is held.
-func (r *results) write(line []byte) {
-	if _, err := r.out.Write(line); err != nil && r.broken == nil {
-		r.broken = err
-	}
-	if len(r.fresh) == 0 { // nobody else puts a token there
-		r.fresh <- struct{}{}
-	}
-}
-
-// fail counts a failure, and remembers the first one, which tells what may be the matter
+// countFailure counts a failure, and remembers the first one, which tells what may be the matter
 // with all. mu is held.
-func (r *results) fail(i int64, kind, message string) {
+func (r *results) countFailure(i int64, kind, message string) {
 	const most = 200
 	r.failed.Add(1)
 	r.endIfTooMany()
@@ -409,28 +425,19 @@ func (r *results) counts() (done, failed int64) {
 }
 
 // flush hands on what was written. An error sticks: it comes again with the
-// next add.
-func (r *results) flush() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.out.Flush(); err != nil && r.broken == nil {
-		r.broken = err
-	}
-	return r.broken
-}
+// next result.
+func (r *results) flush() error { return r.out.flush() }
 
 // sync is flush up to the disk. It does not hold up those who write: a disk takes its time.
 func (r *results) sync() error {
-	if err := r.flush(); err != nil {
-		return err
+	err := r.flush()
+	if err == nil {
+		err = errors.Join(r.to.sync(), r.dir.beat())
 	}
-	err := errors.Join(r.to.sync(), r.dir.beat())
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err != nil && r.broken == nil {
-		r.broken = err
+	if err != nil {
+		return r.out.fail(err)
 	}
-	return r.broken
+	return nil
 }
 
 // finish writes what waits, and lets nothing more be written. In a map that was cut short these
@@ -457,7 +464,7 @@ func (r *results) refresh(p *progress) (stop func()) {
 	running.Go(func() {
 		for {
 			select {
-			case <-r.fresh:
+			case <-r.out.fresh:
 				r.flush() //nolint:errcheck // it sticks
 				time.Sleep(flushEvery)
 			case <-ctx.Done():

@@ -182,7 +182,6 @@ func printLines(out *bufio.Writer, rows *rowReader) error {
 
 // printRaw prints what the calls gave.
 func printRaw(out *bufio.Writer, rows *rowReader) error {
-	var w rawWriter
 	for r, err := range rows.all() {
 		switch {
 		case err != nil:
@@ -196,7 +195,7 @@ func printRaw(out *bufio.Writer, rows *rowReader) error {
 		if err != nil {
 			return err
 		}
-		out.Write(w.success(result)) //nolint:errcheck // Flush tells
+		out.Write(appendRaw(out.AvailableBuffer(), result)) //nolint:errcheck // Flush tells
 	}
 	return nil
 }

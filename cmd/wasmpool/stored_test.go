@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,8 +75,8 @@ func FuzzStored(f *testing.F) {
 	f.Fuzz(func(t *testing.T, out []byte, file string, from, to uint16) {
 		w := newRecordWriter("f@0123456789ab", false)
 		this := record{5, digestOf(out), file, run{time.Millisecond, 3, 1}}
-		success := string(w.success(this, out))
-		failure := string(w.failure(this, &executor.TaskError{Kind: host.KindTrap, Message: string(out)}))
+		success := string(w.success(nil, &this, out))
+		failure := string(w.failure(nil, &this, &executor.TaskError{Kind: host.KindTrap, Message: string(out)}))
 		for n, line := range []string{success, failure} {
 			line = strings.TrimSuffix(line, "\n")
 			var own, other stored
@@ -149,7 +148,7 @@ func TestStoredFast(t *testing.T) {
 	w := newRecordWriter("f@0123456789ab", false)
 	for _, r := range []run{{}, {0, 0, 1}, {1234 * time.Millisecond, 12, 3}} {
 		this := record{5, 255, "a/b", r}
-		lines := [][]byte{slices.Clone(w.success(this, []byte("1"))), w.failure(this, &executor.TaskError{Kind: host.KindTrap})}
+		lines := [][]byte{w.success(nil, &this, []byte("1")), w.failure(nil, &this, &executor.TaskError{Kind: host.KindTrap})}
 		for _, line := range lines {
 			if line = bytes.TrimSuffix(line, []byte("\n")); !new(stored).parseOwn(line) {
 				t.Errorf("%s is read the slow way", line)
@@ -160,7 +159,7 @@ func TestStoredFast(t *testing.T) {
 
 func BenchmarkStored(b *testing.B) {
 	w := newRecordWriter("square@0123456789ab", false)
-	line := w.success(record{i: 123456, arg: 77, run: run{12 * time.Microsecond, 0, 1}}, []byte("144"))
+	line := w.success(nil, &record{i: 123456, arg: 77, run: run{12 * time.Microsecond, 0, 1}}, []byte("144"))
 	line = line[:len(line)-1]
 	var s stored
 	b.ReportAllocs()

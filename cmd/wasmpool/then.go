@@ -77,7 +77,7 @@ func (c *chain) succeeded(ctx context.Context, stage iter.Seq2[int64, executor.O
 				}
 				continue
 			}
-			first.put(call, entry{input: input})
+			first.put(call, entry{input: input}, nil)
 			call++
 			if !yield(o.Result) {
 				return
@@ -89,9 +89,11 @@ func (c *chain) succeeded(ctx context.Context, stage iter.Seq2[int64, executor.O
 // renumber yields what a stage yields, with the numbers of the first stage's calls.
 func renumber(stage iter.Seq2[int64, executor.Outcome], first *ledger) iter.Seq2[int64, executor.Outcome] {
 	return func(yield func(int64, executor.Outcome) bool) {
+		entries := first.taker()
 		for call, o := range stage {
 			if call >= 0 {
-				call = first.take(call).input
+				e, _ := entries.take(call)
+				call = e.input
 			}
 			if !yield(call, o) {
 				return

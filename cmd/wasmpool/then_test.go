@@ -43,7 +43,7 @@ func TestEarlyFailures(t *testing.T) {
 		if told != mostWaiting+1 || r.done() != 1 {
 			t.Errorf("while input 1 has no result, %d others fail, and %d are done, want %d and 1", told-2, r.done(), mostWaiting-1)
 		}
-		r.settle(t.Context(), 1, executor.Outcome{Result: []byte("1")}, r.add)
+		r.settle(t.Context(), 1, &executor.Outcome{Result: []byte("1")}, false)
 		synctest.Wait()
 		if err := r.finish(); err != nil || r.done() != inputs {
 			t.Errorf("%d of %d inputs are done, error %v", r.done(), inputs, err)
@@ -66,7 +66,7 @@ func TestEarlyFailuresLeft(t *testing.T) {
 		"interrupted": func(r *results) { r.interrupt(executor.ErrInterrupted) },
 		"too many": func(r *results) {
 			r.limit = failLimit{fails: 1}
-			r.settle(t.Context(), 0, executor.Outcome{Err: &executor.TaskError{Kind: host.KindTrap}}, r.add)
+			r.settle(t.Context(), 0, &executor.Outcome{Err: &executor.TaskError{Kind: host.KindTrap}}, false)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestEarlyFailuresLeft(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newResults(&output{w: io.Discard}, func(int64) string { return "" }, new(plan), newRecordWriter("f@", false), true)
 				r.cancel = func() {}
-				r.ledger.put(0, entry{})
+				r.ledger.put(0, entry{}, nil)
 				done := false
 				go func() {
 					for range mostWaiting {

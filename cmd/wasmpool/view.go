@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"os"
@@ -232,6 +233,14 @@ func (v *view) watch() (*monitor.Monitor, error) {
 	}
 	v.monitor = m
 	return m, nil
+}
+
+// items yields the inputs of a map that are to run, and has it seen how long the next one is waited for.
+func (v *view) items(in input, p *plan) iter.Seq2[int64, item] {
+	if _, ready := in.(*computed); ready { // nobody waits for those
+		return in.items(p)
+	}
+	return v.reads.input(in.items(p))
 }
 
 // progress says how far a map has come, and what it waits for. One goroutine calls it.
