@@ -40,7 +40,7 @@ func (d *delivery) next(ctx context.Context) (*dispatcher.Call, error) {
 func (d *delivery) outcome(c *dispatcher.Call, info *Info) (i int64, data []byte, err error) {
 	data, err = c.Outcome()
 	if info != nil {
-		*info = Info(c.Info())
+		c.Describe((*dispatcher.Info)(info))
 	}
 	size, found := c.Size(), c.Found()
 	*c = dispatcher.Call{}
@@ -82,6 +82,7 @@ type inOrder struct {
 	first *segment
 	at    int   // in first
 	taken int64 // results
+	fed   int64 // calls that were submitted when it was last asked
 }
 
 func newInOrder() *inOrder {
@@ -130,10 +131,11 @@ func (o *inOrder) submitted(*dispatcher.Call) {
 
 // next implements line.
 func (o *inOrder) next(ctx context.Context, f *feeder) (*dispatcher.Call, error) {
-	if f.ahead.idle() {
+	if o.taken == o.fed {
 		if over, err := o.awaitCall(ctx, f); over || err != nil {
 			return nil, err
 		}
+		o.fed = f.ahead.fed.Load()
 	}
 	if o.at == len(o.first.calls) {
 		o.shrink()
@@ -148,6 +150,9 @@ func (o *inOrder) next(ctx context.Context, f *feeder) (*dispatcher.Call, error)
 // awaitCall waits until a call is open. It returns true when none comes any more, and ctx's error
 // when that ends first.
 func (o *inOrder) awaitCall(ctx context.Context, f *feeder) (over bool, err error) {
+	if !f.ahead.idle() {
+		return false, nil
+	}
 	o.starving.Store(true)
 	defer o.starving.Store(false)
 	for f.ahead.idle() {

@@ -33,11 +33,14 @@ type feeder struct {
 	ctx    context.Context //nolint:containedctx // made of the caller's; it bounds the reading
 	cancel context.CancelCauseFunc
 
+	_     [64]byte   // who takes the results reads what is before and behind, and the feeder's goroutine writes what is between
 	busy  sync.Mutex // held by the feeder's goroutine except while the input runs
 	over  bool       // nothing more is submitted
 	chunk [][]byte   // arguments that were read and not submitted
-	size  int        // how many arguments are submitted at once
-	atEnd func()     // called with busy held when nothing more is submitted; may be nil
+	_     [64]byte
+
+	size  int    // how many arguments are submitted at once
+	atEnd func() // called with busy held when nothing more is submitted; may be nil
 
 	ended    chan struct{} // closed when nothing more is submitted
 	failure  error         // why the input did not come to its end; set before ended is closed

@@ -16,8 +16,12 @@ const (
 // from when it is submitted until its result is taken or, in a batch, until it has an outcome.
 // That of a map also bounds the bytes of their arguments and results.
 type lookahead struct {
+	// What the feeder's goroutine and the one that takes the results write for each call is apart from the rest, so
+	// that neither waits for the other's cache line.
 	fed   atomic.Int64 // calls that were submitted
+	_     [64]byte
 	taken atomic.Int64 // of those, the ones that are not open any more
+	_     [64]byte
 
 	room    chan struct{} // woken when there may be room
 	blocked atomic.Bool   // the feeder's goroutine waits for room,
@@ -30,6 +34,7 @@ type lookahead struct {
 	// Only used by the feeder's goroutine.
 	calls int64 // the most that may be open
 	grows bool  // calls is doubled when workers have nothing to do
+	seen  int64 // what taken was when it was last looked at
 }
 
 // ofMap sets up the look-ahead of a map, which is as far as keeps the workers busy. It
@@ -105,13 +110,19 @@ func (a *lookahead) low() int64 {
 }
 
 // fits reports whether another call may be submitted. When workers have nothing to do, it
-// makes the look-ahead of a map longer.
+// makes the look-ahead of a map longer. As long as there is room without the results that were taken
+// lately, it does not ask for those.
 func (a *lookahead) fits(read int, arg int64) bool {
-	open := a.fed.Load() - a.taken.Load()
+	fed := a.fed.Load()
+	if a.holds(fed-a.seen, read, arg) {
+		return true
+	}
+	a.seen = a.taken.Load()
+	open := fed - a.seen
 	switch {
 	case a.dispatcher == nil:
 		return open < a.calls
-	case open > 0 && a.overfull(arg), !a.held.fits(open, a.mostHeld, a.dispatcher.Slots(), !a.grows):
+	case !a.holdsBytes(open, arg):
 		a.held.waits.Store(true) // opens looks again after this
 		return false
 	}
@@ -120,6 +131,19 @@ func (a *lookahead) fits(read int, arg int64) bool {
 		a.calls *= 2
 	}
 	return open < a.calls
+}
+
+// holds reports whether there is room for another call while so many are open. If there is, there is with fewer, too.
+func (a *lookahead) holds(open int64, read int, arg int64) bool {
+	if a.dispatcher == nil {
+		return open < a.calls
+	}
+	return open+int64(read) < a.calls && a.holdsBytes(open, arg)
+}
+
+// holdsBytes reports whether there is room in a map for another argument and another result while so many calls are open.
+func (a *lookahead) holdsBytes(open, arg int64) bool {
+	return (open == 0 || !a.overfull(arg)) && a.held.fits(open, a.mostHeld, a.dispatcher.Slots(), !a.grows)
 }
 
 // gave notes that a call with an argument of so many bytes was submitted.

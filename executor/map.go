@@ -125,12 +125,13 @@ func (m *mapping) results(yield func([]byte, error) bool) {
 
 // outcomes yields the outcomes, with the numbers of their arguments.
 func (m *mapping) outcomes(yield func(int64, Outcome) bool) {
-	var info Info
-	m.deliver(&info, func(i int64, data []byte, err error) bool {
+	var o Outcome
+	m.deliver(&o.Info, func(i int64, data []byte, err error) bool {
+		o.Result, o.Err = data, err
 		if i < 0 {
-			info = Info{Rank: -1}
+			o.Info = Info{Rank: -1}
 		}
-		return yield(i, Outcome{data, err, info})
+		return yield(i, o)
 	})
 }
 

@@ -188,7 +188,14 @@ type Info struct {
 
 // Info tells where and how a call that is resolved ran.
 func (c *Call) Info() Info {
-	i := Info{Rank: -1, Attempt: int(c.attempt), Found: c.Found()}
+	var i Info
+	c.Describe(&i)
+	return i
+}
+
+// Describe sets i to what Info returns, without a copy of it: maps do it for each call.
+func (c *Call) Describe(i *Info) {
+	*i = Info{Rank: -1, Attempt: int(c.attempt), Found: c.Found()}
 	if c.task != nil {
 		i.Task = c.task.name
 	}
@@ -199,7 +206,6 @@ func (c *Call) Info() Info {
 		i.Rank, i.Host = c.worker.rank, c.worker.host
 		i.Queued, i.Ran = time.Duration(max(c.queued, 0)), time.Duration(c.ran)
 	}
-	return i
 }
 
 // Cancel withdraws a call that has not begun, and reports whether it is cancelled, also by
