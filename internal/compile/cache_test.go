@@ -124,6 +124,29 @@ func TestCacheKeys(t *testing.T) {
 	}
 }
 
+// What is no code does not have a module compiled again; other names do, as errors have them.
+func TestCacheIsOfCode(t *testing.T) {
+	t.Parallel()
+	dir, m := t.TempDir(), guesttest.Module(t, "answer", answerWAT)
+	for _, c := range []struct {
+		more     []byte
+		compiles int
+	}{
+		{nil, 1}, {sec(0, str("producers"), 1), 0}, {sec(0, str("script"), "print(1)"), 0}, {sec(0, str("name"), "\x00\x02\x01x"), 1}, {nil, 0},
+	} {
+		other, err := wasmtasks.Load("answer", append(bytes.Clone(m.Bytes()), c.more...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := loadAndRun(t, dir, other); n != c.compiles {
+			t.Errorf("with %q behind it the module was compiled %d times, want %d", c.more, n, c.compiles)
+		}
+	}
+	if kept, err := filepath.Glob(filepath.Join(dir, "*.wasm")); err != nil || len(kept) != 2 {
+		t.Errorf("the cache holds the rewritten modules %q, %v; want two", kept, err)
+	}
+}
+
 // A rewritten module that is not as it was written is written again.
 func TestCorruptRewritten(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wasmpool/wasmpool/internal/cachedir"
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -124,7 +125,11 @@ func (p *Pipeline) Load(ctx context.Context, m *wasmtasks.Module) (_ *Code, err 
 	if err != nil {
 		return nil, err
 	}
-	wasm, err := p.rewrite(m, facts)
+	b, err := newBare(m, facts)
+	if err != nil {
+		return nil, err
+	}
+	wasm, err := p.rewrite(b)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +138,7 @@ func (p *Pipeline) Load(ctx context.Context, m *wasmtasks.Module) (_ *Code, err 
 	if p.cfg.Reset {
 		wasm, globals, resets = ExportGlobals(wasm)
 	}
-	c, err := p.compile(ctx, p.keyOf(m, wasm), source{m.Bytes(), wasm, facts})
+	c, err := p.compile(ctx, p.keyOf(b, wasm), source{b.wasm, wasm, b.facts})
 	if err == nil {
 		c.Globals, c.Resettable = globals, resets
 	}
@@ -149,12 +154,34 @@ func (p *Pipeline) metered(name string) bool {
 	return !p.cfg.NoMeter && (letThrough == "" || name != letThrough)
 }
 
+// A bare module is one without its custom sections, but for the names, which errors have: what is no code does not have a
+// module compiled again.
+type bare struct {
+	name   string
+	wasm   []byte
+	digest wasmtasks.Digest
+	facts  *wasmbin.Module
+}
+
+func newBare(m *wasmtasks.Module, facts *wasmbin.Module) (*bare, error) {
+	b := &bare{m.Name(), facts.Bare(m.Bytes(), "name"), m.Digest(), facts}
+	if len(b.wasm) == len(m.Bytes()) {
+		return b, nil
+	}
+	b.digest = sha256.Sum256(b.wasm)
+	var err error
+	if b.facts, err = wasmbin.Parse(b.wasm); err != nil {
+		return nil, badModule("%w", err)
+	}
+	return b, nil
+}
+
 // keyOf names the cache entry of a module: by its digest, or by what is compiled of it
 // where that is other code, without ticks or with its globals exported.
-func (p *Pipeline) keyOf(m *wasmtasks.Module, wasm []byte) string {
-	metered := p.metered(m.Name())
+func (p *Pipeline) keyOf(b *bare, wasm []byte) string {
+	metered := p.metered(b.name)
 	if metered && !p.cfg.Reset {
-		return m.Digest().String()
+		return b.digest.String()
 	}
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%t %t ", !metered, p.cfg.Reset)

@@ -7,7 +7,6 @@ import (
 	"github.com/wasmpool/wasmpool/internal/cachedir"
 	"github.com/wasmpool/wasmpool/internal/meter"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
-	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // Rewrite is the second step of the pipeline. It reads the code of a module, of which m is
@@ -41,9 +40,9 @@ func readCode(wasm []byte, m *wasmbin.Module) (*meter.Code, error) {
 // rewrite returns the bytes to compile: those of [Rewrite], or, of a module that gets no
 // ticks, what it is itself. Rewritten modules are kept in the cache folder, since reading
 // the code of a Go guest takes as long as loading its native code.
-func (p *Pipeline) rewrite(m *wasmtasks.Module, facts *wasmbin.Module) ([]byte, error) {
-	wasm := m.Bytes()
-	if !p.metered(m.Name()) {
+func (p *Pipeline) rewrite(b *bare) ([]byte, error) {
+	wasm, facts := b.wasm, b.facts
+	if !p.metered(b.name) {
 		code, err := readCode(wasm, facts)
 		if err != nil {
 			return nil, err
@@ -53,7 +52,7 @@ func (p *Pipeline) rewrite(m *wasmtasks.Module, facts *wasmbin.Module) ([]byte, 
 	if p.cfg.CacheDir == "" {
 		return Rewrite(wasm, facts)
 	}
-	file := filepath.Join(p.cfg.CacheDir, m.Digest().String()+".v"+meter.Version+".wasm")
+	file := filepath.Join(p.cfg.CacheDir, b.digest.String()+".v"+meter.Version+".wasm")
 	if kept, ok := readSummed(file); ok {
 		return kept, nil
 	}
