@@ -13,6 +13,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
+	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // A Memo keeps results beyond the end of the pool: package memo has one. What a key stands for never changes, so
@@ -107,9 +108,12 @@ func (p *pool) closeMemo() error {
 }
 
 // refuses returns why the results of a module's calls cannot be kept, or nil.
-func (c Config) refuses(module string, pure bool) error {
-	g, grant := c.Sandbox.GrantsOf(module), ""
+func (c Config) refuses(module *wasmtasks.Module, pure bool) error {
+	g, err := c.Sandbox.GrantsOf(module)
+	grant := ""
 	switch {
+	case err != nil:
+		return err
 	case g.Clock:
 		grant = "Clock"
 	case g.Random:
@@ -123,7 +127,7 @@ func (c Config) refuses(module string, pure bool) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("executor: Config.Memo: module %s has the grant %s, so that its results are not of their arguments alone: take the grant away, or make the calls WithoutMemo", module, grant)
+	return fmt.Errorf("executor: Config.Memo: module %s has the grant %s, so that its results are not of their arguments alone: take the grant away, or make the calls WithoutMemo", module.Name(), grant)
 }
 
 // taskOf returns the task of calls with those settings, nil where their results are not kept.
@@ -144,7 +148,7 @@ func (k *keptResults) taskOf(t *dispatcher.Task, s *settings) (*MemoTask, error)
 		return known.(*MemoTask), nil //nolint:forcetypeassert // what is stored below
 	}
 	module := t.Module()
-	if err := k.pool.cfg.refuses(module.Name(), s.pure); err != nil {
+	if err := k.pool.cfg.refuses(module, s.pure); err != nil {
 		return nil, err
 	}
 	made, err := k.pool.cfg.memoTask(&id)
@@ -160,7 +164,10 @@ func (c Config) memoTask(id *memoSettings) (*MemoTask, error) {
 	s := c.Sandbox
 	limits := s.EffectiveLimits(&id.limits)
 	module := id.task.Module().Digest().String()
-	grants := s.GrantsOf(id.task.Module().Name())
+	grants, err := s.GrantsOf(id.task.Module())
+	if err != nil {
+		return nil, err
+	}
 	all := struct {
 		Module       string   `json:"module"` // SHA-256
 		Task         string   `json:"task"`

@@ -45,17 +45,18 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 	in.renew()
 	in.beginRead(c, arg)
 	_, err = in.mod.ExportedFunction(abi.Start).Call(in)
-	return s.endedCommand(in, err)
+	return s.endedCommand(t, in, err)
 }
 
 // endedCommand closes the instance of a command that has ended, and returns the result of its call.
-func (s *Slot) endedCommand(in *instance, err error) ([]byte, error) {
+func (s *Slot) endedCommand(t *Task, in *instance, err error) ([]byte, error) {
 	if exit := (*sys.ExitError)(nil); err == nil || errors.As(err, &exit) && exit.ExitCode() == 0 {
 		s.used = in.usage()
+		result, failed := s.commandResult(t, in)
 		if err := in.close(); err != nil {
 			return nil, errorf(KindHost, "closing the instance: %w", err)
 		}
-		return s.out, nil
+		return result, failed
 	}
 	e := in.fail(err)
 	switch words := strings.TrimSpace(e.Stderr); {

@@ -238,7 +238,11 @@ func (h *Host) program(m *wasmtasks.Module, c *compile.Code) (*Module, error) {
 	if mod := h.loaded[key]; mod != nil {
 		return mod, nil
 	}
-	open, err := h.cfg.GrantsOf(m.Name()).open()
+	grants, err := h.cfg.GrantsOf(m)
+	if err != nil {
+		return nil, named(m.Name(), err)
+	}
+	open, err := grants.open()
 	if err != nil {
 		return nil, named(m.Name(), err)
 	}

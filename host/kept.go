@@ -38,9 +38,13 @@ const (
 
 	// KeepFrame puts the length of each argument before it, as 4 bytes, the lowest first.
 	KeepFrame
+
+	// KeepCall does so, too, and takes the first byte that is written in a call for the status that a task returns (docs/abi.md):
+	// 0 is success, and anything else a failure, whose message follows. So a command may fail a call and go on.
+	KeepCall
 )
 
-// String returns not, line or frame.
+// String returns not, line, frame or call.
 func (k Keep) String() string {
 	switch k {
 	case KeepNot:
@@ -49,8 +53,20 @@ func (k Keep) String() string {
 		return "line"
 	case KeepFrame:
 		return "frame"
+	case KeepCall:
+		return "call"
 	}
 	return fmt.Sprintf("keep %d", uint8(k))
+}
+
+// parseKeep is the opposite of String. "" is KeepNot.
+func parseKeep(word string) (Keep, error) {
+	for k := KeepNot; k <= KeepCall; k++ {
+		if word == k.String() || word == "" {
+			return k, nil
+		}
+	}
+	return KeepNot, errorf(KindBadModule, "it brings a command line along that has it kept in a way that is not known here, %q: was it made for a newer wasmpool?", word)
 }
 
 // stream returns what a command reads of an argument.
@@ -61,7 +77,7 @@ func (k Keep) stream(arg []byte) ([]byte, error) {
 			return nil, errorf(KindBadInput, "the call's argument has a newline, and the command is kept to read lines")
 		}
 		return append(bytes.Clone(arg), '\n'), nil
-	case KeepFrame:
+	case KeepFrame, KeepCall:
 		return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(arg)), uint32(len(arg))), arg...), nil
 	default:
 		return arg, nil
@@ -213,7 +229,7 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 			return nil, err
 		}
 		if last.ended { // it has read no argument
-			return s.endedCommand(in, last.err)
+			return s.endedCommand(t, in, last.err)
 		}
 		in.started = key.started
 		s.makeRoom()
@@ -226,9 +242,26 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 	if last := in.kept.give(stream); last.ended {
 		delete(s.warm, key)
 		s.forget()
-		return s.endedCommand(in, last.err)
+		return s.endedCommand(t, in, last.err)
 	}
-	return s.out, nil
+	return s.commandResult(t, in)
+}
+
+// commandResult returns the result of a command's call, from what it wrote.
+func (s *Slot) commandResult(t *Task, in *instance) ([]byte, error) {
+	if t.code.grants.Keep != KeepCall {
+		return s.out, nil
+	}
+	if len(s.out) == 0 {
+		return nil, errorf(KindBadResult, "the command wrote no status before it read on or ended")
+	}
+	status, rest := int(s.out[0]), s.out[1:]
+	if status == abi.StatusOK {
+		return rest, nil
+	}
+	e := statusError(status, text(rest[:min(len(rest), mostErrorText)]))
+	e.Stderr, e.Log, e.Usage = in.printed.String(), s.logEnd(), in.usage()
+	return nil, e
 }
 
 // startKept starts a command. It has at least a minute to wait for the first argument, or as long as

@@ -76,6 +76,62 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// A command that says how its calls end fails one and goes on. What it brings along says how it is started, unless that
+// is granted.
+func TestKeptCall(t *testing.T) {
+	t.Parallel()
+	m := guesttest.Module(t, "echo", echoWAT)
+	for _, isolation := range []Isolation{IsolationReuse, IsolationReset, IsolationFresh} {
+		with, err := m.WithCommandLine(wasmtasks.CommandLine{Args: []string{"-x"}, Keep: "call"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := newHost(t, Config{Isolation: isolation})
+		slot := newSlot(t, h)
+		task := taskOf(t, load(t, h, with), "echo")
+		for range 2 {
+			if got := run(t, slot, task, "\x00fine"); got != "fine" {
+				t.Errorf("%v: got %q", isolation, got)
+			}
+			for status, kind := range map[string]Kind{"\x01": KindApplication, "\x03": KindBadInput, "\x46": KindApplication, "\x09": KindBadResult} {
+				if e := runFailing(t, slot, task, status+"oh no"); e.Kind != kind || !strings.Contains(e.Message, "oh no") || kind == KindApplication && e.Code != int(status[0]) {
+					t.Errorf("%v: %v", isolation, e)
+				}
+			}
+			if e := runFailing(t, slot, task, ""); e.Kind != KindBadResult || !strings.Contains(e.Message, "wrote no status") {
+				t.Errorf("%v: %v", isolation, e)
+			}
+		}
+		other := newHost(t, Config{Grants: map[string]Grants{EveryModule: {Keep: KeepFrame}}})
+		if got := run(t, newSlot(t, other), taskOf(t, load(t, other, with), "echo"), "\x01"); got != "\x01" {
+			t.Errorf("as it was granted: got %q", got)
+		}
+	}
+	odd, err := m.WithCommandLine(wasmtasks.CommandLine{Keep: "for ever"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newHost(t, Config{}).Load(t.Context(), odd); !errors.Is(err, KindBadModule) || !strings.Contains(err.Error(), `"for ever"`) {
+		t.Errorf("kept in an unknown way: %v", err)
+	}
+}
+
+// echoWAT is a command that reads arguments of up to 4 KiB behind their lengths, and writes them as they are.
+const echoWAT = `(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\40\00\00\00\04\00\00\00\00\01\00\00\00\00\00\00")
+  (func (export "_start")
+    (loop $again
+      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 32)))
+      (if (i32.eqz (i32.load (i32.const 32))) (then return))
+      (i32.store (i32.const 12) (i32.load (i32.const 64)))
+      (br_if $again (i32.eqz (i32.load (i32.const 12))))
+      (drop (call $fd_read (i32.const 0) (i32.const 8) (i32.const 1) (i32.const 32)))
+      (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 32)))
+      (br $again))))`
+
 // A newline would make two arguments of one.
 func TestKeptNewline(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // resultsVersion is that of what guests can see of the host, but for the engine and the meter: seeds, clocks, what imports do and cost. Whoever changes
@@ -42,10 +43,19 @@ func (c Config) EffectiveLimits(own *Limits) Limits {
 	return own.Over(c.Limits).within(c.MemoryLimit)
 }
 
-// GrantsOf returns what a module may see of the world.
-func (c Config) GrantsOf(module string) Grants {
-	if g, ok := c.Grants[module]; ok {
-		return g
+// GrantsOf returns what a module may see of the world. A command that brings its command line along has that, unless it
+// is granted another. The error is about that one's words.
+func (c Config) GrantsOf(m *wasmtasks.Module) (Grants, error) {
+	g, ok := c.Grants[m.Name()]
+	if !ok {
+		g = c.Grants[EveryModule]
 	}
-	return c.Grants[EveryModule]
+	own, ok := m.CommandLine()
+	if !ok || len(g.Args) > 0 || g.Keep != KeepNot {
+		return g, nil
+	}
+	var err error
+	g.Args = own.Args
+	g.Keep, err = parseKeep(own.Keep)
+	return g, err
 }

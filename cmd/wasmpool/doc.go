@@ -7,7 +7,7 @@
 //   - run.go, map.go, launch.go, inspect.go, build.go, init.go, bench.go, version.go: a subcommand each
 //   - pool.go: flags of a pool, and opening one; the module and task of a command line
 //   - calls.go: how calls are made: --retries, --tag
-//   - grants.go: --dir, --env, --clock, --random and --isolation
+//   - grants.go: --dir, --env, --clock, --random, --isolation and --keep; script.go: modules that are Python scripts
 //   - input.go: the flags that say what the inputs of map are, and what all kinds of inputs have in common
 //   - lines.go, csv.go, files.go: inputs that are read: lines, JSON values and arguments with NUL bytes, rows, files
 //   - computed.go, range.go, param.go: inputs that are made from their numbers: --range, --param

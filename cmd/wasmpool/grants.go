@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"strings"
 
@@ -21,6 +22,7 @@ type grantFlags struct {
 	random  bool
 	args    []string // a command's, which stand behind --
 	keep    keepFlag
+	python  string // the interpreter of scripts
 }
 
 func (f *grantFlags) add(flags *pflag.FlagSet) {
@@ -28,7 +30,8 @@ func (f *grantFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.env, "env", nil, "let the task see an environment variable, `NAME=VALUE`")
 	flags.BoolVar(&f.clock, "clock", false, "let the task see the real time, and sleep")
 	flags.BoolVar(&f.random, "random", false, "let the task have real random numbers")
-	flags.Var(&f.keep, "keep", "let a WASI program go on between calls: each argument is a `line` of its standard input, or a frame (4 bytes of length, lowest first, before it), and the result what it has written when it reads on")
+	flags.StringVar(&f.python, "python", os.Getenv(pythonVar), "the interpreter of a MODULE that is a Python script, the `FILE` of a python.wasm (default: what "+pythonVar+" says)")
+	flags.Var(&f.keep, "keep", "let a WASI program go on between calls: each argument is a `line` of its standard input, or a frame (4 bytes of length, lowest first, before it), and the result what it has written when it reads on; with call that begins with a status, as docs/map.md says")
 }
 
 // grants returns what the flags say. It looks at nothing but them, so that all
@@ -107,13 +110,13 @@ type keepFlag host.Keep
 
 // Set takes the words of [host.Keep].
 func (f *keepFlag) Set(text string) error {
-	for k := host.KeepLine; k <= host.KeepFrame; k++ {
+	for k := host.KeepLine; k <= host.KeepCall; k++ {
 		if k.String() == text {
 			*f = keepFlag(k)
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is none of line, frame", text)
+	return fmt.Errorf("%q is none of line, frame, call", text)
 }
 
 func (f *keepFlag) String() string {

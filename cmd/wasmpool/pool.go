@@ -228,7 +228,11 @@ type target struct {
 // openTarget loads MODULE into the pool and finds TASK in it. The arguments are
 // the command's: MODULE, and perhaps TASK. What a WASI program is given is in the grants.
 func openTarget(ctx context.Context, ex *executor.Executor, args []string, g *grantFlags) (target, error) {
-	m, err := openModule(ctx, args[0])
+	open := func() (*wasmtasks.Module, error) { return openModule(ctx, args[0]) }
+	if isScript(args[0]) {
+		open = func() (*wasmtasks.Module, error) { return g.openScript(ctx, args) }
+	}
+	m, err := open()
 	if err != nil {
 		return target{}, err
 	}

@@ -98,6 +98,10 @@ const (
 // named [Start] describes a WASI command.
 const SectionTasks = "wasmpool.tasks"
 
+// SectionCommand is the custom section of a WASI command that brings its command line along: a JSON object with "args", an array of
+// texts, and "keep": see package wasmtasks.
+const SectionCommand = "wasmpool.command"
+
 // TaskDoc is one entry of [SectionTasks].
 type TaskDoc struct {
 	Name string `json:"name"`          // the export's name

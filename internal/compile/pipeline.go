@@ -164,7 +164,7 @@ type bare struct {
 }
 
 func newBare(m *wasmtasks.Module, facts *wasmbin.Module) (*bare, error) {
-	b := &bare{m.Name(), facts.Bare(m.Bytes(), "name"), m.Digest(), facts}
+	b := &bare{m.Name(), facts.Without(m.Bytes(), func(name string) bool { return name != "name" }), m.Digest(), facts}
 	if len(b.wasm) == len(m.Bytes()) {
 		return b, nil
 	}

@@ -64,26 +64,25 @@ func (m *Module) Section(binary []byte, id SectionID) (*Reader, bool) {
 	return NewReader(binary[s.Offset:s.Offset+s.Size], s.Offset), true
 }
 
-// Bare returns binary, from which the module was parsed, without its custom sections, but for those of one
-// name. It is binary itself where there are no others.
-func (m *Module) Bare(binary []byte, keep string) []byte {
-	if !slices.ContainsFunc(m.Custom, func(c Custom) bool { return c.Name != keep }) {
+// Without returns binary, from which the module was parsed, without the custom sections whose names drop chooses. It is binary
+// itself where there are none.
+func (m *Module) Without(binary []byte, drop func(name string) bool) []byte {
+	if !slices.ContainsFunc(m.Custom, func(c Custom) bool { return drop(c.Name) }) {
 		return binary
 	}
-	bare := make([]byte, headerSize, len(binary))
-	copy(bare, binary)
+	left := append(make([]byte, 0, len(binary)), binary[:headerSize]...)
 	from, custom := headerSize, m.Custom
 	for _, s := range m.Sections {
 		to, kept := s.Offset+s.Size, true
 		if s.ID == SectionCustom {
-			kept, custom = custom[0].Name == keep, custom[1:]
+			kept, custom = !drop(custom[0].Name), custom[1:]
 		}
 		if kept {
-			bare = append(bare, binary[from:to]...)
+			left = append(left, binary[from:to]...)
 		}
 		from = to
 	}
-	return bare
+	return left
 }
 
 func (m *Module) find(id SectionID) (Section, bool) {
