@@ -20,7 +20,7 @@ import (
 // as Info says.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
-	const odd, burn = 100_000, 100
+	const odd, burn = 20_000, 100
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	ex, err := executor.Local(executor.Config{RootSlots: 2, Modules: []*wasmtasks.Module{guesttest.Build(t, "../executor/testdata/tasks")}})

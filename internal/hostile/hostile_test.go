@@ -32,12 +32,12 @@ func TestHostile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const each = 100
+	const each = 30
 	alone, err := attack.Alone(t.Context(), each)
 	report(t, alone, err)
-	mixed, err := attack.Run(t.Context(), hostile.Plan{Good: 2000, Hostile: 100})
+	mixed, err := attack.Run(t.Context(), hostile.Plan{Good: 1000, Hostile: 50})
 	report(t, mixed, err)
-	if mixed.Good != 2000 || mixed.Hostile != 100 || alone.Hostile == 0 || alone.Good != each*alone.Hostile {
+	if mixed.Good != 1000 || mixed.Hostile != 50 || alone.Hostile == 0 || alone.Good != each*alone.Hostile {
 		t.Errorf("%d and %d good calls and %d and %d hostile ones came back", alone.Good, mixed.Good, alone.Hostile, mixed.Hostile)
 	}
 }
