@@ -114,21 +114,20 @@ tidy: ## Tidy all go.mod
 	$(GO) -C tools mod tidy
 	$(GO) -C $(BROWSER) mod tidy
 
-# Many of them wait for processes: four run at a time in each of two packages.
+# Many of them wait for processes: four run at a time in each of three packages.
 .PHONY: test-unit
 test-unit: ## Run the tests that need no MPI, with the race detector
 	@printf '\n==== unit tests with the race detector\n'
-	CGO_ENABLED=1 $(RACE_ENDS) $(TEST) -parallel 4 $(RACE) ./...
+	CGO_ENABLED=1 $(RACE_ENDS) $(TEST) -p 3 -parallel 4 $(RACE) ./...
 
 # This build is what people get, and what has its own size and speed.
 .PHONY: test-nocgo
 test-nocgo: ## Run the tests of the command, and those that look at the race detector, without it and cgo, and the model
-	@printf '\n==== tests of the build without cgo\n'
-	CGO_ENABLED=0 $(TEST) -short ./cmd/wasmpool
-	tests=$$(scripts/tests $(RACE_TESTS)); \
-	CGO_ENABLED=0 $(TEST) -short -run "$$tests" $(sort $(dir $(RACE_TESTS)))
-	@printf '\n==== the model of the contract, ten million steps\n'
-	CGO_ENABLED=0 WASMPOOL_TEST_STEPS=10000000 $(TEST) -count 1 -run '^TestModel$$' ./executor
+	@printf '\n==== tests of the build without cgo, and the model of the contract, ten million steps\n'
+	tests=$$(scripts/tests $(RACE_TESTS)); export CGO_ENABLED=0; scripts/at-once \
+		"$(TEST) -short -parallel 4 ./cmd/wasmpool" \
+		"WASMPOOL_TEST_STEPS=10000000 $(TEST) -count 1 -run '^TestModel\$$' ./executor" \
+		"$(TEST) -short -p 1 -run '$$tests' $(sort $(dir $(RACE_TESTS)))"
 
 # Of the packages' tests those that only the build with MPI has, as the others ran twice, and
 # that build's command alone.
@@ -136,7 +135,7 @@ test-nocgo: ## Run the tests of the command, and those that look at the race det
 test-mpi: deps ## Run the MPI tests, at 1, 2 and 4 ranks
 	@printf '\n==== MPI tests at 1, 2 and 4 ranks\n'
 	tests=$$(scripts/tagged mpi)'|^TestScripts$$/^(run|version)$$'; \
-	scripts/mpi-test $(TEST) -short -tags mpi -count 1 -p 2 -run "$$tests" $(filter-out ./examples/%,$(MPI_PACKAGES))
+	scripts/mpi-test $(TEST) -short -tags mpi -count 1 -p 3 -run "$$tests" $(filter-out ./examples/%,$(MPI_PACKAGES))
 	@printf '\n==== contract tests with MPICH\n'
 	scripts/mpi-test scripts/mpich $(TEST) -short -tags mpi -count 1 -p 2 -run '^TestRanks$$/ranks=[24]' ./executor ./pool
 
@@ -153,7 +152,8 @@ picture: deps ## Make the README's picture of the page again, docs/page.png (som
 test-examples: deps ## Run the examples, alone and under mpirun
 	@printf '\n==== examples, alone and under mpirun\n'
 	CGO_ENABLED=0 $(TEST) -count 1 ./examples/...
-	scripts/mpi-test $(TEST) -tags mpi -count 1 -p 1 $(filter ./examples/%,$(MPI_PACKAGES))
+	tests=$$(scripts/tagged mpi); \
+	scripts/mpi-test $(TEST) -tags mpi -count 1 -p 1 -run "$$tests" $(filter ./examples/%,$(MPI_PACKAGES))
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target, and compare engines, for FUZZTIME=10s each

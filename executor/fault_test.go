@@ -94,6 +94,7 @@ func TestFaults(t *testing.T) {
 	if testing.Short() {
 		return // the race detector's run has them
 	}
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.timeout=10m", "-test.run="+unittest.Callers(t, "shape", "sound"))

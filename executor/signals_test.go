@@ -78,7 +78,7 @@ func handleSignals() int {
 func TestSignals(t *testing.T) {
 	hangups := make(chan os.Signal, 1) // the programs get them even if this one was started to ignore them
 	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	t.Cleanup(func() { signal.Stop(hangups) }) // when the programs have ended
 	for _, tc := range []struct {
 		name, program string
 		wrapper       []string // starts the program
@@ -110,6 +110,7 @@ func TestSignals(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			words := append(tc.wrapper, os.Args[0])
