@@ -41,6 +41,18 @@ func (m *Monitor) Kill(ctx context.Context, k Kill) (int, error) {
 	return 0, fmt.Errorf("monitor: %w: want one of call, task and tag", errRequest)
 }
 
+// KillAll has the program begin no call any more, and kills those that run. It returns how many there were, or an error where the program cannot
+// drain, see [Config]. It waits for the loop, a few microseconds as a rule, or until ctx ends.
+func (m *Monitor) KillAll(ctx context.Context, reason string) (int, error) {
+	if !m.Drain(reason) {
+		return 0, errNoDrain
+	}
+	return m.pool.KillAll(ctx, cmp.Or(reason, "the job was ended"))
+}
+
+// errNoDrain is the error of programs without [Config].Drain.
+var errNoDrain = fmt.Errorf("monitor: %w: this program cannot drain", errRequest)
+
 // drain does what a [Drain] asks for.
 func (m *Monitor) drain(_ context.Context, request []byte) (any, error) {
 	var d Drain
@@ -48,7 +60,7 @@ func (m *Monitor) drain(_ context.Context, request []byte) (any, error) {
 		return nil, err
 	}
 	if !m.Drain(d.Reason) {
-		return nil, fmt.Errorf("monitor: %w: this program cannot drain", errRequest)
+		return nil, errNoDrain
 	}
 	return struct{}{}, nil
 }

@@ -13,6 +13,9 @@
 //	}
 //	defer server.Close()
 //	log.Print("see the job at ", server.URL())
+//	if socket, err := monitor.OpenSocket(monitor.SocketConfig{Monitor: m}); err == nil { // for wasmpool status, kill and drain
+//		defer socket.Close()
+//	}
 //	...
 //	m.End("all rays are traced")
 //
@@ -33,6 +36,7 @@
 //   - page.go has the page and the report; their files are in assets
 //   - handler.go answers requests, act.go does those that act, events.go sends what changes, guard.go refuses what does not come
 //     from the page, and server.go listens
+//   - socket.go is by what wasmpool status, kill and drain find the job
 //
 // The tests of the page in a browser are in browsertest, a module of its own.
 package monitor

@@ -58,6 +58,7 @@ type Pool interface {
 	KillCall(ctx context.Context, number uint64, reason string) (bool, error)
 	KillTask(ctx context.Context, task, reason string) (int, error)
 	KillTag(ctx context.Context, tag, reason string) (int, error)
+	KillAll(ctx context.Context, reason string) (int, error)
 }
 
 // A Monitor watches a pool. Its methods may be called by several goroutines at once.

@@ -33,7 +33,7 @@ func listJobs(ctx context.Context) ([]runningJob, error) {
 	for _, j := range found {
 		list = append(list, runningJob{j, &http.Client{
 			Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return j.Dial(ctx) }},
-			Timeout:   talkTimeout,
+			Timeout:   monitor.TalkTimeout,
 		}})
 	}
 	return list, nil
@@ -86,7 +86,7 @@ func (j runningJob) ask(ctx context.Context, path string, question, answer any) 
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &late) && late.Timeout():
-		return fmt.Errorf("job %s: no answer within %v: is its process stopped?", j.Name, talkTimeout)
+		return fmt.Errorf("job %s: no answer within %v: is its process stopped?", j.Name, monitor.TalkTimeout)
 	case err != nil:
 		return fmt.Errorf("job %s: %w", j.Name, errGone)
 	}

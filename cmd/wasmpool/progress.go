@@ -16,6 +16,7 @@ import (
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/internal/launch"
 	"github.com/wasmpool/wasmpool/internal/plain"
+	"github.com/wasmpool/wasmpool/monitor"
 )
 
 // A progress tells how far a map, or a single call, has come: by the footer of a terminal, or by a line
@@ -30,7 +31,7 @@ type progress struct {
 
 	show func(footer string) // nil where there is no terminal
 	say  func(line string)
-	tell func(line progressNote) // nil without --progress json
+	tell func(monitor.Brief) // nil without --progress json
 	mode progressMode
 	last *lastStanding // for others who ask; nil where nobody does
 
@@ -69,7 +70,7 @@ func (a *app) newProgress(ex *executor.Executor, total, kept int64) *progress {
 		p.last = &a.view.standing
 	}
 	if a.progress == progressJSON {
-		p.tell = func(line progressNote) { line.write(a.err) }
+		p.tell = func(b monitor.Brief) { writeBrief(a.err, b) }
 	}
 	p.pace.begin(0, kept)
 	return p
@@ -165,7 +166,7 @@ func (p *progress) end(at time.Duration, counts func() (done, failed int64)) {
 	s := p.standing(at, done+p.kept, failed)
 	p.last.note(s)
 	if p.tell != nil {
-		line := s.progressNote()
+		line := s.brief()
 		line.Ended = true
 		p.tell(line)
 	}
@@ -194,7 +195,7 @@ func (p *progress) update(ctx context.Context, at time.Duration, done, failed in
 	p.last.note(s)
 	if p.tell != nil && at >= p.told {
 		p.told = at - at%jsonEvery + jsonEvery
-		p.tell(s.progressNote())
+		p.tell(s.brief())
 	}
 	if p.show != nil {
 		p.show(s.footer())

@@ -40,22 +40,9 @@ func (m *progressMode) Type() string { return "word" }
 // isAuto reports whether progress is for people.
 func (m progressMode) isAuto() bool { return m == "" || m == progressAuto }
 
-// A progressNote is a line of --progress json. docs/monitor.md has its members.
-type progressNote struct {
-	Seconds   float64  `json:"seconds"` // so far
-	Done      int64    `json:"done"`
-	Failed    int64    `json:"failed"` // of those
-	Kept      int64    `json:"kept"`   // likewise, by an earlier run
-	Total     *int64   `json:"total"`  // null where it is not known
-	Rate      float64  `json:"rate"`   // a second, of late
-	Left      *float64 `json:"left"`   // seconds, null where that is not known
-	Compiling string   `json:"compiling,omitempty"`
-	Ended     bool     `json:"ended,omitempty"` // it is the last one
-}
-
-// progressNote returns how a map stands.
-func (s standing) progressNote() progressNote {
-	l := progressNote{Seconds: thousandths(s.took.Seconds()), Done: s.done, Failed: s.failed, Kept: s.kept, Rate: thousandths(s.rate), Compiling: s.loading}
+// brief returns how a map stands. docs/map.md has its members.
+func (s standing) brief() monitor.Brief {
+	l := monitor.Brief{Seconds: thousandths(s.took.Seconds()), Done: s.done, Failed: s.failed, Kept: s.kept, Rate: thousandths(s.rate), Compiling: s.loading}
 	if s.total >= s.done {
 		l.Total = &s.total
 		if s.rate > 0 || s.total == s.done {
@@ -72,9 +59,9 @@ func (s standing) progressNote() progressNote {
 // thousandths rounds to three decimal places.
 func thousandths(x float64) float64 { return float64(int64(x*1000+0.5)) / 1000 }
 
-// write writes the line.
-func (l progressNote) write(to io.Writer) {
-	text, err := json.Marshal(l)
+// writeBrief writes a line of --progress json.
+func writeBrief(to io.Writer, b monitor.Brief) {
+	text, err := json.Marshal(b)
 	if err != nil {
 		return // there is no such value
 	}
@@ -102,8 +89,8 @@ func (l *lastStanding) get() standing {
 	return standing{total: -1}
 }
 
-// line returns it as a line of JSON.
-func (l *lastStanding) line() progressNote { return l.get().progressNote() }
+// brief returns it as the job's socket gives it out.
+func (l *lastStanding) brief() monitor.Brief { return l.get().brief() }
 
 // progress returns it as the page wants it.
 func (l *lastStanding) progress() monitor.Progress {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/internal/jobsocket"
 	"github.com/wasmpool/wasmpool/internal/plain"
+	"github.com/wasmpool/wasmpool/monitor"
 )
 
 // statusFlags are the flags of status.
@@ -26,7 +27,8 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [JOB] [--once | --json]",
 		Short: "Show the jobs that run here, or one of them live",
-		Long: `Status lists your jobs that run on this host: those of run and map whose rank 0 is here.
+		Long: `Status lists your jobs that run on this host: those of run and map whose
+rank 0 is here, and programs that have a socket for it (package monitor).
 JOB is the name that the list has, which is the process id of rank 0.
 
 With JOB it shows on a terminal how that job stands, anew each second: how far it is, how
@@ -66,7 +68,7 @@ JSON, or without JOB a line of JSON for each job.`,
 type jobLine struct {
 	Job string `json:"job"`
 	jobsocket.Note
-	Progress *progressNote `json:"progress,omitempty"`
+	Progress *monitor.Brief `json:"progress,omitempty"`
 }
 
 // printJobs lists the jobs.
@@ -78,7 +80,7 @@ func (a *app) printJobs(ctx context.Context, asJSON bool) error {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	shown := 0
 	for _, j := range list {
-		var p progressNote
+		var p monitor.Brief
 		err := j.ask(ctx, "brief", nil, &p)
 		switch {
 		case errors.Is(err, errGone):
@@ -120,7 +122,7 @@ func (a *app) printJSON(value any) error {
 }
 
 // doneOf says how many inputs are done.
-func doneOf(p progressNote) string {
+func doneOf(p monitor.Brief) string {
 	if p.Total == nil {
 		return strconv.FormatInt(p.Done, 10)
 	}

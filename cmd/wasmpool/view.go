@@ -114,11 +114,10 @@ type view struct {
 	log      *slog.Logger
 
 	executor *executor.Executor // nil until the pool is there
-	started  time.Time
-	begun    bool            // all was checked: the job makes calls
-	page     *monitor.Server // nil without --http
-	socket   *jobServer      // nil where there is none
-	trace    *traceFile      // nil without --trace
+	begun    bool               // all was checked: the job makes calls
+	page     *monitor.Server    // nil without --http
+	socket   *monitor.Socket    // nil where there is none
+	trace    *traceFile         // nil without --trace
 
 	mu      sync.Mutex
 	monitor *monitor.Monitor // nil until somebody looks
@@ -155,7 +154,7 @@ func (v *view) title() string { return commandLine(append([]string{"wasmpool"}, 
 
 // open begins what the flags ask for.
 func (v *view) open(ctx context.Context, ex *executor.Executor) error {
-	v.executor, v.started = ex, time.Now()
+	v.executor = ex
 	if err := v.checkFiles(); err != nil {
 		return err
 	}
@@ -295,7 +294,7 @@ func (v *view) close(err error) error {
 		m.End(outcomeOf(err))
 		failed = append(failed, m.Close())
 	}
-	v.socket.close()
+	failed = append(failed, v.socket.Close())
 	if v.page != nil {
 		v.page.Close() //nolint:errcheck // who reads it has gone
 	}

@@ -52,7 +52,7 @@ var arrows = []struct {
 	{"executor", []string{"feed", "host", "wasmtasks", "internal/blob", "internal/cachedir", "internal/confine", "internal/dispatcher", "internal/jobdir", "internal/memory", "internal/transport", "internal/worker"}},
 	{"internal/dispatcher", []string{"feed", "host", "wasmtasks", "internal/blob", "internal/lines", "internal/memory", "internal/monotime", "internal/plain", "internal/transport", "internal/wire", xsys}},
 	{"feed", []string{"host"}},
-	{"monitor", []string{"executor", "feed", "host", "internal/plain", prometheus}},
+	{"monitor", []string{"executor", "feed", "host", "internal/jobsocket", "internal/plain", prometheus}},
 	{"internal/worker", []string{"host", "wasmtasks", "internal/blob", "internal/lines", "internal/memory", "internal/monotime", "internal/transport", "internal/wasmbin", "internal/wire"}},
 	{"internal/difftest", []string{"internal/abi", "internal/compile", "internal/meter", "internal/mutant", "internal/wasmbin", wazero, xsys}},
 	{"host", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/compile", "internal/memory", "internal/meter", "internal/monotime", "internal/wasmbin", wazero, xsys, xxhash}},
