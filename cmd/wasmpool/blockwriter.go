@@ -22,7 +22,7 @@ type blockWriter struct {
 // fullBlock is from how many bytes on a block is full, and mostBlock how long one may have become that is used again.
 const (
 	fullBlock = 256 << 10
-	mostBlock = 2 * fullBlock
+	mostBlock = 4 << 20
 )
 
 func newBlockWriter(to io.Writer, mu *sync.Mutex) blockWriter {

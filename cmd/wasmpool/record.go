@@ -218,6 +218,7 @@ func needsEscapes(json []byte) bool {
 
 // appendOut appends the member of a result: as JSON if it is that, else as text, else in base64.
 func appendOut(dst, out []byte) []byte {
+	dst = slices.Grow(dst, len(out)+len(`,"out":""}`)+1) // at once: a long one makes garbage of each size in between
 	if utf8.Valid(out) {
 		return appendResult(append(dst, `,"out":`...), out)
 	}
