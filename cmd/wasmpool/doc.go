@@ -30,6 +30,7 @@
 //   - progressnote.go: --progress, and how far a map has come as JSON
 //   - view.go, callinputs.go, waits.go, tasklogs.go, tracefile.go: how a job is seen from outside: --http, --report, --logs, --trace, of which
 //     input a call is, and what a map waits for
+//   - reports.go writes the report now and then while the job runs
 //   - jobserver.go, jobs.go: the job's socket, and who asks by it
 //   - status.go, top.go, topscreen.go, act.go: the subcommands status, kill and drain
 //   - errors.go: exit codes, and messages on one line

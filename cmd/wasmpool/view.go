@@ -118,6 +118,7 @@ type view struct {
 	page     *monitor.Server    // nil without --http
 	socket   *monitor.Socket    // nil where there is none
 	trace    *traceFile         // nil without --trace
+	reports  reports
 
 	mu      sync.Mutex
 	monitor *monitor.Monitor // nil until somebody looks
@@ -177,6 +178,13 @@ func (v *view) begin(ctx context.Context) (err error) {
 	v.begun = true
 	if v.flags.trace != "" {
 		v.trace, err = openTrace(ctx, v.executor, v.flags.trace, v.log)
+	}
+	if info, err := os.Stat(v.flags.report); v.flags.report != "" && (err != nil || info.Mode().IsRegular()) { // a pipe gets one
+		v.reports.start(func() {
+			if err := v.writeReport(); err != nil {
+				v.log.Debug("the report could not be written; it is tried again", "error", err)
+			}
+		})
 	}
 	return err
 }
@@ -298,6 +306,7 @@ func (v *view) close(err error) error {
 	if v.page != nil {
 		v.page.Close() //nolint:errcheck // who reads it has gone
 	}
+	v.reports.stop()
 	failed = append(failed, v.trace.close(), v.writeReport(), v.logs.close())
 	switch mine := errors.Join(failed...); {
 	case err == nil || mine == nil:
