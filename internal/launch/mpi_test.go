@@ -26,7 +26,7 @@ func TestOnRanks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := ranks{program: mpitest.Build(t, "./testdata/job"), source: source, guest: filepath.Join(source, "cmd/wasmpool/testdata/tasks")}
+	r := ranks{program: mpitest.Build(t, "./testdata/job"), wasmpool: mpitest.Build(t, "../../cmd/wasmpool"), source: source, guest: filepath.Join(source, "cmd/wasmpool/testdata/tasks")}
 	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
 	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
 	for _, tt := range []struct {
@@ -88,9 +88,9 @@ func TestMPICH(t *testing.T) {
 	}
 }
 
-// ranks is the program of the jobs, the project's folder, the tasks' in it, and the
-// launcher if it is not the default.
-type ranks struct{ program, source, guest, launcher string }
+// ranks is the program of the jobs, the command, the project's folder, the tasks' in it, and
+// the launcher if it is not the default.
+type ranks struct{ program, wasmpool, source, guest, launcher string }
 
 // trial makes a job of so many ranks.
 func (r ranks) trial(t *testing.T, n int, flags string) *trial {
@@ -146,7 +146,7 @@ func (r ranks) testHang(t *testing.T) {
 
 // A signal to the command reaches the root, which ends in order.
 func (r ranks) testSignals(t *testing.T) {
-	command := mpitest.Build(t, "../../cmd/wasmpool")
+	command := r.wasmpool
 	for s, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGUSR1: 138, syscall.SIGHUP: 129} {
 		t.Run(s.String(), func(t *testing.T) {
 			tr := r.trial(t, 3, "-wait")
@@ -179,7 +179,7 @@ func (r ranks) testSignals(t *testing.T) {
 // cluster, the ranks are on two others.
 func (r ranks) testFarRoot(t *testing.T) {
 	hangups(t)
-	command := mpitest.Build(t, "../../cmd/wasmpool")
+	command := r.wasmpool
 	t.Chdir(t.TempDir()) // where the jobs' folders are
 	scripts := filepath.Join(r.source, "scripts")
 	cmd := exec.CommandContext(t.Context(), filepath.Join(scripts, "netns"), filepath.Join(scripts, "slurm"), "-n", "4",
@@ -199,7 +199,7 @@ func (r ranks) testFarRoot(t *testing.T) {
 
 // A signal in the first moments ends the job before it begins, or in order.
 func (r ranks) testEarlySignals(t *testing.T) {
-	command := mpitest.Build(t, "../../cmd/wasmpool")
+	command := r.wasmpool
 	for delay := 100 * time.Millisecond; delay <= 450*time.Millisecond; delay += 50 * time.Millisecond {
 		tr := r.trial(t, 3, "-wait")
 		cmd, lines := tr.command(t, command)
@@ -224,7 +224,7 @@ func (r ranks) testEarlySignals(t *testing.T) {
 // Under nohup a dropped terminal is nothing to the job.
 func (r ranks) testNohup(t *testing.T) {
 	tr := r.trial(t, 3, "-wait")
-	cmd, lines := tr.command(t, "nohup", mpitest.Build(t, "../../cmd/wasmpool"))
+	cmd, lines := tr.command(t, "nohup", r.wasmpool)
 	if !lines.Scan() || lines.Text() != "waiting" {
 		t.Fatalf("the job says %q\n%s", lines.Text(), &tr.err)
 	}
@@ -263,7 +263,7 @@ func (tr *trial) command(t *testing.T, words ...string) (*exec.Cmd, *bufio.Scann
 // is left.
 func (r ranks) testCommandKilled(t *testing.T) {
 	tr := r.trial(t, 3, "-wait")
-	cmd, lines := tr.command(t, mpitest.Build(t, "../../cmd/wasmpool"))
+	cmd, lines := tr.command(t, r.wasmpool)
 	if !lines.Scan() || lines.Text() != "waiting" {
 		t.Fatalf("the job says %q\n%s", lines.Text(), &tr.err)
 	}
