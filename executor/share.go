@@ -62,6 +62,9 @@ func (b *Blob) Digest() [32]byte { return b.blob.Digest() }
 // Len returns how many bytes there are.
 func (b *Blob) Len() int64 { return b.blob.Len() }
 
+// Tree reports whether guests see what the bytes hold, a zip or tar file, as a folder: see [Source.AsTree].
+func (b *Blob) Tree() bool { return b.tree }
+
 // Share makes bytes ready to be shared into calls. It blocks while it reads them, for their
 // digest, or until ctx ends. They travel to a node when a call there first needs them, once for all of
 // the node's ranks, and are kept there for other jobs, too. The root keeps what it needs of a blob that calls had, a file or
@@ -73,6 +76,17 @@ func (ex *Executor) Share(ctx context.Context, src Source) (*Blob, error) {
 		return nil, fmt.Errorf("executor: Share: %w", err)
 	}
 	return b, nil
+}
+
+// Shared returns what Config.Shared has made, by name.
+func (ex *Executor) Shared() map[string]*Blob {
+	all := map[string]*Blob{}
+	if ex.shared != nil {
+		for _, in := range ex.shared.Shared.List() {
+			all[in.Name] = &Blob{in.Blob, in.Tree}
+		}
+	}
+	return all
 }
 
 func (p *pool) share(ctx context.Context, src Source) (*Blob, error) {

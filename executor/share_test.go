@@ -5,7 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -94,16 +94,18 @@ func TestShare(t *testing.T) {
 }
 
 // decoded returns the bytes that a task gave as JSON.
-func decoded(t *testing.T, text []byte) (data []byte) {
+func decoded(t *testing.T, text []byte) []byte {
 	t.Helper()
-	if _, err := fmt.Sscanf(string(text), "%q", &text); err != nil {
-		t.Error(err)
-	}
-	data, err := base64.StdEncoding.DecodeString(string(text))
+	data, err := unquoted(text)
 	if err != nil {
 		t.Error(err)
 	}
 	return data
+}
+
+func unquoted(text []byte) (data []byte, err error) {
+	err = json.Unmarshal(text, &data)
+	return data, err
 }
 
 // What was not shared into a call does not exist for it, also on an instance that has read it.

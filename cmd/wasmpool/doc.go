@@ -8,6 +8,7 @@
 //   - pool.go: flags of a pool, and opening one; the module and task of a command line
 //   - calls.go: how calls are made: --retries, --tag
 //   - grants.go: --dir, --env, --clock, --random, --isolation and --keep; script.go: modules that are Python scripts
+//   - shared.go: --shared and --shared-tree
 //   - input.go: the flags that say what the inputs of map are, and what all kinds of inputs have in common
 //   - lines.go, csv.go, files.go: inputs that are read: lines, JSON values and arguments with NUL bytes, rows, files
 //   - computed.go, range.go, param.go: inputs that are made from their numbers: --range, --param

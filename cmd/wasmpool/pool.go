@@ -31,6 +31,8 @@ type poolFlags struct {
 	timeout time.Duration
 	budget  uint64 // instructions
 	grants  grantFlags
+	shared  []string // NAME=FILE
+	trees   []string // likewise
 	memo    memoFlags
 	isolate isolationFlag
 	confine bool
@@ -51,6 +53,8 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
 	flags.Uint64Var(&f.budget, "instructions", 0, "stop a call that has executed `N` instructions: at the same place in every run and on every node (default: none)")
 	f.grants.add(flags)
+	flags.StringArrayVar(&f.shared, "shared", nil, "let the task read a file, `NAME=FILE`, which only this node needs to have: by sdk.Shared, or as /shared/NAME")
+	flags.StringArrayVar(&f.trees, "shared-tree", nil, "likewise what a zip file, or a tar file that is not compressed, holds, `NAME=FILE`: as the folder /shared/NAME")
 	flags.Var(&f.isolate, "isolation", "what a call finds of the calls before it, a `WORD`: reuse (all that the task keeps), reset (nothing), fresh (nothing, but slower)")
 	flags.BoolVar(&f.confine, "confine", false, "a second wall for tasks that break out of their sandbox: worker ranks may read no files but granted folders, start no programs and open no connections (on Linux, under MPI)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show debug logs, what tasks print, and where they failed")
@@ -114,7 +118,8 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 		return errors.New("--confine is for worker ranks, and --ranks 1 starts the root alone: take 2 or more")
 	}
 	_, err := f.grants.grants()
-	return errors.Join(err, f.checkMemo(flags), f.view.check(flags))
+	_, sharedErr := f.sources()
+	return errors.Join(err, sharedErr, f.checkMemo(flags), f.view.check(flags))
 }
 
 func (f *poolFlags) config(a *app) (executor.Config, error) {
@@ -127,6 +132,10 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 		return executor.Config{}, err
 	}
 	grants.Output = f.verbose || f.view.logs != ""
+	shared, err := f.sources()
+	if err != nil {
+		return executor.Config{}, err
+	}
 	rootSlots := f.workers
 	if f.rootOff {
 		rootSlots = -1
@@ -142,6 +151,7 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 			Isolation:   host.Isolation(f.isolate),
 			Grants:      map[string]host.Grants{host.EveryModule: grants},
 		},
+		Shared:  shared,
 		Confine: f.confine,
 		Logger:  slog.New(a.view.logHandler(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))),
 	}, nil
@@ -248,7 +258,7 @@ func openTarget(ctx context.Context, ex *executor.Executor, args []string, g *gr
 			return target{}, fmt.Errorf("--keep is for WASI programs, and %s is a task (%s), which is kept in any case", t.name, t.task.Kind)
 		}
 	}
-	t.module, t.of = m, t.task.Name+g.mark()+"@"+m.Digest().String()[:12]
+	t.module, t.of = m, t.task.Name+g.mark()+sharedMark(ex)+"@"+m.Digest().String()[:12]
 	return t, ex.Load(m)
 }
 
