@@ -37,6 +37,8 @@ func init() {
 		instead = endRoot
 	case os.Getenv(movesVar) != "":
 		instead, inner.Slots, inner.ResultBytes = movePayloads, 4, 24<<20
+	case os.Getenv(shareVar) != "":
+		instead, inner.Slots, inner.SharedDir = readOnRanks, 2, os.Getenv(shareDirVar)
 	case os.Getenv(pausesVar) != "":
 		instead, inner.Slots = pauseBetweenCalls, 2
 	}
