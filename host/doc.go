@@ -34,6 +34,7 @@
 //
 //   - host.go: Config and Host: each module is loaded once, and freed with the last slot
 //   - module.go: Module and Task, what is loaded
+//   - version.go: what of the host and its settings a result may depend on
 //   - compiler.go: the process that compiles for confined hosts
 //
 // A call runs:

@@ -9,6 +9,7 @@
 //   - calls.go: how calls are made: --retries, --tag
 //   - grants.go: --dir, --env, --clock, --random, --isolation and --keep; script.go: modules that are Python scripts
 //   - shared.go: --shared and --shared-tree
+//   - memo.go, memofolder.go: --memo, and the subcommand that looks at its folder
 //   - input.go: the flags that say what the inputs of map are, and what all kinds of inputs have in common
 //   - lines.go, csv.go, files.go: inputs that are read: lines, JSON values and arguments with NUL bytes, rows, files
 //   - computed.go, range.go, param.go: inputs that are made from their numbers: --range, --param
@@ -21,7 +22,7 @@
 //   - then.go: calls of several tasks, one behind the other
 //   - reduce.go: one result of all; sorted.go: reads results in the order of their inputs
 //   - maxfails.go, failed.go: --max-fails, and the inputs that failed
-//   - output.go, stream.go, lock.go: where the results go, and that one map at a time writes to a file
+//   - output.go, stream.go: where the results go, and that one map at a time writes to a file
 //   - resume.go, reread.go: --resume: which results an earlier run has left, and that the inputs are still the same
 //   - stored.go, index.go, edit.go: it reads a result, finds its input, and makes the file hold what counts
 //   - show.go, rows.go, csvout.go: the subcommand results, what it reads, and its CSV

@@ -20,6 +20,8 @@ func TestFailuresCommands(t *testing.T) { playDocument(t, "../../docs/failures.m
 
 func TestMapCommands(t *testing.T) { playDocument(t, "../../docs/map.md") }
 
+func TestDataCommands(t *testing.T) { playDocument(t, "../../docs/data.md") }
+
 func TestABI(t *testing.T) { playDocument(t, "../../docs/abi.md") }
 
 // playDocument runs a document from its first block to its last.
