@@ -76,7 +76,7 @@ func (c *Call) Find(result []byte) {
 	c.data, c.attempt = result, 0
 	c.state.Store(uint32(Finished))
 	if c.owner != nil {
-		c.owner.Dispatcher.found.Add(1)
+		c.owner.Dispatcher.memo.found.Add(1)
 	}
 	c.settle()
 }

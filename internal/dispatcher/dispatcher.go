@@ -35,10 +35,15 @@ type shared struct {
 	withdrawn atomic.Int64  // calls withdrawn since the queue was swept; about as many are in it
 	slots     atomic.Int64  // of the workers that live
 	cancelled atomic.Int64  // calls that were taken in or promised, and ended without having been sent
-	found     atomic.Uint64 // calls whose results were found
-	differed  atomic.Uint64 // calls that gave another result than was found
+	memo      *memoCounts
 	joined    chan struct{} // closed when no worker is awaited any more
 	sharing   sharing       // what workers were told of shared inputs
+}
+
+// memoCounts are what came of a memo. Goroutines that submit calls count them.
+type memoCounts struct {
+	found    atomic.Uint64 // calls whose results were found
+	differed atomic.Uint64 // calls that gave another result than was found
 }
 
 // A loopLock guards the loop, and is the only way to it: a goroutine that has the loop holds the lock.
@@ -102,6 +107,7 @@ func New(cfg Config) *Dispatcher {
 		shared: shared{
 			in:       &intake{maxCalls: cfg.QueueCalls, maxBytes: cfg.QueueBytes},
 			failures: failures{cfg.Fail, cfg.KindOf},
+			memo:     new(memoCounts),
 			joined:   make(chan struct{}),
 		},
 		bell: cfg.Bell,
@@ -144,7 +150,7 @@ func (d *Dispatcher) Run() (last Snapshot, err error) {
 func (d *Dispatcher) Demand() *Demand { return &d.demand }
 
 // Differed counts a call that gave another result than was found.
-func (d *Dispatcher) Differed() { d.differed.Add(1) }
+func (d *Dispatcher) Differed() { d.memo.differed.Add(1) }
 
 // Slots returns how many slots the workers have that live.
 func (d *Dispatcher) Slots() int64 { return d.slots.Load() }

@@ -59,7 +59,7 @@ func (l *Loop) Snapshot() Snapshot {
 	s := Snapshot{
 		Queued: l.sched.queue.n, InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
 		Done: l.counts.done, Failed: l.counts.failed, Retried: l.counts.retried, Shared: l.giver.sent,
-		Found: l.found.Load(), Differed: l.differed.Load(),
+		Found: l.memo.found.Load(), Differed: l.memo.differed.Load(),
 	}
 	now := monotime.Now()
 	s.Workers = make([]WorkerSnapshot, 0, len(l.sched.workers))

@@ -90,7 +90,7 @@ func (l *Loop) Look(w *Watch) *feed.Update {
 		Begin: w.began, End: now,
 		Queued: l.sched.queue.n, InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
 		Submitted: l.in.newest(), Done: l.counts.done, Failed: l.counts.failed, Retried: l.counts.retried,
-		Cancelled: l.counts.cancelled + uint64(l.cancelled.Load()), Found: l.found.Load(), Differed: l.differed.Load(),
+		Cancelled: l.counts.cancelled + uint64(l.cancelled.Load()), Found: l.memo.found.Load(), Differed: l.memo.differed.Load(),
 	}
 	w.began = now
 	u.Workers = l.feedWorkers()
