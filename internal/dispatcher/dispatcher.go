@@ -29,12 +29,12 @@ type Dispatcher struct {
 // shared is what the loop and other goroutines both use, without the lock. All of it is safe
 // for concurrent use.
 type shared struct {
-	in        *intake       // the way into the loop
-	failures  failures      // what turns failures into errors
-	demand    Demand        // tells feeders that workers have room
-	withdrawn atomic.Int64  // calls withdrawn since the queue was swept; about as many are in it
-	slots     atomic.Int64  // of the workers that live
-	cancelled atomic.Int64  // calls that were taken in or promised, and ended without having been sent
+	in        *intake      // the way into the loop
+	failures  failures     // what turns failures into errors
+	demand    Demand       // tells feeders that workers have room
+	withdrawn atomic.Int64 // calls withdrawn since the queue was swept; about as many are in it
+	slots     atomic.Int64 // of the workers that live
+	cancelled atomic.Int64 // calls that were taken in or promised, and ended without having been sent
 	memo      *memoCounts
 	joined    chan struct{} // closed when no worker is awaited any more
 	sharing   sharing       // what workers were told of shared inputs
