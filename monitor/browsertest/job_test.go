@@ -101,7 +101,7 @@ func TestJob(t *testing.T) {
 	seeKill(p, j)
 	seePrefix(t, j)
 	seeDrain(p, j)
-	p.steady(0.1)
+	p.steady(0.25) // tables get their first rows where the window shows what is below
 	seeReport(t, j)
 }
 
