@@ -60,7 +60,7 @@ func readOnRanks(ctx context.Context, ex *executor.Executor) error {
 	var mib int
 	fmt.Sscan(os.Getenv(shareVar), &mib) //nolint:errcheck // the test sets it
 	name, err := sharedFile(mib)
-	defer os.Remove(name) //nolint:errcheck // it is in the way, no more
+	defer os.Remove(name)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/internal/guesttest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/monitor"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -20,7 +21,10 @@ import (
 // as Info says.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
-	const odd, burn = 20_000, 100
+	odd, burn := 100_000, 100
+	if unittest.Race {
+		odd = 20_000
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	ex, err := executor.Local(executor.Config{RootSlots: 2, Modules: []*wasmtasks.Module{guesttest.Build(t, "../executor/testdata/tasks")}})
@@ -62,8 +66,8 @@ func TestNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	const done, failed, retried = burn + odd/2 + 1, odd / 2, 2
-	const runs = burn + odd + 3
+	done, failed, retried := burn+odd/2+1, odd/2, 2
+	runs := burn + odd + 3
 	want := fmt.Sprint(done+failed, done, failed, retried)
 	stats, err := ex.Stats(ctx)
 	if err != nil {
