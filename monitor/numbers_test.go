@@ -21,10 +21,7 @@ import (
 // as Info says.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
-	odd, burn := 100_000, 100
-	if unittest.Race {
-		odd = 20_000
-	}
+	const odd, burn = 100_000 / unittest.RaceFactor, 100
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	ex, err := executor.Local(executor.Config{RootSlots: 2, Modules: []*wasmtasks.Module{guesttest.Build(t, "../executor/testdata/tasks")}})
@@ -66,8 +63,8 @@ func TestNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	done, failed, retried := burn+odd/2+1, odd/2, 2
-	runs := burn + odd + 3
+	const done, failed, retried = burn + odd/2 + 1, odd / 2, 2
+	const runs = burn + odd + 3
 	want := fmt.Sprint(done+failed, done, failed, retried)
 	stats, err := ex.Stats(ctx)
 	if err != nil {
