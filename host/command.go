@@ -20,6 +20,11 @@ const (
 
 	// mostArgv is how long an argument may be that takes the place of one.
 	mostArgv = 128 << 10
+
+	// mostArgvs is how many bytes it may take in all its places, and mostArgs how many arguments a command may have: a
+	// module can bring both along.
+	mostArgvs = 2 << 20
+	mostArgs  = 1 << 16
 )
 
 // runCommand runs a WASI command in an instance of its own, as a command ends
@@ -29,15 +34,16 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	args, stdin, err := commandLine(t.export, t.code.grants.Args, arg)
-	if err == nil {
-		stdin, err = t.code.grants.Keep.stream(stdin)
+	args, rest, err := commandLine(t.export, t.code.grants.Args, arg)
+	if err != nil {
+		return nil, err
 	}
+	stdin, err := t.code.grants.Keep.stream(rest)
 	if err != nil {
 		return nil, err
 	}
 	in, err := newInstance(s, t.code, func(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
-		return cfg.WithArgs(args...).WithStdin(input{in, bytes.NewReader(stdin)}).WithStdout(resultWriter{in})
+		return cfg.WithArgs(args...).WithStdin(input{in, &stdin}).WithStdout(resultWriter{in})
 	})
 	if err != nil {
 		return nil, err
@@ -73,10 +79,13 @@ func (s *Slot) endedCommand(t *Task, in *instance, err error) ([]byte, error) {
 // unless that takes the place of placeholders.
 func commandLine(name string, granted []string, arg []byte) (args []string, stdin []byte, err error) {
 	args = append([]string{name}, granted...)
-	if placeholders(granted) == 0 {
+	places := placeholders(granted)
+	if places == 0 {
 		return args, arg, nil
 	}
 	switch {
+	case places > mostArgvs || len(arg)*places > mostArgvs:
+		return nil, nil, errorf(KindBadInput, "the call's argument has %d bytes and takes the place of %s %d times, which is more than %d bytes", len(arg), placeholder, places, mostArgvs)
 	case len(arg) > mostArgv:
 		return nil, nil, errorf(KindBadInput, "the call's argument has %d bytes, one that takes the place of %s at most %d: leave %s out to have it as standard input", len(arg), placeholder, mostArgv, placeholder)
 	case bytes.IndexByte(arg, 0) >= 0:

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -37,7 +38,8 @@ type Grants struct {
 
 	// Args are a command's arguments after the first, which is the name of the task. The
 	// argument of the call takes the place of each {} in them, which it can if it has
-	// no zero byte and at most 128 KiB. Where there is no {} it is the standard input; else that is empty.
+	// no zero byte and at most 128 KiB, and 2 MiB in all places. Where there is no {} it is the standard input; else that is empty.
+	// They have no zero bytes, and are at most 65,536.
 	Args []string
 
 	// Keep lets a command go on between calls. It cannot when its Args have a {}.
@@ -76,7 +78,13 @@ func (g Grants) open() (*granted, error) {
 	if open.places > 0 && g.Keep != KeepNot {
 		return nil, fmt.Errorf("a command that is kept (%v) reads its arguments from standard input, and its command line has a %s", g.Keep, placeholder)
 	}
+	if len(g.Args) > mostArgs {
+		return nil, errorf(KindBadModule, "its command line has %d arguments, a command takes at most %d", len(g.Args), mostArgs)
+	}
 	for _, arg := range g.Args {
+		if strings.IndexByte(arg, 0) >= 0 {
+			return nil, errorf(KindBadModule, "its command line has a zero byte, in %.40q: no argument can", arg)
+		}
 		open.given += entryCost + instructionsFor(uint64(len(arg)))
 	}
 	for name, value := range g.Env {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -70,26 +72,50 @@ func parseKeep(word string) (Keep, error) {
 }
 
 // stream returns what a command reads of an argument.
-func (k Keep) stream(arg []byte) ([]byte, error) {
+func (k Keep) stream(arg []byte) (stream, error) {
 	switch k {
 	case KeepLine:
 		if bytes.IndexByte(arg, '\n') >= 0 {
 			return nil, errorf(KindBadInput, "the call's argument has a newline, and the command is kept to read lines")
 		}
-		return append(bytes.Clone(arg), '\n'), nil
+		return newStream(arg, []byte{'\n'}), nil
 	case KeepFrame, KeepCall:
-		return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(arg)), uint32(len(arg))), arg...), nil
+		return newStream(binary.LittleEndian.AppendUint32(nil, uint32(len(arg))), arg), nil
 	default:
-		return arg, nil
+		return newStream(arg), nil
 	}
+}
+
+// A stream is bytes that are read in order: parts, none of which is empty. An argument is not copied for it, as that may be long.
+type stream [][]byte
+
+func newStream(parts ...[]byte) stream {
+	return slices.DeleteFunc(parts, func(part []byte) bool { return len(part) == 0 })
+}
+
+// Read implements [io.Reader].
+func (s *stream) Read(p []byte) (n int, err error) {
+	for n < len(p) && len(*s) > 0 {
+		part := &(*s)[0]
+		m := copy(p[n:], *part)
+		n += m
+		if *part = (*part)[m:]; len(*part) == 0 {
+			*part, *s = nil, (*s)[1:]
+		}
+	}
+	if n == 0 && len(p) > 0 {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // kept is a command that goes on between calls, on a goroutine of its own. That and the one that
 // runs the slot take turns: one runs, the other waits.
 type kept struct {
-	in    *instance
-	rest  []byte      // of the argument, not read yet
-	next  chan []byte // the next argument; closed when no more come
+	in    *instance   // nil while it is made
+	rest  stream      // of the argument, not read yet
+	some  bool        // the read that the command is in has some bytes of it
+	next  chan stream // the next argument; closed when no more come
 	turns chan turn   // the command waits for the next argument, or has ended
 	ended bool        // no turn comes any more
 
@@ -116,8 +142,8 @@ func (k *kept) start(f api.Function) turn {
 }
 
 // give lets the command go on with an argument, until it waits for the next one, or ends.
-func (k *kept) give(stream []byte) turn {
-	k.next <- stream
+func (k *kept) give(arg stream) turn {
+	k.next <- arg
 	return k.await()
 }
 
@@ -135,37 +161,42 @@ func (k *kept) end() {
 	}
 }
 
-// Read implements [io.Reader]: it is the command's standard input.
+// Read implements [io.Reader]: it is the command's standard input. There is none for a module that reads while it
+// initializes itself. Of a list of places to fill it fills those that the argument suffices for: what waits for the next one
+// must have nothing of this.
 func (k *kept) Read(p []byte) (int, error) {
-	if len(p) == 0 {
+	switch {
+	case k.in == nil || len(k.rest) == 0 && k.some:
+		return 0, io.EOF
+	case len(p) == 0:
 		return 0, nil
-	}
-	if len(k.rest) == 0 {
+	case len(k.rest) == 0:
 		k.strays = true
 		k.wait()
 	}
-	return k.in.inPieces(p, func(part []byte) (int, error) {
-		n := copy(part, k.rest)
-		k.rest = k.rest[n:]
-		return n, nil
-	})
+	k.some = true
+	return k.in.inPieces(p, k.rest.Read)
 }
 
 // wait waits for the next argument.
 func (k *kept) wait() {
 	k.turns <- turn{}
-	stream, more := <-k.next
+	arg, more := <-k.next
 	if !more {
 		raise(&abort{kind: KindKilled, message: "the command is not wanted any more"})
 	}
-	k.rest = stream
+	k.rest = arg
 }
 
 // beforeRead is told of each read of a file, with its parameters.
-func (k *kept) beforeRead(params []uint64) {
+func (k *kept) beforeRead(mod api.Module, params []uint64) {
 	const noFile = 1<<32 - 1
+	k.some = false
 	if k.engine == nil || uint32(params[0]) != 0 || len(k.rest) > 0 || k.in.altered {
 		return
+	}
+	if vectorBytes(mod.Memory(), uint32(params[1]), uint32(params[2])) == 0 {
+		return // it is for nothing, or its list is not in the memory: it does not wait
 	}
 	if k.first == nil {
 		k.first = newReading(k.engine, params)
@@ -191,7 +222,7 @@ type readGuard struct{ experimental.FunctionListener }
 func (g readGuard) Before(ctx context.Context, mod api.Module, f api.FunctionDefinition, params []uint64, stack experimental.StackIterator) {
 	g.FunctionListener.Before(ctx, mod, f, params, stack)
 	if k := ctx.(*instance).kept; k != nil {
-		k.beforeRead(params)
+		k.beforeRead(mod, params)
 	}
 }
 
@@ -209,14 +240,6 @@ func (s *Slot) keeps(t *Task) bool {
 
 // runKept runs a command that is kept.
 func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
-	arg, err := s.wholeArg(c, compile.MaxMemory)
-	if err != nil {
-		return nil, err
-	}
-	stream, err := t.code.grants.Keep.stream(arg)
-	if err != nil {
-		return nil, err
-	}
 	key := warmKey{t.code, len(c.Shared) > 0, sharedSum(c.Shared)}
 	in := s.warm[key]
 	if in != nil && !in.fits(s.limits.Memory, key.shares) {
@@ -224,16 +247,24 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 		in = nil
 	}
 	if in == nil {
-		var last turn
-		if in, last, err = s.startKept(t, c); err != nil {
+		started, last, err := s.startKept(t, c)
+		if err != nil {
 			return nil, err
 		}
-		if last.ended { // it has read no argument
+		if in = started; last.ended { // it has read no argument
 			return s.endedCommand(t, in, last.err)
 		}
 		in.started = key.started
 		s.makeRoom()
 		s.warm[key] = in
+	}
+	arg, err := s.wholeArg(c, compile.MaxMemory) // now: what is cleaned up behind a start is the argument's memory, too
+	if err != nil {
+		return nil, err
+	}
+	stream, err := t.code.grants.Keep.stream(arg)
+	if err != nil {
+		return nil, err
 	}
 	s.clock++
 	in.used, s.instance = s.clock, in
@@ -267,7 +298,7 @@ func (s *Slot) commandResult(t *Task, in *instance) ([]byte, error) {
 // startKept starts a command. It has at least a minute to wait for the first argument, or as long as
 // the call has, and what it writes meanwhile belongs to no call.
 func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
-	k := &kept{next: make(chan []byte), turns: make(chan turn)}
+	k := &kept{next: make(chan stream), turns: make(chan turn)}
 	in, err := newInstance(s, t.code, func(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
 		return cfg.WithArgs(append([]string{t.export}, t.code.grants.Args...)...).WithStdin(k).WithStdout(resultWriter{in})
 	})
