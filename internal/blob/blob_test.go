@@ -179,6 +179,19 @@ func TestFetchedOnce(t *testing.T) {
 	holds(t, open(t, s, data, refused), data)
 }
 
+// A process that was about to fetch a blob which another one has fetched meanwhile, and keeps open, does not wait for it.
+func TestFetchedMeanwhile(t *testing.T) {
+	t.Parallel()
+	s, data := newStore(t, 1<<30), random(3, 100_000)
+	var fetched atomic.Int64
+	open(t, s, data, giving(data, &fetched))
+	e := s.entry(sha256.Sum256(data), int64(len(data)))
+	err := s.fill(t.Context(), e, func(entry) (string, error) { return "", errors.New("the blob is fetched again") })
+	if err != nil || fetched.Load() != 1 {
+		t.Errorf("%v, fetched %d times", err, fetched.Load())
+	}
+}
+
 // A file in the store that is not any more what it was is found, and fetched again.
 func TestDamaged(t *testing.T) {
 	t.Parallel()

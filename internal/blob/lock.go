@@ -49,10 +49,22 @@ func (e entry) share(ctx context.Context) (unlock func(), err error) {
 	return e.acquire(ctx, (*flock.Flock).TryRLock, func() func() { return func() {} })
 }
 
-// hold locks the entry against all others. While it is locked they see that this process
-// goes on.
+// hold locks the entry against all others, or, where it has become whole meanwhile, against its removal: those
+// who read it never let go of it for one who came too late to. While it is locked others see that this process goes on.
 func (e entry) hold(ctx context.Context) (unlock func(), err error) {
-	return e.acquire(ctx, (*flock.Flock).TryLock, e.showAlive)
+	return e.acquire(ctx, func(l *flock.Flock) (bool, error) {
+		if locked, err := l.TryLock(); locked || err != nil {
+			return locked, err
+		}
+		if locked, err := l.TryRLock(); !locked || err != nil {
+			return locked, err
+		}
+		if b := e.take(nil); b != nil {
+			b.Close()
+			return true, nil
+		}
+		return false, l.Unlock()
+	}, e.showAlive)
 }
 
 // acquire locks the entry. Where the file system has no locks it goes on without: files
