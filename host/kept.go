@@ -275,7 +275,11 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 		s.forget()
 		return s.endedCommand(t, in, last.err)
 	}
-	return s.commandResult(t, in)
+	result, err := s.commandResult(t, in)
+	if err != nil && len(s.out) == 0 { // it is out of step: what it writes in the next call is this one's
+		s.retire(in)
+	}
+	return result, err
 }
 
 // commandResult returns the result of a command's call, from what it wrote.

@@ -158,3 +158,22 @@ func TestKeptBadList(t *testing.T) {
 		}
 	}
 }
+
+// A command that reads on before it has said how its call ended is out of step with its calls: another one takes its place.
+func TestKeptOutOfStep(t *testing.T) {
+	t.Parallel()
+	slot, task := keptLoop(t, Config{}, KeepCall)
+	count := func(want int) {
+		t.Helper()
+		if e := runFailing(t, slot, task, "a"); !strings.Contains(e.Message, fmt.Sprintf("status %d", want)) {
+			t.Errorf("got %v, want the status %d", e, want)
+		}
+	}
+	count('0')
+	count('1')
+	nothing := strings.Repeat("x", 'n') // so that what it reads begins with n
+	if e := runFailing(t, slot, task, nothing); e.Kind != KindBadResult || !strings.Contains(e.Message, "no status") {
+		t.Errorf("got %v, want a bad result", e)
+	}
+	count('0')
+}

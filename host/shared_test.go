@@ -390,6 +390,8 @@ func TestBadTrees(t *testing.T) {
 		return b.Bytes()
 	}
 	good := zipOf("a")
+	sparse := tarOf(tar.Header{Name: "a", Typeflag: tar.TypeReg, Size: 4, PAXRecords: map[string]string{"GNU-sparse-map": "0,4", "GNU-sparse-numblocks": "1", "GNU-sparse-size": "400"}})
+	sparse = bytes.ReplaceAll(sparse, []byte("GNU-sparse-"), []byte("GNU.sparse.")) // which cannot be written
 	for want, data := range map[string][]byte{
 		"neither a zip nor a tar file": []byte("text"),
 		"compressed as a whole":        {0x1f, 0x8b, 8, 0},
@@ -400,6 +402,7 @@ func TestBadTrees(t *testing.T) {
 		"its list of files":            good[:len(good)-5],
 		"neither":                      nil,
 		`backslash`:                    zipOf(`a\b`),
+		"is stored with holes":         sparse,
 	} {
 		_, err := OpenTree(bytes.NewReader(data), int64(len(data)))
 		if err == nil || want != "backslash" && !strings.Contains(err.Error(), want) {
@@ -448,6 +451,56 @@ func TestTreeThatLies(t *testing.T) {
 		if what != "" && h.memory.Used() > before+200<<20 {
 			t.Errorf("%q: %d bytes are kept", what, h.memory.Used()-before)
 		}
+	}
+}
+
+// However a call ends that unpacks a file, the memory is given back; and where there is none the call ends, and the guest does not
+// see that.
+func TestTreeThatEnds(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{})
+	task := taskOf(t, load(t, h, guesttest.Module(t, "m", openerWAT)), "open")
+	var packed bytes.Buffer
+	w := zip.NewWriter(&packed)
+	f, err := w.Create("f")
+	if err == nil {
+		_, err = f.Write(make([]byte, 8*piece))
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	in := sharedBytes("tree", packed.Bytes())
+	if in.Tree, err = OpenTree(in.Data, in.Len); err != nil {
+		t.Fatal(err)
+	}
+	slot := newSlot(t, h)
+	open := func(limits Limits, stopAt int) error {
+		beats := 0
+		_, err := slot.Run(t.Context(), task, &Call{Number: 1, Arg: []byte("tree/f"), Shared: []Shared{in}, Limits: &limits, Heartbeat: func(bool) {
+			if beats++; beats == stopAt {
+				slot.Stop(1, KindKilled, "that is enough")
+			}
+		}})
+		return err
+	}
+	used := uint64(0)
+	for at := 1; at <= 8; at++ {
+		if err := open(Limits{}, at); !errors.Is(err, KindKilled) {
+			t.Fatalf("stopped at beat %d: %v", at, err)
+		}
+		if at == 1 {
+			used = h.memory.Used()
+		}
+	}
+	if now := h.memory.Used(); now != used {
+		t.Errorf("%d bytes are taken, before %d", now, used)
+	}
+	if err := open(Limits{Instructions: 4 * piece}, 0); !errors.Is(err, KindBudget) {
+		t.Errorf("within a small budget: %v", err)
+	}
+	in.Tree.find("f").size = 1 << 50
+	if err := open(Limits{}, 0); !errors.Is(err, KindMemory) || !strings.Contains(err.Error(), "to unpack f of the shared input tree") {
+		t.Errorf("without memory: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -95,7 +96,7 @@ func (d *sharedFS) openNode(s *Shared, node *treeNode) (*sharedFile, error) {
 	if node.packed == nil {
 		return f, nil
 	}
-	unpacked, err := d.unpack(node)
+	unpacked, err := d.unpack(s.Name, node)
 	f.unpacked = unpacked
 	return f, err
 }
@@ -108,34 +109,40 @@ type unpacked struct{ block }
 
 // unpack reads a file of a tree that is compressed there. Its length is what the tree says, so
 // that no memory is taken beyond that.
-func (d *sharedFS) unpack(node *treeNode) (*unpacked, error) {
+func (d *sharedFS) unpack(of string, node *treeNode) (*unpacked, error) {
 	in := d.in
-	in.charge(uint64(node.size) * inflateCost)
-	in.check()
 	u := &unpacked{block{account: in.slot.host.memory}}
-	if err := u.grow(uint64(node.size), uint64(node.size)); err != nil {
-		return nil, errors.Join(syscall.ENOMEM, err)
-	}
-	err := func() error {
-		r, err := node.packed()
-		if err != nil {
-			return err
+	sound := false
+	defer func() { // the call may end in here, too
+		if !sound {
+			u.free()
 		}
-		defer r.Close() //nolint:errcheck // it was only read
-		u.space = u.space[:node.size]
-		n, err := in.inPieces(u.space, func(part []byte) (int, error) { return io.ReadFull(r, part) })
-		if n < len(u.space) {
-			return errors.Join(syscall.EIO, err)
-		}
-		if n, err := r.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) { // which is also where its checksum is looked at
-			return errors.Join(syscall.EIO, err)
-		}
-		return nil
 	}()
+	size := uint64(node.size)
+	err := u.grow(size, size)
+	if err != nil && in.slot.retireOthers(&in.linear) {
+		err = u.grow(size, size)
+	}
+	if err != nil { // what a guest sees must not depend on what else runs
+		raise(&abort{kind: KindMemory, message: fmt.Sprintf("there is no memory to unpack %s of the shared input %s: %v", node.name, of, err), err: err})
+	}
+	in.charge(size * inflateCost)
+	in.settle()
+	in.check()
+	r, err := node.packed()
 	if err != nil {
-		u.free()
 		return nil, err
 	}
+	defer r.Close() //nolint:errcheck // it was only read
+	u.space = u.space[:size]
+	n, err := in.inPieces(u.space, func(part []byte) (int, error) { return io.ReadFull(r, part) })
+	if n < len(u.space) {
+		return nil, errors.Join(syscall.EIO, err)
+	}
+	if n, err := r.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) { // which is also where its checksum is looked at
+		return nil, errors.Join(syscall.EIO, err)
+	}
+	sound = true
 	return u, nil
 }
 

@@ -115,7 +115,12 @@ func (in *instance) pay(mod api.Module, cost uint64) {
 		return
 	}
 	in.charge(cost)
-	if fuel := in.gauge.fuel; int64(fuel.Get()) < 0 {
+	in.settle()
+}
+
+// settle leaves the guest if more was charged than its call may have.
+func (in *instance) settle() {
+	if fuel := in.gauge.fuel; fuel != nil && int64(fuel.Get()) < 0 {
 		in.payUp()
 		fuel.Set(uint64(in.gauge.grant()))
 	}

@@ -199,7 +199,7 @@ func (b *treeBuilder) tar(data io.ReaderAt, size int64) error {
 		case tar.TypeDir:
 			err = b.add(h.Name, treeNode{folder: true})
 		case tar.TypeReg:
-			if _, sparse := h.PAXRecords["GNU.sparse.major"]; sparse {
+			if hasHoles(h) {
 				return fmt.Errorf("%.100q in it is stored with holes: make the file without --sparse", h.Name)
 			}
 			if at > size-h.Size {
@@ -213,6 +213,16 @@ func (b *treeBuilder) tar(data io.ReaderAt, size int64) error {
 			return err
 		}
 	}
+}
+
+// hasHoles reports whether a file is stored with holes, in one of the ways that are told by records: the first had no version.
+func hasHoles(h *tar.Header) bool {
+	for name := range h.PAXRecords {
+		if strings.HasPrefix(name, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // A boundedReader gives so many bytes in all until it is unbound, which is when the list of
