@@ -330,6 +330,9 @@ func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
 		return in, last, nil
 	}
 	in.calls = 0
+	if in.linear.refused {
+		in.starved = limits.Memory
+	}
 	s.clean(in)
 	if k.first != nil {
 		in.save()

@@ -177,3 +177,32 @@ func TestKeptOutOfStep(t *testing.T) {
 	}
 	count('0')
 }
+
+// A command that was refused memory as it started does not run calls that may have more.
+func TestKeptStarved(t *testing.T) {
+	t.Parallel()
+	m := guesttest.Module(t, "greedy", `(module
+	  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "\40\00\00\00\10\00\00\00\20\00\00\00\04\00\00\00")
+	  (func (export "_start")
+	    (i32.store (i32.const 32) (memory.grow (i32.const 256)))
+	    (loop $again
+	      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 48)))
+	      (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 48)))
+	      (br $again))))`)
+	for _, isolation := range []Isolation{IsolationReuse, IsolationReset} {
+		h := newHost(t, Config{Isolation: isolation, Grants: map[string]Grants{EveryModule: {Keep: KeepLine}}})
+		slot, task := newSlot(t, h), taskOf(t, load(t, h, m), "greedy")
+		for _, c := range []struct {
+			memory uint64
+			want   string
+		}{{1 << 20, "\xff\xff\xff\xff"}, {1 << 20, "\xff\xff\xff\xff"}, {64 << 20, "\x01\x00\x00\x00"}, {1 << 20, "\xff\xff\xff\xff"}} {
+			got, err := slot.Run(t.Context(), task, &Call{Number: 1, Attempt: 1, Limits: &Limits{Memory: c.memory}})
+			if err != nil || string(got) != c.want {
+				t.Errorf("%v, %d bytes: got %q, %v, want %q", isolation, c.memory, got, err, c.want)
+			}
+		}
+	}
+}

@@ -40,6 +40,9 @@ func TestCommandLine(t *testing.T) {
 	if _, err := wasmtasks.Python(m, "job.py", []byte("\xff"), "f"); err == nil || !strings.Contains(err.Error(), "job.py is no Python script: it is not UTF-8") {
 		t.Errorf("of a script that is none: %v", err)
 	}
+	if _, err := wasmtasks.Python(m, "job.py", []byte("x = 1\x00"), "f"); err == nil || !strings.Contains(err.Error(), "job.py is no Python script: it has a zero byte") {
+		t.Errorf("of a script with a zero byte: %v", err)
+	}
 	if _, err := wasmtasks.Python(m, "job.py", nil, ""); err == nil || !strings.Contains(err.Error(), "cannot be the name of a task") {
 		t.Errorf("of a function without a name: %v", err)
 	}

@@ -22,7 +22,10 @@ def explain(error, hide):
 
 def main():
     import json
-    read, write = sys.stdin.buffer.raw.read, sys.stdout.buffer.raw.write
+    def raw(file):  # which it is itself where PYTHONUNBUFFERED is set
+        return getattr(file.buffer, "raw", file.buffer)
+
+    read, write = raw(sys.stdin).read, raw(sys.stdout).write
     sys.stdout = sys.stderr
 
     def take(n):
@@ -50,7 +53,7 @@ def main():
             continue
         try:
             argument = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter where lists lie deep in each other
             give(3, f"the argument is not JSON: {error}".encode())
             continue
         try:

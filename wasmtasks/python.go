@@ -1,6 +1,7 @@
 package wasmtasks
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"path/filepath"
@@ -24,6 +25,9 @@ var pythonDriver string
 func Python(interpreter *Module, file string, script []byte, function string) (*Module, error) {
 	if why := badName(function); why != "" {
 		return nil, fmt.Errorf("wasmtasks: %q cannot be the name of a task: %s", function, why)
+	}
+	if bytes.IndexByte(script, 0) >= 0 {
+		return nil, fmt.Errorf("wasmtasks: %s is no Python script: it has a zero byte", file)
 	}
 	if !utf8.Valid(script) {
 		return nil, fmt.Errorf("wasmtasks: %s is no Python script: it is not UTF-8", file)
