@@ -158,9 +158,14 @@ func sharedRead(ctx context.Context, mod api.Module, stack []uint64) {
 	part := in.memory(mod, abi.SharedRead, dst, n)
 	in.pay(mod, sharedCost+instructionsFor(uint64(n)))
 	if got, err := in.readShared(s.Data, part, int64(off)); got < len(part) {
-		raise(&abort{kind: KindHost, message: fmt.Sprintf("the shared input %s cannot be read: %v", s.Name, err), err: err})
+		raise(unreadable(s, err))
 	}
 	stack[0] = uint64(n)
+}
+
+// unreadable ends a call whose shared input cannot be read.
+func unreadable(s *Shared, err error) *abort {
+	return &abort{kind: KindHost, message: fmt.Sprintf("the shared input %s cannot be read: %v", s.Name, err), err: err}
 }
 
 // readShared reads bytes of a shared input, a piece at a time.

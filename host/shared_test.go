@@ -504,6 +504,19 @@ func TestTreeThatEnds(t *testing.T) {
 	}
 }
 
+// Where a shared input cannot be read the call ends, and the guest does not see that.
+func TestSharedUnreadable(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{})
+	in := sharedBytes("in", []byte("text"))
+	in.Len += 100 // which are not there
+	call := &Call{Number: 1, Arg: []byte("in"), Shared: []Shared{in}}
+	_, err := newSlot(t, h).Run(t.Context(), taskOf(t, load(t, h, guesttest.Module(t, "m", openerWAT)), "open"), call)
+	if !errors.Is(err, KindHost) || !strings.Contains(err.Error(), "the shared input in cannot be read") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestCheckSharedName(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"a", "weights", "W_1-2.bin", "0", "-", strings.Repeat("x", 100)} {

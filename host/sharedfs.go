@@ -240,8 +240,8 @@ func (f *sharedFile) ReadAt(p []byte, at int64) (int, error) {
 	} else {
 		n, err = f.in.readShared(s.Data, p, f.node.at+at)
 	}
-	if n < len(p) {
-		return n, errors.Join(syscall.EIO, err)
+	if n < len(p) { // what a guest sees must not depend on the node's disk
+		raise(unreadable(s, err))
 	}
 	return n, end
 }
