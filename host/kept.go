@@ -321,6 +321,7 @@ func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
 	s.call = &Call{Number: c.Number, Attempt: c.Attempt, Rank: c.Rank, Shared: c.Shared, Log: c.Log, Heartbeat: c.Heartbeat}
 	in.renew()
 	in.begin(s.call, nil)
+	in.call = nil // what it learnt of this call it would know in those of all others
 	f := in.mod.ExportedFunction(abi.Start)
 	if s.host.cfg.Isolation == IsolationReset {
 		k.engine = engineFieldsOf(f)

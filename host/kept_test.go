@@ -132,6 +132,47 @@ const echoWAT = `(module
       (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 32)))
       (br $again))))`
 
+// What a command learns before its first argument does not depend on which call started it.
+func TestKeptStartsAlike(t *testing.T) {
+	t.Parallel()
+	m := guesttest.Module(t, "who", `(module
+	  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+	  (import "wasmpool" "call_meta" (func $meta (param i32) (result i64)))
+	  (import "wasmpool" "input_len" (func $len (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "\80\00\00\00\40\00\00\00\00\01\00\00\48\00\00\00")
+	  (func (export "_start") (local $i i32)
+	    (loop $keys
+	      (i64.store (i32.add (i32.const 256) (i32.mul (local.get $i) (i32.const 8))) (call $meta (local.get $i)))
+	      (br_if $keys (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 7))))
+	    (i32.store (i32.const 312) (call $len))
+	    (drop (call $random (i32.const 316) (i32.const 12)))
+	    (loop $again
+	      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 32)))
+	      (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 32)))
+	      (br $again))))`)
+	want := ""
+	for i := range uint64(3) {
+		h := newHost(t, Config{Isolation: IsolationReset, Grants: map[string]Grants{EveryModule: {Keep: KeepLine}}})
+		slot := newSlot(t, h)
+		task := taskOf(t, load(t, h, m), "who")
+		for j := range uint64(2) {
+			call := &Call{Number: 7 + i + 10*j, Attempt: int(1 + i), Rank: int(i), Arg: []byte(strings.Repeat("x", int(i)))}
+			got, err := slot.Run(t.Context(), task, call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want == "" {
+				want = string(got)
+			} else if string(got) != want {
+				t.Errorf("started by call %d it says %q in call %d, want %q", 7+i, got, call.Number, want)
+			}
+		}
+	}
+}
+
 // A newline would make two arguments of one.
 func TestKeptNewline(t *testing.T) {
 	t.Parallel()
