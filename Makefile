@@ -167,7 +167,7 @@ hostile: deps ## Attack a pool, in one process and on 4 ranks: each kind alone, 
 	OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -n 4 --oversubscribe --bind-to none bin/hostile-mpi
 
 .PHONY: survive
-survive: deps build ## Kill workers and roots, stop them, cut hosts off, RUNS=10 times each
+survive: deps build ## Kill workers and roots, stop them, cut hosts off, RUNS=10 times each, with shared inputs and a memo, too
 	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/survive-mpi ./stress/survive
 	scripts/survive $(RUNS)
 

@@ -40,7 +40,7 @@ var arrows = []struct {
 	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/filelock", "internal/jobdir", "internal/jobsocket", "internal/launch", "internal/plain", "internal/transport/mpi", "memo", "monitor", cobra, doublestar, pflag, xsys, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
 	{"bench", []string{"bench", "internal/bench", "executor", "pool", "sdk", "wasmtasks"}},
-	{"stress", []string{"internal/hostile", "executor", "host", "sdk", "wasmtasks"}},
+	{"stress", []string{"internal/hostile", "executor", "host", "memo", "sdk", "wasmtasks"}},
 	{"bench/difftest", []string{"internal/difftest"}},
 	{"bench/limits", []string{"executor", "host", "wasmtasks", "sdk"}},
 	{"internal/hostile", []string{"executor", "host", "wasmtasks"}},

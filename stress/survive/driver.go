@@ -44,7 +44,11 @@ func (d *driver) run(ctx context.Context) error {
 		good++
 		noticed = append(noticed, out.NoticedMS...)
 		took = append(took, out.Seconds)
-		fmt.Printf("run %d: %d right, %d workers lost, noticed after %v ms, %.1f s\n", i+1, out.Right, out.Lost, out.NoticedMS, out.Seconds)
+		fmt.Printf("run %d: %d right, %d workers lost, noticed after %v ms, %.1f s", i+1, out.Right, out.Lost, out.NoticedMS, out.Seconds)
+		if out.Sent > 0 {
+			fmt.Printf("; the shared input was sent %.2f times, the first call was done after %.1f s", out.Sent, out.First)
+		}
+		fmt.Println()
 	}
 	fmt.Printf("%s: %d of %d runs are as they should be; noticed after %.1f ms at the median, %.1f ms at most; a run took %.1f s at the median\n",
 		d.scenario, good, d.runs, quantile(noticed, 0.5), quantile(noticed, 1), quantile(took, 0.5))
@@ -187,6 +191,8 @@ func (d *driver) check(out outcome, code int, err error, stderr *bytes.Buffer) e
 		}
 	case err == nil && out.Right != d.calls:
 		return fmt.Errorf("%d of %d calls have a right result: %s", out.Right, d.calls, stderr)
+	case err == nil && (d.scenario == "giver" || d.scenario == "waiter") && out.Lost != 1:
+		return fmt.Errorf("%d workers were lost: %s", out.Lost, stderr)
 	case err == nil && (d.scenario == "cut" && out.Lost == 0 || (d.scenario == "flicker" || d.scenario == "quiet") && out.Lost > 0):
 		return fmt.Errorf("%d workers were lost: %s", out.Lost, stderr)
 	case err == nil:

@@ -5,6 +5,7 @@ package main
 import (
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,6 +27,8 @@ func TestMPI(t *testing.T) {
 	const calls = 1500
 	const gone = 20 * time.Second // as the machine may be busy; make survive asks for 5 s
 	hurry := []string{"-calls", strconv.Itoa(calls), "-within", "1500ms", "-steps", "500000000", "-gone", gone.String()}
+	// Each scenario runs once as it is, and once with a shared input and a memo.
+	inputs := append(slices.Clone(hurry), "-shared", "16", "-memo", "-nap", "2ms", "-within", "1s")
 	for _, tc := range []struct {
 		name, scenario, launch string
 		ranks                  int
@@ -40,12 +43,20 @@ func TestMPI(t *testing.T) {
 		{"the root stopped", "pause", launch, 3},
 		{"the launcher killed", "wrapper", launch, 4},
 		{"a rank killed at the start", "start", launch, 4},
+		{"a worker killed that fetches", "giver", launch, 4},
+		{"a worker killed that waits for another one's fetch", "waiter", launch, 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			d := driver{scenario: tc.scenario, launch: tc.launch, program: program, runs: 2, ranks: tc.ranks, calls: calls, within: 1500 * time.Millisecond, gone: gone}
-			d.args = append([]string{"-scenario", tc.scenario}, hurry...)
-			if err := d.run(t.Context()); err != nil {
-				t.Error(err)
+			d := driver{scenario: tc.scenario, launch: tc.launch, program: program, runs: 1, ranks: tc.ranks, calls: calls, within: time.Second, gone: gone}
+			runs := [][]string{hurry, inputs}
+			if tc.scenario == "giver" || tc.scenario == "waiter" { // that die while the input travels, which is longer here
+				runs = [][]string{append(slices.Clone(inputs), "-shared", "128", "-nap", "100us")}
+			}
+			for _, flags := range runs {
+				d.args = append([]string{"-scenario", tc.scenario}, flags...)
+				if err := d.run(t.Context()); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}
@@ -65,7 +76,7 @@ func TestMPI(t *testing.T) {
 			if strings.Contains(tc.system, "netns") {
 				words = append(words, "-ranks", "6")
 			}
-			words = append(words, hurry...)
+			words = append(words, inputs...)
 			out, err := exec.CommandContext(t.Context(), words[0], words[1:]...).CombinedOutput()
 			if err != nil {
 				t.Errorf("%v\n%s", err, out)
