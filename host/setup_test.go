@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/wasmpool/wasmpool/internal/memory"
 	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -33,6 +34,10 @@ func newHost(t testing.TB, cfg Config) *Host {
 	})
 	return h
 }
+
+// ownMemory gives h an account of its own: the process has one for all its hosts, whose figures other tests
+// change meanwhile.
+func ownMemory(h *Host) { h.memory = memory.NewAccount(memory.Of()) }
 
 func newSlot(t testing.TB, h *Host) *Slot {
 	t.Helper()

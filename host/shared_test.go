@@ -327,6 +327,7 @@ func TestTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHost(t, Config{})
+	ownMemory(h)
 	mod := load(t, h, guesttest.Module(t, "m", sharedWAT))
 	for kind, data := range map[string][]byte{"zip": zipped.Bytes(), "tar": tarred.Bytes()} {
 		in := sharedBytes("tree", data)
@@ -418,6 +419,7 @@ func TestBadTrees(t *testing.T) {
 func TestTreeThatLies(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
+	ownMemory(h)
 	mod := load(t, h, guesttest.Module(t, "m", openerWAT))
 	var packed bytes.Buffer
 	w := zip.NewWriter(&packed)
@@ -459,6 +461,7 @@ func TestTreeThatLies(t *testing.T) {
 func TestTreeThatEnds(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
+	ownMemory(h)
 	task := taskOf(t, load(t, h, guesttest.Module(t, "m", openerWAT)), "open")
 	var packed bytes.Buffer
 	w := zip.NewWriter(&packed)
