@@ -209,7 +209,7 @@ func New(cfg Config) (*Host, error) {
 // cache folder, once per digest: others who load the same module wait for the
 // one that began. It blocks until then or until ctx ends; the work itself goes
 // on and serves the next Load. A Go guest takes half a second to compile and
-// some 40 ms from the cache. The error is an [*Error]: of kind
+// some 20 ms from the cache. The error is an [*Error]: of kind
 // [KindBadModule] it will be the same each time.
 func (h *Host) Load(ctx context.Context, m *wasmtasks.Module) (*Module, error) {
 	l, err := h.begin(m)

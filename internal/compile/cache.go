@@ -69,6 +69,9 @@ func (e entry) acquire(ctx context.Context, try func(*flock.Flock, context.Conte
 func (e entry) files() []string {
 	var list []string
 	filepath.WalkDir(e.path(), func(path string, d fs.DirEntry, err error) error { //nolint:errcheck // what cannot be read is not there
+		if err == nil && d.IsDir() && strings.HasSuffix(path, tempSuffix) {
+			return fs.SkipDir
+		}
 		if err == nil && !d.IsDir() && !strings.HasSuffix(path, sumSuffix) && !strings.HasSuffix(path, tempSuffix) {
 			list = append(list, path)
 		}
@@ -173,6 +176,6 @@ func sumOf(data []byte) string {
 // sumFormat is the format of a checksum. Its end is the version of all that is kept: what
 // was kept under another version is not used, since it was not validated as it came, say,
 // or was compiled with another table of the engine.
-const sumFormat = "%d %08x v3\n"
+const sumFormat = "%d %08x v4\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/monotime"
-	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
 // A module that is not in the cache is compiled in a child process, which is the same
@@ -182,7 +181,7 @@ func beChild(order string, in io.Reader, out io.Writer) int {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil {
-		err = childWork(dir, all[:length], all[length:])
+		err = validateAndStore(context.Background(), dir, all[:length], all[length:])
 	}
 	switch {
 	case err == nil:
@@ -228,18 +227,4 @@ func readOrder(order string) (limit childLimit, length int, dir string, err erro
 	limit.cpu, errs[1] = strconv.ParseUint(fields[1], 10, 64)
 	length, errs[2] = strconv.Atoi(fields[2])
 	return limit, length, fields[3], errors.Join(errs[:]...)
-}
-
-// childWork validates a module as it came, and compiles what the rewriter made of it
-// into a folder, unless there is none.
-func childWork(dir string, original, wasm []byte) error {
-	ctx := context.Background()
-	if err := Validate(ctx, original); err != nil || dir == "" {
-		return err
-	}
-	c, err := newCode(ctx, wasm, dir, &wasmbin.Module{})
-	if err != nil {
-		return err
-	}
-	return c.Close()
 }

@@ -41,9 +41,6 @@ func (p *Pipeline) compile(ctx context.Context, key string, src source) (*Code, 
 // loadCompiled loads what Config.Compiler compiled.
 func (p *Pipeline) loadCompiled(ctx context.Context, e entry, src source) (*Code, error) {
 	c, err := p.loadShared(ctx, e, src)
-	if err == nil && c == nil {
-		return nil, errors.New("what was compiled is not in the cache folder any more")
-	}
 	var bad *BadModuleError
 	if errors.As(err, &bad) { // the compiler took the module: it is not to blame
 		return nil, errors.New(bad.Message)
@@ -67,8 +64,7 @@ func (p *Pipeline) compileCached(ctx context.Context, e entry, src source) (*Cod
 	if e.dir == "" {
 		return nil, &fs.PathError{Op: "open", Path: "the user's cache folder", Err: fs.ErrNotExist}
 	}
-	c, err := p.loadShared(ctx, e, src)
-	if c != nil || err != nil && !isCacheError(err) {
+	if c, err := p.loadShared(ctx, e, src); !isCacheError(err) {
 		return c, err
 	}
 	unlock, err := e.lock(ctx)
@@ -76,13 +72,14 @@ func (p *Pipeline) compileCached(ctx context.Context, e entry, src source) (*Cod
 		return nil, err
 	}
 	defer unlock()
-	if e.sound() { // another process was faster
-		if c, err := newCode(ctx, src.wasm, e.path(), src.facts); !isCacheError(err) {
-			return c, err
-		}
+	c, err := e.load(src)
+	if !isCacheError(err) { // another process was faster
+		return c, err
 	}
-	if err := e.remove(); err != nil {
-		return nil, err
+	if !errors.Is(err, errMissing) { // else what is there is sound, and of another kind of CPU
+		if err := e.remove(); err != nil {
+			return nil, err
+		}
 	}
 	p.compiled.Add(1)
 	if err := os.MkdirAll(e.path(), 0o700); err != nil {
@@ -91,16 +88,16 @@ func (p *Pipeline) compileCached(ctx context.Context, e entry, src source) (*Cod
 	if err := p.inChild(ctx, e.path(), src); err != nil {
 		return nil, err
 	}
-	if c, err = newCode(ctx, src.wasm, e.path(), src.facts); err == nil {
+	if c, err = lookUp(e.path(), src.wasm, src.facts); err == nil {
 		e.seal()
 		e.trim(p.mostCached)
 	}
 	return c, err
 }
 
-// inChild validates a module, and compiles it into dir, which is empty, in a child
-// process. Where no child process can be had, it validates the module here and leaves the
-// compiling to the caller, who loads the entry next: the gate's bounds hold in any case.
+// inChild validates a module, and compiles it into dir, unless that is empty, in a child
+// process. Where no child process can be had, it does both here: the gate's bounds hold in
+// any case.
 func (p *Pipeline) inChild(ctx context.Context, dir string, src source) error {
 	end, err := compileInChild(ctx, dir, src)
 	if p.childEnded != nil && end != nil {
@@ -108,26 +105,41 @@ func (p *Pipeline) inChild(ctx context.Context, dir string, src source) error {
 	}
 	if errors.Is(err, errNoChild) {
 		p.cfg.Logger.Warn("host: a module is compiled in this process", "error", err)
-		return Validate(ctx, src.original)
+		return validateAndStore(ctx, dir, src.original, src.wasm)
 	}
 	return err
 }
 
-// loadShared loads an entry that is sound; other processes may do so at the same time. It
-// returns nil when there is none.
+// loadShared loads an entry; other processes may do so at the same time.
 func (p *Pipeline) loadShared(ctx context.Context, e entry, src source) (*Code, error) {
 	unlock, err := e.rlock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if !e.sound() {
-		return nil, nil
-	}
-	c, err := newCode(ctx, src.wasm, e.path(), src.facts)
+	c, err := e.load(src)
 	if err == nil {
 		e.touch()
-		e.seal() // new files are there when this CPU is of another kind
 	}
 	return c, err
+}
+
+// load loads the entry if it is sound.
+func (e entry) load(src source) (*Code, error) {
+	if !e.sound() {
+		return nil, errUnsound
+	}
+	return lookUp(e.path(), src.wasm, src.facts)
+}
+
+// errUnsound says that there is no entry, or not as it was sealed.
+var errUnsound = &fs.PathError{Op: "load", Path: "the module's code", Err: errors.New("it is not in the cache folder, or not as it was written")}
+
+// validateAndStore validates a module as it came, and compiles what the rewriter made of it
+// into a folder, unless there is none.
+func validateAndStore(ctx context.Context, dir string, original, wasm []byte) error {
+	if err := Validate(ctx, original); err != nil || dir == "" {
+		return err
+	}
+	return store(ctx, dir, wasm)
 }

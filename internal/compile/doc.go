@@ -33,6 +33,7 @@
 //   - validate.go: the engine's validation of the module as it came
 //   - engine.go: the engine's settings; Code, and how the engine makes or loads it
 //   - compile.go: by way of the cache folder and of a child process, or without them
+//   - skeleton.go: what the engine is given in place of a module whose code is in the folder
 //   - child.go, child_linux.go, child_other.go: the child process that compiles one
 //     module, and its limits
 //   - compiler.go, compiler_process.go: the process that compiles for confined hosts
@@ -40,5 +41,6 @@
 //   - race_on.go, race_off.go: how much slower the race detector makes the compiler
 //
 // To refuse more modules, see check.go and sizes.go. RATIONALE.md, "Why is a module
-// compiled in a child process?" and "Why is a module validated as it came?", says why.
+// compiled in a child process?", "Why is a module validated as it came?" and "Why does the engine look up a module's
+// skeleton?", says why.
 package compile

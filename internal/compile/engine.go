@@ -53,9 +53,9 @@ type Code struct {
 	cache wazero.CompilationCache // nil where nothing is kept
 }
 
-// newCode compiles wasm, which was rewritten, or loads its code from the folder dir when
-// it is there; "" stands for no folder. What wasm was made from has been validated, or
-// is in the folder and so was validated before.
+// newCode compiles wasm, which was rewritten, and keeps the code in the folder dir, or
+// loads it when it is there; "" stands for no folder. What wasm was made from has been
+// validated. With a context that has ended it compiles nothing: the error is its cause.
 func newCode(ctx context.Context, wasm []byte, dir string, facts *wasmbin.Module) (*Code, error) {
 	// The check also makes wazero find out its own version: wazero keeps that in a
 	// variable that no lock guards.
@@ -75,8 +75,8 @@ func newCode(ctx context.Context, wasm []byte, dir string, facts *wasmbin.Module
 		}
 		cfg = cfg.WithCompilationCache(c.cache)
 	}
-	c.Runtime = wazero.NewRuntimeWithConfig(ctx, cfg)
-	workers := experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	c.Runtime = wazero.NewRuntimeWithConfig(context.WithoutCancel(ctx), cfg)
+	workers := experimental.WithCompilationWorkers(ctx, max(2, runtime.GOMAXPROCS(0))) // one would not look at ctx
 	var err error
 	if c.Compiled, err = c.Runtime.CompileModule(workers, wasm); err == nil {
 		return c, nil
@@ -105,5 +105,5 @@ func isCacheError(err error) bool {
 	}
 	var path *fs.PathError
 	var link *os.LinkError
-	return err != nil && (errors.As(err, &path) || errors.As(err, &link) || strings.HasPrefix(err.Error(), "compilationcache:"))
+	return err != nil && (errors.Is(err, errMissing) || errors.As(err, &path) || errors.As(err, &link) || strings.HasPrefix(err.Error(), "compilationcache:"))
 }
