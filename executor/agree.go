@@ -41,7 +41,7 @@ func (c Config) grantsByField() map[string]map[string]string {
 	fields := map[string]map[string]string{}
 	for module, g := range c.Sandbox.Grants {
 		for field, value := range map[string]any{
-			"Folders": slices.Sorted(maps.Keys(g.Folders)), "Env": g.Env, "Args": g.Args, "Keep": g.Keep,
+			"Folders": slices.Sorted(maps.Keys(g.Folders)), "Env": g.Env, "Args": g.Args, "Keep": g.Keep, "ResultFile": g.ResultFile,
 			"Clock": g.Clock, "Random": g.Random, "Output": g.Output,
 		} {
 			if fields[field] == nil {

@@ -173,6 +173,7 @@ func (c Config) memoTask(id *memoSettings) (*MemoTask, error) {
 		Task         string   `json:"task"`
 		Args         []string `json:"args,omitempty"`
 		Keep         string   `json:"keep,omitempty"`
+		ResultFile   string   `json:"result_file,omitempty"`
 		Memory       uint64   `json:"memory"`
 		Most         uint64   `json:"memory_limit"`
 		Output       uint64   `json:"output"`
@@ -185,7 +186,7 @@ func (c Config) memoTask(id *memoSettings) (*MemoTask, error) {
 		InitArg      string   `json:"init_arg,omitempty"` // SHA-256
 		Host         string   `json:"host"`
 	}{
-		Module: module, Task: id.task.Export(), Args: grants.Args, Keep: keepText(grants.Keep, s.Isolation),
+		Module: module, Task: id.task.Export(), Args: grants.Args, Keep: keepText(grants.Keep, s.Isolation), ResultFile: grants.ResultFile,
 		Memory: limits.Memory, Most: s.EffectiveLimits(&Limits{Memory: Unlimited}).Memory,
 		Output: limits.Output, Log: limits.Log, Instructions: limits.Instructions,
 		More: id.more, Pure: id.pure, NoMeter: s.NoMeter, Initializer: s.Initializer, Host: host.Version(),

@@ -43,7 +43,11 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 		return nil, err
 	}
 	in, err := newInstance(s, t.code, func(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
-		return cfg.WithArgs(args...).WithStdin(input{in, &stdin}).WithStdout(resultWriter{in})
+		cfg = cfg.WithArgs(args...).WithStdin(input{in, &stdin})
+		if t.code.grants.ResultFile != "" { // what it prints is no result
+			return cfg
+		}
+		return cfg.WithStdout(resultWriter{in})
 	})
 	if err != nil {
 		return nil, err

@@ -7,11 +7,13 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental/sysfs"
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/wasmpool/wasmpool/internal/monotime"
@@ -30,7 +32,8 @@ type Grants struct {
 	// them, such as "/data". They must exist on every rank. No path and no
 	// symbolic link leads out of them. They cannot be written to. Only regular
 	// files and folders can be opened: not pipes, sockets and devices. A guest
-	// may have 256 files open at once.
+	// may have 256 files open at once. "." stands for "/", and is called so, as programs
+	// of older compilers want it.
 	Folders map[string]string
 
 	// Env are the environment variables it sees.
@@ -44,6 +47,12 @@ type Grants struct {
 
 	// Keep lets a command go on between calls. It cannot when its Args have a {}.
 	Keep Keep
+
+	// ResultFile is the file of a command whose content is the result of the call, in place of
+	// what it writes to its standard output, which then is printed like other tasks' output. It is one of those that
+	// the command has in memory: see docs/limits.md. A name that does not begin with / is below it. When the command has ended and
+	// there is no such file, the call fails with [KindBadResult]. A command that is kept has none.
+	ResultFile string
 
 	// Clock gives it the real time, and lets it sleep. A call that sleeps is
 	// ended as fast as one that computes.
@@ -65,6 +74,8 @@ type granted struct {
 	folders []folder
 	given   uint64 // what it costs a guest to be told its arguments, or its environment
 	places  uint64 // that the argument of a call takes in its arguments
+	here    uint32 // the descriptor of the folder that is granted as "."; 0 without one
+	scratch string // where a command sees its files in memory; "" where folders are granted in all places
 }
 
 type folder struct {
@@ -74,7 +85,10 @@ type folder struct {
 
 // open opens what is granted.
 func (g Grants) open() (*granted, error) {
-	open := &granted{Grants: g, given: entryCost, places: uint64(placeholders(g.Args))}
+	open := &granted{Grants: g, given: entryCost, places: uint64(placeholders(g.Args)), scratch: g.scratchBase()}
+	if err := open.placeResult(); err != nil {
+		return nil, err
+	}
 	if open.places > 0 && g.Keep != KeepNot {
 		return nil, fmt.Errorf("a command that is kept (%v) reads its arguments from standard input, and its command line has a %s", g.Keep, placeholder)
 	}
@@ -90,14 +104,68 @@ func (g Grants) open() (*granted, error) {
 	for name, value := range g.Env {
 		open.given += entryCost + instructionsFor(uint64(len(name)+len(value)))
 	}
-	for _, path := range slices.Sorted(maps.Keys(g.Folders)) {
-		root, err := os.OpenRoot(g.Folders[path])
+	for _, name := range slices.Sorted(maps.Keys(g.Folders)) {
+		root, err := os.OpenRoot(g.Folders[name])
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("the folder granted as %s: %w", path, err), open.close())
+			return nil, errors.Join(fmt.Errorf("the folder granted as %s: %w", name, err), open.close())
 		}
-		open.folders = append(open.folders, folder{path, root})
+		if name == hereFolder {
+			open.here = firstDescriptor + uint32(len(open.folders))
+		}
+		open.folders = append(open.folders, folder{name, root})
 	}
 	return open, nil
+}
+
+const (
+	rootFolder = "/"
+	hereFolder = "." // the working folder, which is the same
+
+	// firstDescriptor is that of the first folder.
+	firstDescriptor = 3
+)
+
+// scratchBase returns where a command sees its files in memory.
+func (g Grants) scratchBase() string {
+	_, root := g.Folders[rootFolder]
+	_, here := g.Folders[hereFolder]
+	if !root && !here {
+		return rootFolder
+	}
+	if _, granted := g.Folders[scratchFolder]; granted {
+		return ""
+	}
+	return scratchFolder
+}
+
+// placeResult makes the name of the result's file a path, and refuses one that no command could write.
+func (g *granted) placeResult() error {
+	_, root := g.Folders[rootFolder]
+	if _, here := g.Folders[hereFolder]; root && here {
+		return errors.New("a folder is granted as / and one as ., which are the same: leave one out")
+	}
+	if g.ResultFile == "" {
+		return nil
+	}
+	file := path.Clean("/" + g.ResultFile)
+	switch {
+	case g.Keep != KeepNot:
+		return fmt.Errorf("a command that is kept (%v) writes its results to standard output, and is to have the result file %s: leave one out", g.Keep, file)
+	case file == rootFolder || strings.HasSuffix(g.ResultFile, "/") || strings.IndexByte(file, 0) >= 0 || len(file) > mostPath:
+		return fmt.Errorf("%.100q cannot be the name of a result file: it is that of one file, as the command knows it, such as /tmp/out.png", g.ResultFile)
+	}
+	holds := "" // the folder that the command takes it from
+	for _, folder := range append(slices.Collect(maps.Keys(g.Folders)), SharedFolder, g.scratch) {
+		folder = path.Clean("/" + folder)
+		if strings.HasPrefix(file, strings.TrimSuffix(folder, "/")+"/") && len(folder) > len(holds) {
+			holds = folder
+		}
+	}
+	if holds != g.scratch {
+		return fmt.Errorf("the result file %s lies in %s, which no command can write to: have the command write elsewhere, such as below /tmp", file, holds)
+	}
+	g.ResultFile = file
+	return nil
 }
 
 func (g *granted) close() error {
@@ -111,8 +179,11 @@ func (g *granted) close() error {
 // opensWith reports whether the instance starts with this descriptor: those of what it
 // reads and prints, and its folders.
 func (in *instance) opensWith(descriptor uint32) bool {
-	n := 3 + len(in.code.grants.folders)
+	n := firstDescriptor + len(in.code.grants.folders)
 	if in.shares {
+		n++
+	}
+	if in.scratch != nil {
 		n++
 	}
 	return descriptor < uint32(n)
@@ -120,13 +191,19 @@ func (in *instance) opensWith(descriptor uint32) bool {
 
 // configure adds what is granted to what an instance is made with.
 func (g *granted) configure(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
-	if len(g.folders) > 0 || in.shares {
+	if in.code.command && g.scratch != "" {
+		in.scratch = newScratch(in, g.scratch)
+	}
+	if len(g.folders) > 0 || in.shares || in.scratch != nil {
 		files := wazero.NewFSConfig()
 		for _, f := range g.folders {
 			files = files.WithFSMount(&folderFS{root: f.root, in: in}, f.path)
 		}
 		if in.shares {
 			files = in.mount(files)
+		}
+		if in.scratch != nil {
+			files = files.(sysfs.FSConfig).WithSysFSMount(in.scratch, in.scratch.base) //nolint:forcetypeassert // the engine's documentation says so
 		}
 		cfg = cfg.WithFSConfig(files)
 	}

@@ -246,7 +246,7 @@ func (h *Host) program(m *wasmtasks.Module, c *compile.Code) (*Module, error) {
 	if err != nil {
 		return nil, named(m.Name(), err)
 	}
-	p := &program{Code: c, digest: m.Digest(), draws: draws(m.Bytes()), grants: open}
+	p := &program{Code: c, digest: m.Digest(), draws: draws(m.Bytes()), command: isCommand(m), grants: open}
 	mod := newModule(m, p)
 	p.initializer, _ = mod.Task(strings.TrimPrefix(h.cfg.Initializer, m.Name()+".")) // most have none
 	h.loaded[key] = mod

@@ -52,6 +52,9 @@ type instance struct {
 	gauge   gauge
 	image   *image          // what IsolationReset goes back to
 	kept    *kept           // of a command that goes on between calls
+	scratch *scratch        // the files that a command has in memory; nil for others, and where it is granted all folders
+	errno   uint64          // WASI's error of the function that runs, where the engine has no word for it; 0 if it has
+	nameAt  uint64          // one more than where the name of a folder is written, which is to be "."; 0 otherwise
 	calls   int             // how many it has run
 	earlier int             // how many it ran before these, as initializer
 	files   int             // how many it has open
@@ -164,6 +167,7 @@ func (in *instance) close() error {
 	if in.mod != nil {
 		err = in.mod.Close(context.Background())
 	}
+	in.scratch.empty()
 	in.linear.Free()
 	if in.image != nil {
 		in.image.memory.free()
@@ -189,7 +193,7 @@ func (in *instance) fail(err error) *Error {
 
 // usage returns what the call used that runs, or ran last.
 func (in *instance) usage() Usage {
-	return Usage{Instructions: in.gauge.count(), Memory: in.linear.size}
+	return Usage{Instructions: in.gauge.count(), Memory: in.linear.size + in.scratch.most()}
 }
 
 // function returns the export of a task, nil where there is none.

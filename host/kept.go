@@ -215,12 +215,12 @@ func (k *kept) afterRead(mod api.Module) {
 	}
 }
 
-// A readGuard tells a kept command of its reads, besides what the guard does that it has.
-type readGuard struct{ experimental.FunctionListener }
+// A readGuard tells a kept command of its reads, besides what the shape does.
+type readGuard struct{ *wasiShape }
 
 // Before implements [experimental.FunctionListener].
 func (g readGuard) Before(ctx context.Context, mod api.Module, f api.FunctionDefinition, params []uint64, stack experimental.StackIterator) {
-	g.FunctionListener.Before(ctx, mod, f, params, stack)
+	g.wasiShape.Before(ctx, mod, f, params, stack)
 	if k := ctx.(*instance).kept; k != nil {
 		k.beforeRead(mod, params)
 	}
@@ -270,11 +270,13 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 	in.used, s.instance = s.clock, in
 	in.renew()
 	in.beginRead(c, arg)
+	in.scratch.begin()
 	if last := in.kept.give(stream); last.ended {
 		delete(s.warm, key)
 		s.forget()
 		return s.endedCommand(t, in, last.err)
 	}
+	in.scratch.empty()
 	result, err := s.commandResult(t, in)
 	if err != nil && len(s.out) == 0 { // it is out of step: what it writes in the next call is this one's
 		s.retire(in)
@@ -282,8 +284,15 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 	return result, err
 }
 
-// commandResult returns the result of a command's call, from what it wrote.
+// commandResult returns the result of a command's call, from what it wrote to its standard output, or to a file.
 func (s *Slot) commandResult(t *Task, in *instance) ([]byte, error) {
+	if file := t.code.grants.ResultFile; file != "" {
+		if e := in.scratch.resultOf(file); e != nil {
+			e.Stderr, e.Log, e.Usage = in.printed.String(), s.logEnd(), in.usage()
+			return nil, e
+		}
+		return s.out, nil
+	}
 	if t.code.grants.Keep != KeepCall {
 		return s.out, nil
 	}
@@ -331,6 +340,7 @@ func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
 		return in, last, nil
 	}
 	in.calls = 0
+	in.scratch.empty()
 	if in.linear.refused {
 		in.starved = limits.Memory
 	}

@@ -25,6 +25,8 @@ type linear struct {
 	fixed bool   // all of space is reserved, and the first size bytes usable
 	size  uint64 // usable, and ever used: it never shrinks
 
+	beside uint64 // bytes that count to most besides: files of a command
+
 	refused bool // in this call the guest asked for more than there is
 	above   bool // in this call the guest asked for more than it may have
 }
@@ -43,7 +45,7 @@ func (l *linear) Allocate(_, most uint64) experimental.LinearMemory {
 // process cannot, ends the call: it must not depend on what else runs what a guest
 // sees.
 func (l *linear) Reallocate(size uint64) []byte {
-	if size > l.most {
+	if size > l.most || size+l.beside > l.most {
 		l.above = true
 		return l.refuse()
 	}
@@ -109,7 +111,6 @@ func (l *linear) explain(e *Error) {
 // used after it.
 func (l *linear) Free() {
 	l.free()
-	l.size = 0
 }
 
 // holds reports whether part lies in the block.

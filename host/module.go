@@ -34,12 +34,19 @@ type program struct {
 	*compile.Code
 	digest      wasmtasks.Digest
 	draws       bool // a seed block is of use
+	command     bool // its task is a command
 	grants      *granted
 	initializer *Task // runs once in each instance; may be nil
 }
 
 func newModule(m *wasmtasks.Module, c *program) *Module {
 	return &Module{source: m, code: c, tasks: make(map[string]*Task)}
+}
+
+// isCommand reports whether a module is a command, which then is its only task.
+func isCommand(m *wasmtasks.Module) bool {
+	tasks := m.Tasks()
+	return len(tasks) == 1 && tasks[0].Kind == wasmtasks.KindCommand
 }
 
 // Task returns the module's task with this name. The error, of kind

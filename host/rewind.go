@@ -103,12 +103,6 @@ func newReading(e *engineFields, params []uint64) *reading {
 	return &reading{e.here(), uint32(params[1]), uint32(params[2]), uint32(params[3]), &params[0]}
 }
 
-// Errors of WASI.
-const (
-	wasiSuccess = 0
-	wasiFault   = 21
-)
-
 // again goes back to the read, which then reads from source.
 func (r *reading) again(mod api.Module, in *instance, source io.Reader) {
 	r.goBack()

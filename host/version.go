@@ -12,7 +12,7 @@ import (
 
 // resultsVersion is that of what guests can see of the host, but for the engine and the meter: seeds, clocks, what imports do and cost. Whoever changes
 // what a task may give changes this.
-const resultsVersion = "1"
+const resultsVersion = "2"
 
 const engineModule = "github.com/tetratelabs/wazero"
 

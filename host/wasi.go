@@ -8,6 +8,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+	esys "github.com/tetratelabs/wazero/experimental/sys"
 )
 
 // How long the functions of WASI take depends on their arguments, and nothing ends them before
@@ -54,7 +55,7 @@ type wasiShape struct {
 	alters                 bool   // it changes what the descriptor stands for that is its first parameter
 }
 
-var wasiShapes = map[string]wasiShape{
+var wasiShapes = map[string]*wasiShape{
 	"args_get":                {given: true},
 	"environ_get":             {given: true},
 	"fd_allocate":             {cost: openCost},
@@ -65,6 +66,7 @@ var wasiShapes = map[string]wasiShape{
 	"fd_filestat_set_size":    {cost: openCost},
 	"fd_filestat_set_times":   {cost: openCost},
 	"fd_pread":                {vectors: 2, cost: openCost},
+	"fd_prestat_dir_name":     {},
 	"fd_pwrite":               {vectors: 2, cost: openCost},
 	"fd_read":                 {vectors: 2, cost: openCost},
 	"fd_readdir":              {alters: true, size: 2, cost: fileCost, bounded: 2, most: mostDirents, what: "buffer of %d bytes"},
@@ -97,24 +99,77 @@ func (wasiGuard) NewFunctionListener(f api.FunctionDefinition) experimental.Func
 	if !ok {
 		return nil
 	}
-	guard := experimental.FunctionListenerFunc(func(ctx context.Context, mod api.Module, f api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
-		in := ctx.(*instance)
-		cost := shape.price(mod, f.Name(), params)
-		if shape.given {
-			cost += in.code.grants.given
-			if places := in.code.grants.places; places > 0 && in.call != nil {
-				cost += places * instructionsFor(uint64(argLen(in.call)))
-			}
-		}
-		if shape.alters && (in.opensWith(uint32(params[0])) || f.Name() == "fd_renumber") {
-			in.altered = true
-		}
-		in.pay(mod, cost)
-	})
-	if f.Name() == "fd_read" {
-		return readGuard{guard}
+	switch f.Name() {
+	case "fd_read":
+		return readGuard{shape}
+	case "fd_prestat_dir_name":
+		return nameGuard{shape}
 	}
-	return guard
+	return shape
+}
+
+// Before implements [experimental.FunctionListener].
+func (w *wasiShape) Before(ctx context.Context, mod api.Module, f api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
+	in := ctx.(*instance)
+	in.errno = 0
+	cost := w.price(mod, f.Name(), params)
+	if w.given {
+		cost += in.code.grants.given
+		if places := in.code.grants.places; places > 0 && in.call != nil {
+			cost += places * instructionsFor(uint64(argLen(in.call)))
+		}
+	}
+	if w.alters && (in.opensWith(uint32(params[0])) || f.Name() == "fd_renumber") {
+		in.altered = true
+	}
+	in.pay(mod, cost)
+}
+
+// After implements [experimental.FunctionListener].
+func (w *wasiShape) After(ctx context.Context, _ api.Module, _ api.FunctionDefinition, results []uint64) {
+	if in := ctx.(*instance); in.errno != 0 && results[0] == wasiIO {
+		results[0] = in.errno
+	}
+}
+
+// Abort implements [experimental.FunctionListener].
+func (w *wasiShape) Abort(context.Context, api.Module, api.FunctionDefinition, error) {}
+
+// Errors of WASI. The engine knows no name for those that [instance.failWith] takes.
+const (
+	wasiSuccess  = 0
+	wasiBusy     = 10
+	wasiFault    = 21
+	wasiTooLarge = 22
+	wasiIO       = 29
+	wasiManyOpen = 33
+	wasiNoSpace  = 51
+)
+
+// failWith has the function of WASI that runs fail with this error.
+func (in *instance) failWith(errno uint64) esys.Errno {
+	in.errno = errno
+	return esys.EIO
+}
+
+// A nameGuard has the folder that is granted as "." be called so, which the engine calls "/".
+type nameGuard struct{ *wasiShape }
+
+// Before implements [experimental.FunctionListener].
+func (g nameGuard) Before(ctx context.Context, mod api.Module, f api.FunctionDefinition, params []uint64, stack experimental.StackIterator) {
+	g.wasiShape.Before(ctx, mod, f, params, stack)
+	in := ctx.(*instance)
+	in.nameAt = 0
+	if here := in.code.grants.here; here > 0 && uint32(params[0]) == here && uint32(params[2]) > 0 {
+		in.nameAt = uint64(uint32(params[1])) + 1
+	}
+}
+
+// After implements [experimental.FunctionListener].
+func (g nameGuard) After(ctx context.Context, mod api.Module, _ api.FunctionDefinition, results []uint64) {
+	if in := ctx.(*instance); in.nameAt > 0 && results[0] == wasiSuccess {
+		mod.Memory().WriteByte(uint32(in.nameAt-1), '.') // the engine has just written there
+	}
 }
 
 // price returns what a call pays.

@@ -22,24 +22,29 @@ type grantFlags struct {
 	random  bool
 	args    []string // a command's, which stand behind --
 	keep    keepFlag
+	result  string // the file that a command's result is in
 	python  string // the interpreter of scripts
 }
 
 func (f *grantFlags) add(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.folders, "dir", nil, "let the task read a folder, `HOST::GUEST` or one path for both; it must be on every rank")
+	flags.StringArrayVar(&f.folders, "dir", nil, "let the task read a folder, `HOST::GUEST` or one path for both; it must be on every rank; . is the working folder")
 	flags.StringArrayVar(&f.env, "env", nil, "let the task see an environment variable, `NAME=VALUE`")
 	flags.BoolVar(&f.clock, "clock", false, "let the task see the real time, and sleep")
 	flags.BoolVar(&f.random, "random", false, "let the task have real random numbers")
 	flags.StringVar(&f.python, "python", os.Getenv(pythonVar), "the interpreter of a MODULE that is a Python script, the `FILE` of a python.wasm (default: what "+pythonVar+" says)")
+	flags.StringVar(&f.result, "result-file", "", "take the result from the file `NAME` that a WASI program writes, such as /tmp/out.png, in place of what it prints")
 	flags.Var(&f.keep, "keep", "let a WASI program go on between calls: each argument is a `line` of its standard input, or a frame (4 bytes of length, lowest first, before it), and the result what it has written when it reads on; with call that begins with a status, as docs/map.md says")
 }
 
 // grants returns what the flags say. It looks at nothing but them, so that all
 // ranks agree.
 func (f *grantFlags) grants() (host.Grants, error) {
-	g := host.Grants{Clock: f.clock, Random: f.random, Args: f.args, Keep: host.Keep(f.keep), Folders: make(map[string]string), Env: make(map[string]string)}
+	g := host.Grants{Clock: f.clock, Random: f.random, Args: f.args, Keep: host.Keep(f.keep), ResultFile: f.result, Folders: make(map[string]string), Env: make(map[string]string)}
 	if f.keep != 0 && strings.Contains(strings.Join(f.args, " "), "{}") {
 		return g, errors.New("--keep has the program read the arguments from standard input, and {} stands behind --: leave one of them out")
+	}
+	if f.keep != 0 && f.result != "" {
+		return g, errors.New("--keep has the program write its results to standard output, and --result-file names a file: leave one of them out")
 	}
 	for _, text := range f.folders {
 		here, guest, both := strings.Cut(text, "::")
@@ -49,8 +54,8 @@ func (f *grantFlags) grants() (host.Grants, error) {
 		switch {
 		case here == "" || guest == "":
 			return g, fmt.Errorf("--dir %q: want HOST::GUEST, such as ./data::/data", text)
-		case !path.IsAbs(guest):
-			return g, fmt.Errorf("--dir %q: the guest's path %s must begin with /", text, guest)
+		case !path.IsAbs(guest) && guest != ".":
+			return g, fmt.Errorf("--dir %q: the guest's path %s must begin with /, or be . for the working folder", text, guest)
 		case g.Folders[guest] != "":
 			return g, fmt.Errorf("--dir %q: the guest's %s is %s already", text, guest, g.Folders[guest])
 		}
@@ -68,10 +73,14 @@ func (f *grantFlags) grants() (host.Grants, error) {
 
 // mark stands behind a command's name in what results are of, and tells apart how it was run.
 func (f *grantFlags) mark() string {
-	if len(f.args) == 0 && f.keep == 0 {
+	if len(f.args) == 0 && f.keep == 0 && f.result == "" {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(strings.Join(append([]string{f.keep.String()}, f.args...), "\x00")))
+	how := f.keep.String()
+	if f.result != "" {
+		how += "\x00" + f.result
+	}
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{how}, f.args...), "\x00")))
 	return "#" + hex.EncodeToString(sum[:4])
 }
 

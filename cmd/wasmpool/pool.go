@@ -254,6 +254,8 @@ func openTarget(ctx context.Context, ex *executor.Executor, args []string, g *gr
 		switch {
 		case len(g.args) > 0:
 			return target{}, fmt.Errorf("what stands behind -- is for WASI programs, and %s is a task (%s): give its argument with --arg, or as the input of map", t.name, t.task.Kind)
+		case g.result != "":
+			return target{}, fmt.Errorf("--result-file is for WASI programs, and %s is a task (%s), which returns its result", t.name, t.task.Kind)
 		case g.keep != 0:
 			return target{}, fmt.Errorf("--keep is for WASI programs, and %s is a task (%s), which is kept in any case", t.name, t.task.Kind)
 		}

