@@ -70,7 +70,7 @@ demo: build ## Draw a Julia set, count words, show that as a page, measure (need
 	@scripts/demo
 
 .PHONY: deps
-deps: ## Install Open MPI, pkg-config, gcc, wabt and Chromium, if missing (apt-get)
+deps: ## Install Open MPI, pkg-config, gcc, clang, wabt and Chromium, if missing (apt-get)
 	@scripts/deps
 
 ##@ Develop
@@ -154,6 +154,10 @@ test-examples: deps ## Run the examples, alone and under mpirun
 	CGO_ENABLED=0 $(TEST) -count 1 ./examples/...
 	tests=$$(scripts/tagged mpi); \
 	scripts/mpi-test $(TEST) -tags mpi -count 1 -p 1 -run "$$tests" $(filter ./examples/%,$(MPI_PACKAGES))
+
+.PHONY: languages
+languages: deps ## Fetch compilers for Rust, Zig and AssemblyScript and a Python (npm, apt-get), and test what init writes for them
+	CGO_ENABLED=0 scripts/languages $(TEST) -count 1 -run '^TestLanguages$$' -v ./cmd/wasmpool | grep -e '^ok' -e '^FAIL' -e '--- '
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target, and compare engines, for FUZZTIME=10s each

@@ -85,7 +85,7 @@
 //
 // # Reading the source
 //
-//   - bytes.go, json.go, number.go: Bytes, JSON, and numbers as JSON without encoding/json
+//   - bytes.go, json.go, number.go: Bytes, JSON, StrictJSON, and numbers as JSON without encoding/json
 //   - errors.go: Error and BadInput, and the status of an error
 //   - panic.go: the message and stack of a panic
 //   - call.go: Call, Attempt and Rank

@@ -41,7 +41,7 @@ func trimStack(stack string) string {
 	if _, after, ok := strings.Cut(stack, "\npanic("); ok {
 		stack = skipFrames("panic("+after, "panic(", "runtime.")
 	}
-	for _, entry := range []string{"sdk.Bytes(", "sdk.JSON["} {
+	for _, entry := range []string{"sdk.Bytes(", "sdk.runJSON["} {
 		if i := strings.Index(stack, "github.com/wasmpool/wasmpool/"+entry); i >= 0 {
 			stack = stack[:i]
 		}

@@ -60,7 +60,7 @@ func checkStack(t *testing.T, stack string) {
 	if !strings.HasPrefix(first, "github.com/wasmpool/wasmpool/sdk.TestPanic.func") && !strings.HasSuffix(first, "sdk.fifth") {
 		t.Errorf("the stack begins with %s:\n%s", first, stack)
 	}
-	for _, frame := range []string{"panic(", "runtime.", "sdk.Bytes(", "sdk.JSON[", "Trial"} {
+	for _, frame := range []string{"panic(", "runtime.", "sdk.Bytes(", "sdk.JSON[", "sdk.runJSON[", "Trial"} {
 		if strings.Contains(stack, frame) {
 			t.Errorf("the stack holds %s:\n%s", frame, stack)
 		}

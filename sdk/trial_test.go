@@ -24,6 +24,10 @@ func mirror() int32 {
 	return JSON(func(p point) (point, error) { return point{p.Y, p.X}, nil })
 }
 
+func strict() int32 {
+	return StrictJSON(func(p point) (point, error) { return point{p.Y, p.X}, nil })
+}
+
 func TestTrial(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -34,6 +38,11 @@ func TestTrial(t *testing.T) {
 		{"bytes", upper, "abc", "ABC"},
 		{"empty bytes", upper, "", ""},
 		{"struct", mirror, ` {"X": 1, "Y": 2.5} `, `{"X":2.5,"Y":1}`},
+		{"strictly a struct", strict, ` {"X": 1, "Y": 2.5} `, `{"X":2.5,"Y":1}`},
+		{"strictly, a field less", strict, `{"Y": 2.5}`, `{"X":2.5,"Y":0}`},
+		{"strictly a number", func() int32 { return StrictJSON(func(n int) (int, error) { return n * n, nil }) }, "-12", "144"},
+		{"strictly nothing", func() int32 { return StrictJSON(func(struct{}) (string, error) { return "now", nil }) }, "", `"now"`},
+		{"a field more", mirror, `{"X": 1, "Y": 2.5, "Z": 3}`, `{"X":2.5,"Y":1}`},
 		{"int", func() int32 { return JSON(func(n int) (int, error) { return n * n, nil }) }, "-12", "144"},
 		{"int64", func() int32 { return JSON(func(n int64) (int64, error) { return -n, nil }) }, "9223372036854775807", "-9223372036854775807"},
 		{"float", func() int32 { return JSON(func(f float64) (float64, error) { return f / 2, nil }) }, "1e3", "500"},
@@ -76,6 +85,12 @@ func TestTrialFails(t *testing.T) {
 		{"no JSON", mirror, "{", Error{abi.StatusBadInput, "unexpected end of JSON input"}},
 		{"empty JSON", mirror, "", Error{abi.StatusBadInput, "the argument is empty, want JSON"}},
 		{"other JSON", mirror, "[]", Error{abi.StatusBadInput, "json: cannot unmarshal array into Go value of type sdk.point"}},
+		{"more JSON", mirror, "{} {}", Error{abi.StatusBadInput, "invalid character '{' after top-level value"}},
+		{"strictly no JSON", strict, "{", Error{abi.StatusBadInput, "unexpected end of JSON input"}},
+		{"strictly empty JSON", strict, "", Error{abi.StatusBadInput, "the argument is empty, want JSON"}},
+		{"strictly more JSON", strict, "{} {}", Error{abi.StatusBadInput, "invalid character '{' after top-level value"}},
+		{"strictly a field more", strict, `{"X": 1, "Z": 3}`, Error{abi.StatusBadInput, `json: unknown field "Z"`}},
+		{"strictly nothing more", func() int32 { return StrictJSON(func(struct{}) (int, error) { return 0, nil }) }, `{"Z": 3}`, Error{abi.StatusBadInput, `json: unknown field "Z"`}},
 		{"result", func() int32 { return JSON(func(n int) (float64, error) { return math.Inf(n), nil }) }, "1", Error{abi.StatusError, "json: unsupported value: +Inf"}},
 		{"JSON error", func() int32 { return JSON(func(int) (int, error) { return 0, plain }) }, "1", Error{abi.StatusError, "no luck"}},
 	}

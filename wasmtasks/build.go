@@ -17,22 +17,30 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
+	"github.com/wasmpool/wasmpool/internal/toolchain"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
 )
 
-// Open makes a module of what the command line calls MODULE: a folder is
-// built, as by [Build]; a file is loaded, as by [LoadFile].
+// Open makes a module of what the command line calls MODULE: a folder or a source file is
+// built, as by [Build]; another file is loaded, as by [LoadFile].
 func Open(ctx context.Context, path string) (*Module, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() || slices.Contains(sourceExtensions, filepath.Ext(path)) {
 		return Build(ctx, path)
 	}
 	return LoadFile(path)
 }
 
-// Build compiles the Go package in a folder to a module, which is named after
-// the folder. The package must be a main package. With //go:wasmexport
+// sourceExtensions are those of files that alone make a module.
+var sourceExtensions = toolchain.Extensions()
+
+// Build compiles a folder to a module, which is named after the folder, or one source file in C, Rust, Zig or AssemblyScript (.c, .rs, .zig, .ts), of
+// which the module has the name.
+//
+// A folder with Go files is a Go package. It must be a main package. With //go:wasmexport
 // functions, in it or in a package it imports, it becomes a module of tasks;
-// without, a WASI command.
+// without, a WASI command. In other languages, too, a source that exports functions becomes a module of tasks, and
+// one that does not a command.
 //
 // Build runs the go command that is on the PATH, with the environment of this
 // process but for GOOS=wasip1, GOARCH=wasm and CGO_ENABLED=0, and without what
@@ -47,13 +55,33 @@ func Open(ctx context.Context, path string) (*Module, error) {
 //
 // Build also reads the sources: the module's [Task.Doc] is the first sentence
 // of a task's comment, and [Task.In] and [Task.Out] are the types of the
-// function given to sdk.JSON or sdk.Bytes.
-func Build(ctx context.Context, dir string) (*Module, error) {
-	path, err := checkFolder(dir)
+// function given to sdk.JSON, sdk.StrictJSON or sdk.Bytes.
+//
+// For other languages it runs clang, rustc or cargo, zig, or asc each time: only they know all that they read. A compiler that is missing is an
+// error that says how to get it. docs/languages.md has which files of a folder are compiled, and by which compiler.
+func Build(ctx context.Context, path string) (*Module, error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("wasmtasks: building %s: %w", dir, err)
+		return nil, buildFailed(path, err)
 	}
-	src, err := listSources(ctx, path)
+	if info.IsDir() {
+		files, err := fs.Glob(os.DirFS(path), "*.go")
+		if err != nil {
+			return nil, buildFailed(path, err)
+		}
+		if len(files) > 0 {
+			return buildGo(ctx, path)
+		}
+	}
+	return buildOther(ctx, path, info.IsDir())
+}
+
+func buildGo(ctx context.Context, dir string) (*Module, error) {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, buildFailed(dir, err)
+	}
+	src, err := listSources(ctx, full)
 	if err != nil {
 		return nil, buildFailed(dir, err)
 	}
@@ -61,37 +89,54 @@ func Build(ctx context.Context, dir string) (*Module, error) {
 	if err != nil {
 		return nil, buildFailed(dir, err)
 	}
-	return Load(filepath.Base(path), wasm)
+	return Load(filepath.Base(full), wasm)
 }
 
-// checkFolder finds the mistakes that the go command words badly, and returns
-// the folder's absolute path.
-func checkFolder(dir string) (string, error) {
-	info, err := os.Stat(dir)
+// buildOther builds a folder or a file in another language.
+func buildOther(ctx context.Context, path string, isDir bool) (*Module, error) {
+	src, found, err := toolchain.Find(path)
 	if err != nil {
-		return "", err
+		return nil, buildFailed(path, err)
 	}
-	if !info.IsDir() {
-		return "", errors.New("not a folder: a .wasm file is loaded, not built")
+	if !found {
+		return nil, buildFailed(path, noSources(path, isDir))
 	}
-	files, err := fs.Glob(os.DirFS(dir), "*.go")
+	wasm, err := src.Compile(ctx)
+	if failed := (*toolchain.Failure)(nil); errors.As(err, &failed) {
+		return nil, &BuildError{Dir: path, Output: failed.Output, messages: failed.Messages}
+	}
 	if err != nil {
-		return "", err
+		return nil, buildFailed(path, err)
 	}
-	if len(files) == 0 {
-		return "", errors.New("the folder holds no Go files")
-	}
-	return filepath.Abs(dir)
+	return Load(src.Name, wasm)
 }
 
-// A BuildError says that the go command failed.
+// noSources says why nothing is built.
+func noSources(path string, isDir bool) error {
+	if !isDir {
+		return errors.New("it is no folder and no source file: a .wasm file is loaded, not built")
+	}
+	for _, pattern := range []string{"*.py", "*.js", "*.lua", "*.wasm"} {
+		if files, err := fs.Glob(os.DirFS(path), pattern); err == nil && len(files) > 0 {
+			return fmt.Errorf("the folder holds no sources that are compiled: name the file that you mean, such as %s", filepath.Join(path, files[0]))
+		}
+	}
+	return errors.New("the folder holds no sources in Go, C, Rust, Zig or AssemblyScript")
+}
+
+// A BuildError says that the go command, or another compiler, failed.
 type BuildError struct {
-	Dir    string // as given to Build
-	Output string // all that the go command said
+	Dir    string // as given to Build: a folder, or a file
+	Output string // all that it said
+
+	messages []string // of another compiler than Go's
 }
 
 // Error is one line: the folder and the first messages of the compiler.
 func (e *BuildError) Error() string {
+	if e.messages != nil {
+		return fmt.Sprintf("wasmtasks: building %s: %s", e.Dir, joinMessages(e.messages))
+	}
 	text := joinMessages(messages(e.Output))
 	if strings.Contains(text, "go.mod file not found") {
 		text = strings.TrimSuffix(text, "; see 'go help modules'") + ": make the folder a module with go mod init NAME, or begin with wasmpool init"

@@ -125,8 +125,9 @@ func TestBuildErrors(t *testing.T) {
 	writeFile(t, filepath.Join(noModule, "main.go"), program)
 	tests := []struct{ name, dir, want string }{
 		{"missing", filepath.Join(empty, "none"), "no such file or directory"},
-		{"a file", file, "not a folder: a .wasm file is loaded, not built"},
-		{"no Go files", empty, "the folder holds no Go files"},
+		{"a file", file, "it is no folder and no source file: a .wasm file is loaded, not built"},
+		{"no sources", folder(t, "a.txt", ""), "the folder holds no sources in Go, C, Rust, Zig or AssemblyScript"},
+		{"a module", empty, "name the file that you mean, such as " + file},
 		{"a library", goModule(t, "lib", "package lib\n"), "this is package lib"},
 		{"compile error", goModule(t, "wrong", strings.Replace(program, "42", "x", 1)), "./main.go:4:30: undefined: x"},
 		{"syntax error", goModule(t, "broken", "package main\n\nfunc {\n"), "main.go:3:6:"},

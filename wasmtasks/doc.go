@@ -5,7 +5,7 @@
 // A module is one wasm binary, known by the SHA-256 of its bytes. Its exports
 // say which tasks it has, and how each is called: see [Kind].
 //
-//	m, err := wasmtasks.Build(ctx, "./tasks")       // a Go package, built here and now
+//	m, err := wasmtasks.Build(ctx, "./tasks")       // sources in Go, C, Rust, Zig or AssemblyScript, built here and now
 //	m, err := wasmtasks.LoadFile("stars.wasm")      // a binary from any language
 //	m, err := wasmtasks.LoadFS(embedded, "a.wasm")  // one inside the program
 //	m, err := wasmtasks.Open(ctx, path)             // whichever of the first two path is
@@ -24,8 +24,8 @@
 //   - commandline.go: the command line that a command brings along; python.go, driver.py: functions of Python scripts
 //   - table.go: Table: tasks by name, and errors for unknown and ambiguous names
 //   - describe.go: Description: what inspect shows
-//   - build.go: Build: a Go package to a module, and BuildError
-//   - sources.go: the files that decide what is built, and their hash
+//   - build.go: Build: sources to a module, and BuildError; package toolchain has the languages but for Go
+//   - sources.go: the files of a Go package that decide what is built, and their hash
 //   - buildcache.go: modules that were built, on disk
 //   - taskdocs.go: docs and types of tasks, read from Go sources
 package wasmtasks

@@ -62,6 +62,13 @@ func load(t testing.TB, name, wat string) *Module {
 	return m
 }
 
+// folder writes a file into a new folder, and returns that.
+func folder(t testing.TB, name, content string) string {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, name), content)
+	return dir
+}
+
 // goModule writes a Go module of one package and returns its folder.
 func goModule(t testing.TB, name, main string) string {
 	t.Helper()

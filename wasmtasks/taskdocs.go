@@ -180,7 +180,10 @@ func (r *docReader) describe(p *parsedPackage, f function, name string) abi.Task
 	return d
 }
 
-// sdkCall returns the call in a body that is "return sdk.JSON(fn)", or Bytes.
+// sdkWrappers are the functions of the sdk that are the body of a task.
+var sdkWrappers = []string{"Bytes", "JSON", "StrictJSON"}
+
+// sdkCall returns the call in a body that is "return sdk.JSON(fn)", or another wrapper.
 func sdkCall(f function) (*ast.CallExpr, bool) {
 	if f.decl.Body == nil || len(f.decl.Body.List) != 1 {
 		return nil, false
@@ -198,7 +201,7 @@ func sdkCall(f function) (*ast.CallExpr, bool) {
 		fun = explicit.X
 	}
 	sel, ok := fun.(*ast.SelectorExpr)
-	if !ok || sel.Sel.Name != "JSON" && sel.Sel.Name != "Bytes" {
+	if !ok || !slices.Contains(sdkWrappers, sel.Sel.Name) {
 		return nil, false
 	}
 	pkg, ok := sel.X.(*ast.Ident)

@@ -85,8 +85,9 @@ func (a *app) command() *cobra.Command {
 		Long: `wasmpool runs WebAssembly tasks on the CPUs of this machine, or, under an MPI
 launcher such as mpirun or srun, on all ranks.
 
-MODULE is a .wasm file, or the folder of a Go package, which is compiled. A task
-is a function that the module exports; TASK may be left out when there is one.
+MODULE is a .wasm file, or a folder of sources, or one source file, which are compiled:
+Go packages, C, Rust, Zig, AssemblyScript. A task is a function that the module
+exports; TASK may be left out when there is one.
 
 Exit codes: 0 all is well, 1 a call failed, 2 a usage or set-up error or results
 that cannot be written, 130, 143, 138 and 129 interrupted by SIGINT, SIGTERM,

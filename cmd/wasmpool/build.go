@@ -14,16 +14,17 @@ import (
 func (a *app) buildCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
-		Use:   "build DIR [-o F]",
+		Use:   "build SOURCE [-o F]",
 		Short: "Compile a task package",
-		Long: `Build compiles the Go package in DIR to WebAssembly with the go command, and
-writes the module to F, which may be - for standard output. The task modules that run and
-map compile are the same.`,
+		Long: `Build compiles SOURCE to WebAssembly, and writes the module to F, which may be - for
+standard output. SOURCE is a folder: a Go package, a Cargo package, or files in C, Zig or AssemblyScript;
+or one file in C, Rust, Zig or AssemblyScript. The modules that run and map compile are the same.`,
 		Example: `  wasmpool build examples/executor/tasks -o tasks.wasm
-  wasmpool build examples/executor/tasks -o - | ssh node 'cat >tasks.wasm'`,
+  wasmpool build examples/executor/tasks -o - | ssh node 'cat >tasks.wasm'
+  wasmpool build stars.c`,
 		Args: argCount(1, 1, ""),
 	}
-	cmd.Flags().StringVarP(&out, "output", "o", "", "the `F` to write (default: the folder's name with .wasm)")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the `F` to write (default: the name of the folder or file, with .wasm)")
 	cmd.RunE = a.onRoot(func(ctx context.Context, args []string) error { return a.build(ctx, args[0], out) })
 	return cmd
 }

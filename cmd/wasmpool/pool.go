@@ -271,7 +271,7 @@ func openModule(ctx context.Context, name string) (*wasmtasks.Module, error) {
 	}
 	m, err := wasmtasks.Open(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w (MODULE is a .wasm file, or the folder of a Go package)", err)
+		return nil, fmt.Errorf("%w (MODULE is a .wasm file, a folder of sources, or a source file)", err)
 	}
 	return m, err
 }

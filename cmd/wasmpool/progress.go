@@ -92,7 +92,7 @@ func (a *app) footer() func(string) {
 	return nil
 }
 
-// building shows that a Go package is compiled, which may take a while the first time, until the
+// building shows that sources are compiled, which may take a while the first time, until the
 // returned function is called.
 func (a *app) building(module string) (built func()) {
 	show := a.footer()

@@ -28,6 +28,28 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	runScripts(t, scripts(t))
+}
+
+// Scaffolds in languages whose compilers make languages fetches are tested, compiled and run.
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(languagesVar) == "" {
+		t.Skip("this is for make languages, which fetches compilers")
+	}
+	files, err := doublestar.FilepathGlob("testdata/languages/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	runScripts(t, files)
+}
+
+// languagesVar is set when the compilers of all languages are there.
+const languagesVar = "WASMPOOL_TEST_LANGUAGES"
+
+// runScripts runs scripts, which find some task modules.
+func runScripts(t *testing.T, files []string) {
+	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -40,15 +62,22 @@ func TestScripts(t *testing.T) {
 	}
 	cache := t.TempDir() // one for all scripts: they use the same modules
 	testscript.Run(t, testscript.Params{
-		Files: scripts(t),
+		Files: files,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ROOT", root)
 			env.Setenv("SOURCE", filepath.Join(root, "cmd/wasmpool/testdata/tasks"))
 			env.Setenv("TASKS", tasks)
 			env.Setenv("TESTDATA", filepath.Join(root, "cmd/wasmpool/testdata"))
 			env.Setenv("WASMPOOL_CACHE", cache)
+			bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
+			env.Setenv("BIN", bin)       // where only the command is
 			env.Setenv("GOPROXY", "off") // everything must work without a network
 			env.Setenv("GOFLAGS", "-buildvcs=false")
+			for _, name := range []string{"HOME", "WASMPOOL_PYTHON"} { // where compilers keep their caches
+				if os.Getenv(languagesVar) != "" {
+					env.Setenv(name, os.Getenv(name))
+				}
+			}
 			return goFolders(env)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

@@ -37,7 +37,7 @@ var arrows = []struct {
 	pkg string
 	may []string
 }{
-	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/filelock", "internal/jobdir", "internal/jobsocket", "internal/launch", "internal/plain", "internal/transport/mpi", "memo", "monitor", cobra, doublestar, pflag, xsys, xterm}},
+	{"cmd/wasmpool", []string{".", "executor", "host", "wasmtasks", "internal/bench", "internal/cachedir", "internal/filelock", "internal/jobdir", "internal/jobsocket", "internal/launch", "internal/plain", "internal/toolchain", "internal/transport/mpi", "memo", "monitor", cobra, doublestar, pflag, xsys, xterm}},
 	{"examples", []string{"examples", "executor", "pool", "sdk", "wasmtasks", progressbar}},
 	{"bench", []string{"bench", "internal/bench", "executor", "pool", "sdk", "wasmtasks"}},
 	{"stress", []string{"internal/hostile", "executor", "host", "memo", "sdk", "wasmtasks"}},
@@ -58,7 +58,8 @@ var arrows = []struct {
 	{"host", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/compile", "internal/memory", "internal/meter", "internal/monotime", "internal/wasmbin", wazero, xsys, xxhash}},
 	{"internal/compile", []string{"wasmtasks", "internal/abi", "internal/cachedir", "internal/enginefix", "internal/meter", "internal/monotime", "internal/wasmbin", flock, wazero, xsys}},
 	{"internal/guesttest", []string{"wasmtasks", "internal/unittest"}},
-	{"wasmtasks", []string{"internal/abi", "internal/cachedir", "internal/wasmbin", flock}},
+	{"wasmtasks", []string{"internal/abi", "internal/cachedir", "internal/toolchain", "internal/wasmbin", flock}},
+	{"internal/toolchain", []string{"internal/wasmbin"}},
 	{"sdk", []string{"internal/abi"}},
 	{"internal/transport/mpi", []string{"internal/monotime", "internal/transport", empi, xsys}},
 	{"internal/transport/mem", []string{"internal/memory", "internal/transport"}},
