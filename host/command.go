@@ -69,12 +69,8 @@ func (s *Slot) endedCommand(t *Task, in *instance, err error) ([]byte, error) {
 		return result, failed
 	}
 	e := in.fail(err)
-	switch words := strings.TrimSpace(e.Stderr); {
-	case words == "":
-	case e.Kind == KindExit:
+	if words := strings.TrimSpace(e.Stderr); words != "" && e.Kind == KindExit {
 		e.Message = fmt.Sprintf("exit code %d: %s", e.Code, words)
-	case e.Kind == KindTrap: // a panic's text says more than the trap that ends it
-		e.Message += ": " + words
 	}
 	return nil, e
 }

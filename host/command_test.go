@@ -94,7 +94,7 @@ func TestCommandWAT(t *testing.T) {
 	  (memory (export "memory") 1)
 	  (data (i32.const 0) "\08\00\00\00\07\00\00\00oh no!\n")
 	  (func (export "_start") (drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 16))) unreachable))`))
-	if e := runFailing(t, slot, taskOf(t, panics, "panics"), ""); e.Kind != KindTrap || e.Message != "unreachable: oh no!" {
+	if e := runFailing(t, slot, taskOf(t, panics, "panics"), ""); e.Kind != KindTrap || e.Message != "unreachable (oh no!)" {
 		t.Errorf("got %v, want a trap, and what was printed", e)
 	}
 }

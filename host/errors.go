@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero/sys"
@@ -248,14 +250,27 @@ func splitTrap(err error) (message, stack string) {
 	return message, strings.TrimPrefix(stack, tickFrame)
 }
 
-// withCrashLine adds the line in which a Go guest says why it crashes.
+// isCrashLine matches the line in which a guest says why it crashes: in Go, in Rust, and a failed assert of C.
+var isCrashLine = regexp.MustCompile(`^(?:panic: |fatal error: |thread .* panicked at |Assertion failed: )`)
+
+// withCrashLine adds that line, or where there is none the last that the guest has printed, unless that is long. Newer
+// Rusts say where in one line, and why in the next.
 func withCrashLine(message, stderr string) string {
-	for line := range strings.Lines(stderr) {
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
-			return message + " (" + strings.TrimSpace(line) + ")"
-		}
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	i := slices.IndexFunc(lines, isCrashLine.MatchString)
+	found := i >= 0
+	if !found {
+		i = len(lines) - 1
 	}
-	return message
+	line := strings.TrimSpace(lines[i])
+	if found && strings.HasSuffix(line, ":") && i+1 < len(lines) {
+		line += " " + strings.TrimSpace(lines[i+1])
+	}
+	const most = 200
+	if line == "" || !found && len(line) > most {
+		return message
+	}
+	return message + " (" + line + ")"
 }
 
 // saysOutOfMemory recognizes the last words of the Go and the Rust runtime.
