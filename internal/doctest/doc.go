@@ -5,7 +5,7 @@
 //
 //	sh           is run by bash, in a copy of the project, after those before it
 //	sh slurm     likewise, in an allocation of a Slurm of the test's own
-//	sh clang     likewise, where that compiler is installed; so with rustc and asc
+//	sh rustc     likewise, where that compiler is installed; so with asc
 //	output       is what the block before it must have printed
 //	go FILE      is written to FILE in the copy
 //	c FILE       likewise; so with rust and ts

@@ -22,6 +22,8 @@ func TestMapCommands(t *testing.T) { playDocument(t, "../../docs/map.md") }
 
 func TestDataCommands(t *testing.T) { playDocument(t, "../../docs/data.md") }
 
+func TestLanguagesCommands(t *testing.T) { playDocument(t, "../../docs/languages.md") }
+
 func TestABI(t *testing.T) { playDocument(t, "../../docs/abi.md") }
 
 // playDocument runs a document from its first block to its last.
@@ -177,10 +179,6 @@ func (d *document) shell(t *testing.T, b block, script string) string {
 // installed reports whether the compiler that a block needs is there.
 func installed(compiler string) bool {
 	switch compiler {
-	case "clang":
-		_, err := exec.LookPath("wasm-ld")
-		_, errClang := exec.LookPath(compiler)
-		return err == nil && errClang == nil
 	case "asc":
 		_, err := exec.LookPath(compiler)
 		return err == nil
