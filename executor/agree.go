@@ -25,6 +25,8 @@ func (c Config) agreed() map[string]string {
 		"Sandbox.Limits.Log":          digestOf(l.Log),
 		"Sandbox.Limits.Instructions": digestOf(l.Instructions),
 		"Sandbox.NoMeter":             digestOf(s.NoMeter),
+		"Sandbox.AllowLarge":          digestOf(s.AllowLarge),
+		"Sandbox.StubImports":         digestOf(s.StubImports),
 		"Sandbox.Isolation":           digestOf(s.Isolation),
 		"Sandbox.MaxCallsPerInstance": digestOf(s.MaxCallsPerInstance),
 		"Sandbox.Initializer":         digestOf(s.Initializer),

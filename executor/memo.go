@@ -182,6 +182,7 @@ func (c Config) memoTask(id *memoSettings) (*MemoTask, error) {
 		More         float64  `json:"more_memory,omitempty"`
 		Pure         bool     `json:"pure,omitempty"`
 		NoMeter      bool     `json:"no_meter,omitempty"`
+		StubImports  bool     `json:"stub_imports,omitempty"`
 		Initializer  string   `json:"initializer,omitempty"`
 		InitArg      string   `json:"init_arg,omitempty"` // SHA-256
 		Host         string   `json:"host"`
@@ -189,7 +190,7 @@ func (c Config) memoTask(id *memoSettings) (*MemoTask, error) {
 		Module: module, Task: id.task.Export(), Args: grants.Args, Keep: keepText(grants.Keep, s.Isolation), ResultFile: grants.ResultFile,
 		Memory: limits.Memory, Most: s.EffectiveLimits(&Limits{Memory: Unlimited}).Memory,
 		Output: limits.Output, Log: limits.Log, Instructions: limits.Instructions,
-		More: id.more, Pure: id.pure, NoMeter: s.NoMeter, Initializer: s.Initializer, Host: host.Version(),
+		More: id.more, Pure: id.pure, NoMeter: s.NoMeter, StubImports: s.StubImports, Initializer: s.Initializer, Host: host.Version(),
 	}
 	if s.Initializer != "" {
 		sum := sha256.Sum256(s.InitArg)

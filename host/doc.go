@@ -57,6 +57,7 @@
 //   - imports.go, wasi.go: the functions that a guest may import
 //   - clock.go, seed.go, output.go, log.go: its clock, its random numbers, what it prints and
 //     logs
+//   - scratch.go, scratchfile.go: the files that a command has in memory
 //   - grants.go: Grants, what a module may see of the world outside
 //   - folder.go, folder_unix.go, folder_other.go, openfile.go: the folders that it was
 //     granted, and files in them

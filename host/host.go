@@ -79,6 +79,18 @@ type Config struct {
 	// Defaults to nothing at all.
 	Grants map[string]Grants
 
+	// AllowLarge raises the bounds on the sizes of modules, and eight times what compiling one may take of time and
+	// memory: for modules that one trusts not to be made to keep the compiler busy. docs/limits.md has the bounds.
+	//
+	// Defaults to bounds that nearly all real modules keep.
+	AllowLarge bool
+
+	// StubImports lets modules import functions that nobody offers: a call that calls one ends with a trap that
+	// names it. So a module runs that was built for another host, and does not need all of that.
+	//
+	// Defaults to refusing such modules.
+	StubImports bool
+
 	// Initializer names a task, "export" or "module.export", that runs once in
 	// each new instance of a module that has it, with InitArg, before the instance's
 	// first call. It is not counted as a call, and takes no part in the call's limits: it
@@ -133,15 +145,20 @@ func (c Config) withDefaults() Config {
 
 // pipeline returns the settings by which modules become code.
 func (c Config) pipeline() (compile.Config, error) {
-	functions, err := offers()
-	p := compile.Config{
-		CacheDir: c.CacheDir, MemoryLimit: c.MemoryLimit, NoMeter: c.NoMeter, Reset: c.Isolation == IsolationReset,
-		Offers: functions, Logger: c.Logger,
-	}
+	rules, err := c.rules()
+	p := compile.Config{CacheDir: c.CacheDir, Rules: rules, NoMeter: c.NoMeter, Reset: c.Isolation == IsolationReset, Logger: c.Logger}
 	if c.Compiler != nil {
 		p.Compiler = c.Compiler.process
 	}
 	return p, err
+}
+
+// rules returns which modules may run.
+func (c Config) rules() (compile.Rules, error) {
+	functions, err := offers()
+	return compile.Rules{
+		MemoryLimit: cmp.Or(c.MemoryLimit, compile.MaxMemory), Offers: functions, AllowLarge: c.AllowLarge, StubImports: c.StubImports,
+	}, err
 }
 
 // A Host loads modules, each once, and offers slots to run their tasks in. It
@@ -278,7 +295,7 @@ func (h *Host) compile(m *wasmtasks.Module) (*compile.Code, error) {
 	if err != nil {
 		return nil, compileError(err)
 	}
-	if err := instantiateImports(h.ctx, c.Runtime); err != nil {
+	if err := instantiateImports(h.ctx, c.Runtime, c.Stubs); err != nil {
 		return nil, errorf(KindHost, "%w", errors.Join(err, c.Close()))
 	}
 	return c, nil

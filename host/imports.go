@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -50,8 +51,8 @@ var functions = []struct {
 	{meter.Tick, nil, []api.ValueType{i64}, tick},
 }
 
-// instantiateImports makes all that guests may import part of rt.
-func instantiateImports(ctx context.Context, rt wazero.Runtime) error {
+// instantiateImports makes all that guests may import part of rt, and stubs for what one imports besides.
+func instantiateImports(ctx context.Context, rt wazero.Runtime, stubs []compile.Stub) error {
 	b := rt.NewHostModuleBuilder(abi.Module)
 	for _, f := range functions {
 		b.NewFunctionBuilder().WithGoModuleFunction(f.call, f.params, f.results).Export(f.name)
@@ -63,7 +64,30 @@ func instantiateImports(ctx context.Context, rt wazero.Runtime) error {
 	if _, err := wasi_snapshot_preview1.Instantiate(guarded, rt); err != nil {
 		return fmt.Errorf("host: offering WASI: %w", err)
 	}
+	if len(stubs) == 0 {
+		return nil
+	}
+	b = rt.NewHostModuleBuilder(compile.StubModule)
+	for n, s := range stubs {
+		b.NewFunctionBuilder().WithGoModuleFunction(stub(s), types(s.Type.Params), types(s.Type.Results)).Export(strconv.Itoa(n))
+	}
+	if _, err := b.Instantiate(ctx); err != nil {
+		return fmt.Errorf("host: offering stubs: %w", err)
+	}
 	return nil
+}
+
+// stub returns a function that traps.
+func stub(s compile.Stub) api.GoModuleFunc {
+	message := fmt.Sprintf("import %.100s.%.100s: nobody offers this function, and it was called (StubImports only lets the module run without)", s.Module, s.Name)
+	return func(context.Context, api.Module, []uint64) { raise(&abort{kind: KindTrap, message: message}) }
+}
+
+func types(list []wasmbin.ValType) (types []api.ValueType) {
+	for _, t := range list {
+		types = append(types, api.ValueType(t))
+	}
+	return types
 }
 
 // offers returns the signatures of the functions that a guest may import.
@@ -71,7 +95,7 @@ var offers = sync.OnceValues(func() (compile.Offers, error) {
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
 	defer rt.Close(ctx) //nolint:errcheck // nothing is open
-	if err := instantiateImports(ctx, rt); err != nil {
+	if err := instantiateImports(ctx, rt, nil); err != nil {
 		return nil, err
 	}
 	all := make(compile.Offers)

@@ -85,16 +85,16 @@ func (m *Module) noTask(export string) error {
 	return errorf(KindUnknownTask, "module %s has no task %q, it has %s", m.source.Name(), export, strings.Join(names, ", "))
 }
 
-// Check says why each pool refuses the module, or nil, as far as that shows before the
+// Check says why a host with these settings refuses the module, or nil, as far as that shows before the
 // engine validates it: by its imports, memory and size, and by proposals in its code
 // that are off. It runs and compiles nothing, and returns at once. The error is an
 // [*Error] of [KindBadModule].
-func Check(m *wasmtasks.Module) error {
-	functions, err := offers()
+func (c Config) Check(m *wasmtasks.Module) error {
+	rules, err := c.rules()
 	if err != nil {
 		return err
 	}
-	if err := compile.Check(m.Bytes(), functions); err != nil {
+	if err := compile.Check(m.Bytes(), rules); err != nil {
 		return compileError(err)
 	}
 	return nil

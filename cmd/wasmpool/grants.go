@@ -84,6 +84,14 @@ func (f *grantFlags) mark() string {
 	return "#" + hex.EncodeToString(sum[:4])
 }
 
+// gateFlags say which modules may run that otherwise are refused.
+type gateFlags struct{ large, stubs bool }
+
+func (f *gateFlags) add(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.large, "allow-large", false, "take modules that are larger than nearly all, and let compiling one take eight times as much")
+	flags.BoolVar(&f.stubs, "stub-imports", false, "take modules that import functions that nobody offers: a call of one is a trap")
+}
+
 // checkFolders finds folders that are not there, as the pool does, in the words of the
 // command.
 func checkFolders(g host.Grants) error {

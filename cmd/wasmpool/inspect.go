@@ -19,6 +19,7 @@ import (
 
 func (a *app) inspectCommand() *cobra.Command {
 	var asJSON bool
+	var gate gateFlags
 	cmd := &cobra.Command{
 		Use:   "inspect MODULE [--json]",
 		Short: "Show a module's tasks, memory and imports",
@@ -28,7 +29,8 @@ world outside: clock (or to sleep), random, env, files, network. A task gets wha
 clock stands still, and random numbers are made from the call: the same each time for
 equal arguments, unless the task keeps a generator of its own (see --isolation of map).
 
-A module that cannot run is shown, too, with the reason. The kinds of tasks:
+A module that cannot run is shown, too, with the reason; --allow-large and --stub-imports
+are those of run and map. The kinds of tasks:
 
   task     takes and gives bytes (package sdk, or any guest of wasmpool's ABI)
   raw      takes and gives numbers
@@ -39,6 +41,7 @@ A module that cannot run is shown, too, with the reason. The kinds of tasks:
 		Args: argCount(1, 1, ""),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	gate.add(cmd.Flags())
 	cmd.RunE = a.onRoot(func(ctx context.Context, args []string) error {
 		if isFolder(args[0]) {
 			a.noteBuildCache()
@@ -47,7 +50,7 @@ A module that cannot run is shown, too, with the reason. The kinds of tasks:
 		if err != nil {
 			return err
 		}
-		d := description{m.Describe(), refusal(m)}
+		d := description{m.Describe(), refusal(m, gate)}
 		if asJSON {
 			return printJSON(a.out, d)
 		}
@@ -57,8 +60,8 @@ A module that cannot run is shown, too, with the reason. The kinds of tasks:
 }
 
 // refusal says why a module cannot run, or nothing.
-func refusal(m *wasmtasks.Module) string {
-	err := host.Check(m)
+func refusal(m *wasmtasks.Module, gate gateFlags) string {
+	err := host.Config{AllowLarge: gate.large, StubImports: gate.stubs}.Check(m)
 	var refused *host.Error
 	switch {
 	case err == nil:
@@ -95,17 +98,19 @@ func printDescription(out io.Writer, d description) error {
 	row(w, "sha256", d.Digest)
 	row(w, "memory", memoryText(d.Memory))
 	row(w, "asks for", asksText(d.Asks))
+	most := mostRows
 	if d.Refused != "" {
 		row(w, "refused", d.Refused)
+		most = mostRefused
 	}
-	section(w, []string{"TASK", "KIND", "SIGNATURE", "TYPES", "DOC"}, len(d.Tasks), func(i int) []string {
+	section(w, most, []string{"TASK", "KIND", "SIGNATURE", "TYPES", "DOC"}, len(d.Tasks), func(i int) []string {
 		t := d.Tasks[i]
 		return []string{t.Name, t.Kind.String(), t.Signature, typesText(t), t.Doc}
 	})
-	section(w, []string{"IMPORT", "SIGNATURE"}, len(d.Imports), func(i int) []string {
+	section(w, most, []string{"IMPORT", "SIGNATURE"}, len(d.Imports), func(i int) []string {
 		return []string{d.Imports[i].Module + "." + d.Imports[i].Name, d.Imports[i].Signature}
 	})
-	section(w, []string{"OTHER EXPORT", "KIND", "NO TASK BECAUSE"}, len(d.Other), func(i int) []string {
+	section(w, most, []string{"OTHER EXPORT", "KIND", "NO TASK BECAUSE"}, len(d.Other), func(i int) []string {
 		return []string{d.Other[i].Name, d.Other[i].Kind, d.Other[i].Why}
 	})
 	return w.Flush()
@@ -125,19 +130,21 @@ func row(w io.Writer, cells ...string) {
 const (
 	mostCell = 300 // bytes that are shown of a cell
 	mostRows = 200 // that are shown of a table
+
+	mostRefused = 5 // likewise, of a module that cannot run
 )
 
-// section prints a table with a head, or nothing when it has no rows.
-func section(w io.Writer, head []string, rows int, cells func(i int) []string) {
+// section prints a table with a head, of many rows the first, or nothing when it has none.
+func section(w io.Writer, most int, head []string, rows int, cells func(i int) []string) {
 	if rows == 0 {
 		return
 	}
 	fmt.Fprintln(w)
 	row(w, head...)
-	for i := range min(rows, mostRows) {
+	for i := range min(rows, most) {
 		row(w, cells(i)...)
 	}
-	if more := rows - mostRows; more > 0 {
+	if more := rows - most; more > 0 {
 		fmt.Fprintf(w, "… and %d more: --json shows them\n", more)
 	}
 }

@@ -31,6 +31,7 @@ type poolFlags struct {
 	timeout time.Duration
 	budget  uint64 // instructions
 	grants  grantFlags
+	gate    gateFlags
 	shared  []string // NAME=FILE
 	trees   []string // likewise
 	memo    memoFlags
@@ -53,6 +54,7 @@ func (f *poolFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop a call that runs longer than `D`, such as 30s (default: none)")
 	flags.Uint64Var(&f.budget, "instructions", 0, "stop a call that has executed `N` instructions: at the same place in every run and on every node (default: none)")
 	f.grants.add(flags)
+	f.gate.add(flags)
 	flags.StringArrayVar(&f.shared, "shared", nil, "let the task read a file, `NAME=FILE`, which only this node needs to have: by sdk.Shared, or as /shared/NAME")
 	flags.StringArrayVar(&f.trees, "shared-tree", nil, "likewise what a zip file, or a tar file that is not compressed, holds, `NAME=FILE`: as the folder /shared/NAME")
 	flags.Var(&f.isolate, "isolation", "what a call finds of the calls before it, a `WORD`: reuse (all that the task keeps), reset (nothing), fresh (nothing, but slower)")
@@ -148,6 +150,8 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 		Sandbox: host.Config{
 			MemoryLimit: uint64(f.memory),
 			Limits:      host.Limits{Time: f.timeout, Output: uint64(f.output), Instructions: f.budget},
+			AllowLarge:  f.gate.large,
+			StubImports: f.gate.stubs,
 			Isolation:   host.Isolation(f.isolate),
 			Grants:      map[string]host.Grants{host.EveryModule: grants},
 		},
@@ -280,7 +284,7 @@ func findTarget(m *wasmtasks.Module, names []string) (target, error) {
 	tasks := m.Tasks()
 	switch {
 	case len(tasks) == 0:
-		if why := refusal(m); why != "" {
+		if why := refusal(m, gateFlags{}); why != "" {
 			return target{}, fmt.Errorf("module %s is refused (bad_module): %s", m.Name(), why)
 		}
 		return target{}, fmt.Errorf("module %s exports no task (wasmpool inspect shows what it has)", m.Name())

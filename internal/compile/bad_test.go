@@ -297,7 +297,7 @@ func costOf(t *testing.T, p *Pipeline, f func()) cost {
 // its own with modules that only fail when they run.
 func TestBadModules(t *testing.T) { // alone, as it measures this process
 	const mostMemory, mostTime = 256 << 20 * raceFactor, 2 * time.Second * raceFactor
-	p := newPipeline(t, Config{CacheDir: t.TempDir(), MemoryLimit: 1 << 30})
+	p := newPipeline(t, Config{CacheDir: t.TempDir(), Rules: Rules{MemoryLimit: 1 << 30}})
 	modules := badModules()
 	if len(modules) < 60 {
 		t.Fatalf("%d bad modules, want at least 60", len(modules))
@@ -375,7 +375,7 @@ func TestProblemsAreShort(t *testing.T) {
 		list = append(list, imported(strings.Repeat("m", 50_000), strings.Repeat("n", 50_000), 0, 0))
 	}
 	for _, wasm := range [][]byte{importing(list...), cat(wasmHead, oneType, oneFunc, sec(7, 1, str(strings.Repeat("e", 90_000)), 0, 9))} {
-		if _, err := Gate(wasm, MaxMemory, offers()); err == nil || len(err.Error()) > 10_000 {
+		if _, err := Gate(wasm, usual()); err == nil || len(err.Error()) > 10_000 {
 			t.Errorf("an error of %d bytes: %.100v", len(fmt.Sprint(err)), err)
 		}
 	}

@@ -13,35 +13,50 @@ import (
 // as [wasmbin.FuncType] prints them: "(i32, i32) -> i32".
 type Offers map[string]map[string]string
 
+// Rules say which modules may run, besides what holds for all.
+type Rules struct {
+	// MemoryLimit bounds, in bytes, the linear memory with which a module may start. It
+	// is at most [MaxMemory].
+	MemoryLimit uint64
+
+	// Offers are the functions that a module may import.
+	Offers Offers
+
+	// AllowLarge raises the bounds on the sizes of modules, and on what compiling one may take: see sizes.go.
+	AllowLarge bool
+
+	// StubImports lets a module import functions that nobody offers, which trap when they are called.
+	StubImports bool
+}
+
 // Check refuses what [Gate] and [Rewrite] refuse. It runs and compiles nothing. The error
 // is a [BadModuleError].
-func Check(wasm []byte, offers Offers) error {
-	m, err := Gate(wasm, MaxMemory, offers)
+func Check(wasm []byte, rules Rules) error {
+	m, err := Gate(wasm, rules)
 	if err != nil {
 		return err
 	}
-	_, err = readCode(wasm, m)
+	_, err = readCode(wasm, m, rules)
 	return err
 }
 
 // Gate is the first step of the pipeline: it parses a module and refuses what cannot run
 // here, before the engine sees it. The error, a [BadModuleError], lists all that is
-// wrong, but for the code, which [Rewrite] reads. An instance may have at most limit bytes
-// of memory.
-func Gate(wasm []byte, limit uint64, offers Offers) (*wasmbin.Module, error) {
+// wrong, but for the code, which [Rewrite] reads.
+func Gate(wasm []byte, rules Rules) (*wasmbin.Module, error) {
 	m, err := wasmbin.Parse(wasm)
 	if err != nil {
 		return nil, badModule("%w", err)
 	}
 	var problems []string
-	for _, p := range checkImports(offers, m) {
+	for _, p := range checkImports(rules, m) {
 		problems = add(problems, p)
 	}
 	for _, e := range m.Exports {
 		problems = add(problems, checkExport(e))
 	}
 	for _, l := range m.Memories {
-		problems = add(problems, checkMemory(l, limit))
+		problems = add(problems, checkMemory(l, rules.MemoryLimit))
 	}
 	if len(problems) > 0 {
 		return nil, badModule("%s", list(problems))

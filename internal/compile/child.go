@@ -37,16 +37,30 @@ const childEnv = "WASMPOOL_COMPILE_CHILD"
 type childLimit struct {
 	memory uint64 // bytes of writable memory
 	cpu    uint64 // seconds
+	large  bool   // they have been raised
 }
 
 // childLimitFor returns the limits for a module. The engine takes some 30 bytes and 0.5 µs
 // for each byte of a module that came from a compiler: the child may take three and six
 // times that, for the sake of slow machines. So a module of 300 KiB is refused within 1 s
 // and 160 MiB, whatever is in it.
-func childLimitFor(wasm []byte) childLimit {
+func childLimitFor(wasm []byte, large bool) childLimit {
 	const mib = 1 << 20
 	n := uint64(len(wasm)) * raceFactor
-	return childLimit{memory: 128*mib + 96*n, cpu: 1 + 3*n/mib}
+	limit := childLimit{memory: 128*mib + 96*n, cpu: 1 + 3*n/mib, large: large}
+	if large {
+		limit.memory, limit.cpu = limit.memory*largeChild, limit.cpu*largeChild
+	}
+	return limit
+}
+
+// exceeded says that a module took more than a part of the limit, and how that is raised.
+func (l childLimit) exceeded(part uint64, what string) error {
+	text := fmt.Sprintf("compiling it was stopped: it took more than %d %s", part, what)
+	if !l.large {
+		text += ": " + fmt.Sprintf(raises, largeChild, " times as much")
+	}
+	return badModule("%s", text)
 }
 
 // childProcs is how many threads a child compiles with, at most. In a program with
@@ -87,7 +101,7 @@ func compileInChild(ctx context.Context, dir string, src source) (*os.ProcessSta
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoChild, err)
 	}
-	limit := childLimitFor(src.wasm)
+	limit := childLimitFor(src.wasm, src.large)
 	patience := max(childLeast, childPatience*time.Duration(limit.cpu)*time.Second)
 	ctx, cancel := monotime.WithTimeout(ctx, patience, fmt.Errorf("it took more than %v", patience))
 	defer cancel()
@@ -132,9 +146,9 @@ func childDeath(ctx context.Context, end *os.ProcessState, limit childLimit, std
 	case !begun && !killed:
 		return fmt.Errorf("%w: %v %s", errNoChild, end, first)
 	case outOfTime:
-		return badModule("compiling it was stopped: it took more than %d s of CPU time", limit.cpu)
+		return limit.exceeded(limit.cpu, "s of CPU time")
 	case outOfMemory(stderr):
-		return badModule("compiling it was stopped: it took more than %d MiB of memory", limit.memory>>20)
+		return limit.exceeded(limit.memory>>20, "MiB of memory")
 	case killed: // which says nothing of the module
 		return errors.New("the process that compiles it was killed: does the machine lack memory?")
 	}

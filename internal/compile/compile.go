@@ -14,6 +14,7 @@ type source struct {
 	original []byte // as it came: the engine must find it valid
 	wasm     []byte // what the rewriter made of it
 	facts    *wasmbin.Module
+	large    bool // compiling it may take more
 }
 
 // compile is the last step of the pipeline: it turns bytes into native code, by way of

@@ -43,6 +43,8 @@ type compilerOrder struct {
 	NoMeter     bool
 	Reset       bool
 	Offers      Offers
+	AllowLarge  bool
+	StubImports bool
 }
 
 // A compilerRequest stands before the bytes of a module.
@@ -81,7 +83,7 @@ func StartCompiler(cfg Config) (*Compiler, error) {
 		return nil, fmt.Errorf("host: starting a compiler: %w", err)
 	}
 	c := &Compiler{cmd: cmd, in: in, out: json.NewDecoder(out)}
-	reply, err := c.ask(compilerOrder{cfg.CacheDir, cfg.MemoryLimit, cfg.NoMeter, cfg.Reset, cfg.Offers}, nil)
+	reply, err := c.ask(compilerOrder{cfg.CacheDir, cfg.MemoryLimit, cfg.NoMeter, cfg.Reset, cfg.Offers, cfg.AllowLarge, cfg.StubImports}, nil)
 	if err == nil && reply.Error != "" {
 		err = errors.New(reply.Error)
 	}

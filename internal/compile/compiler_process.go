@@ -57,7 +57,8 @@ func beCompiler(in io.Reader, out io.Writer) int {
 // folder it makes one, and remove removes that one at the end.
 func (o compilerOrder) pipeline() (p *Pipeline, remove func(), err error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	p = New(Config{CacheDir: o.CacheDir, MemoryLimit: o.MemoryLimit, NoMeter: o.NoMeter, Reset: o.Reset, Offers: o.Offers, Logger: log})
+	rules := Rules{MemoryLimit: o.MemoryLimit, Offers: o.Offers, AllowLarge: o.AllowLarge, StubImports: o.StubImports}
+	p = New(Config{CacheDir: o.CacheDir, Rules: rules, NoMeter: o.NoMeter, Reset: o.Reset, Logger: log})
 	if dir := p.CacheDir(); dir != "" {
 		return p, func() {}, os.MkdirAll(dir, 0o700)
 	}

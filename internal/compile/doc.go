@@ -28,6 +28,7 @@
 //   - pipeline.go: Config, Pipeline, the order of the steps, BadModuleError
 //   - check.go, sizes.go, imports.go: what is refused before the engine sees the module; origin.go says of
 //     one that was built to run elsewhere what it is
+//   - stubs.go: functions that nobody offers, where they are let through
 //   - rewrite.go: the ticks, and the folder that keeps rewritten modules
 //   - globals.go: exporting globals
 //   - validate.go: the engine's validation of the module as it came

@@ -50,6 +50,8 @@ type Code struct {
 	Globals    []string
 	Resettable bool
 
+	Stubs []Stub // what the module imports and nobody offers
+
 	cache wazero.CompilationCache // nil where nothing is kept
 }
 

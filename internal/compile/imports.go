@@ -13,10 +13,12 @@ import (
 
 // checkImports says what is wrong with a module's imports. Of one that was built to run elsewhere
 // it says that first, and what it needs there in a few words.
-func checkImports(offers Offers, m *wasmbin.Module) (problems []string) {
+func checkImports(rules Rules, m *wasmbin.Module) (problems []string) {
+	offers := rules.Offers
 	foreign := map[string][]wasmbin.Import{} // by module, of those that nobody offers
 	for _, i := range m.Imports {
 		switch {
+		case rules.stubs(m, i):
 		case i.Kind != wasmbin.KindFunc || offers[i.Module] == nil:
 			foreign[i.Module] = append(foreign[i.Module], i)
 		default:

@@ -34,7 +34,7 @@ func TestOrigins(t *testing.T) {
 		{"side module", cat(importing(imported("env", "f", 0, 0)), sec(0, str("dylink.0"), "\x01\x00")), "side module"},
 		{"host in JavaScript", importing(imported("rb-js-abi-host", "eval-js", 0, 0)), "a host in JavaScript"},
 	} {
-		err := Check(c.wasm, offers())
+		err := Check(c.wasm, usual())
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		} else if n := len(err.Error()); n > 500 {

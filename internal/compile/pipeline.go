@@ -21,9 +21,7 @@ type Config struct {
 	// user alone, and does without one that others can write to.
 	CacheDir string
 
-	// MemoryLimit bounds, in bytes, the linear memory with which a module may start. It
-	// is at most [MaxMemory].
-	MemoryLimit uint64
+	Rules
 
 	// NoMeter leaves modules without ticks and without the counting of instructions.
 	NoMeter bool
@@ -31,9 +29,6 @@ type Config struct {
 	// Reset makes all mutable globals of a module exports, so that the host can put an
 	// instance back to where it started.
 	Reset bool
-
-	// Offers are the functions that a module may import.
-	Offers Offers
 
 	// Compiler compiles the modules. The pipeline then only reads, in the compiler's
 	// cache folder, which takes the place of CacheDir. Nil stands for none: the pipeline
@@ -121,11 +116,15 @@ func (p *Pipeline) Load(ctx context.Context, m *wasmtasks.Module) (_ *Code, err 
 			return nil, err
 		}
 	}
-	facts, err := Gate(m.Bytes(), p.cfg.MemoryLimit, p.cfg.Offers)
+	facts, err := Gate(m.Bytes(), p.cfg.Rules)
 	if err != nil {
 		return nil, err
 	}
 	b, err := newBare(m, facts)
+	if err != nil {
+		return nil, err
+	}
+	stubs, err := b.stub(p.cfg.Rules)
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +137,9 @@ func (p *Pipeline) Load(ctx context.Context, m *wasmtasks.Module) (_ *Code, err 
 	if p.cfg.Reset {
 		wasm, globals, resets = ExportGlobals(wasm)
 	}
-	c, err := p.compile(ctx, p.keyOf(b, wasm), source{b.wasm, wasm, b.facts})
+	c, err := p.compile(ctx, p.keyOf(b, wasm), source{b.wasm, wasm, b.facts, p.cfg.AllowLarge})
 	if err == nil {
-		c.Globals, c.Resettable = globals, resets
+		c.Globals, c.Resettable, c.Stubs = globals, resets, stubs
 	}
 	return c, err
 }

@@ -13,8 +13,8 @@ import (
 // what [Gate] returned, refuses what is too large for the compiler, and returns the bytes to
 // compile, with the ticks that let a computing guest reach Go now and then. The error is a
 // [BadModuleError].
-func Rewrite(wasm []byte, m *wasmbin.Module) ([]byte, error) {
-	code, err := readCode(wasm, m)
+func Rewrite(wasm []byte, m *wasmbin.Module, rules Rules) ([]byte, error) {
+	code, err := readCode(wasm, m, rules)
 	if err != nil {
 		return nil, err
 	}
@@ -26,12 +26,12 @@ func Rewrite(wasm []byte, m *wasmbin.Module) ([]byte, error) {
 }
 
 // readCode reads the module's code and refuses what is too large for the compiler.
-func readCode(wasm []byte, m *wasmbin.Module) (*meter.Code, error) {
+func readCode(wasm []byte, m *wasmbin.Module, rules Rules) (*meter.Code, error) {
 	code, err := meter.Read(wasm, m)
 	if err != nil {
 		return nil, badModule("%w", err)
 	}
-	if problems := checkBounds(m, &code.Shape); len(problems) > 0 {
+	if problems := checkBounds(m, &code.Shape, rules.AllowLarge); len(problems) > 0 {
 		return nil, badModule("%s", list(problems))
 	}
 	return code, nil
@@ -43,20 +43,20 @@ func readCode(wasm []byte, m *wasmbin.Module) (*meter.Code, error) {
 func (p *Pipeline) rewrite(b *bare) ([]byte, error) {
 	wasm, facts := b.wasm, b.facts
 	if !p.metered(b.name) {
-		code, err := readCode(wasm, facts)
+		code, err := readCode(wasm, facts, p.cfg.Rules)
 		if err != nil {
 			return nil, err
 		}
 		return code.Mark(wasm), nil
 	}
 	if p.cfg.CacheDir == "" {
-		return Rewrite(wasm, facts)
+		return Rewrite(wasm, facts, p.cfg.Rules)
 	}
 	file := filepath.Join(p.cfg.CacheDir, b.digest.String()+".v"+meter.Version+".wasm")
 	if kept, ok := readSummed(file); ok {
 		return kept, nil
 	}
-	out, err := Rewrite(wasm, facts)
+	out, err := Rewrite(wasm, facts, p.cfg.Rules)
 	if err != nil {
 		return nil, err
 	}

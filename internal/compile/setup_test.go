@@ -129,3 +129,6 @@ func offerTick(ctx context.Context, rt wazero.Runtime) error {
 		Export(meter.Tick).Instantiate(ctx)
 	return err
 }
+
+// usual are the rules of a host with the default settings.
+func usual() Rules { return Rules{MemoryLimit: MaxMemory, Offers: offers()} }

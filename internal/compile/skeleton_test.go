@@ -88,9 +88,9 @@ func decoded(t *testing.T, wasm []byte) (map[string]any, error) {
 // rewritten returns what the pipeline compiles of a module.
 func rewritten(t *testing.T, wasm []byte) []byte {
 	t.Helper()
-	m, err := Gate(wasm, MaxMemory, offers())
+	m, err := Gate(wasm, usual())
 	if err == nil {
-		wasm, err = Rewrite(wasm, m)
+		wasm, err = Rewrite(wasm, m, usual())
 	}
 	if err != nil {
 		t.Fatal(err)

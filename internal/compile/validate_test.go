@@ -174,11 +174,11 @@ func announcesMuch(wasm []byte) bool {
 // prepare does to a module what the pipeline does before it compiles it. It reports whether
 // the engine was asked to validate it.
 func prepare(ctx context.Context, wasm []byte) (out []byte, asked bool, err error) {
-	m, err := Gate(wasm, MaxMemory, offers())
+	m, err := Gate(wasm, usual())
 	if err != nil {
 		return nil, false, err
 	}
-	code, err := readCode(wasm, m)
+	code, err := readCode(wasm, m, usual())
 	if err != nil {
 		return nil, false, err
 	}

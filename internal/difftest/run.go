@@ -408,9 +408,10 @@ func isPolicy(err error) bool {
 // prepare takes a module through the steps before the compiler, as the host's pipeline
 // does, but for fences left out.
 func prepare(ctx context.Context, wasm []byte, without Fences, mostMemory uint64) (p prepared) {
-	facts, err := compile.Gate(wasm, mostMemory, offered)
+	rules := compile.Rules{MemoryLimit: mostMemory, Offers: offered}
+	facts, err := compile.Gate(wasm, rules)
 	if err == nil {
-		p.wasm, err = compile.Rewrite(wasm, facts)
+		p.wasm, err = compile.Rewrite(wasm, facts, rules)
 	}
 	if err != nil {
 		p.err, p.refused = err, isPolicy(err)

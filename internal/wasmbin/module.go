@@ -2,6 +2,7 @@ package wasmbin
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,6 +15,9 @@ const (
 
 	// headerSize is where the first section starts.
 	headerSize = len(magic) + len(version)
+
+	// leastImport is how many bytes an import takes at least.
+	leastImport = 4
 )
 
 // A Module is what a binary says about itself. It keeps views of the binary,
@@ -83,6 +87,40 @@ func (m *Module) Without(binary []byte, drop func(name string) bool) []byte {
 		from = to
 	}
 	return left
+}
+
+// Reimport returns wasm, from which the module was parsed, with other names for some of its imports: those for which rename
+// reports true, by their number.
+func (m *Module) Reimport(wasm []byte, rename func(n int, i Import) (module, name string, ok bool)) []byte {
+	old, ok := m.find(SectionImport)
+	if !ok {
+		return wasm
+	}
+	r := NewReader(wasm[old.Offset:][:old.Size], old.Offset)
+	count := r.Count(leastImport)
+	section := binary.AppendUvarint(nil, uint64(count))
+	for n := range count {
+		from := r.Offset()
+		i := Import{Module: r.Name(), Name: r.Name()}
+		names := r.Offset()
+		r.importedType(&i)
+		if module, name, ok := rename(n, i); ok {
+			for _, text := range []string{module, name} {
+				section = append(binary.AppendUvarint(section, uint64(len(text))), text...)
+			}
+			from = names
+		}
+		section = append(section, wasm[from:r.Offset()]...)
+	}
+	head := headerSize
+	for _, s := range m.Sections {
+		if s.Offset < old.Offset {
+			head = max(head, s.Offset+s.Size)
+		}
+	}
+	out := append(append([]byte{}, wasm[:head]...), byte(SectionImport))
+	out = binary.AppendUvarint(out, uint64(len(section)))
+	return append(append(out, section...), wasm[old.Offset+old.Size:]...)
 }
 
 func (m *Module) find(id SectionID) (Section, bool) {
@@ -170,7 +208,7 @@ func (m *Module) content(id SectionID, r *Reader) {
 	case SectionType:
 		m.Types = vector(r, maxTypes, 3, (*Reader).funcType)
 	case SectionImport:
-		m.Imports = vector(r, maxImports, 4, (*Reader).imported)
+		m.Imports = vector(r, maxImports, leastImport, (*Reader).imported)
 	case SectionFunction:
 		m.Funcs = vector(r, maxFuncs, 1, (*Reader).U32)
 	case SectionMemory:
@@ -265,7 +303,14 @@ func (r *Reader) valType() ValType {
 }
 
 func (r *Reader) imported() Import {
-	i := Import{Module: r.Name(), Name: r.Name(), Kind: Kind(r.Byte())}
+	i := Import{Module: r.Name(), Name: r.Name()}
+	r.importedType(&i)
+	return i
+}
+
+// importedType reads what an import is, behind its names.
+func (r *Reader) importedType(i *Import) {
+	i.Kind = Kind(r.Byte())
 	switch i.Kind {
 	case KindFunc:
 		i.Type = r.U32()
@@ -283,7 +328,6 @@ func (r *Reader) imported() Import {
 	default:
 		r.Failf("import %.100s.%.100s is of unknown %v", i.Module, i.Name, i.Kind)
 	}
-	return i
 }
 
 func (r *Reader) limits() Limits {
