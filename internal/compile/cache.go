@@ -176,6 +176,6 @@ func sumOf(data []byte) string {
 // sumFormat is the format of a checksum. Its end is the version of all that is kept: what
 // was kept under another version is not used, since it was not validated as it came, say,
 // or was compiled with another table of the engine.
-const sumFormat = "%d %08x v4\n"
+const sumFormat = "%d %08x v5\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -5,7 +5,7 @@
 // [BadModuleError]:
 //
 //   - [Gate] parses the module and looks at its imports, exports and memory.
-//   - [Rewrite] bounds the sizes of its parts and adds the ticks and the counting;
+//   - [Rewrite] bounds the sizes of its parts, adds the ticks and the counting, and joins data segments;
 //     [ExportGlobals] also exports its globals where instances are put back after a call.
 //   - [Validate] has the engine check the module as it came.
 //   - The engine compiles what Rewrite made, in a child process, into the cache folder,
@@ -30,7 +30,9 @@
 //     one that was built to run elsewhere what it is
 //   - stubs.go: functions that nobody offers, where they are let through
 //   - rewrite.go: the ticks, and the folder that keeps rewritten modules
+//   - data.go: joining data segments
 //   - globals.go: exporting globals
+//   - sections.go: putting others in the place of a module's sections
 //   - validate.go: the engine's validation of the module as it came
 //   - engine.go: the engine's settings; Code, and how the engine makes or loads it
 //   - compile.go: by way of the cache folder and of a child process, or without them

@@ -37,14 +37,12 @@ func exportMutable(wasm []byte, m *wasmbin.Module) (out []byte, names []string, 
 	}
 	var section []byte
 	count := uint64(len(mutable))
-	at := slices.IndexFunc(m.Sections, func(s wasmbin.Section) bool { return s.ID == wasmbin.SectionExport })
-	if at < 0 {
+	exports, found := m.Section(wasm, wasmbin.SectionExport)
+	if !found {
 		return wasm, nil, false // a module without exports has no tasks
 	}
-	s := m.Sections[at]
-	old, n := binary.Uvarint(wasm[s.Offset:][:s.Size])
-	section = binary.AppendUvarint(section, old+count)
-	section = append(section, wasm[s.Offset+n:s.Offset+s.Size]...)
+	section = binary.AppendUvarint(section, uint64(exports.U32())+count)
+	section = append(section, exports.Rest()...)
 	for _, index := range mutable {
 		name := fmt.Sprint(globalPrefix, index)
 		names = append(names, name)
@@ -53,21 +51,13 @@ func exportMutable(wasm []byte, m *wasmbin.Module) (out []byte, names []string, 
 		section = append(section, byte(wasmbin.KindGlobal))
 		section = binary.AppendUvarint(section, uint64(index))
 	}
-	start := sectionStart(m, at)
-	out = append(out, wasm[:start]...)
-	out = append(out, byte(wasmbin.SectionExport))
-	out = binary.AppendUvarint(out, uint64(len(section)))
-	out = append(out, section...)
-	return append(out, wasm[s.Offset+s.Size:]...), names, true
-}
-
-// sectionStart returns where a section's head is, behind the section before.
-func sectionStart(m *wasmbin.Module, i int) int {
-	if i == 0 {
-		return 8
-	}
-	before := m.Sections[i-1]
-	return before.Offset + before.Size
+	out, err := replaceSections(wasm, func(id wasmbin.SectionID, _ []byte) []byte {
+		if id == wasmbin.SectionExport {
+			return section
+		}
+		return nil
+	})
+	return out, names, err == nil
 }
 
 // mutableGlobals returns the indices of the mutable globals that the module

@@ -11,7 +11,7 @@ import (
 
 // Rewrite is the second step of the pipeline. It reads the code of a module, of which m is
 // what [Gate] returned, refuses what is too large for the compiler, and returns the bytes to
-// compile, with the ticks that let a computing guest reach Go now and then. The error is a
+// compile, with the ticks that let a computing guest reach Go now and then, and with fewer data segments. The error is a
 // [BadModuleError].
 func Rewrite(wasm []byte, m *wasmbin.Module, rules Rules) ([]byte, error) {
 	code, err := readCode(wasm, m, rules)
@@ -22,7 +22,7 @@ func Rewrite(wasm []byte, m *wasmbin.Module, rules Rules) ([]byte, error) {
 	if err != nil {
 		return nil, badModule("%w", err)
 	}
-	return out, nil
+	return joinData(out), nil
 }
 
 // readCode reads the module's code and refuses what is too large for the compiler.
@@ -38,7 +38,7 @@ func readCode(wasm []byte, m *wasmbin.Module, rules Rules) (*meter.Code, error) 
 }
 
 // rewrite returns the bytes to compile: those of [Rewrite], or, of a module that gets no
-// ticks, what it is itself. Rewritten modules are kept in the cache folder, since reading
+// ticks, the same without them. Rewritten modules are kept in the cache folder, since reading
 // the code of a Go guest takes as long as loading its native code.
 func (p *Pipeline) rewrite(b *bare) ([]byte, error) {
 	wasm, facts := b.wasm, b.facts
@@ -47,7 +47,7 @@ func (p *Pipeline) rewrite(b *bare) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return code.Mark(wasm), nil
+		return joinData(code.Mark(wasm)), nil
 	}
 	if p.cfg.CacheDir == "" {
 		return Rewrite(wasm, facts, p.cfg.Rules)

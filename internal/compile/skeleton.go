@@ -29,22 +29,15 @@ const skeletonBody = "\x03\x00\x00\x0b"
 
 // skeleton returns the skeleton of a module. The error is a [BadModuleError].
 func skeleton(wasm []byte) ([]byte, error) {
-	const head = 8
-	out := append(make([]byte, 0, len(wasm)), wasm[:min(head, len(wasm))]...)
-	r := wasmbin.NewReader(wasm[len(out):], len(out))
-	for r.Len() > 0 {
-		start := r.Offset()
-		id := wasmbin.SectionID(r.Byte())
-		content := r.Bytes(r.U32())
-		if id == wasmbin.SectionCode {
-			bodies, _ := binary.Uvarint(content)
-			out = appendSection(out, id, skeletonCode(bodies))
-		} else {
-			out = append(out, wasm[start:r.Offset()]...)
+	out, err := replaceSections(wasm, func(id wasmbin.SectionID, content []byte) []byte {
+		if id != wasmbin.SectionCode {
+			return nil
 		}
-	}
-	if err := r.Err(); err != nil {
-		return nil, badModule("%w", err)
+		bodies, _ := binary.Uvarint(content)
+		return skeletonCode(bodies)
+	})
+	if err != nil {
+		return nil, err
 	}
 	sum := sha256.Sum256(wasm)
 	custom := binary.AppendUvarint(nil, uint64(len(skeletonSection)))
@@ -59,12 +52,6 @@ func skeletonCode(n uint64) []byte {
 		code = append(code, skeletonBody...)
 	}
 	return code
-}
-
-func appendSection(out []byte, id wasmbin.SectionID, content []byte) []byte {
-	out = append(out, byte(id))
-	out = binary.AppendUvarint(out, uint64(len(content)))
-	return append(out, content...)
 }
 
 // errMissing says that a folder has no code of a module for this engine and CPU.
