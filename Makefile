@@ -192,6 +192,11 @@ bench: ## Measure this pool beside raw MPI and mpi4py.futures (six minutes)
 	@scripts/deps bench
 	$(GO) run ./bench/compare
 
+.PHONY: bench-shared
+bench-shared: deps build ## Measure what 1 GiB of shared input costs, on one node and on three (two minutes)
+	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/bench-shared-mpi ./bench/shared
+	scripts/bench-shared
+
 .PHONY: bench-parts
 bench-parts: ## Run the parts' benchmarks (BENCH=pattern COUNT=6 PACKAGES=./...)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PACKAGES)
