@@ -184,6 +184,10 @@ func copyAll(ctx context.Context, w io.Writer, r io.Reader) error {
 	}
 }
 
+// writeStep is how many bytes are written and hashed at once: what the processor has at hand. A write of 4 MiB takes Linux
+// (6.18, ext4) three times as long as sixteen of a quarter.
+const writeStep = 256 << 10
+
 // A checker writes on, and takes the digest of what it writes. It remembers whether it was the
 // writer that failed.
 type checker struct {
@@ -195,9 +199,13 @@ type checker struct {
 
 func newChecker(to io.Writer) *checker { return &checker{to: to, sum: sha256.New()} }
 
-func (c *checker) Write(p []byte) (int, error) {
-	n, err := c.to.Write(p)
-	c.sum.Write(p[:n])
+func (c *checker) Write(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var m int
+		m, err = c.to.Write(p[n:min(n+writeStep, len(p))])
+		c.sum.Write(p[n : n+m])
+		n += m
+	}
 	c.n += int64(n)
 	if err != nil {
 		c.err = err

@@ -314,6 +314,9 @@ func (s *server) fetchBlob(ctx context.Context, digest blob.Digest, size int64, 
 func (s *server) askPiece(p *pieceWanted, want wire.Fetch) error {
 	s.io.Lock()
 	defer s.io.Unlock()
+	if err := s.ctx.Err(); err != nil { // the endpoint is not the server's any more
+		return err
+	}
 	id, ok := s.takePayload()
 	if !ok {
 		return errTooManyPayloads
