@@ -113,7 +113,7 @@ func starterNames() []string {
 }
 
 func (a *app) init(dir, lang string) error {
-	i := slices.Index(starterNames(), lang)
+	i := slices.Index(starterNames(), strings.ToLower(lang))
 	if i < 0 {
 		return fmt.Errorf("--lang %s: there are %s", lang, strings.Join(starterNames(), ", "))
 	}

@@ -17,8 +17,9 @@ const wasiSDKVar = "WASI_SDK_PATH"
 // flagsFile may lie beside C files, and has flags for the compiler, one a line, as clang's own tools read it.
 const flagsFile = "compile_flags.txt"
 
-// cFlags give speed, and a stack that a library's functions can work with, whose overflow is a trap: it lies first.
-var cFlags = []string{"-O2", "-Wl,--stack-first", "-Wl,-z,stack-size=1048576"}
+// cFlags give speed, an error for a function that is misspelt, as newer clangs do by themselves, and a stack that a library's functions can
+// work with, whose overflow is a trap: it lies first.
+var cFlags = []string{"-O2", "-Werror=implicit-function-declaration", "-Wl,--stack-first", "-Wl,-z,stack-size=1048576"}
 
 // compileC compiles C by the clang of a wasi-sdk, or the one on the PATH with the system's C library for wasm. Without one
 // it compiles what needs none.

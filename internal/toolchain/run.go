@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -80,7 +81,7 @@ func messages(output string, err error) []string {
 		if line != "" {
 			all = append(all, strings.TrimSpace(line))
 		}
-		if isError.MatchString(line) && !isNoNews.MatchString(line) {
+		if isError.MatchString(line) && !isNoNews.MatchString(line) && !slices.Contains(list, line) {
 			list = append(list, line)
 		}
 		if at := isWhere.FindStringSubmatch(line); at != nil && len(list) > 0 { // asc says where behind what

@@ -131,6 +131,7 @@ func TestCErrors(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ text, want string }{
 		"compile error":   {"int f(void) { return x; }\nint g(void) { return y; }", "a.c:1:22: error: use of undeclared identifier 'x'; a.c:2:22: error: use of undeclared identifier 'y'"},
+		"misspelt":        {"int f(void) { return undefined(1); }\nint g(void) { return 1; }", "a.c:1:22: error: implicit declaration of function 'undefined'"},
 		"own header":      {`#include "own.h"`, "a.c:1:10: fatal error: 'own.h' file not found"},
 		"neither":         {"int f(void) { return 1; }", `no function is exported, and there is no main: mark tasks with __attribute__((export_name("NAME")))`},
 		"not defined":     {"int f(void);\n__attribute__((export_name(\"g\"))) int g(void) { return f(); }", "undefined symbol: f"},
@@ -229,7 +230,7 @@ func TestMessages(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ output, want string }{
 		"clang":      {"a.c:1:2: warning: w\na.c:1:22: error: use of x\n  code\n  ^\nclang: error: linker command failed with exit code 1\n", "a.c:1:22: error: use of x"},
-		"linker":     {"wasm-ld-14: error: /tmp/x.o: undefined symbol: f\nclang: error: linker command failed with exit code 1 (use -v)\n", "wasm-ld-14: error: /tmp/x.o: undefined symbol: f"},
+		"linker":     {"wasm-ld-14: error: /tmp/x.o: undefined symbol: f\nwasm-ld-14: error: /tmp/x.o: undefined symbol: f\nclang: error: linker command failed with exit code 1 (use -v)\n", "wasm-ld-14: error: /tmp/x.o: undefined symbol: f"},
 		"rustc":      {"a.rs:1:16: error[E0425]: cannot find value `x`\nerror: aborting due to previous error\n", "a.rs:1:16: error[E0425]: cannot find value `x`"},
 		"asc":        {"ERROR TS2304: Cannot find name 'x'.\n   :\n 1 │ x\n   │ ~\n   └─ in tasks.ts(1,44)\n\nFAILURE 1 compile error(s)\n", "ERROR TS2304: Cannot find name 'x'. (tasks.ts(1,44))"},
 		"other":      {"something\n\n  is wrong\n", "something; is wrong"},
