@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -39,9 +38,11 @@ type scratch struct {
 	pages  scratchPages
 	nodes  int
 	inodes uint64 // given so far
-	call   uint64 // grows as it is emptied: what was opened before is gone
 	used   uint64 // bytes of the call's memory
 	peak   uint64 // of used, in the call
+
+	open   map[*scratchFile]struct{} // what the command has open
+	opened bool                      // the engine has the root open
 }
 
 // A scratchNode is a file or folder.
@@ -72,7 +73,7 @@ type scratchEntry struct {
 
 // newScratch returns an empty file system.
 func newScratch(in *instance, base string) *scratch {
-	s := &scratch{in: in, base: base, root: &scratchNode{}}
+	s := &scratch{in: in, base: base, root: &scratchNode{}, open: make(map[*scratchFile]struct{})}
 	s.empty()
 	return s
 }
@@ -97,7 +98,10 @@ func (s *scratch) empty() {
 	if s == nil {
 		return
 	}
-	s.call++
+	for f := range s.open {
+		f.node = nil
+	}
+	clear(s.open)
 	s.pages.drop(s.in.slot.host.memory)
 	s.nodes, s.inodes, s.used = 0, 1, 0
 	*s.root = scratchNode{folder: newScratchList(), inode: s.inodes, atim: epoch, mtim: epoch}
@@ -113,18 +117,26 @@ func newScratchList() *scratchList { return &scratchList{names: make(map[string]
 
 func (l *scratchList) add(name string, node *scratchNode) {
 	l.number++
-	e := &scratchEntry{name, l.number, node}
-	l.names[name] = e
+	e := &scratchEntry{strings.Clone(name), l.number, node} // it is part of a path
+	l.names[e.name] = e
 	l.order = append(l.order, e)
 }
 
+// remove removes an entry. What is kept for those that were removed is less than for those that are there, as it does not count.
 func (l *scratchList) remove(e *scratchEntry) {
 	delete(l.names, e.name)
 	e.node = nil
-	if l.holes++; l.holes > 16+len(l.order)/2 {
-		l.order = slices.DeleteFunc(l.order, func(e *scratchEntry) bool { return e.node == nil })
-		l.holes = 0
+	if l.holes++; l.holes <= len(l.names) {
+		return
 	}
+	names, order := make(map[string]*scratchEntry, len(l.names)), make([]*scratchEntry, 0, len(l.names))
+	for _, e := range l.order {
+		if e.node != nil {
+			names[e.name] = e
+			order = append(order, e)
+		}
+	}
+	l.names, l.order, l.holes = names, order, 0
 }
 
 // now is the time of the command's clock.
@@ -220,7 +232,11 @@ func (s *scratch) OpenFile(name string, flag esys.Oflag, _ fs.FileMode) (esys.Fi
 	if errno != 0 {
 		return nil, errno
 	}
-	if s.in.files >= mostFiles && p.path != "" {
+	if p.path == "" && flag == 0 && !s.opened { // the engine does this before the command can
+		s.opened = true
+		return &scratchFile{of: s, node: s.root, reads: true, root: true}, 0
+	}
+	if s.in.files >= mostFiles {
 		return nil, s.in.failWith(wasiManyOpen)
 	}
 	writes := flag&(esys.O_WRONLY|esys.O_RDWR) != 0
@@ -244,12 +260,10 @@ func (s *scratch) OpenFile(name string, flag esys.Oflag, _ fs.FileMode) (esys.Fi
 		s.shrink(node, 0)
 		node.mtim = s.now()
 	}
-	f := &scratchFile{of: s, node: node, call: s.call, appends: flag&esys.O_APPEND != 0, writes: writes, reads: flag&esys.O_WRONLY == 0, root: p.path == ""}
-	if !f.root {
-		node.opens++
-		s.in.files++
-	}
-	f.rewind()
+	f := &scratchFile{of: s, node: node, appends: flag&esys.O_APPEND != 0, writes: writes, reads: flag&esys.O_WRONLY == 0}
+	s.open[f] = struct{}{}
+	node.opens++
+	s.in.files++
 	return f, 0
 }
 

@@ -25,6 +25,9 @@ func newTestScratch(t testing.TB, limit uint64) *scratch {
 	in.clock.in = in
 	in.linear.account = h.memory
 	s := newScratch(in, rootFolder)
+	if _, errno := s.OpenFile(".", 0, 0); errno != 0 { // as the engine does
+		t.Fatal(errno)
+	}
 	t.Cleanup(func() {
 		s.empty()
 		if s.used != 0 || s.nodes != 0 || s.pages.space != nil {

@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 
 	esys "github.com/tetratelabs/wazero/experimental/sys"
@@ -104,8 +105,11 @@ func (s *scratch) shrink(n *scratchNode, size int64) {
 	s.pages.free = append(s.pages.free, cut...)
 	s.in.charge(uint64(len(cut)))
 	s.give(uint64(len(cut)) * scratchPage)
-	if n.pages = n.pages[:keep]; keep == 0 {
+	switch n.pages = n.pages[:keep]; {
+	case keep == 0:
 		n.pages = nil
+	case cap(n.pages) > 2*keep+16: // the list does not count
+		n.pages = slices.Clone(n.pages)
 	}
 	if within := size % scratchPage; within > 0 { // what is behind the end is zero
 		clear(s.pages.page(n.pages[keep-1])[within:])
@@ -134,21 +138,20 @@ func (s *scratch) write(n *scratchNode, p []byte, at int64) {
 // A scratchFile is an open file or folder of a scratch, until that is emptied.
 type scratchFile struct {
 	of      *scratch
-	node    *scratchNode
-	call    uint64 // the scratch's when it was opened
-	at      int64  // where the next Read or Write begins
-	next    uint64 // of a folder: the number from which the next Readdir goes on,
-	last    uint64 // and that of the last entry, as of the rewind
+	node    *scratchNode // nil when it is closed, or gone with its call
+	at      int64        // where the next Read or Write begins
+	next    uint64       // of a folder: the number from which the next Readdir goes on, 0 for the first one,
+	last    uint64       // and that of the last entry, as of the first one
 	appends bool
 	reads   bool
 	writes  bool
-	root    bool // it is the root, which does not count as open
+	root    bool // the engine has opened it, not the command: it stays, and does not count as open
 	closed  bool
 }
 
 // alive returns an error for a file that is closed, or gone with its call.
 func (f *scratchFile) alive() esys.Errno {
-	if f.closed || f.call != f.of.call && !f.root {
+	if f.node == nil {
 		return esys.EBADF
 	}
 	return 0
@@ -171,10 +174,20 @@ func (f *scratchFile) usable(may bool) esys.Errno {
 func (f *scratchFile) Dev() (uint64, esys.Errno) { return scratchDevice, f.alive() }
 
 // Ino implements [esys.File].
-func (f *scratchFile) Ino() (sys.Inode, esys.Errno) { return f.node.inode, f.alive() }
+func (f *scratchFile) Ino() (sys.Inode, esys.Errno) {
+	if errno := f.alive(); errno != 0 {
+		return 0, errno
+	}
+	return f.node.inode, 0
+}
 
 // IsDir implements [esys.File].
-func (f *scratchFile) IsDir() (bool, esys.Errno) { return f.node.folder != nil, f.alive() }
+func (f *scratchFile) IsDir() (bool, esys.Errno) {
+	if errno := f.alive(); errno != 0 {
+		return false, errno
+	}
+	return f.node.folder != nil, 0
+}
 
 // IsAppend implements [esys.File].
 func (f *scratchFile) IsAppend() bool { return f.appends }
@@ -218,7 +231,7 @@ func (f *scratchFile) Pread(p []byte, at int64) (int, esys.Errno) {
 
 // Write implements [esys.File].
 func (f *scratchFile) Write(p []byte) (int, esys.Errno) {
-	if f.appends {
+	if f.appends && f.node != nil {
 		f.at = f.node.size
 	}
 	n, errno := f.Pwrite(p, f.at)
@@ -280,7 +293,7 @@ func (f *scratchFile) Seek(offset fileOffset, whence int) (int64, esys.Errno) {
 		if offset != 0 || whence != io.SeekStart {
 			return 0, esys.EINVAL
 		}
-		f.rewind()
+		f.next = 0
 		return 0, 0
 	}
 	switch whence {
@@ -299,15 +312,8 @@ func (f *scratchFile) Seek(offset fileOffset, whence int) (int64, esys.Errno) {
 	return offset, 0
 }
 
-// rewind has the next Readdir begin anew. It does not give what is added later, as otherwise a guest that renames all it finds might
+// Readdir implements [esys.File]. It does not give what is added after the first one, as otherwise a guest that renames all it finds might
 // never come to the end.
-func (f *scratchFile) rewind() {
-	if f.node.folder != nil {
-		f.next, f.last = 0, f.node.folder.number
-	}
-}
-
-// Readdir implements [esys.File].
 func (f *scratchFile) Readdir(n int) ([]esys.Dirent, esys.Errno) {
 	switch errno := f.alive(); {
 	case errno != 0:
@@ -316,6 +322,9 @@ func (f *scratchFile) Readdir(n int) ([]esys.Dirent, esys.Errno) {
 		return nil, esys.ENOTDIR
 	case n > mostListed || n < 0:
 		return nil, esys.EINVAL
+	}
+	if f.next == 0 {
+		f.last = f.node.folder.number
 	}
 	in, order := f.of.in, f.node.folder.order
 	from := sort.Search(len(order), func(i int) bool { return order[i].number > f.next })
@@ -354,15 +363,16 @@ func (f *scratchFile) Utimens(atim, mtim int64) esys.Errno {
 
 // Close implements [esys.File].
 func (f *scratchFile) Close() esys.Errno {
-	if f.closed || f.root {
+	if f.root || f.closed {
 		return 0
 	}
-	was := f.alive()
 	f.closed = true
 	f.of.in.files--
-	if was == 0 {
-		f.node.opens--
-		f.of.drop(f.node)
+	if node := f.node; node != nil {
+		f.node = nil
+		delete(f.of.open, f)
+		node.opens--
+		f.of.drop(node)
 	}
 	return 0
 }
