@@ -62,6 +62,9 @@ func (s Source) clang() (path, target string, err error) {
 		path, err = s.find("clang")
 		return path, "wasm32-wasi", err
 	}
+	if sdk, err = filepath.Abs(sdk); err != nil {
+		return "", "", err
+	}
 	if path, err = s.find(filepath.Join(sdk, "bin", "clang")); err != nil {
 		return "", "", &MissingError{s.Language, fmt.Sprintf("%s is %s, which has no bin/clang", wasiSDKVar, sdk)}
 	}

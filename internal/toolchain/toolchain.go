@@ -47,7 +47,7 @@ func Find(path string) (Source, bool, error) {
 	for _, l := range languages {
 		if filepath.Ext(full) == l.ext {
 			base := filepath.Base(full)
-			return Source{strings.TrimSuffix(base, l.ext), l, filepath.Dir(full), []string{base}}, true, nil
+			return Source{strings.TrimSuffix(base, l.ext), l, filepath.Dir(full), []string{asFile(base)}}, true, nil
 		}
 	}
 	return Source{}, false, nil
@@ -65,7 +65,7 @@ func findIn(dir string) (Source, bool, error) {
 			return Source{filepath.Base(dir), Rust, dir, nil}, true, nil
 		}
 		if ext := filepath.Ext(name); !e.IsDir() && name[0] != '.' && !strings.HasSuffix(name, "_test"+ext) && !strings.HasSuffix(name, ".d.ts") {
-			files[ext] = append(files[ext], name)
+			files[ext] = append(files[ext], asFile(name))
 		}
 	}
 	for _, l := range languages {
@@ -75,6 +75,14 @@ func findIn(dir string) (Source, bool, error) {
 		}
 	}
 	return Source{}, false, nil
+}
+
+// asFile keeps compilers from taking a name for an option.
+func asFile(name string) string {
+	if name[0] == '-' {
+		return "./" + name
+	}
+	return name
 }
 
 // roots picks the files that the compiler is given.

@@ -40,6 +40,7 @@ func TestFind(t *testing.T) {
 		err   string
 	}{
 		{"all C files", []string{"a.c", "b.c", "b_test.c", "a.h", ".c.c"}, "", C, []string{"a.c", "b.c"}, ""},
+		{"no options", []string{"-c.c", "b.c"}, "", C, []string{"./-c.c", "b.c"}, ""},
 		{"one C file", []string{"a.c", "b.c"}, "b.c", C, []string{"b.c"}, ""},
 		{"the only file", []string{"mean.zig", "README.md"}, "", Zig, []string{"mean.zig"}, ""},
 		{"the file named tasks", []string{"mean.zig", "tasks.zig"}, "", Zig, []string{"tasks.zig"}, ""},
@@ -211,6 +212,11 @@ func TestWASISDK(t *testing.T) {
 	sdk := t.TempDir()
 	t.Setenv(wasiSDKVar, sdk)
 	dir := write(t, map[string]string{"a.c": cTask})
+	if here, err := os.Getwd(); err == nil { // named from here it is found, too
+		if relative, err := filepath.Rel(here, sdk); err == nil {
+			t.Setenv(wasiSDKVar, relative)
+		}
+	}
 	if _, err := compileIn(t, dir); err == nil || !strings.Contains(err.Error(), "WASI_SDK_PATH is "+sdk+", which has no bin/clang; to compile C") {
 		t.Errorf("error %v", err)
 	}
