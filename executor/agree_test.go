@@ -61,7 +61,7 @@ func TestAgreed(t *testing.T) {
 	compared := strings.Join(slices.Collect(maps.Keys(base.agreed())), " ")
 	ofOneRank := []string{
 		"Modules", "Ranks", "Slots", "RootSlots", "Sandbox", "QueueCalls", "QueueBytes", "ResultBytes", "HeldBytes",
-		"Grace", "ReportAfter", "Memo", "VerifyMemo", "Shared", "SharedDir", "SharedBytes", "Logger", "CacheDir", "Limits", "KeepMemory", "Compiler",
+		"Grace", "ReportAfter", "Memo", "VerifyMemo", "Speculate", "SpotCheck", "Shared", "SharedDir", "SharedBytes", "Logger", "CacheDir", "Limits", "KeepMemory", "Compiler",
 	}
 	for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[host.Config](), reflect.TypeFor[host.Limits](), reflect.TypeFor[host.Grants]()} {
 		for _, field := range reflect.VisibleFields(typ) {

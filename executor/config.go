@@ -107,6 +107,24 @@ type Config struct {
 	// Defaults to 0.
 	VerifyMemo float64
 
+	// Speculate has a call that takes unusually long started a second time, on another worker, when nothing waits and slots idle,
+	// as at the end of a map: the first answer counts, and the other run is ended. So a slow node, or one that hangs, holds up nothing.
+	// Unusually long is three times the median of the last runs of the task, and 100 ms at least, since the call was sent. Such a second
+	// run makes way for calls that wait. It is for tasks whose results are of their arguments alone: for others a call is an
+	// error that says why, as with Memo. [Speculate] sets it for one call or map. With one worker it does nothing.
+	//
+	// Defaults to not.
+	Speculate bool
+
+	// SpotCheck is the share of calls, from 0 to 1, that run again on another worker when they have a result, so that both can be compared: bad memory,
+	// a bad CPU, and a task whose result is not of its argument alone show so. Where they differ the call fails, with kind differed
+	// ([ErrDiffered]) and both ranks, hosts and digests in its error, the log says so, and [Stats] counts it. Which calls are checked follows from their task and
+	// argument, so it is the same ones in each job. With one worker both runs are there. It is for the tasks that Speculate is for. [SpotCheck] sets
+	// it for one call or map.
+	//
+	// Defaults to 0.
+	SpotCheck float64
+
 	// Shared are inputs that each call of the pool has besides its argument, by their names:
 	// see [With]. The root reads them, before Run calls its function; on other ranks the
 	// field is not looked at.
@@ -202,6 +220,9 @@ func (c Config) validate() error {
 	}
 	if !(c.VerifyMemo >= 0 && c.VerifyMemo <= 1) {
 		return fmt.Errorf("executor: Config.VerifyMemo is %v, must be from 0 to 1", c.VerifyMemo)
+	}
+	if err := checkShare(c.SpotCheck); err != nil {
+		return fmt.Errorf("executor: Config.SpotCheck: %w", err)
 	}
 	if c.SharedBytes < 0 {
 		return fmt.Errorf("executor: Config.SharedBytes is %d, must not be negative", c.SharedBytes)

@@ -97,7 +97,7 @@
 // What a user calls: run.go starts a program, as config.go says; executor.go submits a call,
 // future.go is its handle and cancel.go takes it back, options.go is what it may be told (retries.go: when
 // it runs again), keys.go finds the call of a key, wait.go waits for several (completions.go: in the order in
-// which they end), callbacks.go runs what OnDone was given; memo.go looks for results that are kept; typed.go encodes arguments and results, zip.go
+// which they end), callbacks.go runs what OnDone was given; memo.go looks for results that are kept, twice.go says which calls may run twice; typed.go encodes arguments and results, zip.go
 // makes arguments of several inputs, share.go gives calls inputs that they have in common. fork.go, drain.go and shutdown.go begin and end the life of an executor, report.go
 // and stats.go describe it, watch.go tells what happens in it, errors.go lists what may go wrong.
 //

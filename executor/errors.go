@@ -62,6 +62,7 @@ const (
 	ErrUnknownTask = host.KindUnknownTask // there is no task of that name, or several
 	ErrInitializer = host.KindInitializer // Config.Sandbox.Initializer failed, which breaks the pool
 	ErrHost        = host.KindHost        // the worker itself failed; the task is not to blame
+	ErrDiffered    = host.KindDiffered    // two runs of it differ, as Config.SpotCheck found
 )
 
 // A TaskError says that a task failed; the job itself is healthy. Any other

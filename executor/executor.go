@@ -43,7 +43,8 @@ type pool struct {
 	calls      callbacks
 	forks      forks
 	ends       processEnds
-	kept       *keptResults        // nil without a memo
+	kept       *keptResults // nil without a memo
+	repeats    repeats
 	blobs      *blob.Store         // the node's
 	shared     *dispatcher.Options // what Config.Shared says; nil for nothing. It is set before there are calls
 
@@ -296,7 +297,7 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 		}
 	}
 	f = &Future{}
-	if err := set.within(ex.pool); err != nil {
+	if err := set.within(ex.pool, t); err != nil {
 		return failed(ex, err), false
 	}
 	set.prepare(&f.call, ex, t, arg)

@@ -86,7 +86,10 @@ func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter
 	if o.Origin = f.origin; isMap {
 		o.Results = f.ahead.held
 	}
-	return errors.Join(err, lookupErr, f.settings.within(ex.pool))
+	if lookupErr == nil {
+		err = errors.Join(err, f.settings.within(ex.pool, t))
+	}
+	return errors.Join(err, lookupErr)
 }
 
 // start begins to read the input. The feeder's stopper, if it has one, keeps the feeder until its goroutine

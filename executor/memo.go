@@ -6,14 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
-	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
 // A Memo keeps results beyond the end of the pool: package memo has one. What a key stands for never changes, so
@@ -50,8 +48,8 @@ type MemoTask struct {
 }
 
 // Pure declares that the result of the task depends on nothing but its argument, also where an instance
-// is used again. So a memo may have it under [host.IsolationReuse], where a call could otherwise find what others have left. Nobody checks that, but
-// Config.VerifyMemo. Results that rest on this are found by calls that declare it, too, and by no others.
+// is used again. So a memo may have it under [host.IsolationReuse], where a call could otherwise find what others have left, and the call may run
+// twice for Config.Speculate and Config.SpotCheck. Nobody checks that, but Config.VerifyMemo and Config.SpotCheck. Results that rest on this are found by calls that declare it, too, and by no others.
 func Pure() CallOption {
 	return optionFunc(func(s *settings) error {
 		s.pure = true
@@ -107,29 +105,6 @@ func (p *pool) closeMemo() error {
 	return nil
 }
 
-// refuses returns why the results of a module's calls cannot be kept, or nil.
-func (c Config) refuses(module *wasmtasks.Module, pure bool) error {
-	g, err := c.Sandbox.GrantsOf(module)
-	grant := ""
-	switch {
-	case err != nil:
-		return err
-	case g.Clock:
-		grant = "Clock"
-	case g.Random:
-		grant = "Random"
-	case len(g.Env) > 0:
-		grant = "Env"
-	case len(g.Folders) > 0:
-		grant = "Folders"
-	case c.Sandbox.Isolation == host.IsolationReuse && !pure:
-		return errors.New("executor: Config.Memo: with isolation reuse a call may find what others have left behind, so that its result is not of its argument alone: set Config.Sandbox.Isolation to IsolationReset or IsolationFresh, or declare the call Pure, or WithoutMemo")
-	default:
-		return nil
-	}
-	return fmt.Errorf("executor: Config.Memo: module %s has the grant %s, so that its results are not of their arguments alone: take the grant away, or make the calls WithoutMemo", module.Name(), grant)
-}
-
 // taskOf returns the task of calls with those settings, nil where their results are not kept.
 func (k *keptResults) taskOf(t *dispatcher.Task, s *settings) (*MemoTask, error) {
 	if k == nil || s.unkept {
@@ -148,7 +123,7 @@ func (k *keptResults) taskOf(t *dispatcher.Task, s *settings) (*MemoTask, error)
 		return known.(*MemoTask), nil //nolint:forcetypeassert // what is stored below
 	}
 	module := t.Module()
-	if err := k.pool.cfg.refuses(module, s.pure); err != nil {
+	if err := k.pool.cfg.refuses(needsPure{"Memo", "WithoutMemo"}, module, s.pure); err != nil {
 		return nil, err
 	}
 	made, err := k.pool.cfg.memoTask(&id)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
@@ -28,8 +29,9 @@ type hand struct {
 
 type held struct {
 	wire.Call
-	c    *tracked
-	told Kind // to end it so
+	c        *tracked
+	told     Kind // to end it so
+	leftover bool // nothing that is said of it counts
 }
 
 // Lost implements [transport.Handler].
@@ -55,9 +57,9 @@ func (h *hand) Frame(_ int, frame []byte) {
 	case wire.TypeKill:
 		var kill wire.Kill
 		err = wire.Decode(typ, body, &kill)
-		for _, n := range kill.Calls {
-			if i := slices.IndexFunc(h.calls, func(c *held) bool { return c.Number == n }); i >= 0 {
-				h.calls[i].told, h.calls[i].c.told = Kind(kill.Kind), true
+		for _, c := range h.calls {
+			if slices.Contains(kill.Calls, c.Number) {
+				h.order(c, &kill)
 			}
 		}
 	default: // modules and their tasks are nothing to a hand
@@ -65,6 +67,23 @@ func (h *hand) Frame(_ int, frame []byte) {
 	if err != nil {
 		h.p.t.Fatal(err)
 	}
+}
+
+// order notes that it is to end a call.
+func (h *hand) order(c *held, kill *wire.Kill) {
+	c.told = Kind(kill.Kind)
+	switch {
+	case c.leftover:
+	case kill.Reason == dispatcher.LeftoverReason: // the root has thought better of it
+		c.leftover = true
+		c.c.holders = without(c.c.holders, h)
+	default:
+		c.c.told = true
+	}
+}
+
+func without(hands []*hand, h *hand) []*hand {
+	return slices.DeleteFunc(slices.Clone(hands), func(other *hand) bool { return other == h })
 }
 
 func (h *hand) receive(c wire.Call) {
@@ -76,18 +95,41 @@ func (h *hand) receive(c wire.Call) {
 	if f == nil || f.Number() != c.Number {
 		p.fail("rank %d gets call %d, which is not in flight", h.rank, c.Number)
 	}
+	if of := p.ex.dispatcher.Probe().Original(f); of != f {
+		h.receiveDuplicate(c, of)
+		return
+	}
 	call := p.of(f)
 	switch {
 	case call == nil:
 		p.fail("rank %d gets call %d, which nobody submitted", h.rank, c.Number)
-	case call.over || call.holder != nil:
+	case call.over || call.holders != nil:
 		p.wrong(call, fmt.Sprintf("rank %d gets it", h.rank))
 	case binary.LittleEndian.Uint64(c.Arg) != call.arg():
 		p.wrong(call, fmt.Sprintf("its argument is %x", c.Arg))
 	case int(c.Attempt) != call.attempt():
 		p.wrong(call, fmt.Sprintf("it is attempt %d", c.Attempt))
 	}
-	call.number, call.holder, call.told, call.sent = c.Number, h, false, true
+	call.number, call.holders, call.told, call.sent = c.Number, []*hand{h}, false, true
+	h.calls = append(h.calls, &held{Call: c, c: call})
+}
+
+// receiveDuplicate takes a call that another worker has, too; of is nil where it is not wanted any more.
+func (h *hand) receiveDuplicate(c wire.Call, of *dispatcher.Call) {
+	p := h.p
+	if of == nil {
+		h.calls = append(h.calls, &held{Call: c, c: new(tracked), leftover: true})
+		return
+	}
+	call := p.of(of)
+	switch {
+	case call.over || len(call.holders) != 1 || call.holders[0] == h:
+		p.wrong(call, fmt.Sprintf("rank %d gets it, too", h.rank))
+	case binary.LittleEndian.Uint64(c.Arg) != call.arg() || c.Number != call.number || int(c.Attempt) != call.attempt():
+		p.wrong(call, fmt.Sprintf("its duplicate is %+v", c))
+	}
+	p.tally.doubled.Add(1)
+	call.holders = append(slices.Clone(call.holders), h)
 	h.calls = append(h.calls, &held{Call: c, c: call})
 }
 
@@ -115,19 +157,47 @@ func (h *hand) giveBack(n, at int) {
 	for ; n > 0 && at >= 0; at-- {
 		if c := h.calls[at]; !c.c.began {
 			h.w.AddTicket(c.Ticket, uint32(c.Number))
-			h.drop(at).returned(false)
+			h.leave(at, false)
 			n--
 		}
 	}
 	h.send(h.w.Frame())
 }
 
-// drop takes a call out.
-func (h *hand) drop(i int) *tracked {
-	c := h.calls[i].c
-	c.holder, c.flown = nil, true
+// answer takes out a call that has an answer, which is told unless nobody wants it. Another worker that has it need not go on.
+func (h *hand) answer(i int, tell func(*tracked)) {
+	run := h.calls[i]
 	h.calls = slices.Delete(h.calls, i, i+1)
-	return c
+	if run.leftover {
+		return
+	}
+	c := run.c
+	for _, other := range without(c.holders, h) {
+		for _, also := range other.calls {
+			also.leftover = also.leftover || also.c == c
+		}
+	}
+	c.holders, c.flown = nil, true
+	tell(c)
+}
+
+// leave takes out a call that has none, as it was given back or the worker is gone.
+func (h *hand) leave(i int, gone bool) {
+	run := h.calls[i]
+	h.calls = slices.Delete(h.calls, i, i+1)
+	if run.leftover {
+		return
+	}
+	c := run.c
+	c.holders = without(c.holders, h)
+	switch {
+	case len(c.holders) == 0:
+		c.holders, c.flown = nil, true
+		c.returned(gone)
+	case gone: // it goes on elsewhere
+		c.losses++
+		c.fresh = true
+	}
 }
 
 func (h *hand) send(frame []byte) {
@@ -153,13 +223,13 @@ func (h *hand) begin(i int) {
 func (h *hand) finish(i int) {
 	c := h.calls[i]
 	h.say(c, wire.Result{Nanos: 1 + h.p.rnd.Int64N(3_000_000), Data: argument(c.c.answer())})
-	h.drop(i).result()
+	h.answer(i, func(c *tracked) { c.result() })
 }
 
 func (h *hand) fail(i int, kind Kind) {
 	c := h.calls[i]
 	h.say(c, wire.Result{Failed: true, Data: fmt.Appendf(nil, `{"kind":%d,"message":"no"}`, kind)})
-	h.drop(i).failure(kind, time.Now())
+	h.answer(i, func(c *tracked) { c.failure(kind, time.Now()) })
 }
 
 func (h *hand) join() {
@@ -176,7 +246,7 @@ func (h *hand) lose() {
 	h.lost = true
 	h.p.fabric.Kill(h.rank)
 	for len(h.calls) > 0 {
-		h.drop(0).returned(true)
+		h.leave(0, true)
 	}
 	h.p.tally.losses.Add(1)
 	h.p.lost = !slices.ContainsFunc(h.p.hands, func(h *hand) bool { return !h.lost })
@@ -193,24 +263,53 @@ func (p *program) hand() *hand {
 }
 
 func (p *program) begin() {
-	if h := p.hand(); h != nil {
-		h.begin(p.rnd.IntN(len(h.calls)))
-	}
+	p.withOne(func(h *hand, i int) { h.begin(i) })
 }
 
 func (p *program) finish() {
+	p.withOne(func(h *hand, i int) {
+		switch p.rnd.IntN(8) {
+		case 0:
+			h.fail(i, host.KindApplication)
+		case 1:
+			h.fail(i, host.KindBadInput)
+		default:
+			h.finish(i)
+		}
+	})
+}
+
+// withOne has a worker do something with one of its calls. Where another one has it, too, all is quiet before and after, so that it is known which of
+// the two the root hears first.
+func (p *program) withOne(do func(h *hand, i int)) {
 	h := p.hand()
 	if h == nil {
 		return
 	}
-	switch i := p.rnd.IntN(len(h.calls)); p.rnd.IntN(8) {
-	case 0:
-		h.fail(i, host.KindApplication)
-	case 1:
-		h.fail(i, host.KindBadInput)
-	default:
-		h.finish(i)
+	i := p.rnd.IntN(len(h.calls))
+	if one := h.calls[i]; len(one.c.holders) == 2 || one.leftover {
+		p.quiet()
+		defer p.quiet()
+		if i = slices.Index(h.calls, one); i < 0 {
+			return
+		}
 	}
+	do(h, i)
+}
+
+// double has a call run at a second worker with a free slot.
+func (p *program) double() {
+	p.quiet()
+	h, other := p.hand(), pick(p.rnd, p.hands)
+	if h == nil || !other.joined || other.lost || len(other.calls) >= other.slots {
+		return
+	}
+	one := pick(p.rnd, h.calls)
+	if one.leftover || one.c.f == nil || one.c.policy.Workers == 1 { // a second loss would be one too many
+		return
+	}
+	p.ex.dispatcher.Probe().Double(&one.c.f.call, other.rank)
+	p.quiet()
 }
 
 func (p *program) obey() {
@@ -244,6 +343,7 @@ func (p *program) lose() {
 	if h.lost || alive == 1 && p.rnd.IntN(20) > 0 {
 		return
 	}
+	defer p.quiet()
 	if h.lose(); p.lost {
 		for _, o := range p.owners {
 			o.lately |= asBroken

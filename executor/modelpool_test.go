@@ -43,6 +43,7 @@ type program struct {
 	lost     bool        // every worker is
 	end      time.Time   // of the loop
 	served   atomic.Bool // the loop has ended
+	ends     bool        // the loop has nothing left but to look for leftovers, for which it naps
 	waiting  int         // calls that wait for a worker, by the intake
 	ages     uint64      // the newest age of a call
 
@@ -81,10 +82,10 @@ type tracked struct {
 	number   uint64 // the executor's
 	age      uint64 // its place among all calls that were ever seen to wait, from 1; 0 before it was
 	place    place
-	fed      bool // it was somewhere
-	waited   bool // when all was quiet before
-	flown    bool // it was at a worker, and is no more
-	holder   *hand
+	fed      bool    // it was somewhere
+	waited   bool    // when all was quiet before
+	flown    bool    // it was at a worker, and is no more
+	holders  []*hand // two where it has a duplicate
 	told     bool
 	sent     bool // since all was quiet
 	watched  bool

@@ -91,6 +91,7 @@ func runProgram(t *testing.T, seed uint64, tasks *wasmtasks.Module, tally *model
 // A modelTally says what programs did.
 type modelTally struct {
 	steps, calls, elements, waits, losses, programs atomic.Int64
+	doubled                                         atomic.Int64    // calls that two workers had
 	ends                                            [8]atomic.Int64 // of calls, by the bit of the end
 	before                                          [Killed + 1]atomic.Int64
 	places                                          [flies + 1]atomic.Int64
@@ -99,8 +100,8 @@ type modelTally struct {
 // report says what was done, and complains when too little was. Where few steps were taken,
 // chance may have left out what is rare.
 func (m *modelTally) report(t *testing.T, took time.Duration, few bool) {
-	t.Logf("%d steps in %v, %d programs, %d calls, %d elements of maps, compared %d times, %d workers lost",
-		m.steps.Load(), took.Round(time.Millisecond), m.programs.Load(), m.calls.Load(), m.elements.Load(), m.waits.Load(), m.losses.Load())
+	t.Logf("%d steps in %v, %d programs, %d calls, %d elements of maps, compared %d times, %d workers lost, %d calls that two workers had",
+		m.steps.Load(), took.Round(time.Millisecond), m.programs.Load(), m.calls.Load(), m.elements.Load(), m.waits.Load(), m.losses.Load(), m.doubled.Load())
 	for i, name := range []string{"with a result", "as failed", "as lost", "as cancelled", "as killed", "as dropped", "with the pool", "as the call before"} {
 		n := m.ends[i].Load()
 		if t.Logf("%d ended %s", n, name); n == 0 && !few {
@@ -149,6 +150,7 @@ var modelSteps = []step{
 	{300, "finish", (*program).finish},
 	{60, "obey", (*program).obey},
 	{15, "giveBack", (*program).giveBack},
+	{15, "double", (*program).double},
 	{3, "join", (*program).join},
 	{1, "lose", (*program).lose},
 }

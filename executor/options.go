@@ -111,6 +111,9 @@ type settings struct {
 	pure     bool                // its result depends on its argument alone
 	unkept   bool                // the memo is not for it
 	options  *dispatcher.Options // the rarer ones; nil when there are none
+
+	speculate *bool    // nil for what the pool's setting is
+	spotCheck *float64 // likewise
 }
 
 // callSettings are what the options of one call say.
@@ -248,10 +251,15 @@ func Attach(v any) CallOption {
 	})
 }
 
-// within adds what the pool shares into each call. It comes last: where the call has no other options they
+// within adds what the pool says of each call of a task. It comes last: where the call has no other options they
 // are the pool's, which must not be changed.
-// The error says that calls have had too many different shared inputs.
-func (s *settings) within(p *pool) error {
+// The error says that calls have had too many different shared inputs, or that the task's calls must not run more than once.
+func (s *settings) within(p *pool, t *dispatcher.Task) error {
+	if p.cfg.Speculate || p.cfg.SpotCheck > 0 || s.speculate != nil || s.spotCheck != nil {
+		if err := s.repeat(p, t); err != nil {
+			return err
+		}
+	}
 	switch base := p.shared; {
 	case base != nil && s.options == nil:
 		s.options = base

@@ -22,8 +22,12 @@ type Stats struct {
 	Shared  uint64 // bytes of shared inputs that the root has sent to worker ranks
 
 	// Likewise, with Config.Memo. Those found are not among Done.
-	Found    uint64 // calls that did not run, as their results were found
-	Differed uint64 // calls that ran all the same, for Config.VerifyMemo, and gave another result
+	Found uint64 // calls that did not run, as their results were found
+
+	// Likewise, with Config.Speculate, Config.SpotCheck and Config.VerifyMemo. Each call counts once in all the above.
+	Duplicated uint64 // calls that were started a second time, as they took unusually long
+	Checked    uint64 // calls that ran twice so that their results could be compared
+	Differed   uint64 // calls whose second run was not as the first; and those that gave another result than was found
 }
 
 // WorkerStats says what one worker did.
@@ -57,7 +61,7 @@ func (ex *Executor) Stats(ctx context.Context) (Stats, error) {
 func statsOf(p dispatcher.Snapshot) Stats {
 	s := Stats{
 		Queued: p.Queued, InFlight: p.InFlight, Resting: p.Resting, Done: p.Done, Failed: p.Failed, Retried: p.Retried, Shared: p.Shared,
-		Found: p.Found, Differed: p.Differed,
+		Found: p.Found, Differed: p.Differed, Duplicated: p.Duplicated, Checked: p.Checked,
 	}
 	s.Workers = slices.Grow(s.Workers, len(p.Workers))
 	for _, w := range p.Workers {

@@ -173,7 +173,7 @@ func (f *Future) Then(task string, opts ...CallOption) *Future {
 	if err != nil {
 		return failed(ex, err)
 	}
-	if err := set.within(ex.pool); err != nil {
+	if err := set.within(ex.pool, t); err != nil {
 		return failed(ex, err)
 	}
 	if err := ex.kept.sequel(t, &set.settings); err != nil {

@@ -27,7 +27,10 @@ type Update struct {
 	// Calls that did not run, as a memo had their results: none of the above counts them. And calls that ran all the same, to compare, and gave another
 	// result than the memo had.
 	Found    uint64
-	Differed uint64
+	Differed uint64 // or than their first run, with spot checks
+
+	Duplicated uint64 // calls that were started a second time, as they took unusually long
+	Checked    uint64 // calls that ran twice so that their results could be compared
 
 	Workers []Worker // all that ever joined, in the order in which they did
 	Tasks   []Task   // those of which a run has ended since Begin

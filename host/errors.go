@@ -46,6 +46,7 @@ const (
 	KindUnknownTask                 // the module has no such task
 	KindInitializer                 // the initializer failed, so that no call of the module can run
 	KindHost                        // the worker itself failed; the task is not to blame
+	KindDiffered                    // two runs of the call differ: see Config.SpotCheck of package executor
 )
 
 var kindNames = [...]string{
@@ -66,6 +67,7 @@ var kindNames = [...]string{
 	KindUnknownTask: "unknown_task",
 	KindInitializer: "initializer",
 	KindHost:        "host",
+	KindDiffered:    "differed",
 }
 
 // String returns the kind's word, as it stands in JSON output.

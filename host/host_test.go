@@ -185,7 +185,7 @@ func TestCloseWhileLoading(t *testing.T) {
 
 func TestKindText(t *testing.T) {
 	t.Parallel()
-	for k := KindApplication; k <= KindHost; k++ {
+	for k := KindApplication; k <= KindDiffered; k++ {
 		text, err := json.Marshal(k)
 		if err != nil {
 			t.Fatal(err)

@@ -98,7 +98,7 @@ func (l *kindList) Type() string { return "kinds" }
 // kindWords are the kinds of failures that a call may end with.
 func kindWords() []string {
 	var words []string
-	for kind := host.KindApplication; kind <= host.KindHost; kind++ {
+	for kind := host.KindApplication; kind <= host.KindDiffered; kind++ {
 		words = append(words, kind.String())
 	}
 	slices.Sort(words)

@@ -10,6 +10,7 @@
 //   - grants.go: --dir, --env, --clock, --random, --isolation, --keep, --result-file, --allow-large and --stub-imports; script.go: modules that are Python scripts
 //   - shared.go: --shared and --shared-tree
 //   - memo.go, memofolder.go: --memo, and the subcommand that looks at its folder
+//   - twice.go: --speculate and --spot-check
 //   - input.go: the flags that say what the inputs of map are, and what all kinds of inputs have in common
 //   - lines.go, csv.go, files.go: inputs that are read: lines, JSON values and arguments with NUL bytes, rows, files
 //   - computed.go, range.go, param.go: inputs that are made from their numbers: --range, --param

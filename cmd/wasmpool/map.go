@@ -148,6 +148,7 @@ other parts alone.`,
 	f.call.add(cmd.Flags())
 	f.pool.add(cmd)
 	f.pool.memo.add(cmd.Flags(), &f.call)
+	f.pool.twice.add(cmd.Flags())
 	return cmd
 }
 

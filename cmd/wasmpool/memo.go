@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/wasmpool/wasmpool/executor"
-	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/memo"
 )
 
@@ -24,7 +23,7 @@ type memoFlags struct {
 func (f *memoFlags) add(flags *pflag.FlagSet, call *callFlags) {
 	f.call = call
 	flags.StringVar(&f.dir, "memo", "", "keep the results in the folder `DIR`, and run no call again whose result is there: needs --isolation reset or fresh, or --pure")
-	flags.BoolVar(&call.pure, "pure", false, "with --memo: the task's results depend on their arguments alone, whatever calls before them have left, so that any isolation will do")
+	flags.BoolVar(&call.pure, "pure", false, "with --memo, --speculate or --spot-check: the task's results depend on their arguments alone, whatever calls before them have left, so that any isolation will do")
 	flags.Var(&f.verify, "verify-memo", "with --memo: run the share `P` of the calls all the same whose results are there, such as 0.01 or 1%, and compare")
 	flags.Var(&f.most, "memo-size", "with --memo: forget the results that were kept first when the folder becomes larger than `SIZE` (default: never)")
 }
@@ -33,7 +32,7 @@ func (f *memoFlags) add(flags *pflag.FlagSet, call *callFlags) {
 func (f *poolFlags) checkMemo(flags *pflag.FlagSet) error {
 	m := &f.memo
 	if m.dir == "" {
-		for _, name := range []string{"memo", "pure", "verify-memo", "memo-size"} {
+		for _, name := range []string{"memo", "verify-memo", "memo-size"} {
 			if !flags.Changed(name) {
 				continue
 			}
@@ -44,15 +43,7 @@ func (f *poolFlags) checkMemo(flags *pflag.FlagSet) error {
 		}
 		return nil
 	}
-	for name, granted := range map[string]bool{"--clock": f.grants.clock, "--random": f.grants.random, "--env": len(f.grants.env) > 0, "--dir": len(f.grants.folders) > 0} {
-		if granted {
-			return fmt.Errorf("--memo keeps results that depend on nothing but their arguments, and %s lets the task see more: leave one of them out", name)
-		}
-	}
-	if host.Isolation(f.isolate) == host.IsolationReuse && !m.call.pure {
-		return errors.New("--memo keeps results that depend on nothing but their arguments, and with --isolation reuse, the default, a call may find what others have left: give --isolation reset, or --pure if this task does not look at that")
-	}
-	return nil
+	return f.checkPure("--memo keeps results")
 }
 
 // store returns the memo, nil without one. Nothing is opened: the pool does that on its root.
@@ -63,13 +54,19 @@ func (f *memoFlags) store(a *app) executor.Memo {
 	return memo.New(f.dir, memo.Config{MaxBytes: int64(f.most)})
 }
 
-// foundText says of a summary how many calls were found in the memo.
-func foundText(s executor.Stats) (text string) {
+// onceText says of a summary how many calls were found in the memo, and how many ran twice.
+func onceText(s executor.Stats) (text string) {
 	if s.Found > 0 {
 		text = fmt.Sprintf("; %d found in the memo", s.Found)
 	}
+	if s.Duplicated > 0 {
+		text += fmt.Sprintf("; %d took long and were started twice", s.Duplicated)
+	}
+	if s.Checked > 0 {
+		text += fmt.Sprintf("; %d ran twice as a check", s.Checked)
+	}
 	if s.Differed > 0 {
-		text += fmt.Sprintf("; %d gave ANOTHER result than the memo had: the log says which", s.Differed)
+		text += fmt.Sprintf("; %d gave ANOTHER result when they ran again: the log says which", s.Differed)
 	}
 	return text
 }

@@ -35,6 +35,7 @@ type poolFlags struct {
 	shared  []string // NAME=FILE
 	trees   []string // likewise
 	memo    memoFlags
+	twice   twiceFlags
 	isolate isolationFlag
 	confine bool
 	verbose bool
@@ -121,7 +122,7 @@ func (f *poolFlags) check(flags *pflag.FlagSet) error {
 	}
 	_, err := f.grants.grants()
 	_, sharedErr := f.sources()
-	return errors.Join(err, sharedErr, f.checkMemo(flags), f.view.check(flags))
+	return errors.Join(err, sharedErr, f.checkMemo(flags), f.checkTwice(flags), f.view.check(flags))
 }
 
 func (f *poolFlags) config(a *app) (executor.Config, error) {
@@ -144,6 +145,7 @@ func (f *poolFlags) config(a *app) (executor.Config, error) {
 	}
 	return executor.Config{
 		Memo: f.memo.store(a), VerifyMemo: f.memo.verify.share,
+		Speculate: f.twice.speculate, SpotCheck: f.twice.check.share,
 		RootSlots: rootSlots,
 		Slots:     f.slots,
 		HeldBytes: heldBytes / int64(max(f.stages, 1)),

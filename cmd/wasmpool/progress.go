@@ -251,7 +251,7 @@ func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, 
 	if cutShort(err) {
 		text += "; the others did not run"
 	}
-	text += foundText(stats) + idleRoot(stats.Workers)
+	text += onceText(stats) + idleRoot(stats.Workers)
 	fmt.Fprintln(a.err, "wasmpool:", text)
 }
 

@@ -68,6 +68,7 @@ command line. {} in ARGS is replaced by the argument; then standard input is emp
 	f.call.add(cmd.Flags())
 	f.pool.add(cmd)
 	f.pool.memo.add(cmd.Flags(), &f.call)
+	f.pool.twice.add(cmd.Flags())
 	return cmd
 }
 

@@ -50,7 +50,7 @@ var arrows = []struct {
 	{"pool", []string{"executor"}},
 	{"memo", []string{"executor", "internal/filelock", xxhash}},
 	{"executor", []string{"feed", "host", "wasmtasks", "internal/blob", "internal/cachedir", "internal/confine", "internal/dispatcher", "internal/jobdir", "internal/memory", "internal/transport", "internal/worker"}},
-	{"internal/dispatcher", []string{"feed", "host", "wasmtasks", "internal/blob", "internal/lines", "internal/memory", "internal/monotime", "internal/plain", "internal/transport", "internal/wire", xsys}},
+	{"internal/dispatcher", []string{"feed", "host", "wasmtasks", "internal/blob", "internal/lines", "internal/memory", "internal/monotime", "internal/plain", "internal/transport", "internal/wire", xsys, xxhash}},
 	{"feed", []string{"host"}},
 	{"monitor", []string{"executor", "feed", "host", "internal/jobsocket", "internal/plain", prometheus}},
 	{"internal/worker", []string{"host", "wasmtasks", "internal/blob", "internal/lines", "internal/memory", "internal/monotime", "internal/transport", "internal/wasmbin", "internal/wire"}},

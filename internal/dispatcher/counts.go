@@ -1,7 +1,7 @@
 package dispatcher
 
 // counts are what the loop has seen calls do.
-type counts struct{ done, failed, cancelled, retried uint64 }
+type counts struct{ done, failed, cancelled, retried, duplicated, checked, differed uint64 }
 
 // add counts the outcome of a call.
 func (n *counts) add(c *Call) {

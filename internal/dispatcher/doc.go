@@ -47,6 +47,8 @@
 //   - longresults.go bounds the long results that are on their way, for which memory.go and
 //     huge_linux.go (elsewhere huge_other.go) get memory
 //   - retry.go says which calls run again, after a failure or a loss; resting.go holds those that wait for it
+//   - duplicates.go starts calls a second time that take unusually long, and sees to it that one answer counts; spotcheck.go
+//     has calls run twice, one run behind the other, and compares the results
 //   - suspects.go says what a lost worker ran, and start.go whether a module can be started
 //   - kill.go ends calls that workers have; ending.go those that wait, and the loop itself
 //   - idler.go decides how the loop waits when nothing moves

@@ -13,6 +13,7 @@ type ending struct {
 	stopping bool          // the loop ends when nothing is left to do
 	broken   error         // why the pool cannot go on; nil while it can
 	refusing error         // why no call is begun any more; nil while calls are
+	over     bool          // the loop ends: nothing breaks it any more
 	final    bool          // no call runs again, as those that waited were cancelled for good
 	drained  chan struct{} // to be closed when no call runs; nil when nobody waits for that
 	abandon  func()        // ends what runs on the root's own slots; nil without any
@@ -20,7 +21,7 @@ type ending struct {
 
 // fail breaks the pool. The first error counts.
 func (e *ending) fail(err error) {
-	if e.broken == nil {
+	if e.broken == nil && !e.over {
 		e.broken = err
 	}
 }
@@ -64,6 +65,7 @@ func (l *Loop) Stop(final bool) {
 func (l *Loop) Drain(cause error, drained chan struct{}) {
 	l.ending.refusing, l.ending.drained = cause, drained
 	l.dropPending(anyCall, always(cause))
+	l.settleAllUnchecked()
 	for _, w := range l.sched.workers {
 		if waiting := w.inflight - w.slots; waiting > 0 && !w.asked {
 			w.asked = true
@@ -118,11 +120,15 @@ func (l *Loop) end() {
 	l.in.end(err)
 	l.takeIn()
 	l.dropQueued(err)
+	l.settleAllUnchecked()
 	l.resting.drop(anyCall, always(err))
+	l.awaitLeftovers()
 	for _, w := range l.sched.workers {
 		if !w.lost {
 			for _, c := range l.lose(w) {
-				c.finish(nil, err, &l.counts)
+				if !c.duplicate() {
+					c.finish(nil, err, &l.counts)
+				}
 			}
 		}
 	}

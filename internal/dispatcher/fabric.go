@@ -104,6 +104,7 @@ func (f *fabric) drop(rank int, cause error) {
 			l.lost(l, Lost{Rank: w.rank, Host: w.host, PID: w.pid, LaunchRank: w.launchRank})
 		}
 		w.lostAt, w.reason = monotime.Now(), cause.Error()
+		l.loseRuns(w)
 		for _, c := range l.lose(w) {
 			l.afterLoss(w, c)
 		}

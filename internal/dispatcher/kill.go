@@ -26,7 +26,12 @@ func killedFailure(c *Call, reason string) Failure {
 func (l *Loop) KillWhere(match func(*Call) bool, reason string) int {
 	var running []*Call
 	for _, c := range l.sched.tickets {
-		if c != nil && match(c) {
+		if c != nil && !c.duplicate() && match(c) {
+			running = append(running, c)
+		}
+	}
+	for c := l.sched.checks.head; c != nil; c = c.next {
+		if match(c) {
 			running = append(running, c)
 		}
 	}
@@ -39,23 +44,40 @@ func (l *Loop) KillWhere(match func(*Call) bool, reason string) int {
 func (l *Loop) kill(calls []*Call, reason string) {
 	flying := calls[:0]
 	for _, c := range calls {
-		if l.sched.inFlight(c) {
+		switch {
+		case l.sched.inFlight(c):
 			c.lost = beingKilled
-			if !l.room.drop(c, host.KindKilled, reason) {
-				flying = append(flying, c)
-			}
-		} else {
+			flying = append(flying, c)
+		case l.dropCheck(c):
+			c.finish(nil, l.failures.Fail(killedFailure(c, reason)), &l.counts)
+		default:
 			c.giveUp(killed(reason))
 		}
 	}
-	l.out.order(flying, host.KindKilled, reason)
+	l.order(flying, host.KindKilled, reason)
+}
+
+// order has workers end calls in flight, wherever they run. Those whose results wait for room end at once.
+func (l *Loop) order(calls []*Call, kind host.Kind, reason string) {
+	flying := make([]*Call, 0, len(calls))
+	for _, c := range calls {
+		if l.room.drop(c, kind, reason) {
+			continue
+		}
+		switch duplicate := l.duplicates.pairs[c]; {
+		case duplicate == nil:
+			flying = append(flying, c)
+		case !l.room.drop(duplicate, kind, reason):
+			flying = append(flying, c, duplicate)
+		}
+	}
+	l.out.order(flying, kind, reason)
 }
 
 // recall asks the workers to let go of calls that were cancelled, with their results where
 // those have not been sent. Those that have come back meanwhile are resolved.
 func (l *Loop) recall(calls []*Call) {
-	calls = slices.DeleteFunc(calls, func(c *Call) bool { return !l.sched.inFlight(c) || l.room.drop(c, host.KindCancelled, cancelReason) })
-	l.out.order(calls, host.KindCancelled, cancelReason)
+	l.order(slices.DeleteFunc(calls, func(c *Call) bool { return !l.sched.inFlight(c) }), host.KindCancelled, cancelReason)
 }
 
 // cancelReason is what workers are told of calls that are recalled.
@@ -65,7 +87,7 @@ const cancelReason = "it was cancelled"
 func (l *Loop) recallWhere(match func(*Call) bool) {
 	var calls []*Call
 	for _, c := range l.sched.tickets {
-		if c != nil && match(c) && c.state.CompareAndSwap(uint32(Sent), uint32(recalled)) {
+		if c != nil && !c.duplicate() && match(c) && c.state.CompareAndSwap(uint32(Sent), uint32(recalled)) {
 			calls = append(calls, c)
 		}
 	}

@@ -24,8 +24,7 @@ type room struct {
 type longResult struct {
 	fabric *fabric
 	worker *worker
-	call   *Call
-	result wire.Result
+	result wire.Result // its ticket leads to the call
 }
 
 // asks reports whether the worker waits for an answer before it sends.
@@ -118,10 +117,10 @@ func (a *longResult) end(data []byte) {
 	f, w := a.fabric, a.worker
 	delete(w.receiving, a.result.Ticket)
 	if w.departs(a.result.Ticket) {
-		f.concludeLater(w, a.call, a.result, data)
+		f.concludeLater(w, a.result, data)
 		return
 	}
-	f.conclude(w, a.call, &a.result, data)
+	f.conclude(w, f.loop.sched.tickets[a.result.Ticket], &a.result, data)
 	f.loop.sched.place(w)
 }
 
@@ -137,7 +136,7 @@ func (r *room) drop(c *Call, kind host.Kind, reason string) bool {
 	if _, announced := c.worker.receiving[c.ticket]; !announced {
 		return false
 	}
-	at := slices.IndexFunc(r.waiting, func(a *longResult) bool { return a.call == c && !a.worker.lost })
+	at := slices.IndexFunc(r.waiting, func(a *longResult) bool { return a.worker == c.worker && a.result.Ticket == c.ticket })
 	if at < 0 {
 		return false
 	}

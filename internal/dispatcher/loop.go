@@ -33,9 +33,11 @@ type Loop struct {
 	ending  ending
 	counts  counts
 	watching
-	log     *slog.Logger // writes through late
-	late    *lateLog
-	spinner transport.Spinner
+	duplicates duplicates
+	checks     spotChecks
+	log        *slog.Logger // writes through late
+	late       *lateLog
+	spinner    transport.Spinner
 
 	agreed   map[string]string     // a digest of each setting that all ranks must have, by its name
 	lost     func(*Loop, Lost)     // told that a worker is lost; may be nil
@@ -51,7 +53,7 @@ func newLoop(s *shared, cfg Config) *Loop {
 	late := &lateLog{Handler: cfg.Logger.Handler()}
 	l := &Loop{
 		shared: s, sched: newScheduler(), room: room{most: cfg.ResultBytes}, resting: restingCalls{in: s.in},
-		idler: idler{spin: mostSpin}, log: slog.New(late), late: late, agreed: cfg.Agreed, lost: cfg.Lost, describe: cfg.Describe,
+		duplicates: duplicates{least: leastUnusual}, idler: idler{spin: mostSpin}, log: slog.New(late), late: late, agreed: cfg.Agreed, lost: cfg.Lost, describe: cfg.Describe,
 	}
 	l.reports.every = cfg.ReportAfter
 	l.reports.progress(monotime.Now())
@@ -177,16 +179,25 @@ func (l *Loop) moment() int64 {
 // dispatch sends waiting calls to workers.
 func (l *Loop) dispatch() int {
 	n := 0
+	if len(l.duplicates.ended) > 0 {
+		l.endLeftovers() // before the same call is sent again
+	}
+	if l.sched.nchecks > 0 {
+		n = l.assignChecks()
+	}
 	if l.sched.queue.n > 0 {
 		l.now = monotime.Now()
-		n = l.sched.assign(l.give)
-		if n > 0 {
+		if sent := l.sched.assign(l.give); sent > 0 {
 			l.reports.progress(l.now)
 			l.out.flush()
-			l.in.sent(n, l.out.takeBytes()+l.sched.takeDropped())
+			l.in.sent(sent, l.out.takeBytes()+l.sched.takeDropped())
+			n += sent
 		}
 	}
 	l.balance()
+	if l.duplicates.on {
+		n += l.tendDuplicates(n > 0)
+	}
 	l.demand.set(l.sched.hasDemand())
 	return n
 }
@@ -194,7 +205,7 @@ func (l *Loop) dispatch() int {
 // give sends a call, which is booked at w, with the next flush.
 func (l *Loop) give(w *worker, c *Call) {
 	c.queued += l.now
-	if l.on() {
+	if l.on() || l.duplicates.on {
 		l.noteSent(c)
 	}
 	l.out.add(w, c)

@@ -21,8 +21,12 @@ type Options struct {
 	Settling func(*Call) // called when the call is about to be resolved
 	Left     func()      // called when the call has its outcome
 	Keeper   Keeper      // told of the call's result; nil without
-	Find     Finder      // of a call whose argument is another's result; nil without
-	usage    host.Usage  // of a run that has ended; set on a copy that is the call's own
+
+	Duplicate bool    // the call may run on two workers at once
+	SpotCheck float64 // the share of calls that run again to compare their results, from 0 to 1
+
+	Find  Finder     // of a call whose argument is another's result; nil without
+	usage host.Usage // of a run that has ended; set on a copy that is the call's own
 }
 
 // A Keeper is told of the result of a call before the call is resolved.

@@ -1,6 +1,11 @@
 package dispatcher
 
-import "slices"
+import (
+	"slices"
+	"time"
+
+	"github.com/wasmpool/wasmpool/internal/monotime"
+)
 
 // A Probe is for tests of other packages: it runs a dispatcher's loop by hand and looks inside. A test
 // that uses the loop through it holds the loop's lock, or knows that nobody else runs the loop.
@@ -64,12 +69,43 @@ func (p Probe) Slip(fn func(*Loop)) {
 // Withdrawn makes the loop think that so many calls of its queue were withdrawn.
 func (p Probe) Withdrawn(n int64) { p.d.withdrawn.Store(n) }
 
+// Hasty makes a run unusually long after d, in place of 100 ms, where it is three times as long as others.
+func (p Probe) Hasty(d time.Duration) {
+	p.d.in.request(func(l *Loop) { l.duplicates.least = d })
+}
+
+// Double has a call in flight run at the worker of that rank, too, as one that takes unusually long, if it may.
+func (p Probe) Double(c *Call, rank int) {
+	p.d.in.request(func(l *Loop) {
+		l.duplicates.on = true
+		for _, w := range l.sched.workers {
+			if w.rank == rank && !w.lost && l.sched.inFlight(c) && l.mayRunTwice(c) && l.mayDuplicate(c, w) {
+				l.now = monotime.Now()
+				l.beginDuplicate(c, w)
+				l.out.flush()
+				l.out.takeBytes()
+			}
+		}
+	})
+}
+
+// Original returns the call that c, which is in flight, is a run of: nil for a leftover.
+func (p Probe) Original(c *Call) *Call {
+	if !c.duplicate() {
+		return c
+	}
+	return p.d.lock.loop.duplicates.pairs[c]
+}
+
+// Leftovers returns how many second runs workers have that nobody needs, or of which the call has no outcome yet.
+func (p Probe) Leftovers() int { return p.d.lock.loop.sched.duplicates }
+
 // InFlight returns the call with that ticket, nil without.
 func (p Probe) InFlight(ticket uint32) *Call { return p.d.lock.loop.sched.tickets[ticket] }
 
-// InFlight returns the calls that workers have. It is for tests, as all in this file.
+// InFlight returns the calls that workers have, each once. It is for tests, as all in this file.
 func (l *Loop) InFlight() []*Call {
-	return slices.DeleteFunc(slices.Clone(l.sched.tickets), func(c *Call) bool { return c == nil })
+	return slices.DeleteFunc(slices.Clone(l.sched.tickets), func(c *Call) bool { return c == nil || c.duplicate() })
 }
 
 // LongResults returns how many bytes of long results are on their way, and how many long results wait for
@@ -92,6 +128,7 @@ type Census struct {
 	Queued   []*Call // in the queue, also those that were withdrawn there
 	Resting  []*Call
 	Promised []*Call // they wait for another's result
+	Checks   []*Call // they wait for their second run
 	InFlight []*Call
 	Workers  []WorkerCensus
 
@@ -126,6 +163,7 @@ func (p Probe) Census(look func(*Census)) {
 	for call := range l.resting.timers {
 		c.Resting = append(c.Resting, call)
 	}
+	c.Checks = appendList(c.Checks, l.sched.checks.head)
 	for call := range l.in.promised {
 		c.Promised = append(c.Promised, call)
 	}

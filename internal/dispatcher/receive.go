@@ -85,7 +85,7 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 			return fmt.Errorf("a result for call %d, which it does not hold", res.Gen)
 		}
 		if res.Begun {
-			c.begun()
+			f.loop.begun(c)
 			continue
 		}
 		f.loop.reports.progress(w.heard)
@@ -95,7 +95,6 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		if w.answered(res.Ticket) {
 			return fmt.Errorf("a second result for call %d", res.Gen)
 		}
-		c.measured(res.Usage)
 		if res.Long {
 			if err := f.receive(w, c, res); err != nil {
 				return err
@@ -111,7 +110,7 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 			data = append([]byte(nil), data...)
 		}
 		if w.departs(res.Ticket) {
-			f.concludeLater(w, c, res, data)
+			f.concludeLater(w, res, data)
 		} else {
 			f.conclude(w, c, &res, data)
 		}
@@ -123,42 +122,82 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 
 // conclude ends the run of a call with its result, or failure, which is data.
 func (f *fabric) conclude(w *worker, c *Call, res *wire.Result, data []byte) {
+	l := f.loop
+	if l.duplicates.concern(c) {
+		if c = l.answer(w, c, res, data); c == nil {
+			f.release(w, l.sched.tickets[res.Ticket])
+			return
+		}
+	}
 	f.release(w, c)
 	w.calls++
 	w.ran += res.Nanos
 	c.ran = res.Nanos
+	c.measured(res.Usage)
 	var woken bool
-	if c.options != nil && c.options.Results != nil {
-		c.options.Results.Hold(heldOf(res, c, data))
-	}
 	if res.Failed {
-		woken = f.loop.afterFailure(c, failureOf(c, w, data), res)
+		woken = l.afterFailedRun(w, c, res, data)
 	} else {
-		c.task.module.started = true
-		if f.loop.on() {
-			f.loop.noteRun(w, c, res, int64(len(data)), nil)
-		}
-		if c.options != nil && c.options.Keeper != nil {
-			c.options.Keeper.Keep(c, data, res.Asked)
-		}
-		woken = c.finish(data, nil, &f.loop.counts)
+		woken = l.afterResult(w, c, res, data)
 	}
-	f.loop.woke = f.loop.woke || woken
+	l.woke = l.woke || woken
 }
 
-// heldOf returns how many bytes of a result are kept until it is taken, and how many of the argument
-// are not any more. A call that failed may run again.
-func heldOf(res *wire.Result, c *Call, data []byte) (n, arg int64) {
-	if res.Failed {
-		return 0, 0
+// afterResult takes the result of a call that is no longer in flight: the call is resolved, or
+// runs again to be compared.
+func (l *Loop) afterResult(w *worker, c *Call, res *wire.Result, data []byte) (woken bool) {
+	c.task.module.started = true
+	if l.duplicates.on {
+		c.task.took(res.Nanos)
 	}
-	return int64(len(data)), c.size
+	first := l.checks.first(c)
+	if first != nil && !l.sameResult(c, first, data) {
+		return l.differs(w, c, res, first, "gave "+digestOf(data), data)
+	}
+	if l.on() {
+		l.noteRun(w, c, res, int64(len(data)), nil)
+	}
+	if first == nil && c.options != nil && c.options.SpotCheck > 0 && l.beginCheck(w, c, res, data) {
+		return false
+	}
+	return l.succeed(c, data, res.Asked)
+}
+
+// succeed resolves a call with its result.
+func (l *Loop) succeed(c *Call, data []byte, asked bool) (woken bool) {
+	if o := c.options; o != nil {
+		if o.Results != nil {
+			o.Results.Hold(int64(len(data)), c.size)
+		}
+		if o.Keeper != nil {
+			o.Keeper.Keep(c, data, asked)
+		}
+	}
+	return c.finish(data, nil, &l.counts)
+}
+
+// afterFailedRun takes the failure that a worker tells of.
+func (l *Loop) afterFailedRun(w *worker, c *Call, res *wire.Result, data []byte) (woken bool) {
+	e := failureOf(c, w, data)
+	first := l.checks.first(c)
+	switch {
+	case l.strayOrder(c, e.Kind) && first != nil:
+		l.awaitCheck(c)
+		return false
+	case l.strayOrder(c, e.Kind):
+		l.requeue(c)
+		return false
+	case first != nil:
+		return l.afterFailedCheck(w, c, res, first, e)
+	default:
+		return l.afterFailure(c, e, res)
+	}
 }
 
 // concludeLater is conclude for a call whose argument is being sent: when it has left.
-func (f *fabric) concludeLater(w *worker, c *Call, res wire.Result, data []byte) {
+func (f *fabric) concludeLater(w *worker, res wire.Result, data []byte) {
 	w.departing[res.Ticket] = func() {
-		f.conclude(w, c, &res, data)
+		f.conclude(w, f.loop.sched.tickets[res.Ticket], &res, data)
 		f.loop.sched.place(w)
 	}
 }
@@ -195,8 +234,8 @@ func (f *fabric) receive(w *worker, c *Call, res wire.Result) error {
 		return err
 	}
 	w.await(res.Ticket)
-	a := &longResult{fabric: f, worker: w, call: c, result: res}
-	if a.asks() && State(c.state.Load()) == recalled {
+	a := &longResult{fabric: f, worker: w, result: res}
+	if a.asks() && f.loop.unwanted(c) {
 		a.unwanted(host.KindCancelled, cancelReason)
 		return nil
 	}
@@ -225,7 +264,7 @@ func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 		}
 		if w.departs(ticket) {
 			w.departing[ticket] = func() {
-				f.takeBack(w, c)
+				f.takeBack(w, s.tickets[ticket])
 				s.place(w)
 			}
 			continue
@@ -238,9 +277,15 @@ func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 
 // takeBack queues a call again that w gave back.
 func (f *fabric) takeBack(w *worker, c *Call) {
-	f.release(w, c)
-	if !f.loop.endUnanswered(w, c) {
-		f.loop.requeue(c)
+	l, ticket := f.loop, c.ticket
+	elsewhere := l.duplicates.concern(c) && l.goesOnElsewhere(c)
+	f.release(w, l.sched.tickets[ticket])
+	switch {
+	case elsewhere, l.endUnanswered(w, c):
+	case l.checks.first(c) != nil:
+		l.awaitCheck(c)
+	default:
+		l.requeue(c)
 	}
 }
 
@@ -271,7 +316,7 @@ func (f *fabric) handlePull(w *worker, count int, body []byte) error {
 			return err
 		}
 		w.depart(pull.Ticket)
-		f.ep.SendPayload(w.peer, pull.Payload, c.data, func(err error) {
+		f.ep.SendPayload(w.peer, pull.Payload, f.loop.duplicates.argument(c), func(err error) {
 			if err != nil {
 				w.sent(err) // it is lost, and its calls run elsewhere
 				return

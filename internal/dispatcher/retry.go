@@ -64,6 +64,9 @@ func (l *Loop) checkInitializer(e Failure, err error) {
 // afterFailure takes the failure of a call that is no longer in flight: the call is
 // resolved, or waits to run again.
 func (l *Loop) afterFailure(c *Call, e Failure, res *wire.Result) (woken bool) {
+	if o := c.options; o != nil && o.Results != nil {
+		o.Results.Hold(0, 0)
+	}
 	e.NoStart = l.cannotStart(c.task.module, c.worker, &e)
 	err := l.failures.Fail(e)
 	l.checkInitializer(e, err)
@@ -104,7 +107,11 @@ func (l *Loop) rest(c *Call, pause time.Duration) {
 // afterLoss queues a call again that was in flight at a lost worker, unless it has
 // lost several already.
 func (l *Loop) afterLoss(w *worker, c *Call) {
-	if l.endUnanswered(w, c) {
+	if c.duplicate() || l.endUnanswered(w, c) {
+		return
+	}
+	if l.checks.first(c) != nil {
+		l.settleUnchecked(c)
 		return
 	}
 	most := maxLost

@@ -48,8 +48,12 @@ type scheduler struct {
 
 	dropped int64 // bytes of arguments of cancelled calls that left the queue since takeDropped
 
-	tickets []*Call  // calls in flight, by ticket
-	free    []uint32 // tickets that are not in use
+	tickets    []*Call  // calls in flight, by ticket; duplicates of them, too
+	free       []uint32 // tickets that are not in use
+	duplicates int      // tickets that duplicates have
+
+	checks  fifo // calls that wait for their second run, which is to be on another worker
+	nchecks int  // how many
 }
 
 func newScheduler() *scheduler {
@@ -181,6 +185,9 @@ func (s *scheduler) send(w *worker, c *Call) {
 		s.tickets = append(s.tickets, c)
 	}
 	c.estimate = c.task.estimate()
+	if c.duplicate() {
+		s.duplicates++
+	}
 	w.attach(c)
 }
 
@@ -201,7 +208,56 @@ func (s *scheduler) lookup(w *worker, ticket, gen uint32) *Call {
 func (s *scheduler) release(w *worker, c *Call) {
 	s.tickets[c.ticket] = nil
 	s.free = append(s.free, c.ticket)
+	if c.duplicate() {
+		s.duplicates--
+		w.leftovers--
+	}
 	w.detach(c)
+}
+
+// trade gives each of two calls in flight the place of the other, at another worker.
+func (s *scheduler) trade(a, b *Call) {
+	placeOfA, placeOfB := placeOf(a), placeOf(b)
+	placeOfB.give(a)
+	placeOfA.give(b)
+	s.tickets[a.ticket], s.tickets[b.ticket] = a, b
+}
+
+// A place is that of a call in flight.
+type place struct {
+	worker           *worker
+	ticket, estimate uint32
+	next, prev       *Call
+}
+
+func placeOf(c *Call) place { return place{c.worker, c.ticket, c.estimate, c.next, c.prev} }
+
+// give puts c where another call of the same size was.
+func (p *place) give(c *Call) {
+	c.worker, c.ticket, c.estimate, c.next, c.prev = p.worker, p.ticket, p.estimate, p.next, p.prev
+	if c.prev != nil {
+		c.prev.next = c
+	} else {
+		c.worker.first = c
+	}
+	if c.next != nil {
+		c.next.prev = c
+	}
+}
+
+// another returns a worker with room that is not w; w itself only where no other one lives; nil where none has room.
+func (s *scheduler) another(w *worker) *worker {
+	alone := s.alive == 1 && !w.lost
+	for _, list := range []*workerList{&s.idle, &s.roomy} {
+		first := list.head
+		if first == w && !alone {
+			first = list.of(w).next
+		}
+		if first != nil {
+			return first
+		}
+	}
+	return nil
 }
 
 // rouse wakes the worker that would get a call now, while the frame for it is made.
@@ -270,11 +326,14 @@ func (s *scheduler) hasDemand() bool {
 	return s.queue.n == 0 && (s.idle.head != nil || s.roomy.head != nil)
 }
 
-// flying returns how many calls are in flight.
-func (s *scheduler) flying() int { return len(s.tickets) - len(s.free) }
+// flying returns how many calls are in flight, each counted once.
+func (s *scheduler) flying() int { return len(s.tickets) - len(s.free) - s.duplicates }
+
+// waiting returns how many calls wait for a worker.
+func (s *scheduler) waiting() int { return s.queue.n + s.nchecks }
 
 // busy reports whether calls wait or are in flight.
-func (s *scheduler) busy() bool { return s.queue.n > 0 || len(s.free) < len(s.tickets) }
+func (s *scheduler) busy() bool { return s.waiting() > 0 || s.flying() > 0 }
 
 // learn moves a task's estimate towards a measured mean of n calls.
 func (t *Task) learn(nanos int64, n int) {

@@ -17,10 +17,12 @@ type simulation struct {
 	number uint64
 	counts counts
 	tasks  []*Task
+	owner  *Owner
 }
 
 func newSimulation(t testing.TB, workers, slots int) *simulation {
 	sim := &simulation{t: t, s: newScheduler(), held: map[*worker][]*Call{}, done: map[*Call]int{}}
+	sim.owner = &Owner{Dispatcher: &Dispatcher{shared: shared{in: &intake{}}}}
 	for i := range 3 {
 		sim.tasks = append(sim.tasks, &Task{name: fmt.Sprint("task", i), number: uint32(i)})
 	}
@@ -32,7 +34,7 @@ func newSimulation(t testing.TB, workers, slots int) *simulation {
 
 func (sim *simulation) submit(task int, priority int8) *Call {
 	sim.number++
-	c := &Call{task: sim.tasks[task], number: sim.number, attempt: 1, priority: priority}
+	c := &Call{owner: sim.owner, task: sim.tasks[task], number: sim.number, attempt: 1, priority: priority}
 	sim.s.queue.push(c)
 	sim.done[c] = 0
 	return c

@@ -19,8 +19,10 @@ type Snapshot struct {
 	Retried uint64 // further runs of calls
 	Shared  uint64 // bytes of shared inputs that were sent to workers
 
-	Found    uint64 // calls that did not run, as their results were found
-	Differed uint64 // calls that gave another result than was found
+	Found      uint64 // calls that did not run, as their results were found
+	Duplicated uint64 // calls that were started a second time, on another worker
+	Checked    uint64 // calls that ran twice, and whose results were compared
+	Differed   uint64 // calls that gave another result than was found, or than they gave before
 }
 
 // A WorkerSnapshot is what the root knows of a worker, and what the worker says.
@@ -57,9 +59,10 @@ type RunningCall struct {
 func (l *Loop) Snapshot() Snapshot {
 	l.sweep()
 	s := Snapshot{
-		Queued: l.sched.queue.n, InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
+		Queued: l.sched.waiting(), InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
 		Done: l.counts.done, Failed: l.counts.failed, Retried: l.counts.retried, Shared: l.giver.sent,
-		Found: l.memo.found.Load(), Differed: l.memo.differed.Load(),
+		Found: l.memo.found.Load(), Differed: l.memo.differed.Load() + l.counts.differed,
+		Duplicated: l.counts.duplicated, Checked: l.counts.checked,
 	}
 	now := monotime.Now()
 	s.Workers = make([]WorkerSnapshot, 0, len(l.sched.workers))

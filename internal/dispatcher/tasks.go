@@ -23,7 +23,9 @@ type Task struct {
 	module *module
 	number uint32
 
-	nanos float64 // estimated run time; only used by the loop
+	// Only used by the loop.
+	nanos  float64 // estimated run time
+	lately *spread // how long the last runs took; nil before the first, and where no call may have a duplicate
 }
 
 // Module returns the task's module.

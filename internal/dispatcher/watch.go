@@ -29,7 +29,7 @@ type Watch struct {
 // watching is what the loop keeps for those who watch.
 type watching struct {
 	watches []*Watch
-	sent    []int64   // when the calls in flight were sent, by ticket and by monotime; 0 is unknown
+	sent    []int64   // when the calls in flight were sent, by ticket and by monotime; 0 is unknown. Kept for duplicates, too
 	epoch   time.Time // of the root's clock, where monotime is 0
 }
 
@@ -43,7 +43,9 @@ func (g *watching) wall(moment int64) time.Time { return g.epoch.Add(time.Durati
 func (l *Loop) Watch() *Watch {
 	if !l.on() {
 		l.epoch = time.Now().Round(0).Add(-time.Duration(monotime.Now()))
-		clear(l.sent)
+		if !l.duplicates.on { // else they are known, and needed
+			clear(l.sent)
+		}
 		defer l.tellWatched(true)
 	}
 	w := &Watch{began: l.wall(monotime.Now())}
@@ -88,9 +90,10 @@ func (l *Loop) Look(w *Watch) *feed.Update {
 	now := l.wall(monotime.Now())
 	u := &feed.Update{
 		Begin: w.began, End: now,
-		Queued: l.sched.queue.n, InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
+		Queued: l.sched.waiting(), InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
 		Submitted: l.in.newest(), Done: l.counts.done, Failed: l.counts.failed, Retried: l.counts.retried,
-		Cancelled: l.counts.cancelled + uint64(l.cancelled.Load()), Found: l.memo.found.Load(), Differed: l.memo.differed.Load(),
+		Cancelled: l.counts.cancelled + uint64(l.cancelled.Load()), Found: l.memo.found.Load(), Differed: l.memo.differed.Load() + l.counts.differed,
+		Duplicated: l.counts.duplicated, Checked: l.counts.checked,
 	}
 	w.began = now
 	u.Workers = l.feedWorkers()

@@ -32,6 +32,7 @@ type worker struct {
 	receiving map[uint32]struct{} // tickets whose long results are on their way; nil before the first
 	departing map[uint32]func()   // tickets whose long arguments are on their way, and what waits for that; nil before the first
 
+	leftovers  int                    // duplicates that it has and that nobody needs any more
 	rank       int                    // its rank for users: 0 for the root's own slots
 	host       string                 // the name of its node
 	pid        int                    // its process
