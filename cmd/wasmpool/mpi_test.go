@@ -60,22 +60,39 @@ func (r ranks) run(t *testing.T, n int, args ...string) result {
 	return runCmd(t, mpitest.Command(ctx, t, n, r.program, args...))
 }
 
+// userCommand returns a command as its user starts it, without a launcher. The ranks that it starts are to find
+// each other over loopback.
+func userCommand(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "OMPI_MCA_btl_tcp_if_include=lo", "OMPI_MCA_oob_tcp_if_include=lo")
+	return cmd
+}
+
 func TestOnRanks(t *testing.T) {
+	t.Parallel()
 	r := ranks{mpitest.Build(t, ".")}
-	t.Run("map", r.testMap)
-	t.Run("run", r.testRun)
-	t.Run("failures", r.testFailures)
-	t.Run("setup errors", r.testSetupErrors)
-	t.Run("launch", r.testLaunch)
-	t.Run("output lost", r.testOutputLost)
-	t.Run("input of a script", r.testScriptInput)
-	t.Run("progress", r.testProgress)
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"map", r.testMap},
+		{"run", r.testRun},
+		{"failures", r.testFailures},
+		{"setup errors", r.testSetupErrors},
+		{"launch", r.testLaunch},
+		{"output lost", r.testOutputLost},
+		{"input of a script", r.testScriptInput},
+		{"progress", r.testProgress},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.test(t)
+		})
+	}
 }
 
 // The command starts its own ranks, and passes on input, result and exit code.
 func (r ranks) testLaunch(t *testing.T) {
-	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
-	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
 	for _, tt := range []struct {
 		args, stdin, stdout string
 		code                int
@@ -89,7 +106,7 @@ func (r ranks) testLaunch(t *testing.T) {
 		{"launch -n 3 -- " + r.program + " map testdata/tasks square --lines -", "3\n4\n", `{"i":0,"ok":true,"out":9}` + "\n" + `{"i":1,"ok":true,"out":16}` + "\n", 0},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		cmd := exec.CommandContext(ctx, r.program, strings.Fields(tt.args)...)
+		cmd := userCommand(ctx, r.program, strings.Fields(tt.args)...)
 		cmd.Stdin = strings.NewReader(tt.stdin)
 		got := runCmd(t, cmd)
 		cancel()
@@ -105,11 +122,9 @@ func (r ranks) testLaunch(t *testing.T) {
 
 // Ranks leave a script's standard input alone when they do not read it.
 func (r ranks) testScriptInput(t *testing.T) {
-	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
-	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-c", `while read n; do "$0" run --ranks 2 testdata/tasks square --arg $n; echo; done`, r.program)
+	cmd := userCommand(ctx, "sh", "-c", `while read n; do "$0" run --ranks 2 testdata/tasks square --arg $n; echo; done`, r.program)
 	cmd.Stdin = strings.NewReader("1\n2\n3\n")
 	if got := runCmd(t, cmd); got.code != 0 || got.stdout != "1\n4\n9\n" {
 		t.Errorf("a loop over three lines: %+v, want three squares", got)
@@ -119,8 +134,6 @@ func (r ranks) testScriptInput(t *testing.T) {
 // The terminal of --ranks shows how far the root has come, below whole lines, and nothing of it
 // is left at the end. SIGUSR2 asks for a line.
 func (r ranks) testProgress(t *testing.T) {
-	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
-	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
 	lines := filepath.Join(t.TempDir(), "lines")
 	if err := os.WriteFile(lines, []byte("40\n41\nnone\n100000000\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -129,7 +142,7 @@ func (r ranks) testProgress(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out := filepath.Join(t.TempDir(), "out")
-	cmd := exec.CommandContext(ctx, r.program, "map", "testdata/tasks", "spin", "--lines", lines, "--out", out, "--unordered", "--ranks", "2", "--slots", "2", "--timeout", "5s")
+	cmd := userCommand(ctx, r.program, "map", "testdata/tasks", "spin", "--lines", lines, "--out", out, "--unordered", "--ranks", "2", "--slots", "2", "--timeout", "5s")
 	cmd.Stderr = tty
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -164,8 +177,6 @@ func (r ranks) testProgress(t *testing.T) {
 // Results that cannot be written to standard output are no success on ranks either: mpirun would
 // say nothing.
 func (r ranks) testOutputLost(t *testing.T) {
-	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
-	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
 	lines := filepath.Join(t.TempDir(), "lines")
 	if err := os.WriteFile(lines, bytes.Repeat([]byte("12\n"), 20_000), 0o600); err != nil {
 		t.Fatal(err)
@@ -191,7 +202,7 @@ func (r ranks) testOutputLost(t *testing.T) {
 		{"closed", closed, 128 + int(syscall.SIGPIPE), ""},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		cmd := exec.CommandContext(ctx, r.program, "map", "testdata/tasks", "square", "--lines", lines, "--ranks", "2")
+		cmd := userCommand(ctx, r.program, "map", "testdata/tasks", "square", "--lines", lines, "--ranks", "2")
 		var stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = tt.to, &stderr
 		cmd.Run() //nolint:errcheck // the exit code says it
@@ -302,15 +313,19 @@ func (r ranks) testSetupErrors(t *testing.T) {
 		{1, "run testdata/tasks square --arg 3 --confine", "--confine is for worker ranks, and this job has one rank"},
 	}
 	for _, tt := range tests {
-		got := r.run(t, tt.ranks, strings.Fields(tt.args)...)
-		if said := got.said(); got.code != exitSetup || len(said) != 1 || !strings.Contains(said[0], tt.want) {
-			t.Errorf("%s: exit code %d, stderr:\n%s\nwant %d and one line with %q", tt.args, got.code, got.stderr, exitSetup, tt.want)
-		}
+		t.Run(tt.args, func(t *testing.T) {
+			t.Parallel()
+			got := r.run(t, tt.ranks, strings.Fields(tt.args)...)
+			if said := got.said(); got.code != exitSetup || len(said) != 1 || !strings.Contains(said[0], tt.want) {
+				t.Errorf("exit code %d, stderr:\n%s\nwant %d and one line with %q", got.code, got.stderr, exitSetup, tt.want)
+			}
+		})
 	}
 }
 
 // The build without MPI refuses to be several copies.
 func TestBuildWithoutMPIOnRanks(t *testing.T) {
+	t.Parallel()
 	program := filepath.Join(t.TempDir(), "wasmpool")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -318,45 +318,46 @@ func TestNoStore(t *testing.T) {
 
 // A process that stands still while it fetches does not keep others waiting, and one that goes on
 // slowly does.
-func TestPatience(t *testing.T) { //nolint:paralleltest // it changes patience
-	before := patience
-	patience = 3 * aliveEvery
-	defer func() { patience = before }()
-	data := random(9, 100_000)
+func TestPatience(t *testing.T) {
+	t.Parallel()
 	for _, alive := range []bool{true, false} {
-		s := newStore(t, 1<<30)
-		must(t, s.made())
-		e := s.entry(sha256.Sum256(data), int64(len(data)))
-		unlock, err := e.hold(t.Context())
-		must(t, err)
-		if !alive {
-			unlock()
-			unlock, err = e.acquire(t.Context(), tryLock, func() func() { return func() {} })
+		t.Run(fmt.Sprintf("alive=%t", alive), func(t *testing.T) {
+			t.Parallel()
+			data, s := random(9, 100_000), newStore(t, 1<<30)
+			s.patience = 3 * aliveEvery
+			must(t, s.made())
+			e := s.entry(sha256.Sum256(data), int64(len(data)))
+			unlock, err := e.hold(t.Context())
 			must(t, err)
-		}
-		got := make(chan *Blob)
-		go func() {
-			b, err := s.Open(t.Context(), sha256.Sum256(data), int64(len(data)), giving(data, new(atomic.Int64)))
-			if err != nil {
-				t.Error(err)
-			}
-			got <- b
-		}()
-		select {
-		case b := <-got:
-			if alive || b.Bytes() == nil {
-				t.Errorf("with a holder that is alive: %t, it did not wait, or the blob is in the store", alive)
-			}
-			unlock()
-		case <-time.After(2 * patience):
 			if !alive {
-				t.Error("it waits for a process that stands still")
+				unlock()
+				unlock, err = e.acquire(t.Context(), tryLock, func() func() { return func() {} })
+				must(t, err)
 			}
-			unlock()
-			if b := <-got; b.Bytes() != nil {
-				t.Error("the blob is in memory")
+			got := make(chan *Blob)
+			go func() {
+				b, err := s.Open(t.Context(), sha256.Sum256(data), int64(len(data)), giving(data, new(atomic.Int64)))
+				if err != nil {
+					t.Error(err)
+				}
+				got <- b
+			}()
+			select {
+			case b := <-got:
+				if alive || b.Bytes() == nil {
+					t.Error("it did not wait, or the blob is in the store")
+				}
+				unlock()
+			case <-time.After(2 * s.patience):
+				if !alive {
+					t.Error("it waits for a process that stands still")
+				}
+				unlock()
+				if b := <-got; b.Bytes() != nil {
+					t.Error("the blob is in memory")
+				}
 			}
-		}
+		})
 	}
 }
 

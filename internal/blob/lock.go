@@ -24,11 +24,11 @@ const (
 
 	// aliveEvery is how often a process that fetches shows that it goes on.
 	aliveEvery = time.Second
-)
 
-// patience is for how long a process that fetches may give no sign until the others
-// do without it: it was stopped, or its node hangs. One that died holds no lock. Tests change it.
-var patience = 10 * time.Second
+	// patience is for how long a process that fetches may give no sign until the others
+	// do without it: it was stopped, or its node hangs. One that died holds no lock.
+	patience = 10 * time.Second
+)
 
 // errStuck is why a process does not wait any longer for another one.
 var errStuck = errors.New("another process, which stands still, holds the lock")
@@ -39,6 +39,8 @@ type entry struct {
 	dir  string
 	key  string // its digest, in hex
 	size int64
+
+	patience time.Duration // patience, but in tests
 }
 
 func (e entry) path() string     { return filepath.Join(e.dir, e.key) }
@@ -85,7 +87,7 @@ func (e entry) acquire(ctx context.Context, try func(*flock.Flock) (bool, error)
 		}
 		if sign := e.sign(); sign != last {
 			last, since = sign, monotime.Now()
-		} else if time.Duration(monotime.Now()-since) > patience {
+		} else if time.Duration(monotime.Now()-since) > e.patience {
 			release()
 			return nil, fmt.Errorf("%s: %w", e.lockPath(), errStuck)
 		}

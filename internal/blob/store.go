@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/wasmpool/wasmpool/internal/cachedir"
 	"github.com/wasmpool/wasmpool/internal/memory"
@@ -25,6 +26,8 @@ type Store struct {
 	most int64
 	log  *slog.Logger
 	made func() error // makes the folder, once
+
+	patience time.Duration // patience, but in tests
 }
 
 // NewStore returns the store in a folder, which it makes when it is first used. It keeps
@@ -33,7 +36,7 @@ func NewStore(dir string, most int64, log *slog.Logger) *Store {
 	if dir == "" {
 		return nil
 	}
-	return &Store{dir: dir, most: most, log: log, made: sync.OnceValue(func() error { return cachedir.Make(dir) })}
+	return &Store{dir: dir, most: most, log: log, made: sync.OnceValue(func() error { return cachedir.Make(dir) }), patience: patience}
 }
 
 // A Fetch writes all the bytes of a blob, in order.
@@ -119,7 +122,7 @@ type storeError struct{ error }
 
 func (e *storeError) Unwrap() error { return e.error }
 
-func (s *Store) entry(d Digest, size int64) entry { return entry{s.dir, d.String(), size} }
+func (s *Store) entry(d Digest, size int64) entry { return entry{s.dir, d.String(), size, s.patience} }
 
 // mostTries bounds how often a blob is looked for that others remove.
 const mostTries = 3

@@ -73,7 +73,7 @@ func (s *Store) all() (list []*kept, total int64) {
 		}
 		b := byKey[key]
 		if b == nil {
-			b = &kept{entry: entry{dir: s.dir, key: key}}
+			b = &kept{entry: entry{dir: s.dir, key: key, patience: s.patience}}
 			byKey[key] = b
 			list = append(list, b)
 		}

@@ -4,6 +4,8 @@ package launch
 
 import (
 	"bufio"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,8 +19,9 @@ import (
 	"github.com/wasmpool/wasmpool/internal/mpitest"
 )
 
-// TestOnRanks runs jobs under a real mpirun.
+// TestOnRanks runs jobs under a real mpirun, by the command, as the environment of each is its own.
 func TestOnRanks(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("mpirun"); err != nil {
 		t.Fatalf("mpirun is missing: run make deps: %v", err)
 	}
@@ -27,8 +30,22 @@ func TestOnRanks(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := ranks{program: mpitest.Build(t, "./testdata/job"), wasmpool: mpitest.Build(t, "../../cmd/wasmpool"), source: source, guest: filepath.Join(source, "cmd/wasmpool/testdata/tasks")}
-	t.Setenv("OMPI_MCA_btl_tcp_if_include", "lo")
-	t.Setenv("OMPI_MCA_oob_tcp_if_include", "lo")
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"root on another host", r.testFarRoot}, // the longest first
+		{"signals at the start", r.testEarlySignals},
+		{"command killed", r.testCommandKilled},
+		{"signals", r.testSignals},
+		{"start that never comes", r.testHang},
+		{"signal under nohup", r.testNohup},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.test(t)
+		})
+	}
 	for _, tt := range []struct {
 		name    string
 		n       int
@@ -46,19 +63,17 @@ func TestOnRanks(t *testing.T) {
 		{"worker killed", 4, "-kill worker", 0, "", "100 results\nafter\n"},
 		{"root killed", 4, "-kill root", ExitKilled, "the root was killed", ""},
 	} {
-		t.Run(tt.name, func(t *testing.T) { r.run(t, tt.n, tt.flags, tt.code, tt.message, tt.out) })
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r.run(t, tt.n, tt.flags, tt.code, tt.message, tt.out)
+		})
 	}
-	t.Run("start that never comes", r.testHang)
-	t.Run("signals", r.testSignals)
-	t.Run("signals at the start", r.testEarlySignals)
-	t.Run("signal under nohup", r.testNohup)
-	t.Run("command killed", r.testCommandKilled)
-	t.Run("root on another host", r.testFarRoot)
 }
 
 // TestMPICH runs jobs under MPICH's mpiexec, which ends all ranks with the first
 // that dies.
 func TestMPICH(t *testing.T) {
+	t.Parallel()
 	source, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +83,7 @@ func TestMPICH(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	r := ranks{program: program, source: source, guest: filepath.Join(source, "cmd/wasmpool/testdata/tasks"), launcher: "mpich"}
+	r := ranks{program: program, wasmpool: mpitest.Build(t, "../../cmd/wasmpool"), source: source, guest: filepath.Join(source, "cmd/wasmpool/testdata/tasks"), launcher: "mpich"}
 	for _, tt := range []struct {
 		name  string
 		flags string
@@ -79,10 +94,14 @@ func TestMPICH(t *testing.T) {
 		{"exit code 42", "-exit 42", 42, "100 results\nafter\n"},
 		{"another root", "-root 1 -exit 5", 5, "100 results\nafter\n"},
 	} {
-		t.Run(tt.name, func(t *testing.T) { r.run(t, 4, tt.flags, tt.code, "", tt.out) })
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r.run(t, 4, tt.flags, tt.code, "", tt.out)
+		})
 	}
 	for _, who := range []string{"root", "worker"} {
 		t.Run(who+" killed", func(t *testing.T) {
+			t.Parallel()
 			r.trial(t, 4, "-calls 3000 -kill "+who).expect(t, ExitKilled, "the root was killed")
 		})
 	}
@@ -92,15 +111,79 @@ func TestMPICH(t *testing.T) {
 // the launcher if it is not the default.
 type ranks struct{ program, wasmpool, source, guest, launcher string }
 
+// A rankTrial is a job under test that the command starts, on real ranks.
+type rankTrial struct {
+	trial
+	wasmpool string
+	flags    []string // of launch
+	job      []string // the program and its arguments
+	env      []string
+}
+
 // trial makes a job of so many ranks.
-func (r ranks) trial(t *testing.T, n int, flags string) *trial {
+func (r ranks) trial(t *testing.T, n int, flags string) *rankTrial {
 	t.Helper()
-	path := os.Getenv("PATH")
-	tr := newTrial(t, "")
-	t.Setenv("PATH", path)
-	tr.Ranks, tr.Program, tr.Launcher = n, r.program, r.launcher
-	tr.Args = append([]string{"-guest", r.guest}, strings.Fields(flags)...)
+	hangups(t)
+	mark := fmt.Sprint(t.Name(), os.Getpid()) // the test may run twice at once
+	tr := &rankTrial{
+		trial: trial{mark: "LAUNCH_TEST=" + mark, temp: t.TempDir()}, wasmpool: r.wasmpool,
+		flags: []string{"-n", fmt.Sprint(n), "--timeout-start", "30s"},
+		job:   append([]string{r.program, "-guest", r.guest}, strings.Fields(flags)...),
+	}
+	if r.launcher != "" {
+		tr.flags = append(tr.flags, "--launcher", r.launcher)
+	}
+	tr.env = append(os.Environ(), tr.mark, "TMPDIR="+tr.temp, "SLURM_JOB_ID=", "OMPI_MCA_btl_tcp_if_include=lo", "OMPI_MCA_oob_tcp_if_include=lo")
 	return tr
+}
+
+// expect runs the job and checks its exit code, what the command itself says, and that nothing is left of it.
+func (tr *rankTrial) expect(t *testing.T, code int, message string) time.Duration {
+	t.Helper()
+	start := time.Now()
+	cmd := tr.start(t, &tr.out)
+	cmd.Wait() //nolint:errcheck // the code tells
+	took := time.Since(start)
+	said := ""
+	for line := range strings.Lines(tr.err.String()) {
+		if strings.HasPrefix(line, "wasmpool: ") {
+			said += line
+		}
+	}
+	if got := cmd.ProcessState.ExitCode(); got != code || (said == "") != (message == "") || !strings.Contains(said, message) {
+		t.Errorf("exit code %d, %q, want %d and %q\n%s", got, said, code, message, &tr.err)
+	}
+	tr.nothingLeft(t)
+	return took
+}
+
+// start starts the job, with the command behind words.
+func (tr *rankTrial) start(t *testing.T, stdout io.Writer, words ...string) *exec.Cmd {
+	t.Helper()
+	words = append(append(append(append(words, tr.wasmpool, "launch"), tr.flags...), "--"), tr.job...)
+	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
+	cmd.Stdout, cmd.Stderr, cmd.Env = stdout, &tr.err, tr.env
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	bound := time.AfterFunc(80*time.Second, func() { cmd.Process.Kill() }) //nolint:errcheck // it may have ended
+	t.Cleanup(func() { bound.Stop() })
+	return cmd
+}
+
+// lines is start for tests that follow what the job prints.
+func (tr *rankTrial) lines(t *testing.T, words ...string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { read.Close() })
+	cmd := tr.start(t, write, words...)
+	if err := write.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewScanner(read)
 }
 
 func (r ranks) run(t *testing.T, n int, flags string, code int, message, out string) {
@@ -123,7 +206,7 @@ func (r ranks) run(t *testing.T, n int, flags string, code int, message, out str
 
 // memory lists the files through which the job under way shares memory: others
 // may have theirs beside them.
-func (tr *trial) memory(t *testing.T) []string {
+func (tr *rankTrial) memory(t *testing.T) []string {
 	t.Helper()
 	dirs, err := filepath.Glob(filepath.Join(tr.temp, "wasmpool-*"))
 	if err != nil || len(dirs) != 1 {
@@ -138,7 +221,7 @@ func (tr *trial) memory(t *testing.T) []string {
 
 func (r ranks) testHang(t *testing.T) {
 	tr := r.trial(t, 3, "-hang")
-	tr.StartTimeout = time.Second
+	tr.flags = append(tr.flags, "--timeout-start", "1s")
 	if took := tr.expect(t, ExitSetup, "had not found each other after 1s"); took > soon {
 		t.Errorf("it took %v", took)
 	}
@@ -146,11 +229,11 @@ func (r ranks) testHang(t *testing.T) {
 
 // A signal to the command reaches the root, which ends in order.
 func (r ranks) testSignals(t *testing.T) {
-	command := r.wasmpool
 	for s, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGUSR1: 138, syscall.SIGHUP: 129} {
 		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
 			tr := r.trial(t, 3, "-wait")
-			cmd, lines := tr.command(t, command)
+			cmd, lines := tr.lines(t)
 			if !lines.Scan() || lines.Text() != "waiting" {
 				t.Fatalf("the job says %q\n%s", lines.Text(), &tr.err)
 			}
@@ -179,11 +262,11 @@ func (r ranks) testSignals(t *testing.T) {
 // cluster, the ranks are on two others.
 func (r ranks) testFarRoot(t *testing.T) {
 	hangups(t)
-	command := r.wasmpool
-	t.Chdir(t.TempDir()) // where the jobs' folders are
+	dir := t.TempDir() // where the jobs' folders are
 	scripts := filepath.Join(r.source, "scripts")
 	cmd := exec.CommandContext(t.Context(), filepath.Join(scripts, "netns"), filepath.Join(scripts, "slurm"), "-n", "4",
-		filepath.Join(r.source, "internal/launch/testdata/signals"), command, r.program, r.guest)
+		filepath.Join(r.source, "internal/launch/testdata/signals"), r.wasmpool, r.program, r.guest)
+	cmd.Dir = dir
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "OMPI_MCA_") }) // on this host only
 	var log strings.Builder
 	cmd.Stderr = &log
@@ -192,17 +275,16 @@ func (r ranks) testFarRoot(t *testing.T) {
 	if err != nil || string(out) != want {
 		t.Errorf("%v\n%swant\n%s\n%s", err, out, want, &log)
 	}
-	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("files %v are left, %v", left, err)
 	}
 }
 
 // A signal in the first moments ends the job before it begins, or in order.
 func (r ranks) testEarlySignals(t *testing.T) {
-	command := r.wasmpool
 	for delay := 100 * time.Millisecond; delay <= 450*time.Millisecond; delay += 50 * time.Millisecond {
 		tr := r.trial(t, 3, "-wait")
-		cmd, lines := tr.command(t, command)
+		cmd, lines := tr.lines(t)
 		time.Sleep(delay)
 		cmd.Process.Signal(syscall.SIGINT) //nolint:errcheck // what follows would show it
 		said := ""
@@ -224,7 +306,7 @@ func (r ranks) testEarlySignals(t *testing.T) {
 // Under nohup a dropped terminal is nothing to the job.
 func (r ranks) testNohup(t *testing.T) {
 	tr := r.trial(t, 3, "-wait")
-	cmd, lines := tr.command(t, "nohup", r.wasmpool)
+	cmd, lines := tr.lines(t, "nohup")
 	if !lines.Scan() || lines.Text() != "waiting" {
 		t.Fatalf("the job says %q\n%s", lines.Text(), &tr.err)
 	}
@@ -241,29 +323,11 @@ func (r ranks) testNohup(t *testing.T) {
 	tr.nothingLeft(t)
 }
 
-// command starts wasmpool launch for the trial, and reads what it prints.
-func (tr *trial) command(t *testing.T, words ...string) (*exec.Cmd, *bufio.Scanner) {
-	t.Helper()
-	words = append(append(words, "launch", "-n", "3", "--timeout-start", "30s", "--", tr.Program), tr.Args...)
-	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
-	cmd.Stderr = &tr.err
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	bound := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }) //nolint:errcheck // it may have ended
-	t.Cleanup(func() { bound.Stop() })
-	return cmd, bufio.NewScanner(stdout)
-}
-
 // When the command itself is killed, its ranks end too, and the next one removes what
 // is left.
 func (r ranks) testCommandKilled(t *testing.T) {
 	tr := r.trial(t, 3, "-wait")
-	cmd, lines := tr.command(t, r.wasmpool)
+	cmd, lines := tr.lines(t)
 	if !lines.Scan() || lines.Text() != "waiting" {
 		t.Fatalf("the job says %q\n%s", lines.Text(), &tr.err)
 	}
@@ -280,7 +344,7 @@ func (r ranks) testCommandKilled(t *testing.T) {
 	if left := marked(t, tr.mark); len(left) > 0 {
 		t.Errorf("processes %v are left", left)
 	}
-	tr.Args = []string{"-guest", r.guest}
+	tr.job = tr.job[:3] // without -wait
 	tr.expect(t, 0, "") // it finds nothing of the first either
 	for _, name := range memory {
 		if _, err := os.Stat(name); !os.IsNotExist(err) {
