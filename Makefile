@@ -167,8 +167,10 @@ fuzz: ## Fuzz each target, and compare engines, for FUZZTIME=10s each
 hostile: deps ## Attack a pool, in one process and on 4 ranks: each kind alone, then 1,000 calls among 100,000 good ones
 	$(GO) build -o bin/hostile ./stress/hostile
 	bin/hostile
+	bin/hostile -inputs
 	CGO_ENABLED=1 $(GO) build -tags mpi -o bin/hostile-mpi ./stress/hostile
 	OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -n 4 --oversubscribe --bind-to none bin/hostile-mpi
+	OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -n 4 --oversubscribe --bind-to none bin/hostile-mpi -inputs
 
 .PHONY: survive
 survive: deps build ## Kill workers and roots, stop them, cut hosts off, RUNS=10 times each, with shared inputs and a memo, too

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/mpitest"
 )
 
@@ -39,14 +40,21 @@ func init() {
 		instead, inner.Slots, inner.ResultBytes = movePayloads, 4, 24<<20
 	case os.Getenv(shareVar) != "":
 		instead, inner.Slots, inner.SharedDir = readOnRanks, 2, os.Getenv(shareDirVar)
+	case os.Getenv(inputsVar) != "":
+		inner.Memo, inner.VerifyMemo = &mapMemo{results: map[[32]byte][]byte{}}, 1
+		inner.Sandbox.Isolation = host.IsolationReset
+		inner.Shared = map[string]executor.Source{"everywhere": executor.FromBytes(make([]byte, 5<<20))}
 	case os.Getenv(pausesVar) != "":
 		instead, inner.Slots = pauseBetweenCalls, 2
 	}
 }
 
-// TestRanks runs the contract's tests again on the root of 1, 2 and 4 ranks.
+// TestRanks runs the contract's tests again on the root of 1, 2 and 4 ranks: on two with a shared input in each call and a memo, against
+// which each result that was there before is verified.
 func TestRanks(t *testing.T) {
-	mpitest.Again(t, []int{1, 2, 4}, "shape", "sound")
+	mpitest.Again(t, []int{1, 4}, "shape", "sound")
+	t.Setenv(inputsVar, "1")
+	mpitest.Again(t, []int{2}, "shape", "sound")
 }
 
 // TestWorkerKilled kills a worker rank with SIGKILL, under an mpirun that lets

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
 )
 
@@ -266,6 +267,9 @@ func (s *settings) within(p *pool, t *dispatcher.Task) error {
 		return nil
 	case base != nil:
 		s.options.Shared = s.options.Shared.Over(base.Shared)
+		if n := len(s.options.Shared.List()); n > host.MostShared {
+			return fmt.Errorf("executor: a call with %d shared inputs, those of Config.Shared among them, may have at most %d", n, host.MostShared)
+		}
 	case s.options == nil:
 		return nil
 	}

@@ -108,6 +108,18 @@ func shape(t testing.TB) *executor.Executor {
 	return shared
 }
 
+// inputsVar gives the ranks' pool a memo and a shared input; see TestRanks.
+const inputsVar = "WASMPOOL_TEST_INPUTS"
+
+// bare is shape for tests of all that calls have: no others are shared into them.
+func bare(t testing.TB) *executor.Executor {
+	t.Helper()
+	if os.Getenv(inputsVar) != "" {
+		return open(t, executor.Config{})
+	}
+	return shape(t)
+}
+
 // sound is shape for tests that count the attempts of calls: no worker is lost.
 func sound(t testing.TB) *executor.Executor {
 	t.Helper()

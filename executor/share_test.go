@@ -111,7 +111,7 @@ func unquoted(text []byte) (data []byte, err error) {
 // What was not shared into a call does not exist for it, also on an instance that has read it.
 func TestShareIsOfTheCall(t *testing.T) {
 	t.Parallel()
-	ex := shape(t)
+	ex := bare(t)
 	a, b := share(t, ex, executor.FromBytes([]byte("first"))), share(t, ex, executor.FromBytes([]byte("second")))
 	both := []executor.CallOption{executor.With("a", a), executor.With("b", b)}
 	for range 20 {
@@ -197,7 +197,7 @@ func TestShareIntoMany(t *testing.T) {
 // Names, blobs and sources that make no sense are errors of who gave them.
 func TestShareErrors(t *testing.T) {
 	t.Parallel()
-	ex := shape(t)
+	ex := bare(t)
 	b := share(t, ex, executor.FromBytes(nil))
 	for _, name := range []string{"", ".", "..", ".hidden", "a/b", "a b", "ä", "a\x00", strings.Repeat("x", 101)} {
 		if _, err := ex.Call(t.Context(), "echo", nil, executor.With(name, b)); err == nil || errors.As(err, new(*executor.TaskError)) {
@@ -288,7 +288,7 @@ func zipOf(t testing.TB, files map[string]string) []byte {
 // A zip file is seen as its folders and files.
 func TestShareTree(t *testing.T) {
 	t.Parallel()
-	ex := shape(t)
+	ex := bare(t)
 	long := strings.Repeat("long ", 300_000)
 	b := share(t, ex, executor.FromBytes(zipOf(t, map[string]string{"lib/a.py": "a", "lib/deep/b.py": long, "c": ""})).AsTree())
 	for path, want := range map[string]string{
@@ -315,6 +315,14 @@ func TestShareInConfig(t *testing.T) {
 	ex := open(t, executor.Config{SharedDir: t.TempDir(), Shared: map[string]executor.Source{
 		"a": executor.FromBytes([]byte("pool")), "b": executor.FromFile(fileOf(t, []byte("file"))),
 	}})
+	b := share(t, ex, executor.FromBytes(nil))
+	var many []executor.CallOption
+	for i := range host.MostShared - 1 {
+		many = append(many, executor.With(fmt.Sprint("n", i), b))
+	}
+	if _, err := ex.Call(t.Context(), "echo", nil, many...); err == nil || !strings.Contains(err.Error(), "a call with 101 shared inputs, those of Config.Shared among them, may have at most 100") {
+		t.Error(err)
+	}
 	own := executor.With("a", share(t, ex, executor.FromReader(strings.NewReader("call"))))
 	for _, tt := range []struct {
 		name, want string

@@ -32,12 +32,12 @@ func (at *Attack) Alone(ctx context.Context, good int) (*Report, error) {
 		if err != nil {
 			return r, fmt.Errorf("before %v: %w", &a, err)
 		}
-		if err := ranks.attack(ctx, ex, r, &a); err != nil {
+		if err := ranks.attack(ctx, at, r, &a); err != nil {
 			return r, err
 		}
 		calls := make([]goodCall, good)
 		for i := range calls {
-			calls[i] = submitGood(ctx, ex, i, random)
+			calls[i] = at.submitGood(ctx, i, random)
 		}
 		for i := range calls {
 			if err := calls[i].await(ctx, r); err != nil {
@@ -83,12 +83,12 @@ func ranksOf(ctx context.Context, ex *executor.Executor) (processes, error) {
 }
 
 // attack makes one hostile call and measures it.
-func (ps processes) attack(ctx context.Context, ex *executor.Executor, r *Report, a *attack) error {
+func (ps processes) attack(ctx context.Context, at *Attack, r *Report, a *attack) error {
 	before, err := ps.cpu()
 	if err != nil {
 		return err
 	}
-	call := a.submit(ctx, ex)
+	call := at.submit(ctx, a)
 	kind, err := call.await(ctx, r)
 	if err != nil {
 		return err

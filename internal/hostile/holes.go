@@ -17,6 +17,12 @@ import (
 	"github.com/wasmpool/wasmpool/host"
 )
 
+// Modules with grants.
+const (
+	grantedModule = "granted"
+	trustedModule = "trusted"
+)
+
 // Config returns the settings of a pool that is attacked, and what removes the folder
 // that it grants. All ranks of a machine have the same.
 func Config() (cfg executor.Config, remove func() error, err error) {
@@ -32,8 +38,8 @@ func Config() (cfg executor.Config, remove func() error, err error) {
 		Sandbox: host.Config{
 			Limits: Limits,
 			Grants: map[string]host.Grants{
-				"granted": {Folders: map[string]string{"/data": dir}, Output: true},
-				"trusted": {Env: map[string]string{"TRUSTED": "1"}},
+				grantedModule: {Folders: map[string]string{"/data": dir}, Output: true},
+				trustedModule: {Env: map[string]string{"TRUSTED": "1"}},
 			},
 		},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -158,7 +164,7 @@ func allHoles() []hole {
 		}},
 
 		// Newlines in one write, and a file that never opens.
-		{name: "granted", wat: grantedWAT, calls: []attack{
+		{name: grantedModule, wat: grantedWAT, calls: []attack{
 			{task: "newlines", kinds: kinds(host.KindOutput)},
 			{task: "newlines", kinds: kinds(host.KindTimeout), slow: true, limits: executor.Limits{Time: endless, Log: host.Unlimited, Instructions: host.Unlimited}},
 			{task: "descriptor", kinds: kinds(host.KindTrap)},
@@ -181,7 +187,7 @@ func allHoles() []hole {
 
 		// The same bytes under two names are not granted the same, nor do they share
 		// anything.
-		{name: "trusted", wat: environmentWAT, calls: []attack{{task: "count", want: []string{"1"}}}},
+		{name: trustedModule, wat: environmentWAT, calls: []attack{{task: "count", want: []string{"1"}}}},
 		{name: "untrusted", wat: environmentWAT, calls: []attack{{task: "count", want: []string{"0"}}}},
 	}
 }

@@ -183,6 +183,9 @@ func (w *Worst) took(cpu time.Duration, who string) {
 
 // An Attack is a pool and the guests that attack it.
 type Attack struct {
+	// Options are given to all calls, but for those that a memo refuses, which run without it.
+	Options []executor.CallOption
+
 	ex      *executor.Executor
 	attacks []attack
 }
@@ -203,7 +206,7 @@ func New(ctx context.Context, ex *executor.Executor, guest string) (*Attack, err
 		return nil, err
 	}
 	holes, err := holes(ctx)
-	return &Attack{ex, append(attacks(), holes...)}, err
+	return &Attack{ex: ex, attacks: append(attacks(), holes...)}, err
 }
 
 // A goodCall is one that must be right whatever goes on beside it.
@@ -213,9 +216,9 @@ type goodCall struct {
 	future *executor.Future
 }
 
-func submitGood(ctx context.Context, ex *executor.Executor, i int, random *rand.Rand) goodCall {
+func (at *Attack) submitGood(ctx context.Context, i int, random *rand.Rand) goodCall {
 	arg := fmt.Appendf(nil, "good call %d, %x", i, random.Uint64())
-	return goodCall{i, arg, ex.Submit(ctx, []string{"golang.mix", "plain.copy"}[i%2], arg)}
+	return goodCall{i, arg, at.ex.Submit(ctx, []string{"golang.mix", "plain.copy"}[i%2], arg, at.Options...)}
 }
 
 // await checks the outcome. The error is that the call has none.
@@ -258,7 +261,7 @@ func (at *Attack) Run(ctx context.Context, p Plan) (*Report, error) {
 	var bad []hostileCall
 	for i := range hostile {
 		if !hostile[i] {
-			good = append(good, submitGood(ctx, at.ex, i, random))
+			good = append(good, at.submitGood(ctx, i, random))
 			continue
 		}
 		n := len(bad)
@@ -266,7 +269,7 @@ func (at *Attack) Run(ctx context.Context, p Plan) (*Report, error) {
 		if n%(rarity+1) == rarity {
 			a = &slow[n/(rarity+1)%len(slow)]
 		}
-		bad = append(bad, a.submit(ctx, at.ex))
+		bad = append(bad, at.submit(ctx, a))
 	}
 	r := newReport()
 	for i := range good {
@@ -289,17 +292,21 @@ type hostileCall struct {
 	refused error // its module was, by the root
 }
 
-func (a *attack) submit(ctx context.Context, ex *executor.Executor) hostileCall {
+func (at *Attack) submit(ctx context.Context, a *attack) hostileCall {
 	if a.wasm != nil {
 		m, err := wasmtasks.Load(a.module, a.wasm)
 		if err == nil {
-			err = ex.Load(m)
+			err = at.ex.Load(m)
 		}
 		if err != nil {
 			return hostileCall{attack: a, refused: err}
 		}
 	}
-	return hostileCall{attack: a, future: ex.Submit(ctx, a.task, []byte(a.arg), executor.WithLimits(a.limits))}
+	opts := append(slices.Clone(at.Options), executor.WithLimits(a.limits))
+	if a.module == grantedModule || a.module == trustedModule { // which see more than their argument
+		opts = append(opts, executor.WithoutMemo())
+	}
+	return hostileCall{attack: a, future: at.ex.Submit(ctx, a.task, []byte(a.arg), opts...)}
 }
 
 // await checks the outcome and returns its kind; 0 for a result. The error is that the

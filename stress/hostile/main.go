@@ -13,11 +13,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
 	"github.com/wasmpool/wasmpool/internal/hostile"
+	"github.com/wasmpool/wasmpool/memo"
 )
 
 func main() {
@@ -34,9 +36,10 @@ const mostGrowth = 128 << 20
 
 // settings are the flags.
 type settings struct {
-	plan  hostile.Plan
-	each  int
-	guest string
+	plan   hostile.Plan
+	each   int
+	guest  string
+	inputs bool
 }
 
 func run(ctx context.Context) error {
@@ -45,6 +48,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&set.plan.Hostile, "hostile", 1000, "hostile `calls` among them")
 	flag.IntVar(&set.each, "each", 1000, "good `calls` after each hostile one that is made alone")
 	flag.StringVar(&set.guest, "guest", "internal/hostile/guest", "the `folder` of the guest in Go")
+	flag.BoolVar(&set.inputs, "inputs", false, "give all calls a shared input, and keep their results in a memo, against which each call is verified")
 	slots := flag.Int("slots", 2, "calls at once, in one process")
 	flag.Parse()
 	cfg, remove, err := hostile.Config()
@@ -55,6 +59,13 @@ func run(ctx context.Context) error {
 	if os.Getenv("OMPI_COMM_WORLD_SIZE") == "" {
 		cfg.RootSlots = *slots
 	}
+	if set.inputs {
+		dir := filepath.Join(os.TempDir(), fmt.Sprintf("wasmpool-hostile-inputs-%d", os.Getppid())) // that of all ranks
+		defer os.RemoveAll(dir)                                                                     //nolint:errcheck // a temporary folder
+		cfg.Memo, cfg.VerifyMemo = memo.New(filepath.Join(dir, "memo"), memo.Config{}), 1
+		cfg.SharedDir = filepath.Join(dir, "shared")
+		cfg.Shared = map[string]executor.Source{"in": executor.FromBytes(make([]byte, 5<<20))}
+	}
 	return executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {
 		return errors.Join(attack(ctx, ex, set), remove())
 	})
@@ -64,6 +75,9 @@ func attack(ctx context.Context, ex *executor.Executor, set settings) error {
 	guests, err := hostile.New(ctx, ex, set.guest)
 	if err != nil {
 		return err
+	}
+	if set.inputs {
+		guests.Options = []executor.CallOption{executor.Pure()}
 	}
 	if r, err := guests.Run(ctx, hostile.Plan{Good: set.plan.Good / 5}); err != nil {
 		return err
@@ -88,7 +102,25 @@ func attack(ctx context.Context, ex *executor.Executor, set settings) error {
 	if r.Failures > 0 {
 		return fmt.Errorf("%d outcomes were wrong", r.Failures)
 	}
+	if set.inputs {
+		if err := verified(ctx, ex); err != nil {
+			return err
+		}
+	}
 	return settle(ctx, ex, before)
+}
+
+// verified checks that good calls were found again, and gave what they gave before.
+func verified(ctx context.Context, ex *executor.Executor) error {
+	st, err := ex.Stats(ctx)
+	switch {
+	case err != nil:
+		return err
+	case st.Differed > 0 || st.Found > 0 || st.Shared == 0 && len(st.Workers) > 1:
+		return fmt.Errorf("%d calls gave another result than before, %d did not run, %d bytes of shared inputs were sent", st.Differed, st.Found, st.Shared)
+	}
+	fmt.Printf("all of them with a shared input, and verified against a memo\n")
+	return nil
 }
 
 func show(r *hostile.Report, took time.Duration) {
