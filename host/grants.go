@@ -72,10 +72,11 @@ type Grants struct {
 type granted struct {
 	Grants
 	folders []folder
-	given   uint64 // what it costs a guest to be told its arguments, or its environment
-	places  uint64 // that the argument of a call takes in its arguments
-	here    uint32 // the descriptor of the folder that is granted as "."; 0 without one
-	scratch string // where a command sees its files in memory; "" where folders are granted in all places
+	sees    map[string]string // the names of the folders, by where the guest sees them: a clean path
+	given   uint64            // what it costs a guest to be told its arguments, or its environment
+	places  uint64            // that the argument of a call takes in its arguments
+	here    uint32            // the descriptor of the folder that is granted as "."; 0 without one
+	scratch string            // where a command sees its files in memory; "" where folders are granted in all places
 }
 
 type folder struct {
@@ -85,8 +86,12 @@ type folder struct {
 
 // open opens what is granted.
 func (g Grants) open() (*granted, error) {
-	open := &granted{Grants: g, given: entryCost, places: uint64(placeholders(g.Args)), scratch: g.scratchBase()}
-	if err := open.placeResult(); err != nil {
+	open := &granted{Grants: g, given: entryCost, places: uint64(placeholders(g.Args))}
+	err := open.placeFolders()
+	if err == nil {
+		err = open.placeResult()
+	}
+	if err != nil {
 		return nil, err
 	}
 	if open.places > 0 && g.Keep != KeepNot {
@@ -125,25 +130,29 @@ const (
 	firstDescriptor = 3
 )
 
-// scratchBase returns where a command sees its files in memory.
-func (g Grants) scratchBase() string {
-	_, root := g.Folders[rootFolder]
-	_, here := g.Folders[hereFolder]
-	if !root && !here {
-		return rootFolder
+// placeFolders finds out where the guest sees the folders, and a command its files in memory.
+func (g *granted) placeFolders() error {
+	g.sees = make(map[string]string, len(g.Folders))
+	for _, name := range slices.Sorted(maps.Keys(g.Folders)) {
+		at := path.Clean("/" + name)
+		if other, taken := g.sees[at]; taken {
+			return fmt.Errorf("a folder is granted as %s and one as %s, which are the same: leave one out", other, name)
+		}
+		g.sees[at] = name
 	}
-	if _, granted := g.Folders[scratchFolder]; granted {
-		return ""
+	_, root := g.sees[rootFolder]
+	_, tmp := g.sees[scratchFolder]
+	switch {
+	case !root:
+		g.scratch = rootFolder
+	case !tmp:
+		g.scratch = scratchFolder
 	}
-	return scratchFolder
+	return nil
 }
 
 // placeResult makes the name of the result's file a path, and refuses one that no command could write.
 func (g *granted) placeResult() error {
-	_, root := g.Folders[rootFolder]
-	if _, here := g.Folders[hereFolder]; root && here {
-		return errors.New("a folder is granted as / and one as ., which are the same: leave one out")
-	}
 	if g.ResultFile == "" {
 		return nil
 	}
@@ -155,9 +164,8 @@ func (g *granted) placeResult() error {
 		return fmt.Errorf("%.100q cannot be the name of a result file: it is that of one file, as the command knows it, such as /tmp/out.png", g.ResultFile)
 	}
 	holds := "" // the folder that the command takes it from
-	for _, folder := range append(slices.Collect(maps.Keys(g.Folders)), SharedFolder, g.scratch) {
-		folder = path.Clean("/" + folder)
-		if strings.HasPrefix(file, strings.TrimSuffix(folder, "/")+"/") && len(folder) > len(holds) {
+	for _, folder := range append(slices.Collect(maps.Keys(g.sees)), SharedFolder, g.scratch) {
+		if folder != "" && strings.HasPrefix(file, strings.TrimSuffix(folder, "/")+"/") && len(folder) > len(holds) {
 			holds = folder
 		}
 	}

@@ -89,7 +89,7 @@ func newInstance(s *Slot, c *program, configure func(*instance, wazero.ModuleCon
 	if c.StartMemory > s.limits.Memory {
 		return nil, errorf(KindMemory, "%s", compile.StartsAbove(c.StartMemory, s.limits.Memory))
 	}
-	if _, granted := c.grants.Folders[SharedFolder]; granted && len(s.call.Shared) > 0 {
+	if _, granted := c.grants.sees[SharedFolder]; granted && len(s.call.Shared) > 0 {
 		return nil, errorf(KindHost, "a folder is granted as %s, where a call with shared inputs has these: grant it by another name", SharedFolder)
 	}
 	s.beat(true)

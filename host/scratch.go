@@ -497,12 +497,13 @@ func (s *scratch) inventory() string {
 		at := todo[0]
 		todo = todo[1:]
 		if at.node.folder == nil {
-			found = append(found, fmt.Sprintf("%.100s", at.path))
+			found = append(found, text([]byte(fmt.Sprintf("%.100s", at.path))))
 			continue
 		}
 		for _, e := range at.node.folder.order[:min(looks, len(at.node.folder.order))] {
 			if e.node != nil {
-				todo = append(todo, place{at.path + "/" + e.name, e.node})
+				file := at.path + "/" + e.name
+				todo = append(todo, place{strings.Clone(file[:min(len(file), mostPath/10)]), e.node})
 			}
 		}
 	}

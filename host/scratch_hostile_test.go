@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	esys "github.com/tetratelabs/wazero/experimental/sys"
 
@@ -197,5 +198,21 @@ func TestScratchRootGuest(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What an error says of a command's files is text, and short.
+func TestScratchInventory(t *testing.T) {
+	t.Parallel()
+	s := newTestScratch(t, 1<<30)
+	dir := ""
+	for range 15 {
+		dir += strings.Repeat("x", mostName) + "/"
+		_ = s.Mkdir(dir, 0)
+	}
+	s.touch(t, "\xff\xfe", dir+"deep")
+	_, err := s.content("/none")
+	if err == nil || !utf8.ValidString(err.Message) || len(err.Message) > 300 || !strings.Contains(err.Message, "/\uFFFD, /xxx") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -565,7 +565,10 @@ func TestResultFilePlace(t *testing.T) {
 		`"." cannot be the name of a result file`:           {ResultFile: "."},
 		`"a\x00" cannot be the name of a result file`:       {ResultFile: "a\x00"},
 		"writes its results to standard output":             {ResultFile: "x", Keep: KeepLine},
-		"a folder is granted as / and one as ., which are ": {Folders: map[string]string{"/": dir, ".": dir}},
+		"a folder is granted as . and one as /, which are ": {Folders: map[string]string{"/": dir, ".": dir}},
+		"a folder is granted as /a and one as a/, which":    {Folders: map[string]string{"/a": dir, "a/": dir}},
+		"the result file /z lies in /, ":                    {ResultFile: "z", Folders: map[string]string{"//": dir}},
+		"the result file /tmp/z lies in /tmp, ":             {ResultFile: "/tmp/z", Folders: map[string]string{"/": dir, "/tmp/": dir}},
 	} {
 		h := newHost(t, Config{Grants: map[string]Grants{EveryModule: g}})
 		if _, err := h.Load(t.Context(), m); err == nil || !strings.Contains(err.Error(), want) {
