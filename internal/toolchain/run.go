@@ -70,7 +70,7 @@ func (s Source) run(ctx context.Context, program string, args ...string) (string
 var (
 	isError  = regexp.MustCompile(`^\S.*\berror(?:\[\w+\])?: |^ERROR `)
 	isNoNews = regexp.MustCompile(`linker command failed|aborting due to|could not compile|^error: the following command`)
-	isWhere  = regexp.MustCompile(`^\s*(?:│\s*)?└─ in (\S+)\((\d+),(\d+)\)|^\s*in (\S+)\((\d+),(\d+)\)`)
+	isWhere  = regexp.MustCompile(`^\s*(?:[│└─]+ )?in (\S+\(\d+,\d+\))$`)
 )
 
 // messages finds them in what a compiler said.
@@ -85,7 +85,7 @@ func messages(output string, err error) []string {
 			list = append(list, line)
 		}
 		if at := isWhere.FindStringSubmatch(line); at != nil && len(list) > 0 { // asc says where behind what
-			list[len(list)-1] += fmt.Sprintf(" (%s)", strings.TrimLeft(strings.TrimSpace(at[0]), "│ └─in"))
+			list[len(list)-1] += " (" + at[1] + ")"
 		}
 	}
 	if list == nil {
