@@ -193,7 +193,7 @@ func (in *instance) fail(err error) *Error {
 
 // usage returns what the call used that runs, or ran last.
 func (in *instance) usage() Usage {
-	return Usage{Instructions: in.gauge.count(), Memory: in.linear.size + in.scratch.most()}
+	return Usage{Instructions: in.gauge.count(), Memory: in.linear.peak}
 }
 
 // function returns the export of a task, nil where there is none.
@@ -266,7 +266,8 @@ func (in *instance) shutDoor() {
 func (in *instance) begin(c *Call, arg []byte) {
 	in.call, in.taken, in.fetched = c, false, false
 	in.calls++
-	in.linear.most = in.slot.limits.Memory
+	in.linear.most, in.linear.peak = in.slot.limits.Memory, 0
+	in.linear.note()
 	if !in.linear.fixed {
 		in.follow()
 	}

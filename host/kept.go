@@ -270,7 +270,6 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 	in.used, s.instance = s.clock, in
 	in.renew()
 	in.beginRead(c, arg)
-	in.scratch.begin()
 	if last := in.kept.give(stream); last.ended {
 		delete(s.warm, key)
 		s.forget()

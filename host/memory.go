@@ -26,6 +26,7 @@ type linear struct {
 	size  uint64 // usable, and ever used: it never shrinks
 
 	beside uint64 // bytes that count to most besides: files of a command
+	peak   uint64 // the most that it and what is beside it had at once in this call
 
 	refused bool // in this call the guest asked for more than there is
 	above   bool // in this call the guest asked for more than it may have
@@ -61,8 +62,12 @@ func (l *linear) Reallocate(size uint64) []byte {
 		}
 	}
 	l.size = max(l.size, size)
+	l.note()
 	return l.space[:size:size]
 }
+
+// note takes note of how much the call has.
+func (l *linear) note() { l.peak = max(l.peak, l.size+l.beside) }
 
 // makeUsable makes size bytes usable.
 func (l *linear) makeUsable(size uint64) error {

@@ -39,7 +39,6 @@ type scratch struct {
 	nodes  int
 	inodes uint64 // given so far
 	used   uint64 // bytes of the call's memory
-	peak   uint64 // of used, in the call
 
 	open   map[*scratchFile]struct{} // what the command has open
 	opened bool                      // the engine has the root open
@@ -76,21 +75,6 @@ func newScratch(in *instance, base string) *scratch {
 	s := &scratch{in: in, base: base, root: &scratchNode{}, open: make(map[*scratchFile]struct{})}
 	s.empty()
 	return s
-}
-
-// begin notes that a call begins.
-func (s *scratch) begin() {
-	if s != nil {
-		s.peak = s.used
-	}
-}
-
-// most returns how many bytes the call had in it at once.
-func (s *scratch) most() uint64 {
-	if s == nil {
-		return 0
-	}
-	return s.peak
 }
 
 // empty removes all that is in it, and closes what is open.
@@ -162,7 +146,8 @@ func (s *scratch) take(n uint64) esys.Errno {
 		return s.in.failWith(wasiNoSpace)
 	}
 	s.used += n
-	s.peak, l.beside = max(s.peak, s.used), s.used
+	l.beside = s.used
+	l.note()
 	return 0
 }
 

@@ -143,6 +143,81 @@ func TestScratchLeftOpen(t *testing.T) { // alone, as it measures the heap
 	}
 }
 
+// Of the lists that a command reads the engine keeps the last one of each folder that is open, which counts.
+func TestScratchLists(t *testing.T) { // alone, as it measures the heap
+	s := newTestScratch(t, 1<<30)
+	const files, lists = 1000, 10
+	before := heap()
+	var kept [][]esys.Dirent
+	var open []esys.File
+	for i := range lists {
+		for j := range files {
+			s.touch(t, fmt.Sprintf("tmp/%0*d", mostName, i*files+j))
+		}
+		f, _ := s.OpenFile("tmp", 0, 0)
+		for range 2 {
+			_, _ = f.Seek(0, 0)
+			list, errno := f.Readdir(files)
+			if len(list) != files || errno != 0 {
+				t.Fatalf("a list of %d: %v", len(list), errno)
+			}
+			kept = append(kept[:i], list)
+		}
+		open = append(open, f)
+		for _, e := range kept[i] {
+			_ = s.Unlink("tmp/" + e.Name)
+		}
+	}
+	if held := heap() - before; s.used < held || s.used > 2*held {
+		t.Errorf("%d lists hold %d bytes, and count %d", len(kept), held, s.used)
+	}
+	runtime.KeepAlive(kept)
+	s.in.linear.most = s.used
+	f, _ := s.OpenFile("tmp", 0, 0)
+	s.in.linear.most += 3 * scratchCost / 2
+	s.touch(t, "tmp/one")
+	if list, errno := f.Readdir(files); errno != 0 || len(list) != 1 {
+		t.Errorf("a list of %d: %v", len(list), errno)
+	}
+	_, _ = f.Seek(0, 0)
+	s.in.linear.most = s.used
+	_ = s.Rename("tmp/one", fmt.Sprintf("tmp/%0*d", mostName, 1))
+	if list, errno := f.Readdir(files); s.says(errno) != fmt.Sprint(wasiNoSpace) || list != nil {
+		t.Errorf("without memory, a list of %d: %v", len(list), errno)
+	}
+	for _, f := range append(open, f) {
+		f.Close()
+	}
+	if s.used != scratchCost {
+		t.Errorf("%d bytes are in use", s.used)
+	}
+}
+
+// The room of files that are gone is there for memory, and a call never has more than it may.
+func TestScratchMakesRoom(t *testing.T) {
+	t.Parallel()
+	const limit = 16 << 20
+	s := newTestScratch(t, limit)
+	f, _ := s.OpenFile("f", create, 0)
+	for range 3 {
+		if errno := f.Truncate(limit - 2*scratchCost - scratchPage); errno != 0 {
+			t.Fatal(errno)
+		}
+		if errno := f.Truncate(0); errno != 0 || s.pages.space != nil || s.pages.taken != 0 {
+			t.Fatalf("%v, and it has %d bytes still", errno, s.pages.taken)
+		}
+	}
+	s.in.linear.Allocate(0, limit)
+	if s.in.linear.Reallocate(limit-1<<16) == nil {
+		t.Error("memory cannot grow")
+	}
+	if used := s.in.usage().Memory; used > limit || used < limit-1<<16 {
+		t.Errorf("it used %d bytes at once", used)
+	}
+	s.in.linear.Free()
+	f.Close()
+}
+
 // The root counts as open, too, if the command opens it.
 func TestScratchRoots(t *testing.T) {
 	t.Parallel()

@@ -15,6 +15,9 @@ import (
 // scratchPage is in how many bytes the memory of files is given out.
 const scratchPage = 4096
 
+// entrySize is how many bytes an entry of a list counts besides its name.
+const entrySize = 64
+
 // scratchPages is the memory of all files of a scratch: pages that lie one behind the other.
 type scratchPages struct {
 	block
@@ -28,6 +31,14 @@ func (p *scratchPages) drop(account *memory.Account) {
 		p.block.free()
 	}
 	*p = scratchPages{block: block{account: account}}
+}
+
+// giveBack takes pages back, and frees all when none is in use.
+func (p *scratchPages) giveBack(numbers []uint32, account *memory.Account) {
+	p.free = append(p.free, numbers...)
+	if len(p.free) == p.made && p.made > piece/scratchPage {
+		p.drop(account)
+	}
 }
 
 // page returns a page. It is good until the block grows.
@@ -102,7 +113,7 @@ func (s *scratch) shrink(n *scratchNode, size int64) {
 	}
 	keep := pagesFor(size)
 	cut := n.pages[keep:]
-	s.pages.free = append(s.pages.free, cut...)
+	s.pages.giveBack(cut, s.in.slot.host.memory)
 	s.in.charge(uint64(len(cut)))
 	s.give(uint64(len(cut)) * scratchPage)
 	switch n.pages = n.pages[:keep]; {
@@ -142,6 +153,7 @@ type scratchFile struct {
 	at      int64        // where the next Read or Write begins
 	next    uint64       // of a folder: the number from which the next Readdir goes on, 0 for the first one,
 	last    uint64       // and that of the last entry, as of the first one
+	listed  uint64       // bytes that count for what the engine keeps of the entries
 	appends bool
 	reads   bool
 	writes  bool
@@ -329,6 +341,7 @@ func (f *scratchFile) Readdir(n int) ([]esys.Dirent, esys.Errno) {
 	in, order := f.of.in, f.node.folder.order
 	from := sort.Search(len(order), func(i int) bool { return order[i].number > f.next })
 	var list []esys.Dirent
+	var bytes uint64
 	for _, e := range order[from:] {
 		if len(list) == n || e.number > f.last {
 			break
@@ -338,10 +351,17 @@ func (f *scratchFile) Readdir(n int) ([]esys.Dirent, esys.Errno) {
 			continue
 		}
 		list = append(list, esys.Dirent{Ino: e.node.inode, Name: e.name, Type: e.node.mode().Type()})
+		bytes += entrySize + uint64(len(e.name))
 		in.charge(direntCost)
 		if len(list)%listedPiece == 0 {
 			in.check()
 		}
+	}
+	if bytes > f.listed {
+		if errno := f.of.take(bytes - f.listed); errno != 0 {
+			return nil, errno
+		}
+		f.listed = bytes
 	}
 	return list, 0
 }
@@ -370,6 +390,7 @@ func (f *scratchFile) Close() esys.Errno {
 	f.of.in.files--
 	if node := f.node; node != nil {
 		f.node = nil
+		f.of.give(f.listed)
 		delete(f.of.open, f)
 		node.opens--
 		f.of.drop(node)
