@@ -159,6 +159,10 @@ test-examples: deps ## Run the examples, alone and under mpirun
 languages: deps ## Fetch compilers for Rust, Zig and AssemblyScript and a Python (npm, apt-get), and test what init writes for them
 	CGO_ENABLED=0 scripts/languages $(TEST) -count 1 -run '^TestLanguages$$' ./cmd/wasmpool
 
+.PHONY: modules
+modules: deps ## Fetch modules that nobody here wrote (npm, 250 MB), and run them, or see them refused as docs/limits.md says
+	CGO_ENABLED=0 scripts/modules $(TEST) -count 1 -timeout 30m -run '^TestModules$$' -v ./cmd/wasmpool | grep -e '^ok' -e '^FAIL' -e '--- ' -e '^ '
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target, and compare engines, for FUZZTIME=10s each
 	scripts/fuzz $(FUZZTIME)

@@ -87,11 +87,7 @@ type folder struct {
 // open opens what is granted.
 func (g Grants) open() (*granted, error) {
 	open := &granted{Grants: g, given: entryCost, places: uint64(placeholders(g.Args))}
-	err := open.placeFolders()
-	if err == nil {
-		err = open.placeResult()
-	}
-	if err != nil {
+	if err := open.place(); err != nil {
 		return nil, err
 	}
 	if open.places > 0 && g.Keep != KeepNot {
@@ -129,6 +125,17 @@ const (
 	// firstDescriptor is that of the first folder.
 	firstDescriptor = 3
 )
+
+// Validate returns an error for grants that exclude each other, or that no command could use. It looks at no folder.
+func (g Grants) Validate() error { return (&granted{Grants: g}).place() }
+
+// place finds out where all is that is granted.
+func (g *granted) place() error {
+	if err := g.placeFolders(); err != nil {
+		return err
+	}
+	return g.placeResult()
+}
 
 // placeFolders finds out where the guest sees the folders, and a command its files in memory.
 func (g *granted) placeFolders() error {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -126,6 +128,11 @@ func (c Config) Validate() error {
 		return fmt.Errorf("host: Config.Isolation is %d, must be IsolationReuse, IsolationReset or IsolationFresh", c.Isolation)
 	case len(c.InitArg) > 0 && c.Initializer == "":
 		return fmt.Errorf("host: Config.InitArg has %d bytes, but Config.Initializer names no task", len(c.InitArg))
+	}
+	for _, module := range slices.Sorted(maps.Keys(c.Grants)) {
+		if err := c.Grants[module].Validate(); err != nil {
+			return fmt.Errorf("host: Config.Grants of module %s: %w", module, err)
+		}
 	}
 	return nil
 }

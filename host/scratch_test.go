@@ -570,8 +570,7 @@ func TestResultFilePlace(t *testing.T) {
 		"the result file /z lies in /, ":                    {ResultFile: "z", Folders: map[string]string{"//": dir}},
 		"the result file /tmp/z lies in /tmp, ":             {ResultFile: "/tmp/z", Folders: map[string]string{"/": dir, "/tmp/": dir}},
 	} {
-		h := newHost(t, Config{Grants: map[string]Grants{EveryModule: g}})
-		if _, err := h.Load(t.Context(), m); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(Config{Grants: map[string]Grants{EveryModule: g}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", g, err, want)
 		}
 	}

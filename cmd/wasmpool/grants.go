@@ -68,7 +68,7 @@ func (f *grantFlags) grants() (host.Grants, error) {
 		}
 		g.Env[name] = value
 	}
-	return g, nil
+	return g, g.Validate()
 }
 
 // mark stands behind a command's name in what results are of, and tells apart how it was run.

@@ -44,6 +44,18 @@ func TestLanguages(t *testing.T) {
 	runScripts(t, files)
 }
 
+// Modules that nobody here wrote, which make modules fetches, run or are refused as docs/limits.md says.
+func TestModules(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(modulesVar) == "" {
+		t.Skip("this is for make modules, which fetches modules")
+	}
+	runScripts(t, []string{"testdata/modules/modules.txtar"})
+}
+
+// modulesVar names the folder of those modules.
+const modulesVar = "WASMPOOL_TEST_MODULES"
+
 // languagesVar is set when the compilers of all languages are there.
 const languagesVar = "WASMPOOL_TEST_LANGUAGES"
 
@@ -69,6 +81,7 @@ func runScripts(t *testing.T, files []string) {
 			env.Setenv("TASKS", tasks)
 			env.Setenv("TESTDATA", filepath.Join(root, "cmd/wasmpool/testdata"))
 			env.Setenv("WASMPOOL_CACHE", cache)
+			env.Setenv("MODULES", os.Getenv(modulesVar))
 			bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
 			env.Setenv("BIN", bin)       // where only the command is
 			env.Setenv("GOPROXY", "off") // everything must work without a network

@@ -35,8 +35,12 @@ func checkImports(rules Rules, m *wasmbin.Module) (problems []string) {
 		return []string{origin, problems[0]}
 	}
 	here := strings.Join(slices.Sorted(maps.Keys(offers)), " and ")
+	others := len(problems)
 	for _, module := range slices.Sorted(maps.Keys(foreign)) {
 		problems = append(problems, checkForeign(module, foreign[module], here))
+	}
+	if last := len(problems) - 1; last >= 0 && others == 0 && rules.couldStub(m, foreign) {
+		problems[last] += ": StubImports (--stub-imports) of who runs the pool lets it run until it calls one"
 	}
 	return problems
 }

@@ -38,6 +38,19 @@ func (r Rules) stubs(m *wasmbin.Module, i wasmbin.Import) bool {
 	return true
 }
 
+// couldStub reports whether a module could run with stubs for all these imports.
+func (r Rules) couldStub(m *wasmbin.Module, foreign map[string][]wasmbin.Import) bool {
+	r.StubImports = true
+	for _, imports := range foreign {
+		for _, i := range imports {
+			if !r.stubs(m, i) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // stub has the module import its stubs, which it returns, from a module of theirs. It is another module then: what is kept of it is
 // apart from what it is without.
 func (b *bare) stub(rules Rules) (stubs []Stub, err error) {
