@@ -36,7 +36,7 @@ type WorkerStats struct {
 	Host     string // the node's name
 	PID      int    // of its process
 	Slots    int
-	Calls    uint64 // finished, with a result or an error
+	Calls    uint64 // finished, with a result or an error; one that ran twice for Config.SpotCheck counts at both workers
 	InFlight int
 	Lost     bool
 }

@@ -120,6 +120,7 @@ func newStandstill(t testing.TB, ranks, slots int, cfg Config) *standstill {
 	if err != nil {
 		t.Fatal(err)
 	}
+	makeRoom(ranks * slots)
 	ctx, cancel := context.WithCancel(context.Background())
 	for rank := 1; rank <= ranks; rank++ {
 		ep := newStoppable(s.fabric.Endpoint(rank))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -238,4 +239,169 @@ func TestSpotCheckAlone(t *testing.T) {
 	if st := stats(t, s.ex); st.Checked != 2 || st.Differed != 1 {
 		t.Errorf("%+v", st)
 	}
+}
+
+// late submits a call that takes unusually long, and waits until it runs on both workers. It returns the workers that have it: first
+// the one that had it before.
+func (s *standstill) late(t *testing.T, arg []byte, opts ...CallOption) (f *Future, first, second int) {
+	t.Helper()
+	for _, f := range s.start(t, "spin", 6) { // it is known now how long these take
+		if err := f.Err(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := stats(t, s.ex).Duplicated
+	f = s.ex.Submit(t.Context(), "spin", arg, opts...)
+	holders := func() (ranks []int) {
+		for _, w := range stats(t, s.ex).Workers {
+			if w.InFlight > 0 {
+				ranks = append(ranks, w.Rank)
+			}
+		}
+		return ranks
+	}
+	unittest.Until(t, "a worker has the call", func() bool { return len(holders()) > 0 })
+	first = holders()[0]
+	unittest.Until(t, "a second one has it, too", func() bool { return stats(t, s.ex).Duplicated > before })
+	return f, first, 3 - first
+}
+
+// endlessSpin is an argument of spin that takes minutes, and soon one that takes a second.
+var endlessSpin, soon = spinArgument(7, -1, 8), spinArgument(7, 300_000_000, 8)
+
+// A call that has a duplicate is killed on both workers: its outcome comes from the one that answers.
+func TestKillDuplicated(t *testing.T) {
+	t.Parallel()
+	s := newStandstill(t, 2, 1, twice(Config{Speculate: true}))
+	f, first, second := s.late(t, endlessSpin)
+	s.workers[first].stop()
+	if f.Cancel() {
+		t.Error("a call that runs was cancelled")
+	}
+	if !f.Kill("enough of it") {
+		t.Error("Kill says that it is done")
+	}
+	var e *TaskError
+	if err := f.Err(t.Context()); !errors.As(err, &e) || !errors.Is(err, ErrKilled) || e.Rank != second || e.Message != "enough of it" {
+		t.Errorf("got %v", err)
+	}
+	if st := stats(t, s.ex); st.Failed != 1 || st.InFlight != 0 {
+		t.Errorf("%+v", st)
+	}
+	s.workers[first].resume()
+	unittest.Until(t, "the other run ends", func() bool { return s.idle(t) })
+}
+
+// idle reports whether no worker has a call.
+func (s *standstill) idle(t *testing.T) bool {
+	for _, w := range stats(t, s.ex).Workers {
+		if w.InFlight > 0 && !w.Lost {
+			return false
+		}
+	}
+	return true
+}
+
+// Of two workers that have a call one dies: the call goes on at the other, whichever it is, and counts once.
+func TestDuplicateSurvives(t *testing.T) {
+	t.Parallel()
+	for name, which := range map[string]int{"the first dies": 0, "the second dies": 1} {
+		s := newStandstill(t, 2, 1, twice(Config{Speculate: true}))
+		f, first, second := s.late(t, soon)
+		ranks := []int{first, second}
+		s.fabric.Kill(ranks[which])
+		got, err := f.Result(t.Context())
+		info, _ := f.Info()
+		if err != nil || !bytes.Equal(got, soon) || info.Rank != ranks[1-which] || info.Attempt != 2 {
+			t.Errorf("%s: %x, %v, %+v", name, got, err, info)
+		}
+		if st := stats(t, s.ex); st.Done != 7 || st.Retried != 0 || st.Failed != 0 || st.InFlight != 0 {
+			t.Errorf("%s: %+v", name, st)
+		}
+	}
+}
+
+// A pool that is shut down while a call runs on two workers, of which one has stopped, ends as it is told.
+func TestShutdownDuplicated(t *testing.T) {
+	t.Parallel()
+	s := newStandstill(t, 2, 1, twice(Config{Speculate: true}))
+	f, first, _ := s.late(t, endlessSpin)
+	s.workers[first].stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.ex.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if err := f.Err(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("the call: %v", err)
+	}
+}
+
+// A duplicate makes way for calls that wait, and the call runs on.
+func TestDuplicateMakesWay(t *testing.T) {
+	t.Parallel()
+	s := newStandstill(t, 2, 1, twice(Config{Speculate: true}))
+	f, first, _ := s.late(t, endlessSpin)
+	for range 3 { // calls go to the worker with the fewest, so to either
+		for _, f := range s.start(t, "echo", 3) {
+			if err := f.Err(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	f.Kill("it is enough")
+	var e *TaskError
+	if err := f.Err(t.Context()); !errors.As(err, &e) || !errors.Is(err, ErrKilled) {
+		t.Errorf("%v; the first worker is %d", err, first)
+	}
+	unittest.Until(t, "all runs end", func() bool { return s.idle(t) })
+}
+
+// With a memo a call that ran twice is kept once, and one whose runs differ is not.
+func TestTwiceMemo(t *testing.T) {
+	t.Parallel()
+	kept := &countingMemo{results: map[[32]byte][]byte{}}
+	s := newStandstill(t, 2, 1, Config{Memo: kept, SpotCheck: 1})
+	for _, err := range s.ex.Map(t.Context(), "spin", arguments(20, 100, 8), Pure()) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.ex.Call(t.Context(), "rank", nil, Pure()); !errors.Is(err, ErrDiffered) {
+		t.Errorf("rank: %v", err)
+	}
+	if n := kept.count(); n != 20 {
+		t.Errorf("%d results were kept", n)
+	}
+}
+
+// A countingMemo keeps results in memory.
+type countingMemo struct {
+	mu      sync.Mutex
+	results map[[32]byte][]byte
+	kept    int
+}
+
+func (m *countingMemo) Open() error   { return nil }
+func (m *countingMemo) Close() error  { return nil }
+func (m *countingMemo) Drop(*MemoKey) {}
+
+func (m *countingMemo) Find(_ context.Context, key *MemoKey) ([]byte, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	result, found := m.results[key.Sum]
+	return bytes.Clone(result), found
+}
+
+func (m *countingMemo) Keep(key *MemoKey, result []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.results[key.Sum] = bytes.Clone(result)
+	m.kept++
+}
+
+func (m *countingMemo) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept
 }

@@ -22,7 +22,10 @@ const twiceSeedVar = "WASMPOOL_TEST_SEED"
 // TestTwiceRandom runs calls with duplicates and spot checks on workers that stop, go on and die at random, while calls are cancelled
 // and killed: each future has one outcome, the right one, and is counted once.
 func TestTwiceRandom(t *testing.T) {
-	rounds := 20
+	rounds := 8
+	if testing.Short() {
+		rounds = 3
+	}
 	if text := os.Getenv("WASMPOOL_TEST_ROUNDS"); text != "" {
 		var err error
 		if rounds, err = strconv.Atoi(text); err != nil {

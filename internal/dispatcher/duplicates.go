@@ -78,10 +78,12 @@ func (d *Dispatcher) AllowDuplicates() {
 
 // tendDuplicates ends duplicates that are in the way of other calls, and those that are not needed any more, and
 // begins some where slots idle. It returns how many it began.
-func (l *Loop) tendDuplicates(sent bool) (begun int) {
+//
+// sent is how many calls were sent just now. Where no slot is free some of them may wait behind others at a worker.
+func (l *Loop) tendDuplicates(sent int) (begun int) {
 	d := &l.duplicates
-	if len(d.pairs) > 0 && (sent || l.sched.waiting() > 0) {
-		l.yieldSlots()
+	if len(d.pairs) > 0 && l.sched.idle.head == nil {
+		l.yieldSlots(sent + l.sched.waiting())
 	}
 	if l.sched.waiting() == 0 && l.sched.alive > 1 && l.sched.idle.head != nil && l.sched.flying() > 0 && l.ending.refusing == nil {
 		if now := monotime.Now(); now >= d.next {
@@ -320,20 +322,17 @@ func (l *Loop) unwanted(c *Call) bool {
 	return State(c.state.Load()) == recalled
 }
 
-// yieldSlots ends duplicates for which other calls wait: those that are behind them at a worker, and those that no worker
-// has room for.
-func (l *Loop) yieldSlots() {
-	waiting := l.sched.waiting()
+// yieldSlots ends up to n duplicates: so many calls may wait, and no slot is free. Calls that wait behind others at a worker are
+// taken back for the slots that come free.
+func (l *Loop) yieldSlots(n int) {
 	for c, d := range l.duplicates.pairs {
-		if c.duplicate() {
-			continue
+		switch {
+		case n <= 0:
+			return
+		case !c.duplicate():
+			n--
+			l.duplicates.ended = append(l.duplicates.ended, l.part(c, d))
 		}
-		w := d.worker
-		if behind := w.inflight - w.leftovers - w.slots; behind <= 0 && waiting <= 0 {
-			continue
-		}
-		waiting--
-		l.duplicates.ended = append(l.duplicates.ended, l.part(c, d))
 	}
 }
 

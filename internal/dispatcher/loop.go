@@ -196,7 +196,7 @@ func (l *Loop) dispatch() int {
 	}
 	l.balance()
 	if l.duplicates.on {
-		n += l.tendDuplicates(n > 0)
+		n += l.tendDuplicates(n)
 	}
 	l.demand.set(l.sched.hasDemand())
 	return n
