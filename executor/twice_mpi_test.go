@@ -24,6 +24,9 @@ const twiceVar = "WASMPOOL_TEST_TWICE"
 // twiceLostAfter is longer than all maps of a test take: no stopped worker is lost before.
 const twiceLostAfter = time.Minute
 
+// mapOf is how many calls a map has.
+const mapOf = 200
+
 func init() {
 	if os.Getenv(twiceVar) != "" {
 		instead = mapBesideStopped
@@ -77,10 +80,10 @@ func mapBesideStopped(ctx context.Context, ex *executor.Executor) error {
 			return err
 		}
 		with, err := timeMap(ctx, ex, func(i int) {
-			if i == 150 {
+			if i == mapOf/2 {
 				syscall.Kill(stopped, syscall.SIGSTOP) //nolint:errcheck // the map shows it
 			}
-			if i == 250 && killed > 0 {
+			if i == mapOf*3/4 && killed > 0 {
 				syscall.Kill(killed, syscall.SIGKILL) //nolint:errcheck // likewise
 				killed = 0
 			}
@@ -108,17 +111,17 @@ func mapBesideStopped(ctx context.Context, ex *executor.Executor) error {
 	return nil
 }
 
-// timeMap maps 300 calls, of which some have long arguments, and checks the results. It calls at before each argument.
+// timeMap maps mapOf calls, of which some have long arguments, and checks the results. It calls at before each argument.
 func timeMap(ctx context.Context, ex *executor.Executor, at func(int)) (time.Duration, error) {
 	begin := time.Now()
 	arg := func(i int) []byte {
 		if i%20 == 7 {
-			return append(number(10_000), bytes.Repeat([]byte{byte(i)}, 100<<10)...)
+			return append(number(5_000), bytes.Repeat([]byte{byte(i)}, 100<<10)...)
 		}
-		return append(number(10_000), byte(i), byte(i>>8))
+		return append(number(5_000), byte(i), byte(i>>8))
 	}
 	args := func(yield func([]byte) bool) {
-		for i := range 300 {
+		for i := range mapOf {
 			at(i)
 			if !yield(arg(i)) {
 				return
@@ -132,7 +135,7 @@ func timeMap(ctx context.Context, ex *executor.Executor, at func(int)) (time.Dur
 		}
 		i++
 	}
-	if i != 300 {
+	if i != mapOf {
 		return 0, fmt.Errorf("%d results", i)
 	}
 	return time.Since(begin), nil
