@@ -22,6 +22,9 @@ const (
 	// looks whether it is done.
 	lockRetry = 5 * time.Millisecond
 
+	// leftAfter is the age of a compilation's folder that nobody works in any more.
+	leftAfter = time.Hour
+
 	lockSuffix = ".lock"
 	sumSuffix  = ".sum"
 	tempSuffix = ".tmp"
@@ -124,6 +127,16 @@ func (e entry) seal() {
 
 // remove deletes the entry.
 func (e entry) remove() error { return os.RemoveAll(e.path()) }
+
+// sweep deletes what compilations left that were killed, other than those that may be under way where there are no locks.
+func (e entry) sweep() {
+	left, _ := os.ReadDir(e.path()) // what cannot be read is not there
+	for _, work := range left {
+		if info, err := work.Info(); err == nil && strings.HasSuffix(work.Name(), tempSuffix) && time.Since(info.ModTime()) > leftAfter {
+			os.RemoveAll(filepath.Join(e.path(), work.Name())) //nolint:errcheck // it counts for nothing
+		}
+	}
+}
 
 func writeSum(file string) error {
 	sum, err := checksum(file)

@@ -86,6 +86,7 @@ func (p *Pipeline) compileCached(ctx context.Context, e entry, src source) (*Cod
 	if err := os.MkdirAll(e.path(), 0o700); err != nil {
 		return nil, err
 	}
+	e.sweep()
 	if err := p.inChild(ctx, e.path(), src); err != nil {
 		return nil, err
 	}

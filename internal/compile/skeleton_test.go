@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/tetratelabs/wazero"
@@ -160,9 +161,23 @@ func TestOtherCPU(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	left, busy := filepath.Join(dir, m.Digest().String(), "1"+tempSuffix), filepath.Join(dir, m.Digest().String(), "2"+tempSuffix)
+	for _, work := range []string{left, busy} {
+		if err := os.MkdirAll(filepath.Join(work, "module"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(left, time.Time{}, time.Now().Add(-2*leftAfter)); err != nil {
+		t.Fatal(err)
+	}
 	for i, want := range []int{1, 0} {
 		if n := loadAndRun(t, dir, m); n != want {
 			t.Errorf("load %d: compiled %d, want %d", i, n, want)
+		}
+	}
+	for work, want := range map[string]bool{left: false, busy: true} {
+		if _, err := os.Stat(work); (err == nil) != want {
+			t.Errorf("%s, which a compilation has left behind: %v, is to be there: %t", work, err, want)
 		}
 	}
 	var files []string
