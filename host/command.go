@@ -34,7 +34,7 @@ func (s *Slot) runCommand(t *Task, c *Call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	args, rest, err := commandLine(t.export, t.code.grants.Args, arg)
+	args, rest, err := t.code.grants.commandLine(t.export, arg)
 	if err != nil {
 		return nil, err
 	}
@@ -69,21 +69,20 @@ func (s *Slot) endedCommand(t *Task, in *instance, err error) ([]byte, error) {
 		return result, failed
 	}
 	e := in.fail(err)
-	if words := strings.TrimSpace(e.Stderr); words != "" && e.Kind == KindExit {
-		e.Message = fmt.Sprintf("exit code %d: %s", e.Code, words)
+	if words := strings.TrimSpace(e.Stderr); words != "" && (e.Kind == KindExit || e.Kind == KindMemory) {
+		e.Message = strings.Replace(e.Message, exitMessage(e.Code), fmt.Sprintf("exit code %d: %s", e.Code, words), 1)
 	}
 	return nil, e
 }
 
 // commandLine returns a command's arguments and its standard input, which is the argument of the call,
 // unless that takes the place of placeholders.
-func commandLine(name string, granted []string, arg []byte) (args []string, stdin []byte, err error) {
-	args = append([]string{name}, granted...)
-	places := placeholders(granted)
-	if places == 0 {
-		return args, arg, nil
-	}
+func (g *granted) commandLine(name string, arg []byte) (args []string, stdin []byte, err error) {
+	args = append([]string{name}, g.Args...)
+	places := g.places
 	switch {
+	case places == 0:
+		return args, arg, nil
 	case places > mostArgvs || len(arg)*places > mostArgvs:
 		return nil, nil, errorf(KindBadInput, "the call's argument has %d bytes and takes the place of %s %d times, which is more than %d bytes", len(arg), placeholder, places, mostArgvs)
 	case len(arg) > mostArgv:
@@ -91,8 +90,8 @@ func commandLine(name string, granted []string, arg []byte) (args []string, stdi
 	case bytes.IndexByte(arg, 0) >= 0:
 		return nil, nil, errorf(KindBadInput, "the call's argument has a zero byte, one that takes the place of %s cannot: leave %s out to have it as standard input", placeholder, placeholder)
 	}
-	for i := range granted {
-		args[1+i] = strings.ReplaceAll(granted[i], placeholder, string(arg))
+	for i := range g.Args {
+		args[1+i] = strings.ReplaceAll(g.Args[i], placeholder, string(arg))
 	}
 	return args, nil, nil
 }

@@ -47,7 +47,8 @@
 //   - tick.go: instructions and time of a call are counted, and bounded; stopwatch.go is the clock
 //     for that, which stands still while the process is stopped
 //   - limits.go, errors.go: Limits and Usage; Error and its Kinds
-//   - isolation.go: what a call finds of those before it
+//   - isolation.go: what a call finds of those before it; watch_linux.go
+//     and watch_other.go: which pages of memory were written
 //   - stack.go: the stacks that a slot keeps
 //
 // What a guest has:

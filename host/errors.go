@@ -222,7 +222,7 @@ func crashError(err error, stderr string) *Error {
 	switch {
 	case errors.As(err, &exit):
 		e.Kind, e.Code = KindExit, int(int32(exit.ExitCode()))
-		e.Message = fmt.Sprintf("the guest exited with code %d", e.Code)
+		e.Message = exitMessage(e.Code)
 	case errors.As(err, &ended):
 		e.Kind, e.Message, e.err = ended.kind, ended.message, ended.err
 		_, e.Stack = splitTrap(err)
@@ -279,3 +279,5 @@ func withCrashLine(message, stderr string) string {
 func saysOutOfMemory(stderr string) bool {
 	return strings.Contains(stderr, "out of memory") || strings.Contains(stderr, "memory allocation of ")
 }
+
+func exitMessage(code int) string { return fmt.Sprintf("the guest exited with code %d", code) }

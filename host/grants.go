@@ -42,10 +42,10 @@ type Grants struct {
 	// Args are a command's arguments after the first, which is the name of the task. The
 	// argument of the call takes the place of each {} in them, which it can if it has
 	// no zero byte and at most 128 KiB, and 2 MiB in all places. Where there is no {} it is the standard input; else that is empty.
-	// They have no zero bytes, and are at most 65,536.
+	// They have no zero bytes, and are at most 65,536. To a command that is kept a {} is nothing but that.
 	Args []string
 
-	// Keep lets a command go on between calls. It cannot when its Args have a {}.
+	// Keep lets a command go on between calls.
 	Keep Keep
 
 	// ResultFile is the file of a command whose content is the result of the call, in place of
@@ -74,7 +74,7 @@ type granted struct {
 	folders []folder
 	sees    map[string]string // the names of the folders, by where the guest sees them: a clean path
 	given   uint64            // what it costs a guest to be told its arguments, or its environment
-	places  uint64            // that the argument of a call takes in its arguments
+	places  int               // that the argument of a call takes in its arguments
 	here    uint32            // the descriptor of the folder that is granted as "."; 0 without one
 	scratch string            // where a command sees its files in memory; "" where folders are granted in all places
 }
@@ -86,12 +86,12 @@ type folder struct {
 
 // open opens what is granted.
 func (g Grants) open() (*granted, error) {
-	open := &granted{Grants: g, given: entryCost, places: uint64(placeholders(g.Args))}
+	open := &granted{Grants: g, given: entryCost}
 	if err := open.place(); err != nil {
 		return nil, err
 	}
-	if open.places > 0 && g.Keep != KeepNot {
-		return nil, fmt.Errorf("a command that is kept (%v) reads its arguments from standard input, and its command line has a %s", g.Keep, placeholder)
+	if g.Keep == KeepNot {
+		open.places = placeholders(g.Args)
 	}
 	if len(g.Args) > mostArgs {
 		return nil, errorf(KindBadModule, "its command line has %d arguments, a command takes at most %d", len(g.Args), mostArgs)

@@ -43,26 +43,27 @@ type instance struct {
 	fetched bool   // ReadArg was called and its bytes are in arg
 	arg     []byte // a long argument read piecewise
 
-	linear  linear
-	starved uint64 // the limit on memory by which it was refused some as it started; 0 if it was not
-	clock   clock
-	seeds   seeds
-	printed printed
-	block   seedBlock
-	gauge   gauge
-	image   *image          // what IsolationReset goes back to
-	kept    *kept           // of a command that goes on between calls
-	scratch *scratch        // the files that a command has in memory; nil for others, and where it is granted all folders
-	errno   uint64          // WASI's error of the function that runs, where the engine has no word for it; 0 if it has
-	nameAt  uint64          // one more than where the name of a folder is written, which is to be "."; 0 otherwise
-	calls   int             // how many it has run
-	earlier int             // how many it ran before these, as initializer
-	files   int             // how many it has open
-	roots   int             // how many of these are the folders that it started with
-	altered bool            // it has changed a descriptor that it started with
-	shares  bool            // it sees the folder of shared inputs
-	started [32]byte        // of a command that goes on: the sum of the shared inputs that it has
-	parent  context.Context //nolint:containedctx // what wazero may find while the instance is made
+	linear   linear
+	starved  uint64 // the limit on memory by which it was refused some as it started; 0 if it was not
+	clock    clock
+	seeds    seeds
+	printed  printed
+	block    seedBlock
+	gauge    gauge
+	image    *image          // what IsolationReset goes back to
+	kept     *kept           // of a command that goes on between calls
+	scratch  *scratch        // the files that a command has in memory; nil for others, and where it is granted all folders
+	errno    uint64          // WASI's error of the function that runs, where the engine has no word for it; 0 if it has
+	nameAt   uint64          // one more than where the name of a folder is written, which is to be "."; 0 otherwise
+	calls    int             // how many it has run
+	earlier  int             // how many it ran before these, as initializer
+	files    int             // how many it has open
+	roots    int             // how many of these are the folders that it started with
+	altered  bool            // it has changed a descriptor that it started with, since its image was taken
+	replaced bool            // one stands for something else, or nothing
+	shares   bool            // it sees the folder of shared inputs
+	started  [32]byte        // of a command that goes on: the sum of the shared inputs that it has
+	parent   context.Context //nolint:containedctx // what wazero may find while the instance is made
 }
 
 // Deadline implements [context.Context]. There is none: wazero is not what

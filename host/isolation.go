@@ -22,7 +22,7 @@ const (
 
 	// IsolationReset puts the linear memory and the globals back to where they
 	// were when the instance had started: some 80 µs for a Go guest, a few for
-	// a small one. An instance that grew its memory, has files open or closed what
+	// a small one. An instance that has files open or closed what
 	// it started with is replaced, as is each of a module that keeps references or
 	// vectors in globals, or has instructions that change its tables or drop its
 	// segments.
@@ -50,6 +50,7 @@ func (i Isolation) String() string {
 type image struct {
 	clock   int64 // monotonic time
 	memory  block
+	watch   *watch // of the instance's memory; nil where all of it is copied
 	globals []savedGlobal
 	doorAt  uint32
 	door    int // its length, 0 without one
@@ -65,6 +66,7 @@ type savedGlobal struct {
 // each was read cannot be put back.
 func (in *instance) save() {
 	in.attach(in.mod)
+	in.follow() // it may have grown while it started
 	if !in.code.Resettable || in.files > in.roots {
 		return
 	}
@@ -73,11 +75,8 @@ func (in *instance) save() {
 		clock: in.clock.begin, memory: block{account: in.slot.host.memory},
 		doorAt: in.doorAt, door: len(in.door), block: in.block,
 	}
-	if n := uint64(len(in.view)); n > 0 {
-		if img.memory.grow(n, n) != nil {
-			return // each call has a new instance, then
-		}
-		memory.Copy(img.memory.space, in.view)
+	if len(in.view) > 0 && img.copyMemory(in) != nil {
+		return // each call has a new instance, then
 	}
 	in.image, in.altered = img, false // what it altered while it started is the image's
 	for _, name := range in.code.Globals {
@@ -85,6 +84,24 @@ func (in *instance) save() {
 			in.image.globals = append(in.image.globals, savedGlobal{g, g.Get()})
 		}
 	}
+}
+
+func (img *image) copyMemory(in *instance) (err error) {
+	n := uint64(len(in.view))
+	if err := img.memory.take(n); err != nil {
+		return err
+	}
+	if in.linear.fixed {
+		if img.memory.space, img.watch = watchMemory(in.view); img.watch != nil {
+			return nil
+		}
+	}
+	if err := img.memory.grow(n, n); err != nil {
+		img.memory.free()
+		return err
+	}
+	memory.Copy(img.memory.space, in.view)
+	return nil
 }
 
 // restore puts the instance back to its image. It reports false where that
@@ -97,10 +114,10 @@ func (in *instance) restore() bool {
 		if in.grown() {
 			in.look()
 		}
-		if len(in.view) != len(in.image.memory.space) {
-			return false // linear memory cannot shrink
+		if !in.shorten(len(in.image.memory.space)) {
+			return false
 		}
-		memory.Copy(in.view, in.image.memory.space)
+		in.image.watch.restore(in.view, in.image.memory.space)
 	}
 	for _, g := range in.image.globals {
 		g.global.Set(g.value)
@@ -112,6 +129,20 @@ func (in *instance) restore() bool {
 		in.door = in.view[in.doorAt:][:n:n]
 	}
 	return true
+}
+
+// shorten has the guest's memory be n bytes long again, if it grew. A guest cannot do that, and the engine has no function for it, but
+// it takes what the allocator gives it: when it asks for one more page it gets less.
+func (in *instance) shorten(n int) bool {
+	if len(in.view) == n {
+		return true
+	}
+	l := &in.linear
+	l.shorter, l.back = true, uint64(n)
+	_, ok := in.mem.Grow(1) // it does not where the guest has all that it may
+	l.shorter = false
+	in.look()
+	return ok && len(in.view) == n
 }
 
 // spent reports whether the instance must not run another call as it is.

@@ -192,7 +192,7 @@ func (k *kept) wait() {
 func (k *kept) beforeRead(mod api.Module, params []uint64) {
 	const noFile = 1<<32 - 1
 	k.some = false
-	if k.engine == nil || uint32(params[0]) != 0 || len(k.rest) > 0 || k.in.altered {
+	if k.engine == nil || uint32(params[0]) != 0 || len(k.rest) > 0 || k.in.replaced || k.in.altered && k.first != nil {
 		return
 	}
 	if vectorBytes(mod.Memory(), uint32(params[1]), uint32(params[2])) == 0 {
@@ -303,6 +303,7 @@ func (s *Slot) commandResult(t *Task, in *instance) ([]byte, error) {
 		return rest, nil
 	}
 	e := statusError(status, text(rest[:min(len(rest), mostErrorText)]))
+	in.linear.explain(e)
 	e.Stderr, e.Log, e.Usage = in.printed.String(), s.logEnd(), in.usage()
 	return nil, e
 }

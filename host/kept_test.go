@@ -180,11 +180,36 @@ func TestKeptNewline(t *testing.T) {
 	if e := runFailing(t, slot, task, "a\nb"); e.Kind != KindBadInput || !strings.Contains(e.Message, "has a newline") {
 		t.Errorf("got %v, want bad input", e)
 	}
-	h := newHost(t, Config{Grants: map[string]Grants{"loop": {Keep: KeepLine, Args: []string{"{}"}}}})
-	if _, err := h.Load(t.Context(), guesttest.Module(t, "loop", loopWAT)); err == nil || !strings.Contains(err.Error(), "its command line has a {}") {
-		t.Errorf("with a placeholder: %v", err)
+}
+
+// A script goes to its interpreter as it is, whatever is in it.
+func TestKeptPlaceholder(t *testing.T) {
+	t.Parallel()
+	m := guesttest.Module(t, "args", argsWAT)
+	for _, isolation := range []Isolation{IsolationReuse, IsolationReset, IsolationFresh} {
+		h := newHost(t, Config{Isolation: isolation, Grants: map[string]Grants{"args": {Keep: KeepLine, Args: []string{"{}"}}}})
+		if got := run(t, newSlot(t, h), taskOf(t, load(t, h, m), "args"), "a"); got != "args\x00{}\x00" {
+			t.Errorf("%v: its arguments are %q", isolation, got)
+		}
 	}
 }
+
+// argsWAT is a command that reads up to 16 bytes, and then writes its arguments, of which there are two.
+const argsWAT = `(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\40\00\00\00\10\00\00\00\80\00\00\00")
+  (func (export "_start")
+    (drop (call $sizes (i32.const 16) (i32.const 12)))
+    (drop (call $args_get (i32.const 96) (i32.const 128)))
+    (loop $again
+      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 32)))
+      (if (i32.eqz (i32.load (i32.const 32))) (then return))
+      (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 32)))
+      (br $again))))`
 
 // However a call ends the program, the next finds one that was just started.
 func TestKeptEnds(t *testing.T) {

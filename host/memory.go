@@ -23,7 +23,10 @@ type linear struct {
 	limit uint64 // what the host allows
 	most  uint64 // what the call allows, at most limit
 	fixed bool   // all of space is reserved, and the first size bytes usable
-	size  uint64 // usable, and ever used: it never shrinks
+	size  uint64 // usable, and used since it was put back to an image
+
+	shorter bool // the next Reallocate makes it back bytes long
+	back    uint64
 
 	beside uint64 // bytes that count to most besides: files of a command
 	peak   uint64 // the most that it and what is beside it had at once in this call
@@ -46,6 +49,9 @@ func (l *linear) Allocate(_, most uint64) experimental.LinearMemory {
 // process cannot, ends the call: it must not depend on what else runs what a guest
 // sees.
 func (l *linear) Reallocate(size uint64) []byte {
+	if l.shorter {
+		return l.shorten(l.back)
+	}
 	if size > l.most || size+l.beside > l.most {
 		l.above = true
 		return l.refuse()
@@ -85,6 +91,17 @@ func (l *linear) makeUsable(size uint64) error {
 	return commitSpace(l.space[l.size:size])
 }
 
+// shorten makes the memory n bytes long again. What lies behind is zero when it grows the next time.
+func (l *linear) shorten(n uint64) []byte {
+	zeroSpace(l.space[n:l.size])
+	l.size = n
+	if l.taken > n {
+		l.account.Give(l.taken - n)
+		l.taken = n
+	}
+	return l.space[:n:n]
+}
+
 // mostSlack bounds by how much a block is longer than it must be.
 const mostSlack = 16 << 20
 
@@ -104,7 +121,7 @@ func (l *linear) refuse() []byte {
 // explain makes the failure of a guest that was refused memory one of [KindMemory],
 // unless it has another cause for certain.
 func (l *linear) explain(e *Error) {
-	if l.refused && (e.Kind == KindTrap || e.Kind == KindApplication || e.Kind == KindPanic) {
+	if l.refused && (e.Kind == KindTrap || e.Kind == KindApplication || e.Kind == KindPanic || e.Kind == KindExit && e.Code != 0) {
 		e.Kind = KindMemory
 	}
 	if e.Kind == KindMemory && l.above {

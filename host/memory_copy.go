@@ -15,3 +15,6 @@ func growSpace(old []byte, n uint64) ([]byte, error) {
 	}
 	return space, nil
 }
+
+// zeroSpace makes space zero.
+func zeroSpace(part []byte) { clear(part) }

@@ -19,3 +19,11 @@ func growSpace(old []byte, n uint64) ([]byte, error) {
 	}
 	return space, nil
 }
+
+// zeroSpace makes space zero. Much of it is given back to the system, which gives zeros when it is used again.
+func zeroSpace(part []byte) {
+	const much = 1 << 20
+	if len(part) < much || unix.Madvise(part, unix.MADV_DONTNEED) != nil {
+		clear(part)
+	}
+}

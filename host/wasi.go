@@ -116,11 +116,12 @@ func (w *wasiShape) Before(ctx context.Context, mod api.Module, f api.FunctionDe
 	if w.given {
 		cost += in.code.grants.given
 		if places := in.code.grants.places; places > 0 && in.call != nil {
-			cost += places * instructionsFor(uint64(argLen(in.call)))
+			cost += uint64(places) * instructionsFor(uint64(argLen(in.call)))
 		}
 	}
 	if w.alters && (in.opensWith(uint32(params[0])) || f.Name() == "fd_renumber") {
 		in.altered = true
+		in.replaced = in.replaced || f.Name() == "fd_close" || f.Name() == "fd_renumber"
 	}
 	in.pay(mod, cost)
 }
