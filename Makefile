@@ -37,6 +37,8 @@ LINT := bin/tools/golangci-lint
 BENCHSTAT := bin/tools/benchstat
 # The tests of the page in a browser, a module of their own.
 BROWSER := monitor/browsertest
+# A Lua that tests run scripts with, likewise.
+LUA := internal/scripttest/lua
 # The packages with code or tests that only a build with -tags mpi has.
 MPI_PACKAGES = $(shell grep -rl --include='*.go' '^//go:build mpi' . | xargs -n1 dirname | sort -u)
 # Those that have code for the build without it.
@@ -70,8 +72,9 @@ demo: build ## Draw a Julia set, count words, show that as a page, measure (need
 	@scripts/demo
 
 .PHONY: deps
-deps: ## Install Open MPI, pkg-config, gcc, clang, wabt and Chromium, if missing (apt-get)
+deps: ## Install Open MPI, pkg-config, gcc, clang, wabt, npm and Chromium, if missing (apt-get), and fetch interpreters (npm)
 	@scripts/deps
+	@scripts/interpreters
 
 ##@ Develop
 
@@ -113,6 +116,7 @@ tidy: ## Tidy all go.mod
 	$(GO) mod tidy
 	$(GO) -C tools mod tidy
 	$(GO) -C $(BROWSER) mod tidy
+	$(GO) -C $(LUA) mod tidy
 
 # Many of them wait for processes: four run at a time in each of three packages.
 .PHONY: test-unit

@@ -1,9 +1,12 @@
 package wasmtasks
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/wasmpool/wasmpool/internal/abi"
@@ -38,14 +41,29 @@ func (m *Module) WithCommandLine(c CommandLine) (*Module, error) {
 	return Load(m.name, append(wasm, content...))
 }
 
-// CommandLine returns the command line that the module brings along, if it has one that can be read.
+// CommandLine returns the command line that the module brings along, if it has one.
 func (m *Module) CommandLine() (c CommandLine, found bool) {
-	if !m.command {
-		return c, false
-	}
-	i := slices.IndexFunc(m.parsed.Custom, func(c wasmbin.Custom) bool { return c.Name == abi.SectionCommand })
-	if i < 0 || json.Unmarshal(m.parsed.Custom[i].Data, &c) != nil {
+	if m.commandLine == nil {
 		return CommandLine{}, false
 	}
-	return c, true
+	return CommandLine{Args: slices.Clone(m.commandLine.Args), Keep: m.commandLine.Keep}, true
+}
+
+// findCommandLine reads the command line that a command brings along.
+func (m *Module) findCommandLine() error {
+	i := slices.IndexFunc(m.parsed.Custom, func(c wasmbin.Custom) bool { return c.Name == abi.SectionCommand })
+	if i < 0 || !m.command {
+		return nil
+	}
+	m.commandLine = new(CommandLine)
+	d := json.NewDecoder(bytes.NewReader(m.parsed.Custom[i].Data))
+	d.DisallowUnknownFields()
+	err := d.Decode(m.commandLine)
+	if _, end := d.Token(); err == nil && !errors.Is(end, io.EOF) {
+		err = errors.New("more follows it")
+	}
+	if err != nil {
+		return fmt.Errorf("the command line that it brings along, in its section %s, cannot be read: %w: was it made for a newer wasmpool?", abi.SectionCommand, err)
+	}
+	return nil
 }

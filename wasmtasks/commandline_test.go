@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wasmpool/wasmpool/internal/guesttest"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
@@ -37,13 +38,35 @@ func TestCommandLine(t *testing.T) {
 	if _, err := tasks.WithCommandLine(first); err == nil || !strings.Contains(err.Error(), "module tasks is no command") {
 		t.Errorf("of a module of tasks: %v", err)
 	}
-	if _, err := wasmtasks.Python(m, "job.py", []byte("\xff"), "f"); err == nil || !strings.Contains(err.Error(), "job.py is no Python script: it is not UTF-8") {
-		t.Errorf("of a script that is none: %v", err)
+}
+
+// What cannot be read of a command line is not passed over: the program would be started otherwise than was meant.
+func TestCommandLineBad(t *testing.T) {
+	t.Parallel()
+	const command = `(module (memory (export "memory") 1) (func (export "_start")))`
+	for _, text := range []string{"", "{", `{"args":"x"}`, `{"args":["x"],"later":1}`, `{} {}`, "{}}"} {
+		wasm := unittest.Assemble(t, command)
+		content := append([]byte{byte(len("wasmpool.command"))}, "wasmpool.command"+text...)
+		wasm = append(append(wasm, 0, byte(len(content))), content...)
+		if _, err := wasmtasks.Load("tool", wasm); err == nil || !strings.Contains(err.Error(), "module tool: the command line that it brings along, in its section wasmpool.command, cannot be read") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
-	if _, err := wasmtasks.Python(m, "job.py", []byte("x = 1\x00"), "f"); err == nil || !strings.Contains(err.Error(), "job.py is no Python script: it has a zero byte") {
-		t.Errorf("of a script with a zero byte: %v", err)
-	}
-	if _, err := wasmtasks.Python(m, "job.py", nil, ""); err == nil || !strings.Contains(err.Error(), "cannot be the name of a task") {
-		t.Errorf("of a function without a name: %v", err)
+}
+
+// What cannot be a script, or a function of one, is refused where the module is made.
+func TestScriptBad(t *testing.T) {
+	t.Parallel()
+	m := guesttest.Module(t, "tool", `(module (memory (export "memory") 1) (func (export "_start")))`)
+	for _, c := range []struct{ file, script, function, want string }{
+		{"job.py", "\xff", "f", "job.py is no Python script: it is not UTF-8"},
+		{"job.js", "x = 1\x00", "f", "job.js is no JavaScript script: it has a zero byte"},
+		{"job.lua", "", "", "cannot be the name of a task"},
+		{"job.lua", "", "f(os", "cannot be the name of a function"},
+		{"job.rb", "", "f", "job.rb is no script: want a name that ends with .py, .js or .lua"},
+	} {
+		if _, err := wasmtasks.Script(m, c.file, []byte(c.script), c.function); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s, %q: %v, want %q", c.file, c.function, err, c.want)
+		}
 	}
 }

@@ -21,7 +21,7 @@
 //
 //   - module.go: Module, Load and its kin
 //   - task.go: Task, Kind: which exports are tasks, and how each is called
-//   - commandline.go: the command line that a command brings along; python.go, driver.py: functions of Python scripts
+//   - commandline.go: the command line that a command brings along; script.go, driver.py, driver.js, driver.lua: functions of scripts
 //   - table.go: Table: tasks by name, and errors for unknown and ambiguous names
 //   - describe.go: Description: what inspect shows
 //   - build.go: Build: sources to a module, and BuildError; package toolchain has the languages but for Go

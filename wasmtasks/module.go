@@ -36,7 +36,9 @@ type Module struct {
 	tasks   []uint32 // which of the exports have the form of a task, sorted by name
 	command bool     // it is a program, and they are none
 	usesABI bool
-	docs    map[string]abi.TaskDoc // by name
+
+	commandLine *CommandLine           // of a command that brings one along
+	docs        map[string]abi.TaskDoc // by name
 }
 
 // Load makes a module of a wasm binary. The name is what callers write before
@@ -54,7 +56,7 @@ func Load(name string, wasm []byte) (*Module, error) {
 		return nil, fmt.Errorf("wasmtasks: module %s: %w", name, err)
 	}
 	m := &Module{name: name, wasm: wasm, digest: sha256.Sum256(wasm), parsed: parsed}
-	if err := m.findTasks(); err != nil {
+	if err := cmp.Or(m.findTasks(), m.findCommandLine()); err != nil {
 		return nil, fmt.Errorf("wasmtasks: module %s: %w", name, err)
 	}
 	return m, nil

@@ -119,7 +119,7 @@ func open(ctx context.Context, l language, task string) (*wasmtasks.Module, erro
 	if err != nil {
 		return nil, err
 	}
-	return wasmtasks.Python(interpreter, path, script, task)
+	return wasmtasks.Script(interpreter, path, script, task)
 }
 
 // fastest returns the CPU time of the fastest of some calls.

@@ -7,7 +7,7 @@
 //   - run.go, map.go, launch.go, inspect.go, build.go, init.go, bench.go, version.go: a subcommand each
 //   - pool.go: flags of a pool, and opening one; the module and task of a command line
 //   - calls.go: how calls are made: --retries, --tag
-//   - grants.go: --dir, --env, --clock, --random, --isolation, --keep, --result-file, --allow-large and --stub-imports; script.go: modules that are Python scripts
+//   - grants.go: --dir, --env, --clock, --random, --isolation, --keep, --result-file, --allow-large and --stub-imports; script.go: modules that are scripts
 //   - shared.go: --shared and --shared-tree
 //   - memo.go, memofolder.go: --memo, and the subcommand that looks at its folder
 //   - twice.go: --speculate and --spot-check

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"strings"
 
@@ -23,7 +22,8 @@ type grantFlags struct {
 	args    []string // a command's, which stand behind --
 	keep    keepFlag
 	result  string // the file that a command's result is in
-	python  string // the interpreter of scripts
+
+	interpreter string // of scripts
 }
 
 func (f *grantFlags) add(flags *pflag.FlagSet) {
@@ -31,7 +31,8 @@ func (f *grantFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.env, "env", nil, "let the task see an environment variable, `NAME=VALUE`")
 	flags.BoolVar(&f.clock, "clock", false, "let the task see the real time, and sleep")
 	flags.BoolVar(&f.random, "random", false, "let the task have real random numbers")
-	flags.StringVar(&f.python, "python", os.Getenv(pythonVar), "the interpreter of a MODULE that is a Python script, the `FILE` of a python.wasm (default: what "+pythonVar+" says)")
+	flags.StringVar(&f.interpreter, "interpreter", "", "what runs a MODULE that is a script, the `FILE` of a python.wasm, qjs.wasm or lua.wasm (default: what WASMPOOL_PYTHON, WASMPOOL_JAVASCRIPT or WASMPOOL_LUA says)")
+	flags.StringVar(&f.interpreter, "python", "", "the same, for a Python script")
 	flags.StringVar(&f.result, "result-file", "", "take the result from the file `NAME` that a WASI program writes, such as /tmp/out.png, in place of what it prints")
 	flags.Var(&f.keep, "keep", "let a WASI program go on between calls: each argument is a `line` of its standard input, or a frame (4 bytes of length, lowest first, before it), and the result what it has written when it reads on; with call that begins with a status, as docs/map.md says")
 }

@@ -83,6 +83,7 @@ func TestOnRanks(t *testing.T) {
 		{"output lost", r.testOutputLost},
 		{"input of a script", r.testScriptInput},
 		{"progress", r.testProgress},
+		{"interpreters", r.testInterpreters},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

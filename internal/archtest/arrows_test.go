@@ -86,6 +86,7 @@ var arrows = []struct {
 	{"internal/plain", nil},
 	{"internal/cachedir", nil},
 	{"internal/doctest", nil},
+	{"internal/scripttest", []string{"wasmtasks"}},
 	{"internal/mpitest", []string{"internal/unittest"}},
 	{"internal/unittest", []string{goleak}},
 	{".", nil},

@@ -1,0 +1,110 @@
+// Calls a function of a script: each argument comes behind its length, as 4 bytes, and each result behind a byte that says
+// how the call ended: 0 well, 1 with an error, 3 since the argument is wrong.
+async function (name, file, source) {
+  const {in: input, out: output, err: log, exit} = std;
+  const exported = /^[ \t]*export\s+(?:default\s+)?(?=(?:async\s+)?function\b|class\b|const\b|let\b|var\b)|^[ \t]*export\s*\{[^}]*\}/gm;
+
+  function say(...words) {
+    const shown = words.map(w => {
+      if (typeof w !== "object" || w === null) return String(w);
+      try { return w instanceof Error ? `${w}` : JSON.stringify(w) ?? String(w); } catch { return String(w); }
+    });
+    log.puts(shown.join(" ") + "\n");
+    log.flush();
+  }
+
+  globalThis.print = say;
+  for (const level of ["log", "debug", "info", "warn", "error"]) console[level] = say;
+  globalThis.std = {...std, out: log};
+
+  function run(code) {
+    return (0, eval)(`${code}\n;typeof ${name} === "function" ? ${name} : undefined`);
+  }
+
+  function load() {
+    const before = new Set(Object.keys(globalThis));
+    globalThis.module = {exports: {}};
+    globalThis.exports = module.exports;
+    let call;
+    try {
+      call = run(source);
+    } catch (error) { // a module's exports are no code of a script
+      if (!(error instanceof SyntaxError) || source.search(exported) < 0) throw error;
+      call = run(source.replace(exported, found => found.replace(/[^\n]/g, " ")));
+    }
+    call ??= module.exports?.[name];
+    if (typeof call === "function") return call;
+    const names = [...Object.keys(globalThis).filter(n => !before.has(n) && typeof globalThis[n] === "function"), ...Object.keys(module.exports ?? {})];
+    throw new ReferenceError(`${file} has no function ${name}, it has: ${names.sort().join(", ") || "none"}`);
+  }
+
+  function explain(error) {
+    if (!(error instanceof Error)) return `it threw ${typeof error === "object" ? JSON.stringify(error) : String(error)}`;
+    const where = String(error.stack ?? "").split("\n").filter(line => line.includes("<input>")).map(line => line.replace("<input>", file));
+    const hint = /^[ \t]*import\b/m.test(source) && error instanceof SyntaxError ? " (a script stands alone, and cannot import others)" : "";
+    return [String(error) + hint, ...where].join("\n");
+  }
+
+  function refuse(_, value) {
+    if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError(`the result has a ${value}, which JSON has not`);
+    return value;
+  }
+
+  function encode(result) {
+    if (result instanceof ArrayBuffer || ArrayBuffer.isView(result)) return result;
+    const text = JSON.stringify(result === undefined ? null : result);
+    if (text === undefined) throw new TypeError(`the result is a ${typeof result}, which JSON has not`);
+    if (text.includes("null")) JSON.stringify(result, refuse);
+    return text;
+  }
+
+  function give(status, data) {
+    output.putByte(status);
+    if (typeof data === "string") output.puts(data);
+    else if (data instanceof ArrayBuffer) output.write(data, 0, data.byteLength);
+    else output.write(data.buffer, data.byteOffset, data.byteLength);
+    output.flush();
+  }
+
+  function byte() {
+    const got = input.getByte();
+    if (got < 0) exit(0);
+    return got;
+  }
+
+  function take() {
+    const length = byte() + byte() * 0x100 + byte() * 0x10000 + byte() * 0x1000000;
+    return length > 0 ? input.readAsString(length) : "";
+  }
+
+  let call, broken;
+  try {
+    call = load();
+  } catch (error) {
+    broken = explain(error);
+  }
+  for (;;) {
+    const data = take();
+    if (broken !== undefined) {
+      give(1, broken);
+      continue;
+    }
+    let argument;
+    try {
+      argument = JSON.parse(data);
+    } catch (error) {
+      give(3, `the argument is not JSON: ${error.message}`);
+      continue;
+    }
+    let result;
+    try {
+      result = call(argument);
+      if (typeof result?.then === "function") result = await result;
+      result = encode(result);
+    } catch (error) {
+      give(1, explain(error));
+      continue;
+    }
+    give(0, result);
+  }
+}
