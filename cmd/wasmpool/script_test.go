@@ -86,10 +86,8 @@ func runScripts(t *testing.T, files []string) {
 			env.Setenv("BIN", bin)       // where only the command is
 			env.Setenv("GOPROXY", "off") // everything must work without a network
 			env.Setenv("GOFLAGS", "-buildvcs=false")
-			for _, name := range []string{"HOME", "WASMPOOL_PYTHON"} { // where compilers keep their caches
-				if os.Getenv(languagesVar) != "" {
-					env.Setenv(name, os.Getenv(name))
-				}
+			if os.Getenv(languagesVar) != "" {
+				env.Setenv("HOME", os.Getenv("HOME")) // where compilers keep their caches
 			}
 			return goFolders(env)
 		},
