@@ -78,7 +78,7 @@ function fill() local all = {}; while true do all[#all + 1] = ("x"):rep(1e8) .. 
 function deep(x) return deep(x) + 1 end
 function leave() os.exit(7) end
 return M
-`, 1000, 500, "job.lua:6: attempt to index a non-table object(nil) with key 'b'"},
+`, 500, 500, "job.lua:6: attempt to index a non-table object(nil) with key 'b'"},
 }
 
 // runner is a slot for one function of a script.
