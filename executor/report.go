@@ -30,6 +30,7 @@ type WorkerReport struct {
 	Answered bool     // it answered when it was asked; the rest is set then
 	Waiting  int      // calls that it has not begun
 	Loading  []string // modules that it fetches or compiles, by name
+	Fetching []string // shared inputs that it fetches from the root, or waits for, by name
 	Running  []RunningCall
 	Memory   uint64 // that its process uses and does not share, in bytes; 0 is not known
 	Guests   uint64 // that is promised to guests of its process, in bytes
@@ -50,7 +51,7 @@ func reportOf(p dispatcher.Snapshot) Report {
 	for _, w := range p.Workers {
 		one := WorkerReport{
 			Rank: w.Rank, Host: w.Host, PID: w.PID, Slots: w.Slots, InFlight: w.InFlight, Work: w.Work, Heard: w.Heard,
-			Lost: w.Lost, Answered: w.Answered, Waiting: w.Waiting, Loading: w.Loading, Memory: w.Memory, Guests: w.Guests,
+			Lost: w.Lost, Answered: w.Answered, Waiting: w.Waiting, Loading: w.Loading, Fetching: w.Fetching, Memory: w.Memory, Guests: w.Guests,
 		}
 		for _, c := range w.Running {
 			one.Running = append(one.Running, RunningCall(c))
@@ -76,6 +77,9 @@ func (r Report) String() string {
 		}
 		for _, name := range w.Loading {
 			fmt.Fprintf(&b, "  loads module %s\n", name)
+		}
+		for _, name := range w.Fetching {
+			fmt.Fprintf(&b, "  fetches shared input %s\n", name)
 		}
 		for _, c := range w.Running {
 			fmt.Fprintf(&b, "  runs call %d of %s %v, for %v\n", c.Number, c.Task, c.Tags, c.For.Round(time.Millisecond))

@@ -29,6 +29,7 @@ type running struct {
 // told is what a worker told of itself.
 type told struct {
 	loading        []string // modules
+	fetching       []string // shared inputs
 	memory, guests uint64
 }
 
@@ -83,7 +84,7 @@ func (r *running) report(report executor.Report, now time.Time) {
 			r.silent = append(r.silent, w.Rank)
 		}
 		if w.Answered {
-			r.workers[w.Rank] = told{lines(w.Loading, mostLog), w.Memory, w.Guests}
+			r.workers[w.Rank] = told{lines(w.Loading, mostLog), lines(w.Fetching, mostLog), w.Memory, w.Guests}
 		}
 		for _, c := range w.Running {
 			list = append(list, RunningCall{Number: c.Number, Task: c.Task, Tags: c.Tags, Rank: w.Rank, Slot: c.Slot, For: c.For.Seconds()})
@@ -128,7 +129,7 @@ func (r *running) open(started time.Time, index func(task string) int) []Bar {
 func (r *running) tell(workers []Worker) {
 	for i := range workers {
 		if t, found := r.workers[workers[i].Rank]; found && workers[i].Lost == nil {
-			workers[i].Loading, workers[i].Memory, workers[i].Guests = t.loading, t.memory, t.guests
+			workers[i].Loading, workers[i].Fetching, workers[i].Memory, workers[i].Guests = t.loading, t.fetching, t.memory, t.guests
 		}
 	}
 }

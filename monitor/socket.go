@@ -32,14 +32,16 @@ type SocketConfig struct {
 
 // A Brief says in a line how far a job is.
 type Brief struct {
-	Seconds   float64  `json:"seconds"` // so far
-	Done      int64    `json:"done"`    // inputs, or calls
-	Failed    int64    `json:"failed"`  // of those
-	Kept      int64    `json:"kept"`    // likewise, by an earlier job
-	Total     *int64   `json:"total"`   // nil where it is not known
-	Rate      float64  `json:"rate"`    // a second, of late
-	Left      *float64 `json:"left"`    // seconds, nil where that is not known
+	Seconds   float64  `json:"seconds"`         // so far
+	Done      int64    `json:"done"`            // inputs, or calls
+	Failed    int64    `json:"failed"`          // of those
+	Kept      int64    `json:"kept"`            // likewise, by an earlier job
+	Total     *int64   `json:"total"`           // nil where it is not known
+	Rate      float64  `json:"rate"`            // a second, of late
+	Left      *float64 `json:"left"`            // seconds, nil where that is not known
+	Found     int64    `json:"found,omitempty"` // of those, calls that the memo had
 	Compiling string   `json:"compiling,omitempty"`
+	Fetching  string   `json:"fetching,omitempty"`
 	Ended     bool     `json:"ended,omitempty"`
 }
 
@@ -151,7 +153,7 @@ func (m *Monitor) Brief() Brief {
 		until = *m.model.job.Ended
 	}
 	b := Brief{
-		Seconds: rounded(until.Sub(m.model.job.Started).Seconds()), Done: int64(c.Kept + c.Done + c.Failed), Failed: int64(c.Failed), Kept: int64(c.Kept),
+		Seconds: rounded(until.Sub(m.model.job.Started).Seconds()), Done: int64(c.Kept + c.Done + c.Failed), Failed: int64(c.Failed), Kept: int64(c.Kept), Found: int64(c.Found),
 		Rate: c.Rate, Ended: m.model.job.Ended != nil,
 	}
 	if c.Total >= 0 {

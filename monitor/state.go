@@ -57,18 +57,19 @@ type Counts struct {
 	Total     int64   `json:"total"` // -1 where it is not known
 	Done      uint64  `json:"done"`
 	Failed    uint64  `json:"failed"`
-	Kept      uint64  `json:"kept,omitempty"` // inputs whose results are there from an earlier job
-	Running   int     `json:"running"`        // calls, as far as the root knows
-	Waiting   int     `json:"waiting"`        // calls without a slot, on the root and on workers
-	Resting   int     `json:"resting"`        // calls that failed, and wait for their next attempt
-	Awaited   int     `json:"awaited"`        // workers that have not joined yet
-	Submitted uint64  `json:"submitted"`      // calls
-	Cancelled uint64  `json:"cancelled"`      // calls
-	Retried   uint64  `json:"retried"`        // further attempts
-	CallsDone uint64  `json:"callsDone"`      // calls that ended with a result
-	CallsFail uint64  `json:"callsFailed"`    // calls that ended with a failure
-	Rate      float64 `json:"rate"`           // done and failed, a second, over the last minute
-	ETA       float64 `json:"eta"`            // until all are done at that rate; -1 where it is not known
+	Kept      uint64  `json:"kept,omitempty"`  // inputs whose results are there from an earlier job
+	Running   int     `json:"running"`         // calls, as far as the root knows
+	Waiting   int     `json:"waiting"`         // calls without a slot, on the root and on workers
+	Resting   int     `json:"resting"`         // calls that failed, and wait for their next attempt
+	Awaited   int     `json:"awaited"`         // workers that have not joined yet
+	Submitted uint64  `json:"submitted"`       // calls
+	Cancelled uint64  `json:"cancelled"`       // calls
+	Retried   uint64  `json:"retried"`         // further attempts
+	Found     uint64  `json:"found,omitempty"` // calls that did not run, as the memo had their results
+	CallsDone uint64  `json:"callsDone"`       // calls that ended with a result
+	CallsFail uint64  `json:"callsFailed"`     // calls that ended with a failure
+	Rate      float64 `json:"rate"`            // done and failed, a second, over the last minute
+	ETA       float64 `json:"eta"`             // until all are done at that rate; -1 where it is not known
 }
 
 // Use says how much of the slots' time calls have taken.
@@ -125,13 +126,14 @@ type Worker struct {
 	InFlight int        `json:"inFlight"`
 	Runs     uint64     `json:"runs"`
 	Ran      float64    `json:"ran"`
-	Use      float64    `json:"use"`              // share of its slots' time in the last second
-	Last     float64    `json:"last"`             // in the last minute
-	All      float64    `json:"all"`              // since it is watched
-	Recent   []int      `json:"recent,omitempty"` // the same of each second of the last minute, in percent
-	Memory   uint64     `json:"memory,omitempty"` // of its process; 0 where it is not known
-	Guests   uint64     `json:"guests,omitempty"` // memory of its guests; likewise
-	Loading  []string   `json:"loading,omitempty"`
+	Use      float64    `json:"use"`                // share of its slots' time in the last second
+	Last     float64    `json:"last"`               // in the last minute
+	All      float64    `json:"all"`                // since it is watched
+	Recent   []int      `json:"recent,omitempty"`   // the same of each second of the last minute, in percent
+	Memory   uint64     `json:"memory,omitempty"`   // of its process; 0 where it is not known
+	Guests   uint64     `json:"guests,omitempty"`   // memory of its guests; likewise
+	Loading  []string   `json:"loading,omitempty"`  // modules
+	Fetching []string   `json:"fetching,omitempty"` // shared inputs
 	Lost     *time.Time `json:"lost,omitempty"`
 	Reason   string     `json:"reason,omitempty"` // why it is lost
 }

@@ -63,6 +63,9 @@ func whyBusy(s *State, silent []int, p *Progress) string {
 	if name, ranks := loads(s); len(ranks) > 0 && s.Runs <= 0 && c.Running > 0 {
 		return fmt.Sprintf("%s the module %s.", subject(ranks, "compiles", "compile"), name)
 	}
+	if name, ranks := fetches(s); len(ranks) > 0 && s.Runs <= 0 && c.Running > 0 {
+		return fmt.Sprintf("%s the shared input %s.", subject(ranks, "fetches", "fetch"), name)
+	}
 	silent = loaded(s, silent)
 	switch {
 	case len(silent) > 0:
@@ -135,6 +138,16 @@ func loads(s *State) (name string, ranks []int) {
 	for i := range s.Workers {
 		if w := &s.Workers[i]; len(w.Loading) > 0 {
 			name, ranks = w.Loading[0], append(ranks, w.Rank)
+		}
+	}
+	return name, ranks
+}
+
+// fetches returns a shared input that workers fetch, and which.
+func fetches(s *State) (name string, ranks []int) {
+	for i := range s.Workers {
+		if w := &s.Workers[i]; len(w.Fetching) > 0 {
+			name, ranks = w.Fetching[0], append(ranks, w.Rank)
 		}
 	}
 	return name, ranks

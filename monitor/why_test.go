@@ -44,6 +44,11 @@ func TestWhy(t *testing.T) {
 			State{Workers: []Worker{{Rank: 1, Slots: 4, InFlight: 4, Loading: []string{"big.wasm"}}, {Rank: 2, Slots: 4, InFlight: 4, Loading: []string{"big.wasm"}}}, Use: Use{Slots: 8}, Counts: Counts{Running: 8}},
 			nil, nil, 5 * time.Second, "Rank 1 and 1 other compile the module big.wasm.",
 		},
+		{
+			"fetches",
+			State{Workers: []Worker{{Rank: 1, Slots: 4, InFlight: 4, Fetching: []string{"genome"}}}, Use: Use{Slots: 4}, Counts: Counts{Running: 4}},
+			nil, nil, 5 * time.Second, "Rank 1 fetches the shared input genome.",
+		},
 		{"silent", State{Workers: []Worker{worker(1, 4), worker(2, 0)}, Use: Use{Slots: 8}, Counts: Counts{Running: 4}}, []int{1, 2}, nil, 5 * time.Second, "Rank 1 does not answer, and has calls."},
 		{
 			"in order",

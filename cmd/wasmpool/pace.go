@@ -61,14 +61,18 @@ type standing struct {
 	what         string        // is done at the rate; "" for calls
 	rate         float64       // inputs a second of late, 0 where that is not known
 	took         time.Duration // so far
-	loading      string        // the module that the workers compile, while nothing is done
+	load         load          // what the workers wait for, while nothing is done
+	found        int64         // calls whose results a memo had
 	reducing     int64         // results that are reduced
 }
 
 // text says it without the time that it took.
 func (s standing) text() string {
-	if s.loading != "" {
-		return "compiling " + s.loading + ", first time here"
+	if s.load.compiling != "" {
+		return "compiling " + s.load.compiling + ", first time here"
+	}
+	if s.load.fetching != "" {
+		return "fetching the shared input " + s.load.fetching
 	}
 	if s.reducing > 0 {
 		return fmt.Sprintf("reducing %d %s", s.reducing, plural(int(s.reducing), "result"))
@@ -85,6 +89,9 @@ func (s standing) text() string {
 	if s.failed > 0 {
 		fmt.Fprintf(&b, ", %d failed", s.failed)
 	}
+	if s.found > 0 {
+		fmt.Fprintf(&b, ", %d found in the memo", s.found)
+	}
 	if s.rate > 0 {
 		b.WriteString(", " + rateText(s.rate, cmp.Or(s.what, "calls")))
 		if s.total > s.done {
@@ -100,7 +107,7 @@ func (s standing) line() string { return "after " + span(s.took.Seconds()) + ": 
 // footer is for a terminal.
 func (s standing) footer() string {
 	text := s.text() + ", " + span(s.took.Seconds()) + " so far"
-	if s.total > 1 && s.total >= s.done && s.loading == "" && s.reducing == 0 {
+	if s.total > 1 && s.total >= s.done && s.load == (load{}) && s.reducing == 0 {
 		text = bar(float64(s.done)/float64(s.total)) + " " + text
 	}
 	return text

@@ -26,8 +26,9 @@ type progress struct {
 	kept  int64  // of those, what an earlier run has done
 	what  string // is done at a pace; "" for calls
 
-	reducing atomic.Int64                         // results that are reduced, when all inputs are done
-	loading  func(context.Context) (string, bool) // the module that workers compile; false: not known
+	reducing atomic.Int64                       // results that are reduced, when all inputs are done
+	loading  func(context.Context) (load, bool) // what the workers wait for; false: not known
+	found    func(context.Context) int64        // calls whose results a memo had; nil where nobody knows
 
 	show func(footer string) // nil where there is no terminal
 	say  func(line string)
@@ -39,7 +40,8 @@ type progress struct {
 	due   time.Duration // when the next line is due
 	told  time.Duration // when the next line of JSON is
 	asked time.Duration // when the workers are to be asked what they compile
-	load  string        // what they compile
+	load  load          // what they wait for
+	had   int64         // what found said last
 }
 
 const (
@@ -63,7 +65,8 @@ func (a *app) newProgress(ex *executor.Executor, total, kept int64) *progress {
 	p := &progress{
 		total: total, kept: kept, due: firstLine, asked: askEvery, show: a.footer(),
 		say:     func(line string) { fmt.Fprintln(a.err, "wasmpool:", line) },
-		loading: func(ctx context.Context) (string, bool) { return loading(ctx, ex) },
+		loading: func(ctx context.Context) (load, bool) { return loading(ctx, ex) },
+		found:   func(ctx context.Context) int64 { return found(ctx, ex) },
 		mode:    a.progress,
 	}
 	if a.view != nil {
@@ -103,20 +106,38 @@ func (a *app) building(module string) (built func()) {
 	return func() { show("") }
 }
 
-// loading asks the workers which module they load. known is false while none has answered
+// A load is what workers do before they can run calls; each is a name, or empty.
+type load struct {
+	compiling string // a module
+	fetching  string // a shared input
+}
+
+// loading asks the workers what they load. known is false while none has answered
 // that has something to do.
-func loading(ctx context.Context, ex *executor.Executor) (name string, known bool) {
+func loading(ctx context.Context, ex *executor.Executor) (l load, known bool) {
 	report, err := ex.Report(ctx)
 	if err != nil {
-		return "", false
+		return load{}, false
 	}
 	for _, w := range report.Workers {
 		if len(w.Loading) > 0 {
-			return plain.Line(w.Loading[0]), true
+			return load{compiling: plain.Line(w.Loading[0])}, true
+		}
+		if len(w.Fetching) > 0 {
+			return load{fetching: plain.Line(w.Fetching[0])}, true
 		}
 		known = known || len(w.Running) > 0
 	}
-	return "", known
+	return load{}, known
+}
+
+// found returns how many calls did not run, as a memo had their results.
+func found(ctx context.Context, ex *executor.Executor) int64 {
+	stats, err := ex.Stats(ctx)
+	if err != nil {
+		return 0
+	}
+	return int64(stats.Found)
 }
 
 // start tells it, on a goroutine of its own, until the returned function is called.
@@ -161,8 +182,9 @@ func (p *progress) run(ctx context.Context, counts func() (done, failed int64)) 
 func (p *progress) end(at time.Duration, counts func() (done, failed int64)) {
 	done, failed := counts()
 	if done > 0 {
-		p.load = ""
+		p.load = load{}
 	}
+	p.look(context.Background())
 	s := p.standing(at, done+p.kept, failed)
 	p.last.note(s)
 	if p.tell != nil {
@@ -174,7 +196,7 @@ func (p *progress) end(at time.Duration, counts func() (done, failed int64)) {
 
 // standing returns how a map stands of which so much is done.
 func (p *progress) standing(at time.Duration, done, failed int64) standing {
-	return standing{what: p.what, reducing: p.reducing.Load(), done: done, failed: failed, kept: p.kept, total: p.total, rate: p.pace.rate(at, done), took: at, loading: p.load}
+	return standing{what: p.what, reducing: p.reducing.Load(), done: done, failed: failed, kept: p.kept, total: p.total, rate: p.pace.rate(at, done), took: at, load: p.load, found: p.had}
 }
 
 // update tells how a map stands, of which so much is done without what was kept: on the
@@ -185,11 +207,12 @@ func (p *progress) update(ctx context.Context, at time.Duration, done, failed in
 		p.askLoading(ctx, at)
 	}
 	done += p.kept
-	if done == p.kept && p.load != "" {
+	if done == p.kept && p.load != (load{}) {
 		p.pace.begin(at, done) // compiling says nothing about how long calls take
 	} else {
-		p.load = ""
+		p.load = load{}
 	}
+	p.look(ctx)
 	p.pace.note(at, done)
 	s := p.standing(at, done, failed)
 	p.last.note(s)
@@ -205,11 +228,18 @@ func (p *progress) update(ctx context.Context, at time.Duration, done, failed in
 	}
 }
 
+// look asks how many results the memo had.
+func (p *progress) look(ctx context.Context) {
+	if p.found != nil {
+		p.had = max(p.had, p.found(ctx))
+	}
+}
+
 // askLoading asks what the workers compile, until they do no more.
 func (p *progress) askLoading(ctx context.Context, at time.Duration) {
-	name, known := p.loading(ctx)
-	p.load, p.asked = name, at+askEvery
-	if known && name == "" {
+	l, known := p.loading(ctx)
+	p.load, p.asked = l, at+askEvery
+	if known && l == (load{}) {
 		p.asked = never
 	}
 }

@@ -15,12 +15,13 @@ func TestStanding(t *testing.T) {
 		line, footer string
 	}{
 		{standing{total: 4, took: 13 * time.Second}, "after 13s: 0 of 4 done", "[>                   ] 0 of 4 done, 13s so far"},
-		{standing{total: 4, took: 13 * time.Second, loading: "tasks"}, "after 13s: compiling tasks, first time here", "compiling tasks, first time here, 13s so far"},
+		{standing{total: 4, took: 13 * time.Second, load: load{compiling: "tasks"}}, "after 13s: compiling tasks, first time here", "compiling tasks, first time here, 13s so far"},
 		{
 			standing{done: 500, failed: 3, total: 1000, rate: 45.2, took: 80 * time.Second},
 			"after 1m20s: 500 of 1000 done, 3 failed, 45 calls/s, 11s left",
 			"[==========>         ] 500 of 1000 done, 3 failed, 45 calls/s, 11s left, 1m20s so far",
 		},
+		{standing{done: 500, total: 1000, found: 490, rate: 45.2, took: 80 * time.Second}, "after 1m20s: 500 of 1000 done, 490 found in the memo, 45 calls/s, 11s left", "[==========>         ] 500 of 1000 done, 490 found in the memo, 45 calls/s, 11s left, 1m20s so far"},
 		{standing{done: 7, total: -1, rate: 0.5, took: 2 * time.Hour}, "after 2h00m: 7 done, 30 calls/min", "7 done, 30 calls/min, 2h00m so far"},
 		{standing{done: 7, total: 5, rate: 2, took: time.Second}, "after 1s: 7 done, 2.0 calls/s", "7 done, 2.0 calls/s, 1s so far"}, // the total was an estimate
 		{standing{done: 4, total: 4, rate: 0.001, took: 3 * 24 * time.Hour}, "after 3d00h: 4 of 4 done, 3.6 calls/h", "[====================] 4 of 4 done, 3.6 calls/h, 3d00h so far"},
@@ -117,10 +118,10 @@ func TestProgressLines(t *testing.T) {
 func TestProgressLoading(t *testing.T) {
 	t.Parallel()
 	var footers []string
-	asked, name, known := 0, "", false
+	asked, what, known := 0, load{}, false
 	p := &progress{
 		total: 30, kept: 10, due: firstLine, asked: askEvery, show: func(footer string) { footers = append(footers, footer) },
-		loading: func(context.Context) (string, bool) { asked++; return name, known },
+		loading: func(context.Context) (load, bool) { asked++; return what, known },
 	}
 	p.pace.begin(0, 10)
 	see := func(second int, done int64, want string) {
@@ -132,14 +133,16 @@ func TestProgressLoading(t *testing.T) {
 	}
 	see(0, 0, "[======>             ] 10 of 30 done, 0s so far")
 	see(1, 0, "[======>             ] 10 of 30 done, 1s so far") // no worker is there
-	name, known = "tasks", true
+	what, known = load{compiling: "tasks"}, true
 	see(2, 0, "compiling tasks, first time here, 2s so far")
 	see(9, 0, "compiling tasks, first time here, 9s so far")
-	name = ""
-	see(10, 0, "[======>             ] 10 of 30 done, 10s so far")
+	what = load{fetching: "genome"}
+	see(10, 0, "fetching the shared input genome, 10s so far")
+	what = load{}
+	see(11, 0, "[======>             ] 10 of 30 done, 11s so far")
 	see(20, 0, "[======>             ] 10 of 30 done, 20s so far")
-	if asked != 4 {
-		t.Errorf("the workers were asked %d times, want 4", asked)
+	if asked != 5 {
+		t.Errorf("the workers were asked %d times, want 5", asked)
 	}
-	see(29, 10, "[=============>      ] 20 of 30 done, 30 calls/min, 20s left, 29s so far")
+	see(29, 10, "[=============>      ] 20 of 30 done, 32 calls/min, 19s left, 29s so far")
 }

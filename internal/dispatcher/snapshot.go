@@ -40,6 +40,7 @@ type WorkerSnapshot struct {
 	Answered bool     // it has answered a question; the rest is set then
 	Waiting  int      // calls that it has not begun
 	Loading  []string // modules that it fetches or compiles
+	Fetching []string // shared inputs that it fetches or reads
 	Running  []RunningCall
 	Memory   uint64 // bytes that its process uses; 0 is not known
 	Guests   uint64 // bytes promised to guests of its process
@@ -81,6 +82,7 @@ func (l *Loop) answers() Snapshot {
 	for i, w := range l.sched.workers {
 		if one := &s.Workers[i]; w.status != nil && !w.lost {
 			one.Answered, one.Waiting, one.Loading, one.Running = true, w.status.Waiting, w.status.Loading, w.running()
+			one.Fetching = w.status.Fetching
 			one.Memory, one.Guests = w.status.Memory, w.status.Guests
 		}
 	}

@@ -97,11 +97,12 @@ type Watch struct {
 
 // Status says what a worker does.
 type Status struct {
-	Running []Running `json:"running"` // one for each slot that has run a call for longer than a moment
-	Waiting int       `json:"waiting"` // calls that wait for a slot
-	Loading []string  `json:"loading"` // names of modules that it fetches or compiles
-	Memory  uint64    `json:"memory"`  // bytes that its process uses; 0 is not known
-	Guests  uint64    `json:"guests"`  // bytes promised to guests of its process
+	Running  []Running `json:"running"`            // one for each slot that has run a call for longer than a moment
+	Waiting  int       `json:"waiting"`            // calls that wait for a slot
+	Loading  []string  `json:"loading"`            // names of modules that it fetches or compiles
+	Fetching []string  `json:"fetching,omitempty"` // names of shared inputs that it fetches or reads
+	Memory   uint64    `json:"memory"`             // bytes that its process uses; 0 is not known
+	Guests   uint64    `json:"guests"`             // bytes promised to guests of its process
 }
 
 // Running is a call on a slot.

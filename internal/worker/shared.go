@@ -256,7 +256,7 @@ func (in *sharedInputs) loading() (names []string) {
 			continue
 		}
 		for _, one := range set.inputs {
-			names = append(names, "shared input "+one.Name)
+			names = append(names, one.Name)
 		}
 	}
 	return names

@@ -23,7 +23,8 @@ func (s *server) status() wire.Status {
 			st.Loading = append(st.Loading, m.name)
 		}
 	}
-	st.Loading = append(st.Loading, s.shared.loading()...)
+	st.Fetching = s.shared.loading()
 	slices.Sort(st.Loading)
+	slices.Sort(st.Fetching)
 	return st
 }

@@ -205,6 +205,7 @@ function showProgress() {
   ];
   if (kept > 0) tiles.splice(1, 0, ["From before", num(kept)]);
   if (c.retried > 0) tiles.push(["Retried", num(c.retried)]);
+  if (c.found > 0) tiles.push(["Found in the memo", num(c.found)]);
   if (c.cancelled > 0) tiles.push(["Cancelled", num(c.cancelled)]);
   rows($("tiles"), tiles, (t) => t[0], (t) => {
     const d = el("div");
@@ -522,6 +523,7 @@ function showWorkers() {
     let state = "";
     if (w.lost) state = `lost at ${clock(w.lost)}: ${w.reason || "no reason"}`;
     else if (w.loading && w.loading.length) state = "compiles " + w.loading.join(", ");
+    else if (w.fetching && w.fetching.length) state = "fetches " + w.fetching.join(", ");
     cells(tr, [
       String(w.rank), `${w.host}, process ${w.pid}`, num(w.slots), num(w.inFlight), num(w.runs), null, percent(w.last), percent(w.all),
       w.memory ? bytes(w.memory) : "", w.guests ? bytes(w.guests) : "", w.lost ? "" : time(w.heard), state,
