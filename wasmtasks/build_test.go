@@ -85,7 +85,8 @@ func TestBuildCache(t *testing.T) {
 	}
 
 	writeFile(t, kept[0], string(marked[:len(marked)/2]))
-	if got := build(t, dir); got.Digest() != first.Digest() {
+	// It is built anew, in another folder: so a memo knows the tasks again.
+	if got := build(t, copyDir(t, dir)); got.Digest() != first.Digest() {
 		t.Error("a damaged result was used, or the build is not reproducible")
 	}
 
