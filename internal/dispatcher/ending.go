@@ -126,7 +126,11 @@ func (l *Loop) end() {
 	for _, w := range l.sched.workers {
 		if !w.lost {
 			for _, c := range l.lose(w) {
-				if !c.duplicate() {
+				switch {
+				case c.duplicate():
+				case c.lost != beingKilled && l.checks.first(c) != nil:
+					l.settleUnchecked(c)
+				default:
 					c.finish(nil, err, &l.counts)
 				}
 			}

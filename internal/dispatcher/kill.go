@@ -108,6 +108,7 @@ func (l *Loop) endUnanswered(w *worker, c *Call) bool {
 		c.finish(nil, ErrCancelled, &l.counts)
 		return true
 	}
+	delete(l.checks.firsts, c)
 	e := killedFailure(c, fmt.Sprintf("it was killed on rank %d, which did not answer for it", w.rank))
 	e.Rank, e.Host = w.rank, w.host
 	c.finish(nil, l.failures.Fail(e), &l.counts)

@@ -182,7 +182,7 @@ func (l *Loop) dispatch() int {
 	if len(l.duplicates.ended) > 0 {
 		l.endLeftovers() // before the same call is sent again
 	}
-	if l.sched.nchecks > 0 {
+	if l.sched.checks.n > 0 {
 		n = l.assignChecks()
 	}
 	if l.sched.queue.n > 0 {

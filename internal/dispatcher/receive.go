@@ -182,8 +182,7 @@ func (l *Loop) afterFailedRun(w *worker, c *Call, res *wire.Result, data []byte)
 	first := l.checks.first(c)
 	switch {
 	case l.strayOrder(c, e.Kind) && first != nil:
-		l.awaitCheck(c)
-		return false
+		return l.awaitCheckAgain(c)
 	case l.strayOrder(c, e.Kind):
 		l.requeue(c)
 		return false
@@ -283,7 +282,7 @@ func (f *fabric) takeBack(w *worker, c *Call) {
 	switch {
 	case elsewhere, l.endUnanswered(w, c):
 	case l.checks.first(c) != nil:
-		l.awaitCheck(c)
+		l.woke = l.awaitCheckAgain(c) || l.woke
 	default:
 		l.requeue(c)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/monotime"
 	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
@@ -163,7 +164,7 @@ func (l *Loop) pushFront(c *Call) {
 		return
 	}
 	l.in.sent(-1, -c.size)
-	c.queued -= l.now
+	c.queued -= monotime.Now()
 	l.sched.queue.pushFront(c)
 	c.state.Store(uint32(Pending))
 }

@@ -52,8 +52,7 @@ type scheduler struct {
 	free       []uint32 // tickets that are not in use
 	duplicates int      // tickets that duplicates have
 
-	checks  fifo // calls that wait for their second run, which is to be on another worker
-	nchecks int  // how many
+	checks checkList // calls that wait for their second run, which is to be on another worker
 }
 
 func newScheduler() *scheduler {
@@ -330,7 +329,7 @@ func (s *scheduler) hasDemand() bool {
 func (s *scheduler) flying() int { return len(s.tickets) - len(s.free) - s.duplicates }
 
 // waiting returns how many calls wait for a worker.
-func (s *scheduler) waiting() int { return s.queue.n + s.nchecks }
+func (s *scheduler) waiting() int { return s.queue.n + s.checks.n }
 
 // busy reports whether calls wait or are in flight.
 func (s *scheduler) busy() bool { return s.waiting() > 0 || s.flying() > 0 }

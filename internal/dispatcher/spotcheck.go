@@ -71,9 +71,11 @@ func (l *Loop) sameResult(c *Call, first *firstRun, data []byte) bool {
 
 // afterFailedCheck takes the failure of a call's second run. One that says nothing of the task leaves the result of the first.
 func (l *Loop) afterFailedCheck(w *worker, c *Call, res *wire.Result, first *firstRun, e Failure) (woken bool) {
-	if !ofTask(e.Kind) {
+	if !ofTask(e.Kind) || e.Kind == host.KindInitializer {
+		err := l.failures.Fail(e)
+		l.checkInitializer(e, err)
 		if l.on() {
-			l.noteRun(w, c, res, 0, l.failures.Fail(e))
+			l.noteRun(w, c, res, 0, err)
 		}
 		return l.settleUnchecked(c)
 	}
@@ -104,23 +106,30 @@ func (l *Loop) beginCheck(w *worker, c *Call, res *wire.Result, data []byte) boo
 
 // awaitCheck has a call wait for its second run.
 func (l *Loop) awaitCheck(c *Call) {
-	c.queued -= l.now
+	c.queued -= monotime.Now()
 	l.sched.checks.push(c)
-	l.sched.nchecks++
+}
+
+// awaitCheckAgain does so for a call whose second run has not begun, or nobody wanted to end, unless it is not to run any more.
+func (l *Loop) awaitCheckAgain(c *Call) (woken bool) {
+	if l.ending.refuses(c) != nil {
+		return l.settleUnchecked(c)
+	}
+	l.awaitCheck(c)
+	return false
 }
 
 // assignChecks begins second runs, and returns how many.
 func (l *Loop) assignChecks() (begun int) {
 	s := l.sched
 	l.now = monotime.Now()
-	for range min(s.nchecks, mostTries) {
+	for range min(s.checks.n, mostTries) {
 		c := s.checks.pop()
 		w := s.another(l.checks.firsts[c].worker)
 		if w == nil {
 			s.checks.push(c) // others may be luckier
 			continue
 		}
-		s.nchecks--
 		s.send(w, c)
 		l.give(w, c)
 		s.place(w)
@@ -134,12 +143,13 @@ func (l *Loop) assignChecks() (begun int) {
 	return begun
 }
 
-// dropCheck takes out a call that waits for its second run. It reports false for any other.
+// dropCheck takes out a call that waits for its second run. It reports false for any other that no worker has.
 func (l *Loop) dropCheck(c *Call) bool {
-	if l.checks.first(c) == nil || !l.sched.checks.remove(c) {
+	if l.checks.first(c) == nil {
 		return false
 	}
-	l.sched.nchecks--
+	l.sched.checks.remove(c)
+	c.queued += monotime.Now()
 	delete(l.checks.firsts, c)
 	return true
 }
@@ -155,7 +165,7 @@ func (l *Loop) settleUnchecked(c *Call) (woken bool) {
 // settleAllUnchecked does so for all that wait for their second run.
 func (l *Loop) settleAllUnchecked() {
 	for c := l.sched.checks.pop(); c != nil; c = l.sched.checks.pop() {
-		l.sched.nchecks--
+		c.queued += monotime.Now()
 		l.settleUnchecked(c)
 	}
 }
@@ -195,16 +205,44 @@ func digestOf(data []byte) string {
 	return fmt.Sprintf("a result of %d bytes (SHA-256 %.16s…)", len(data), sumOf(data))
 }
 
-// remove takes c out, and reports whether it was there.
-func (q *fifo) remove(c *Call) (found bool) {
-	all := *q
-	*q = fifo{}
-	for one := all.pop(); one != nil; one = all.pop() {
-		if one == c {
-			found = true
-		} else {
-			q.push(one)
-		}
+// A checkList is a list of calls that wait for their second run, oldest first. Its zero value is empty.
+type checkList struct {
+	head, tail *Call
+	n          int
+}
+
+func (q *checkList) push(c *Call) {
+	c.next, c.prev = nil, q.tail
+	if q.tail == nil {
+		q.head = c
+	} else {
+		q.tail.next = c
 	}
-	return found
+	q.tail = c
+	q.n++
+}
+
+// pop takes the oldest call, or returns nil.
+func (q *checkList) pop() *Call {
+	c := q.head
+	if c != nil {
+		q.remove(c)
+	}
+	return c
+}
+
+// remove takes out a call that is there.
+func (q *checkList) remove(c *Call) {
+	if c.prev == nil {
+		q.head = c.next
+	} else {
+		c.prev.next = c.next
+	}
+	if c.next == nil {
+		q.tail = c.prev
+	} else {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev = nil, nil
+	q.n--
 }
