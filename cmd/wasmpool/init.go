@@ -76,7 +76,8 @@ var starters = []starter{
 		[]string{"(cd %s && python3 tasks_test.py)", "wasmpool run %s/tasks.py upper --arg '\"hello\"' --python python.wasm"},
 	},
 	{
-		"js", []string{"tasks.js", "tasks.test.mjs", "package.json", "README.md"},
+		"js",
+		[]string{"tasks.js", "tasks.test.mjs", "package.json", "README.md"},
 		getJavaScript, "node",
 		[]string{"(cd %s && node --test)", "wasmpool run %s/tasks.js upper --arg '\"hello\"' --interpreter qjs.wasm"},
 	},
