@@ -2,12 +2,17 @@ package executor
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
+	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/unittest"
+	"github.com/wasmpool/wasmpool/internal/wire"
 )
 
 // A map whose calls are killed in their second run, on a worker that is lost then, uses their memory for further calls: these are
@@ -104,5 +109,100 @@ func TestUncheckedAtTheEnd(t *testing.T) {
 				t.Errorf("%d calls have run, of %d the result is known", had, results)
 			}
 		})
+	}
+}
+
+// checkedAt has a call run a first time on one of two workers, and returns the other once it has the call for its second run.
+func checkedAt(t *testing.T) (ex *Executor, f *Future, second *dawdler) {
+	t.Helper()
+	fabric := mem.New(3)
+	ex = openRoot(t, fabric, twice(Config{SpotCheck: 1, Logger: slog.New(slog.DiscardHandler)}))
+	workers := []*dawdler{{t: t, ep: fabric.Endpoint(1)}, {t: t, ep: fabric.Endpoint(2)}}
+	for _, w := range workers {
+		send(t, w.ep, hello(t))
+	}
+	f = ex.Submit(t.Context(), "echo", []byte("a"))
+	workers[0].until("a call for one of the two", func() bool {
+		_, err := workers[1].ep.Poll(workers[1])
+		return err != nil || len(workers[0].calls)+len(workers[1].calls) == 1
+	})
+	if len(workers[0].calls) == 0 {
+		workers[0], workers[1] = workers[1], workers[0]
+	}
+	send(t, workers[0].ep, results(workers[0].calls[0], wire.Result{Data: []byte("A"), Nanos: 1}))
+	workers[1].until("the call's second run", func() bool { return len(workers[1].calls) == 1 })
+	return ex, f, workers[1]
+}
+
+// An initializer that fails on the second worker says nothing of the result of the first, and breaks the pool as it does
+// elsewhere.
+func TestCheckInitializerFails(t *testing.T) {
+	t.Parallel()
+	ex, f, second := checkedAt(t)
+	body, err := json.Marshal(wire.Failure{Kind: uint8(host.KindInitializer), Message: "no such file"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, second.ep, results(second.calls[0], wire.Result{Failed: true, Data: body}))
+	if got, err := f.Result(t.Context()); string(got) != "A" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := ex.Shutdown(t.Context()); !errors.Is(err, ErrInitializer) {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// After Drain a call that a worker gives back, as it has not begun its second run, has the result of the first.
+func TestCheckGivenBackAfterDrain(t *testing.T) {
+	t.Parallel()
+	ex, f, second := checkedAt(t)
+	drained := make(chan struct{})
+	ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Drain(ErrDrained, drained) })
+	var w wire.Writer
+	w.Reset(wire.TypeReturned)
+	w.AddTicket(second.calls[0].Ticket, uint32(second.calls[0].Number)) //nolint:gosec // as the root does
+	send(t, second.ep, w.Frame())
+	second.until("the end", func() bool { return len(second.calls) > 1 || f.State() == Finished })
+	if len(second.calls) > 1 {
+		t.Fatal("the call is sent again")
+	}
+	if got, err := f.Result(t.Context()); string(got) != "A" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	<-drained
+	if err := ex.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// Who watches sees both runs of a call that is checked: neither has failed, and that the first is not the last stands in its record.
+func TestCheckWatched(t *testing.T) {
+	t.Parallel()
+	s := newStandstill(t, 2, 1, twice(Config{SpotCheck: 1}))
+	const calls = 20
+	var done, again, marked uint64
+	for u, err := range s.ex.Watch(t.Context(), 10*time.Millisecond) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done == 0 && u.Submitted == 0 {
+			for i := range calls {
+				s.ex.Submit(t.Context(), "echo", spinArgument(i, 0, 8))
+			}
+		}
+		for _, task := range u.Tasks {
+			done, again = done+task.Done, again+task.Again
+		}
+		for _, r := range u.Runs {
+			if r.Again {
+				marked++
+			}
+		}
+		if u.Done == calls {
+			break
+		}
+	}
+	if done != 2*calls || again != 0 || marked != calls {
+		t.Errorf("%d runs have a result, %d runs of calls that ran again failed, %d were not the last", done, again, marked)
 	}
 }

@@ -99,7 +99,7 @@ func (l *Loop) beginCheck(w *worker, c *Call, res *wire.Result, data []byte) boo
 		l.checks.firsts = map[*Call]*firstRun{}
 	}
 	l.checks.firsts[c] = &firstRun{worker: w, result: data, ran: res.Nanos, asked: res.Asked}
-	l.noteAgain()
+	l.noteCheck()
 	l.awaitCheck(c)
 	return true
 }

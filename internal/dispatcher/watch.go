@@ -241,10 +241,17 @@ func (w *Watch) forgetShortest(ran time.Duration) {
 	}
 }
 
-// noteAgain takes in that the call whose run was noted last runs again.
+// noteAgain takes in that the call whose run was noted last runs again, as that has failed or was lost.
 func (l *Loop) noteAgain() {
 	for _, w := range l.watches {
 		w.tally.Again++
+	}
+	l.noteCheck()
+}
+
+// noteCheck takes in that the call whose run was noted last runs again, to be compared.
+func (l *Loop) noteCheck() {
+	for _, w := range l.watches {
 		if w.noted != nil {
 			w.noted.Again = true
 		}
