@@ -14,6 +14,26 @@ function bytes(s) return setmetatable({s}, raw) end
 
 local function fail(at, what) error(format("%s at byte %d", what, at), 0) end
 
+-- Calls of functions cost most of the time, and patterns more: so values are decoded from a table with some of the text's bytes.
+local text, at   -- what is decoded, and where
+local codes, base -- codes[at - base] is the byte there, or nil where the table has none
+
+local function more()
+  base = at - 1
+  codes = {byte(text, at, at + 127)}
+  return codes[1]
+end
+
+-- skip returns the first byte from here that is no space, or nil.
+local function skip()
+  local c = codes[at - base] or more()
+  while c == 32 or c == 10 or c == 13 or c == 9 do
+    at = at + 1
+    c = codes[at - base] or more()
+  end
+  return c
+end
+
 local function utf8char(c)
   if c < 0x80 then return char(c) end
   if c < 0x800 then return char(0xC0 + floor(c / 0x40), 0x80 + c % 0x40) end
@@ -23,35 +43,46 @@ end
 
 local escapes = {['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t"}
 
-local function unescape(text, at)
-  local short = escapes[sub(text, at + 1, at + 1)]
-  if short then return short, at + 2 end
-  local hex = match(text, "^u(%x%x%x%x)", at + 1)
-  if not hex then fail(at, "a wrong escape") end
+-- unescape returns what an escape stands for, and where it ends.
+local function unescape(from)
+  local short = escapes[sub(text, from + 1, from + 1)]
+  if short then return short, from + 2 end
+  local hex = match(text, "^u(%x%x%x%x)", from + 1)
+  if not hex then fail(from, "a wrong escape") end
   local c = tonumber(hex, 16)
-  if c < 0xD800 or c > 0xDFFF then return utf8char(c), at + 6 end
-  local low = match(text, "^\\u(%x%x%x%x)", at + 6)
+  if c < 0xD800 or c > 0xDFFF then return utf8char(c), from + 6 end
+  local low = match(text, "^\\u(%x%x%x%x)", from + 6)
   low = low and tonumber(low, 16)
-  if c > 0xDBFF or not low or low < 0xDC00 or low > 0xDFFF then return "\239\191\189", at + 6 end
-  return utf8char(0x10000 + (c - 0xD800) * 0x400 + (low - 0xDC00)), at + 12
+  if c > 0xDBFF or not low or low < 0xDC00 or low > 0xDFFF then return "\239\191\189", from + 6 end
+  return utf8char(0x10000 + (c - 0xD800) * 0x400 + (low - 0xDC00)), from + 12
 end
 
-local function decodeString(text, at)
-  local parts
-  at = at + 1
+-- decodeString decodes a string whose first quote is here.
+local function decodeString()
+  local start = at + 1
+  local stop = start
+  local c = codes[stop - base]
+  while c and c > 31 and c ~= 34 and c ~= 92 do
+    stop = stop + 1
+    c = codes[stop - base]
+  end
+  if c == 34 then
+    at = stop + 1
+    return sub(text, start, stop - 1)
+  end
+  local parts = {}
   while true do
-    local stop = find(text, '[%z\1-\31\\"]', at)
+    stop = find(text, '[%z\1-\31\\"]', stop)
     if not stop then fail(#text + 1, "a string without an end") end
-    local part, c = sub(text, at, stop - 1), byte(text, stop)
+    parts[#parts + 1] = sub(text, start, stop - 1)
+    c = byte(text, stop)
     if c == 34 then
-      if not parts then return part, stop + 1 end
-      parts[#parts + 1] = part
-      return concat(parts), stop + 1
+      at = stop + 1
+      return concat(parts)
     end
     if c ~= 92 then fail(stop, "a control character in a string") end
-    parts = parts or {}
-    parts[#parts + 1] = part
-    parts[#parts + 1], at = unescape(text, stop)
+    parts[#parts + 1], start = unescape(stop)
+    stop = start
   end
 end
 
@@ -60,73 +91,97 @@ local function number(digits) return tonumber(digits) or tonumber((digits:gsub("
 
 local function isDigit(c) return c and c > 47 and c < 58 end
 
-local function decodeNumber(text, at)
+local function decodeAnyNumber()
   local digits = match(text, "^[-+.eE%d]+", at)
   local value = number(digits)
   local first = byte(digits) == 45 and 2 or 1
   local dot = find(digits, ".", 1, true)
   if not value or not isDigit(byte(digits, first)) or dot and not isDigit(byte(digits, dot + 1))
     or byte(digits, first) == 48 and isDigit(byte(digits, first + 1)) then fail(at, "a wrong number") end
-  return value, at + #digits
+  at = at + #digits
+  return value
+end
+
+-- decodeNumber decodes a number whose first byte is here, and is c.
+local function decodeNumber(c)
+  local stop, value = at - base, 0
+  if c == 45 or c == 48 then return decodeAnyNumber() end
+  while c and c > 47 and c < 58 do
+    value = value * 10 + (c - 48)
+    stop = stop + 1
+    c = codes[stop]
+  end
+  if not c and base + stop <= #text or c == 46 or c == 69 or c == 101 or c == 43 or c == 45 or value >= 1e14 then return decodeAnyNumber() end
+  at = base + stop
+  return value
 end
 
 local words = {["true"] = true, ["false"] = false, null = null}
 
--- skip returns where something else than space is. Patterns are left out where they can be: they cost most of the time.
-local function skip(text, at)
-  local c = byte(text, at)
-  return c and c > 32 and at or find(text, "[^ \t\r\n]", at) or #text + 1
+local function decodeWord()
+  local word = match(text, "^%a+", at)
+  if words[word or ""] == nil then fail(at, "no value") end
+  at = at + #word
+  return words[word]
 end
 
 local decodeValue
-local function decodeList(text, at)
+local function decodeList()
   local list, n = {}, 0
-  at = skip(text, at + 1)
-  if byte(text, at) == 93 then return list, at + 1 end
+  at = at + 1
+  local c = skip()
+  if c == 93 then
+    at = at + 1
+    return list
+  end
   while true do
     n = n + 1
-    list[n], at = decodeValue(text, at)
-    at = skip(text, at)
-    local c = byte(text, at)
-    if c == 93 then return list, at + 1 end
-    if c ~= 44 then fail(at, "no , or ] in a list") end
-    at = skip(text, at + 1)
+    list[n] = decodeValue(c)
+    c = codes[at - base]
+    if c ~= 44 and c ~= 93 then c = skip() end
+    if c ~= 44 and c ~= 93 then fail(at, "no , or ] in a list") end
+    at = at + 1
+    if c == 93 then return list end
+    c = skip()
   end
 end
 
-local function decodeObject(text, at)
+local function decodeObject()
   local members, key = setmetatable({}, object), nil
-  at = skip(text, at + 1)
-  if byte(text, at) == 125 then return members, at + 1 end
+  at = at + 1
+  local c = skip()
+  if c == 125 then
+    at = at + 1
+    return members
+  end
   while true do
-    if byte(text, at) ~= 34 then fail(at, "no name in an object") end
-    key, at = decodeString(text, at)
-    at = skip(text, at)
-    if byte(text, at) ~= 58 then fail(at, "no : in an object") end
-    members[key], at = decodeValue(text, skip(text, at + 1))
-    at = skip(text, at)
-    local c = byte(text, at)
-    if c == 125 then return members, at + 1 end
-    if c ~= 44 then fail(at, "no , or } in an object") end
-    at = skip(text, at + 1)
+    if c ~= 34 then fail(at, "no name in an object") end
+    key = decodeString()
+    if codes[at - base] ~= 58 and skip() ~= 58 then fail(at, "no : in an object") end
+    at = at + 1
+    members[key] = decodeValue(skip())
+    c = codes[at - base]
+    if c ~= 44 and c ~= 125 then c = skip() end
+    if c ~= 44 and c ~= 125 then fail(at, "no , or } in an object") end
+    at = at + 1
+    if c == 125 then return members end
+    c = skip()
   end
 end
 
-function decodeValue(text, at)
-  local c = byte(text, at)
-  if c == 34 then return decodeString(text, at) end
-  if c == 123 then return decodeObject(text, at) end
-  if c == 91 then return decodeList(text, at) end
-  if c == 45 or isDigit(c) then return decodeNumber(text, at) end
-  local word = match(text, "^%a+", at)
-  if words[word or ""] == nil then fail(at, "no value") end
-  return words[word], at + #word
+-- decodeValue decodes a value whose first byte is here, and is c.
+function decodeValue(c)
+  if c == 34 then return decodeString() end
+  if c == 123 then return decodeObject() end
+  if c == 91 then return decodeList() end
+  if c == 45 or c and c > 47 and c < 58 then return decodeNumber(c) end
+  return decodeWord()
 end
 
-function json.decode(text)
-  local value, at = decodeValue(text, skip(text, 1))
-  at = skip(text, at)
-  if at <= #text then fail(at, "more behind the value") end
+function json.decode(s)
+  text, at, base, codes = s, 1, 0, {byte(s, 1, 128)}
+  local value = decodeValue(skip())
+  if at <= #s and skip() then fail(at, "more behind the value") end
   return value
 end
 
@@ -153,12 +208,26 @@ local function encodeString(s)
 end
 
 local function encodeNumber(x)
+  if x > -1e14 and x < 1e14 and x % 1 == 0 then return "" .. x end
   if x ~= x or x == huge or x == -huge then error(format("the result has a %s, which JSON has not", tostring(x)), 0) end
-  if x > -1e14 and x < 1e14 and x == floor(x) or math.type and math.type(x) == "integer" then return tostring(x) end
+  if math.type and math.type(x) == "integer" then return tostring(x) end
   for digits = 15, 17 do
     local text = format("%." .. digits .. "g", x)
     if digits == 17 or number(text) == x then return text end
   end
+end
+
+-- Names of members, quoted, with their colon. They come again and again.
+local names, named = {}, 0
+local function encodeName(name)
+  local quoted = names[name]
+  if not quoted then
+    quoted = encodeString(name) .. ":"
+    named = named + 1
+    if named > 1000 then names, named = {}, 0 end
+    names[name] = quoted
+  end
+  return quoted
 end
 
 local encodeValue
@@ -183,7 +252,7 @@ local function encodeTable(t, out)
   table.sort(keys)
   out[#out + 1] = "{"
   for i, k in ipairs(keys) do
-    out[#out + 1] = (i > 1 and "," or "") .. encodeString(k) .. ":"
+    out[#out + 1] = (i > 1 and "," or "") .. encodeName(k)
     encodeValue(t[k], out)
   end
   out[#out + 1] = "}"
@@ -201,6 +270,7 @@ function encodeValue(v, out)
 end
 
 function json.encode(v)
+  if type(v) == "number" then return encodeNumber(v) end
   local out = {}
   encodeValue(v, out)
   return concat(out)
@@ -215,9 +285,13 @@ function print(...)
 end
 io.stdout = log
 io.output(log)
+output:setvbuf("no")
+
+local now = {} -- data, the argument, and whether that is being decoded. A Lua in Go may part a local from the functions that use it.
 
 -- explain returns an error's message, and where in the script it was.
 local function explain(e)
+  if now.decoding then return e end
   local text, shown = pcall(json.encode, e)
   local lines = {type(e) == "table" and not (getmetatable(e) or {}).__tostring and text and "it threw " .. shown or tostring(e)}
   for line in debug.traceback("", 2):gmatch("[^\n]+") do
@@ -251,28 +325,27 @@ local function take(n)
   return data
 end
 
-local function give(status, data)
-  output:write(char(status) .. data)
-  output:flush()
+local loaded, call = xpcall(find_function, explain)
+local decode, encode = json.decode, json.encode
+local function run()
+  if not loaded then error(call, 0) end
+  now.decoding = true
+  local argument = decode(now.data)
+  now.decoding = false
+  local result = call(argument)
+  if type(result) == "table" and getmetatable(result) == raw then return result[1] end
+  return encode(result)
 end
 
-local loaded, call = xpcall(find_function, explain)
 while true do
   local a, b, c, d = byte(take(4), 1, 4)
-  local data = take(a + b * 0x100 + c * 0x10000 + d * 0x1000000)
-  if not loaded then
-    give(1, call)
+  now.data = take(a + b * 0x100 + c * 0x10000 + d * 0x1000000)
+  local done, result = xpcall(run, explain)
+  if done then
+    output:write("\0" .. result)
+  elseif now.decoding then
+    output:write("\3the argument is not JSON: " .. tostring(result))
   else
-    local good, argument = pcall(json.decode, data)
-    if not good then
-      give(3, "the argument is not JSON: " .. tostring(argument))
-    else
-      local done, result = xpcall(function()
-        local r = call(argument)
-        if getmetatable(r) == raw then return r[1] end
-        return json.encode(r)
-      end, explain)
-      give(done and 0 or 1, result)
-    end
+    output:write("\1" .. tostring(result))
   end
 end

@@ -78,7 +78,7 @@ function fill() local all = {}; while true do all[#all + 1] = ("x"):rep(1e8) .. 
 function deep(x) return deep(x) + 1 end
 function leave() os.exit(7) end
 return M
-`, 500, 500, "job.lua:6: attempt to index a non-table object(nil) with key 'b'"},
+`, 2000, 500, "job.lua:6: attempt to index a non-table object(nil) with key 'b'"},
 }
 
 // runner is a slot for one function of a script.
@@ -152,7 +152,8 @@ func each(t *testing.T, f func(*testing.T, language)) {
 func TestScripts(t *testing.T) {
 	each(t, func(t *testing.T, l language) {
 		same := l.runner(t, "same", host.Config{})
-		for _, value := range []string{"null", "true", "-1.5", "[1, [], {}, \"ä\\u0000\\n\"]", `{"a": {"b": [null, false]}}`, `"\ud83d\ude00"`, "1e300"} {
+		for _, value := range []string{"null", "true", "-1.5", "[1, [], {}, \"ä\\u0000\\n\"]", `{"a": {"b": [null, false]}}`, `"\ud83d\ude00"`, "1e300",
+			"[" + strings.Repeat("1234567, ", 50) + `"` + strings.Repeat("long ", 50) + `\n", {"` + strings.Repeat("name", 50) + `": 0}]`} {
 			got, err := same.run(value)
 			if squeeze(got) != squeeze(value) && got != "\"😀\"" && got != "1e+300" || err != nil {
 				t.Errorf("%s comes back as %s, %v", value, got, err)
@@ -161,6 +162,7 @@ func TestScripts(t *testing.T) {
 		for _, bad := range []string{"", "{", "[1,]", "01", "nul", `"\q"`, "1 2", "\"a\tb\"", "{1:2}"} {
 			same.fails(bad, "the argument is not JSON", host.KindBadInput)
 		}
+		same.fails(strings.Repeat("[", 200_000), "", host.KindBadInput, host.KindApplication, host.KindTrap)
 		same.gives(`"still here"`, `"still here"`)
 		l.runner(t, "fail", host.Config{}).fails("{}", l.where, host.KindApplication)
 		l.runner(t, "not_json", host.Config{}).fails("1", "", host.KindApplication)
