@@ -11,7 +11,9 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -507,16 +509,59 @@ func TestTreeThatEnds(t *testing.T) {
 	}
 }
 
-// Where a shared input cannot be read the call ends, and the guest does not see that.
+// A brokenDisk cannot read what holds the byte at.
+type brokenDisk struct {
+	io.ReaderAt
+	at int64
+}
+
+func (d *brokenDisk) ReadAt(p []byte, at int64) (int, error) {
+	if at <= d.at && d.at < at+int64(len(p)) {
+		return 0, syscall.EIO
+	}
+	return d.ReaderAt.ReadAt(p, at)
+}
+
+// Where a shared input cannot be read the call ends, and the guest does not see that: not of a file, nor of one that is
+// compressed in a tree, its header or its content.
 func TestSharedUnreadable(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Config{})
+	ownMemory(h)
+	task := taskOf(t, load(t, h, guesttest.Module(t, "m", openerWAT)), "open")
+	slot := newSlot(t, h)
+	open := func(name string, in Shared) {
+		t.Helper()
+		_, err := slot.Run(t.Context(), task, &Call{Number: 1, Arg: []byte(name), Shared: []Shared{in}})
+		if !errors.Is(err, KindHost) || !strings.Contains(err.Error(), "the shared input in cannot be read") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
 	in := sharedBytes("in", []byte("text"))
 	in.Len += 100 // which are not there
-	call := &Call{Number: 1, Arg: []byte("in"), Shared: []Shared{in}}
-	_, err := newSlot(t, h).Run(t.Context(), taskOf(t, load(t, h, guesttest.Module(t, "m", openerWAT)), "open"), call)
-	if !errors.Is(err, KindHost) || !strings.Contains(err.Error(), "the shared input in cannot be read") {
-		t.Errorf("got %v", err)
+	open("in", in)
+
+	var packed bytes.Buffer
+	w := zip.NewWriter(&packed)
+	f, err := w.Create("f")
+	if err == nil {
+		_, err = io.CopyN(f, rand.NewChaCha8([32]byte{}), 100_000)
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int64{0, 50, 50_000, int64(bytes.Index(packed.Bytes(), []byte("PK\x07\x08")))} {
+		disk := &brokenDisk{bytes.NewReader(packed.Bytes()), -1}
+		in := sharedBytes("in", packed.Bytes())
+		in.Data = disk
+		if in.Tree, err = OpenTree(in.Data, in.Len); err != nil {
+			t.Fatal(err)
+		}
+		disk.at = at
+		used := h.memory.Used()
+		if open("in/f", in); h.memory.Used() > used {
+			t.Errorf("the byte %d cannot be read: %d bytes are kept", at, h.memory.Used()-used)
+		}
 	}
 }
 

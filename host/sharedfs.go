@@ -96,7 +96,7 @@ func (d *sharedFS) openNode(s *Shared, node *treeNode) (*sharedFile, error) {
 	if node.packed == nil {
 		return f, nil
 	}
-	unpacked, err := d.unpack(s.Name, node)
+	unpacked, err := d.unpack(s, node)
 	f.unpacked = unpacked
 	return f, err
 }
@@ -108,8 +108,9 @@ const inflateCost = 4
 type unpacked struct{ block }
 
 // unpack reads a file of a tree that is compressed there. Its length is what the tree says, so
-// that no memory is taken beyond that.
-func (d *sharedFS) unpack(of string, node *treeNode) (*unpacked, error) {
+// that no memory is taken beyond that. A file that is not as the tree says is an error for the guest, on each node the same; where its
+// bytes cannot be read the call ends.
+func (d *sharedFS) unpack(of *Shared, node *treeNode) (*unpacked, error) {
 	in := d.in
 	u := &unpacked{block{account: in.slot.host.memory}}
 	sound := false
@@ -124,26 +125,40 @@ func (d *sharedFS) unpack(of string, node *treeNode) (*unpacked, error) {
 		err = u.grow(size, size)
 	}
 	if err != nil { // what a guest sees must not depend on what else runs
-		raise(&abort{kind: KindMemory, message: fmt.Sprintf("there is no memory to unpack %s of the shared input %s: %v", node.name, of, err), err: err})
+		raise(&abort{kind: KindMemory, message: fmt.Sprintf("there is no memory to unpack %s of the shared input %s: %v", node.name, of.Name, err), err: err})
 	}
 	in.charge(size * inflateCost)
 	in.settle()
 	in.check()
-	r, err := node.packed()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close() //nolint:errcheck // it was only read
 	u.space = u.space[:size]
-	n, err := in.inPieces(u.space, func(part []byte) (int, error) { return io.ReadFull(r, part) })
-	if n < len(u.space) {
-		return nil, errors.Join(syscall.EIO, err)
-	}
-	if n, err := r.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) { // which is also where its checksum is looked at
+	switch err := in.inflate(u.space, node); {
+	case errors.As(err, new(*readError)):
+		raise(unreadable(of, err))
+	case err != nil:
 		return nil, errors.Join(syscall.EIO, err)
 	}
 	sound = true
 	return u, nil
+}
+
+// inflate reads a file that is compressed in a tree, a piece at a time.
+func (in *instance) inflate(dst []byte, node *treeNode) error {
+	r, err := node.packed()
+	if err != nil {
+		return err
+	}
+	defer r.Close() //nolint:errcheck // it was only read
+	if n, err := in.inPieces(dst, func(part []byte) (int, error) { return io.ReadFull(r, part) }); n < len(dst) {
+		return err
+	}
+	switch n, err := r.Read(make([]byte, 1)); { // which is also where its checksum is looked at
+	case n > 0 || err == nil:
+		return errors.New("it is longer than the tree says")
+	case errors.Is(err, io.EOF):
+		return nil
+	default:
+		return err
+	}
 }
 
 // ReadAt implements [io.ReaderAt].

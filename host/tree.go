@@ -139,7 +139,7 @@ func (b *treeBuilder) sort() {
 
 // zip reads the list of a zip file.
 func (b *treeBuilder) zip(data io.ReaderAt, size int64) error {
-	bounded := &boundedReader{ReaderAt: data, left: mostTreeList}
+	bounded := &boundedReader{data: data, size: size, left: mostTreeList}
 	defer func() { bounded.unbound = true }()
 	r, err := zip.NewReader(bounded, size)
 	if err != nil {
@@ -225,21 +225,34 @@ func hasHoles(h *tar.Header) bool {
 	return false
 }
 
-// A boundedReader gives so many bytes in all until it is unbound, which is when the list of
+// A boundedReader gives the bytes of a zip file, so many in all until it is unbound, which is when the list of
 // a tree was made.
 type boundedReader struct {
-	io.ReaderAt
+	data    io.ReaderAt
+	size    int64
 	left    int64
 	unbound bool
 }
 
+// A readError is that bytes of a zip file cannot be read: a fault of the node, and not of the file.
+type readError struct{ error }
+
+// Unwrap returns why.
+func (e *readError) Unwrap() error { return e.error }
+
 // ReadAt implements [io.ReaderAt].
 func (r *boundedReader) ReadAt(p []byte, at int64) (int, error) {
-	if r.unbound {
-		return r.ReaderAt.ReadAt(p, at)
+	if !r.unbound {
+		if r.left -= int64(len(p)); r.left < 0 {
+			return 0, fmt.Errorf("it takes more than %d bytes", mostTreeList)
+		}
 	}
-	if r.left -= int64(len(p)); r.left < 0 {
-		return 0, fmt.Errorf("it takes more than %d bytes", mostTreeList)
+	n, err := r.data.ReadAt(p, at)
+	if int64(n) < min(int64(len(p)), r.size-at) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		err = &readError{err}
 	}
-	return r.ReaderAt.ReadAt(p, at)
+	return n, err
 }
