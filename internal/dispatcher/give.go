@@ -21,10 +21,11 @@ const (
 // time get their blobs one after the other and not all at the end. It belongs to the loop.
 type giver struct {
 	loop    *Loop
-	waiting []*piece // that were asked for
-	given   int      // that are read, or on their way
-	clock   uint64   // counts transfers
-	sent    uint64   // bytes that have left
+	waiting []*piece                 // that were asked for
+	given   int                      // that are read, or on their way
+	clock   uint64                   // counts transfers
+	sent    uint64                   // bytes that have left
+	told    map[blob.Digest]struct{} // blobs of which the log has that they cannot be read
 }
 
 // A piece is bytes of a blob that a worker wants.
@@ -133,6 +134,19 @@ func (g *giver) begin(p *piece) {
 	}()
 }
 
+// tell logs that a blob cannot be read, once: each call that would have it fails, and says so.
+func (g *giver) tell(p *piece, err error) {
+	digest := p.blob.Digest()
+	if _, told := g.told[digest]; told {
+		return
+	}
+	if g.told == nil {
+		g.told = map[blob.Digest]struct{}{}
+	}
+	g.told[digest] = struct{}{}
+	g.loop.log.Error("a shared input cannot be read: calls that would have it fail, which is not logged again", "rank", p.worker.rank, "blob", digest.String()[:12], "error", err)
+}
+
 // give sends a piece that is here, or says why it does not come.
 func (g *giver) give(p *piece, data []byte, err error) {
 	w := p.worker
@@ -141,7 +155,7 @@ func (g *giver) give(p *piece, data []byte, err error) {
 	if err != nil {
 		answer.Refused = err.Error()
 		answer.Refused = answer.Refused[:min(len(answer.Refused), wire.MaxReason)]
-		g.loop.log.Error("a shared input cannot be read", "rank", w.rank, "blob", p.blob.Digest().String()[:12], "error", err)
+		g.tell(p, err)
 	}
 	g.loop.out.control(w, wire.TypeGive, answer)
 	if err != nil || w.lost {
