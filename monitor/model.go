@@ -92,7 +92,8 @@ func (m *model) counts() Counts {
 	u := &m.last
 	c := Counts{
 		Unit: "calls", Total: -1, Done: u.Done, Failed: u.Failed, Resting: u.Resting, Awaited: u.Awaited,
-		Submitted: u.Submitted, Cancelled: u.Cancelled, Retried: u.Retried, Found: u.Found, CallsDone: u.Done, CallsFail: u.Failed,
+		Submitted: u.Submitted, Cancelled: u.Cancelled, Retried: u.Retried, CallsDone: u.Done, CallsFail: u.Failed,
+		Found: u.Found, Duplicated: u.Duplicated, Checked: u.Checked, Differed: u.Differed,
 	}
 	for i := range u.Workers {
 		c.Running += min(u.Workers[i].InFlight, u.Workers[i].Slots)

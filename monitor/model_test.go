@@ -21,7 +21,9 @@ func TestCounts(t *testing.T) {
 	for range 10 {
 		h.workers[0].InFlight = 5
 		h.next(
-			func(u *feed.Update) { u.Queued, u.Resting, u.Awaited = 7, 1, 2 },
+			func(u *feed.Update) {
+				u.Queued, u.Resting, u.Awaited, u.Found, u.Duplicated, u.Checked, u.Differed = 7, 1, 2, 3, 4, 5, 6
+			},
 			h.run("a", 1, 0, 100*time.Millisecond, nil), h.run("a", 1, 1, 300*time.Millisecond, nil), h.run("b", 1, 1, time.Millisecond, failure(host.KindTrap, "x")),
 		)
 	}
@@ -29,6 +31,9 @@ func TestCounts(t *testing.T) {
 	c := s.Counts
 	if c.Done != 20 || c.Failed != 10 || c.Running != 2 || c.Waiting != 10 || c.Resting != 1 || c.Awaited != 2 || c.Total != -1 || c.ETA != -1 || c.Rate != 3 {
 		t.Errorf("counts: %+v", c)
+	}
+	if c.Found != 3 || c.Duplicated != 4 || c.Checked != 5 || c.Differed != 6 {
+		t.Errorf("calls that did not run once: %+v", c)
 	}
 	if len(s.Tasks) != 2 {
 		t.Fatalf("%d tasks, want 2", len(s.Tasks))

@@ -32,17 +32,20 @@ type SocketConfig struct {
 
 // A Brief says in a line how far a job is.
 type Brief struct {
-	Seconds   float64  `json:"seconds"`         // so far
-	Done      int64    `json:"done"`            // inputs, or calls
-	Failed    int64    `json:"failed"`          // of those
-	Kept      int64    `json:"kept"`            // likewise, by an earlier job
-	Total     *int64   `json:"total"`           // nil where it is not known
-	Rate      float64  `json:"rate"`            // a second, of late
-	Left      *float64 `json:"left"`            // seconds, nil where that is not known
-	Found     int64    `json:"found,omitempty"` // of those, calls that the memo had
-	Compiling string   `json:"compiling,omitempty"`
-	Fetching  string   `json:"fetching,omitempty"`
-	Ended     bool     `json:"ended,omitempty"`
+	Seconds    float64  `json:"seconds"`              // so far
+	Done       int64    `json:"done"`                 // inputs, or calls
+	Failed     int64    `json:"failed"`               // of those
+	Kept       int64    `json:"kept"`                 // likewise, by an earlier job
+	Total      *int64   `json:"total"`                // nil where it is not known
+	Rate       float64  `json:"rate"`                 // a second, of late
+	Left       *float64 `json:"left"`                 // seconds, nil where that is not known
+	Found      uint64   `json:"found,omitempty"`      // of those, calls that the memo had
+	Duplicated uint64   `json:"duplicated,omitempty"` // calls that took long and were started a second time
+	Checked    uint64   `json:"checked,omitempty"`    // calls that ran twice so that their results could be compared
+	Differed   uint64   `json:"differed,omitempty"`   // calls that gave another result when they ran again, or than the memo had
+	Compiling  string   `json:"compiling,omitempty"`
+	Fetching   string   `json:"fetching,omitempty"`
+	Ended      bool     `json:"ended,omitempty"`
 }
 
 // A Socket lets the user who runs a job find and end it on its host, by wasmpool status, kill and drain. Nobody else but the system's administrator
@@ -153,7 +156,8 @@ func (m *Monitor) Brief() Brief {
 		until = *m.model.job.Ended
 	}
 	b := Brief{
-		Seconds: rounded(until.Sub(m.model.job.Started).Seconds()), Done: int64(c.Kept + c.Done + c.Failed), Failed: int64(c.Failed), Kept: int64(c.Kept), Found: int64(c.Found),
+		Seconds: rounded(until.Sub(m.model.job.Started).Seconds()), Done: int64(c.Kept + c.Done + c.Failed), Failed: int64(c.Failed), Kept: int64(c.Kept),
+		Found: c.Found, Duplicated: c.Duplicated, Checked: c.Checked, Differed: c.Differed,
 		Rate: c.Rate, Ended: m.model.job.Ended != nil,
 	}
 	if c.Total >= 0 {

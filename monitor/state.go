@@ -53,23 +53,26 @@ type Job struct {
 // Counts say how far the job is. Done and Failed are inputs where the program tells how far those have come
 // ([Config].Progress), else calls.
 type Counts struct {
-	Unit      string  `json:"unit"`  // "inputs" or "calls"
-	Total     int64   `json:"total"` // -1 where it is not known
-	Done      uint64  `json:"done"`
-	Failed    uint64  `json:"failed"`
-	Kept      uint64  `json:"kept,omitempty"`  // inputs whose results are there from an earlier job
-	Running   int     `json:"running"`         // calls, as far as the root knows
-	Waiting   int     `json:"waiting"`         // calls without a slot, on the root and on workers
-	Resting   int     `json:"resting"`         // calls that failed, and wait for their next attempt
-	Awaited   int     `json:"awaited"`         // workers that have not joined yet
-	Submitted uint64  `json:"submitted"`       // calls
-	Cancelled uint64  `json:"cancelled"`       // calls
-	Retried   uint64  `json:"retried"`         // further attempts
-	Found     uint64  `json:"found,omitempty"` // calls that did not run, as the memo had their results
-	CallsDone uint64  `json:"callsDone"`       // calls that ended with a result
-	CallsFail uint64  `json:"callsFailed"`     // calls that ended with a failure
-	Rate      float64 `json:"rate"`            // done and failed, a second, over the last minute
-	ETA       float64 `json:"eta"`             // until all are done at that rate; -1 where it is not known
+	Unit       string  `json:"unit"`  // "inputs" or "calls"
+	Total      int64   `json:"total"` // -1 where it is not known
+	Done       uint64  `json:"done"`
+	Failed     uint64  `json:"failed"`
+	Kept       uint64  `json:"kept,omitempty"`       // inputs whose results are there from an earlier job
+	Running    int     `json:"running"`              // calls, as far as the root knows
+	Waiting    int     `json:"waiting"`              // calls without a slot, on the root and on workers
+	Resting    int     `json:"resting"`              // calls that failed, and wait for their next attempt
+	Awaited    int     `json:"awaited"`              // workers that have not joined yet
+	Submitted  uint64  `json:"submitted"`            // calls
+	Cancelled  uint64  `json:"cancelled"`            // calls
+	Retried    uint64  `json:"retried"`              // further attempts
+	Found      uint64  `json:"found,omitempty"`      // calls that did not run, as the memo had their results
+	Duplicated uint64  `json:"duplicated,omitempty"` // calls that took long and were started a second time
+	Checked    uint64  `json:"checked,omitempty"`    // calls that ran twice so that their results could be compared
+	Differed   uint64  `json:"differed,omitempty"`   // calls that gave another result when they ran again, or than the memo had
+	CallsDone  uint64  `json:"callsDone"`            // calls that ended with a result
+	CallsFail  uint64  `json:"callsFailed"`          // calls that ended with a failure
+	Rate       float64 `json:"rate"`                 // done and failed, a second, over the last minute
+	ETA        float64 `json:"eta"`                  // until all are done at that rate; -1 where it is not known
 }
 
 // Use says how much of the slots' time calls have taken.

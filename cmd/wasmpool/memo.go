@@ -54,21 +54,33 @@ func (f *memoFlags) store(a *app) executor.Memo {
 	return memo.New(f.dir, memo.Config{MaxBytes: int64(f.most)})
 }
 
-// onceText says of a summary how many calls were found in the memo, and how many ran twice.
-func onceText(s executor.Stats) (text string) {
-	if s.Found > 0 {
-		text = fmt.Sprintf("; %d found in the memo", s.Found)
+// A tally counts calls that did not run once: not at all, or twice.
+type tally struct {
+	found      uint64 // in the memo
+	duplicated uint64 // took long, and were started a second time
+	checked    uint64 // ran twice to be compared
+	differed   uint64 // gave another result then, or than the memo had
+}
+
+func tallyOf(s executor.Stats) tally { return tally{s.Found, s.Duplicated, s.Checked, s.Differed} }
+
+// text says what there is of a tally, each after a separator.
+func (t tally) text(separator string) string {
+	var b strings.Builder
+	for _, part := range []struct {
+		n    uint64
+		text string
+	}{
+		{t.found, "found in the memo"},
+		{t.duplicated, "took long and were started twice"},
+		{t.checked, "ran twice as a check"},
+		{t.differed, "gave ANOTHER result when they ran again"},
+	} {
+		if part.n > 0 {
+			fmt.Fprintf(&b, "%s%d %s", separator, part.n, part.text)
+		}
 	}
-	if s.Duplicated > 0 {
-		text += fmt.Sprintf("; %d took long and were started twice", s.Duplicated)
-	}
-	if s.Checked > 0 {
-		text += fmt.Sprintf("; %d ran twice as a check", s.Checked)
-	}
-	if s.Differed > 0 {
-		text += fmt.Sprintf("; %d gave ANOTHER result when they ran again: the log says which", s.Differed)
-	}
-	return text
+	return b.String()
 }
 
 // A shareFlag is a flag whose value is a part of something, from 0 to 1.

@@ -62,7 +62,7 @@ type standing struct {
 	rate         float64       // inputs a second of late, 0 where that is not known
 	took         time.Duration // so far
 	load         load          // what the workers wait for, while nothing is done
-	found        int64         // calls whose results a memo had
+	tally        tally         // of calls
 	reducing     int64         // results that are reduced
 }
 
@@ -89,9 +89,7 @@ func (s standing) text() string {
 	if s.failed > 0 {
 		fmt.Fprintf(&b, ", %d failed", s.failed)
 	}
-	if s.found > 0 {
-		fmt.Fprintf(&b, ", %d found in the memo", s.found)
-	}
+	b.WriteString(s.tally.text(", "))
 	if s.rate > 0 {
 		b.WriteString(", " + rateText(s.rate, cmp.Or(s.what, "calls")))
 		if s.total > s.done {

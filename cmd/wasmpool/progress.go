@@ -26,9 +26,9 @@ type progress struct {
 	kept  int64  // of those, what an earlier run has done
 	what  string // is done at a pace; "" for calls
 
-	reducing atomic.Int64                       // results that are reduced, when all inputs are done
-	loading  func(context.Context) (load, bool) // what the workers wait for; false: not known
-	found    func(context.Context) int64        // calls whose results a memo had; nil where nobody knows
+	reducing atomic.Int64                        // results that are reduced, when all inputs are done
+	loading  func(context.Context) (load, bool)  // what the workers wait for; false: not known
+	count    func(context.Context) (tally, bool) // calls that did not run once, false: not known; nil where nobody knows
 
 	show func(footer string) // nil where there is no terminal
 	say  func(line string)
@@ -41,7 +41,7 @@ type progress struct {
 	told  time.Duration // when the next line of JSON is
 	asked time.Duration // when the workers are to be asked what they compile
 	load  load          // what they wait for
-	had   int64         // what found said last
+	tally tally         // what count said last
 }
 
 const (
@@ -66,8 +66,11 @@ func (a *app) newProgress(ex *executor.Executor, total, kept int64) *progress {
 		total: total, kept: kept, due: firstLine, asked: askEvery, show: a.footer(),
 		say:     func(line string) { fmt.Fprintln(a.err, "wasmpool:", line) },
 		loading: func(ctx context.Context) (load, bool) { return loading(ctx, ex) },
-		found:   func(ctx context.Context) int64 { return found(ctx, ex) },
-		mode:    a.progress,
+		count: func(ctx context.Context) (tally, bool) {
+			stats, err := ex.Stats(ctx)
+			return tallyOf(stats), err == nil
+		},
+		mode: a.progress,
 	}
 	if a.view != nil {
 		p.last = &a.view.standing
@@ -131,15 +134,6 @@ func loading(ctx context.Context, ex *executor.Executor) (l load, known bool) {
 	return load{}, known
 }
 
-// found returns how many calls did not run, as a memo had their results.
-func found(ctx context.Context, ex *executor.Executor) int64 {
-	stats, err := ex.Stats(ctx)
-	if err != nil {
-		return 0
-	}
-	return int64(stats.Found)
-}
-
 // start tells it, on a goroutine of its own, until the returned function is called.
 func (p *progress) start(counts func() (done, failed int64)) (stop func()) {
 	ctx, quit := context.WithCancel(context.Background())
@@ -196,7 +190,7 @@ func (p *progress) end(at time.Duration, counts func() (done, failed int64)) {
 
 // standing returns how a map stands of which so much is done.
 func (p *progress) standing(at time.Duration, done, failed int64) standing {
-	return standing{what: p.what, reducing: p.reducing.Load(), done: done, failed: failed, kept: p.kept, total: p.total, rate: p.pace.rate(at, done), took: at, load: p.load, found: p.had}
+	return standing{what: p.what, reducing: p.reducing.Load(), done: done, failed: failed, kept: p.kept, total: p.total, rate: p.pace.rate(at, done), took: at, load: p.load, tally: p.tally}
 }
 
 // update tells how a map stands, of which so much is done without what was kept: on the
@@ -228,10 +222,13 @@ func (p *progress) update(ctx context.Context, at time.Duration, done, failed in
 	}
 }
 
-// look asks how many results the memo had.
+// look asks how many calls did not run once.
 func (p *progress) look(ctx context.Context) {
-	if p.found != nil {
-		p.had = max(p.had, p.found(ctx))
+	if p.count == nil {
+		return
+	}
+	if t, known := p.count(ctx); known {
+		p.tally = t
 	}
 }
 
@@ -281,7 +278,11 @@ func (a *app) summarize(ctx context.Context, ex *executor.Executor, r *results, 
 	if cutShort(err) {
 		text += "; the others did not run"
 	}
-	text += onceText(stats) + idleRoot(stats.Workers)
+	text += tallyOf(stats).text("; ")
+	if stats.Differed > 0 {
+		text += ": the log says which"
+	}
+	text += idleRoot(stats.Workers)
 	fmt.Fprintln(a.err, "wasmpool:", text)
 }
 

@@ -21,7 +21,12 @@ func TestStanding(t *testing.T) {
 			"after 1m20s: 500 of 1000 done, 3 failed, 45 calls/s, 11s left",
 			"[==========>         ] 500 of 1000 done, 3 failed, 45 calls/s, 11s left, 1m20s so far",
 		},
-		{standing{done: 500, total: 1000, found: 490, rate: 45.2, took: 80 * time.Second}, "after 1m20s: 500 of 1000 done, 490 found in the memo, 45 calls/s, 11s left", "[==========>         ] 500 of 1000 done, 490 found in the memo, 45 calls/s, 11s left, 1m20s so far"},
+		{standing{done: 500, total: 1000, tally: tally{found: 490}, rate: 45.2, took: 80 * time.Second}, "after 1m20s: 500 of 1000 done, 490 found in the memo, 45 calls/s, 11s left", "[==========>         ] 500 of 1000 done, 490 found in the memo, 45 calls/s, 11s left, 1m20s so far"},
+		{
+			standing{done: 500, total: 1000, tally: tally{duplicated: 3, checked: 20, differed: 1}, took: 80 * time.Second},
+			"after 1m20s: 500 of 1000 done, 3 took long and were started twice, 20 ran twice as a check, 1 gave ANOTHER result when they ran again",
+			"[==========>         ] 500 of 1000 done, 3 took long and were started twice, 20 ran twice as a check, 1 gave ANOTHER result when they ran again, 1m20s so far",
+		},
 		{standing{done: 7, total: -1, rate: 0.5, took: 2 * time.Hour}, "after 2h00m: 7 done, 30 calls/min", "7 done, 30 calls/min, 2h00m so far"},
 		{standing{done: 7, total: 5, rate: 2, took: time.Second}, "after 1s: 7 done, 2.0 calls/s", "7 done, 2.0 calls/s, 1s so far"}, // the total was an estimate
 		{standing{done: 4, total: 4, rate: 0.001, took: 3 * 24 * time.Hour}, "after 3d00h: 4 of 4 done, 3.6 calls/h", "[====================] 4 of 4 done, 3.6 calls/h, 3d00h so far"},

@@ -42,7 +42,11 @@ func (m progressMode) isAuto() bool { return m == "" || m == progressAuto }
 
 // brief returns how a map stands. docs/map.md has its members.
 func (s standing) brief() monitor.Brief {
-	l := monitor.Brief{Seconds: thousandths(s.took.Seconds()), Done: s.done, Failed: s.failed, Kept: s.kept, Rate: thousandths(s.rate), Found: s.found, Compiling: s.load.compiling, Fetching: s.load.fetching}
+	l := monitor.Brief{
+		Seconds: thousandths(s.took.Seconds()), Done: s.done, Failed: s.failed, Kept: s.kept, Rate: thousandths(s.rate),
+		Found: s.tally.found, Duplicated: s.tally.duplicated, Checked: s.tally.checked, Differed: s.tally.differed,
+		Compiling: s.load.compiling, Fetching: s.load.fetching,
+	}
 	if s.total >= s.done {
 		l.Total = &s.total
 		if s.rate > 0 || s.total == s.done {

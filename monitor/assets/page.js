@@ -206,6 +206,9 @@ function showProgress() {
   if (kept > 0) tiles.splice(1, 0, ["From before", num(kept)]);
   if (c.retried > 0) tiles.push(["Retried", num(c.retried)]);
   if (c.found > 0) tiles.push(["Found in the memo", num(c.found)]);
+  if (c.duplicated > 0) tiles.push(["Started twice", num(c.duplicated)]);
+  if (c.checked > 0) tiles.push(["Ran twice as a check", num(c.checked)]);
+  if (c.differed > 0) tiles.push(["Gave another result", num(c.differed), true]);
   if (c.cancelled > 0) tiles.push(["Cancelled", num(c.cancelled)]);
   rows($("tiles"), tiles, (t) => t[0], (t) => {
     const d = el("div");
