@@ -308,8 +308,8 @@ func (s *Slot) commandResult(t *Task, in *instance) ([]byte, error) {
 	return nil, e
 }
 
-// startKept starts a command. It has at least a minute to wait for the first argument, or as long as
-// the call has, and what it writes meanwhile belongs to no call.
+// startKept starts a command, as an initializer starts, within the limits of forStart. What it writes before it waits for the first argument
+// belongs to no call.
 func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
 	k := &kept{next: make(chan stream), turns: make(chan turn)}
 	in, err := newInstance(s, t.code, func(in *instance, cfg wazero.ModuleConfig) wazero.ModuleConfig {
@@ -321,11 +321,7 @@ func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
 	k.in, in.kept = in, k
 	limits := s.limits
 	defer func() { s.call, s.limits = c, limits }()
-	own := *limits
-	own.Instructions = Unlimited
-	if own.Time > 0 {
-		own.Time = max(own.Time, startTime)
-	}
+	own := limits.forStart().Over(*limits)
 	s.limits = &own
 	s.call = &Call{Number: c.Number, Attempt: c.Attempt, Rank: c.Rank, Shared: c.Shared, Log: c.Log, Heartbeat: c.Heartbeat}
 	in.renew()

@@ -50,6 +50,12 @@ const (
 	startTime = time.Minute
 )
 
+// forStart returns the limits of what runs for all the calls of an instance before the first of them, an initializer or a kept command's
+// start: time, a minute or more where a call with these limits has more, but no instructions, which are counted for each call alike.
+func (l Limits) forStart() Limits {
+	return Limits{Time: max(l.Time, startTime), Instructions: Unlimited}
+}
+
 // withDefaults returns the limits of a host whose instances have at most
 // memory bytes.
 func (l Limits) withDefaults(memory uint64) Limits {

@@ -278,3 +278,13 @@ func TestLimitsOver(t *testing.T) {
 		t.Errorf("memory within 7 = %d", got)
 	}
 }
+
+// What runs for all calls of an instance has a minute, or as long as the call that needs it: never for ever.
+func TestLimitsForStart(t *testing.T) {
+	t.Parallel()
+	for limit, want := range map[time.Duration]time.Duration{-1: time.Minute, 0: time.Minute, time.Second: time.Minute, time.Hour: time.Hour} {
+		if got := (Limits{Time: limit, Instructions: 5}).forStart(); got != (Limits{Time: want, Instructions: Unlimited}) {
+			t.Errorf("a call that has %v: %v", limit, got)
+		}
+	}
+}

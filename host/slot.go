@@ -293,7 +293,7 @@ func (s *Slot) ready(t *Task) (*instance, error) {
 func (s *Slot) initialize(in *instance, t *Task) error {
 	call, limits := s.call, s.limits
 	defer func() { s.call, s.limits = call, limits }()
-	own := Limits{Time: max(s.limits.Time, startTime), Instructions: Unlimited}.Over(s.host.cfg.Limits)
+	own := limits.forStart().Over(s.host.cfg.Limits)
 	s.limits = &own
 	s.call = &Call{Number: call.Number, Attempt: call.Attempt, Rank: call.Rank, Arg: s.host.cfg.InitArg, Log: call.Log, Heartbeat: call.Heartbeat}
 	s.task, s.instance, s.export = t, in, in.function(t)
