@@ -22,6 +22,10 @@ type CommandLine struct {
 	// Keep says whether the command goes on between calls, as package host's Keep has it: "not", "line", "frame" or "call".
 	// "" is "not".
 	Keep string `json:"keep,omitempty"`
+
+	// Program is the name of the command where the module is called after something else, as after a script's function. It is
+	// shown while the command is compiled. "" is the module's name.
+	Program string `json:"program,omitempty"`
 }
 
 // WithCommandLine returns the module with another command line, in place of the one that it had. It must be a command. Its code
@@ -46,7 +50,9 @@ func (m *Module) CommandLine() (c CommandLine, found bool) {
 	if m.commandLine == nil {
 		return CommandLine{}, false
 	}
-	return CommandLine{Args: slices.Clone(m.commandLine.Args), Keep: m.commandLine.Keep}, true
+	c = *m.commandLine
+	c.Args = slices.Clone(c.Args)
+	return c, true
 }
 
 // findCommandLine reads the command line that a command brings along.
@@ -61,6 +67,9 @@ func (m *Module) findCommandLine() error {
 	err := d.Decode(m.commandLine)
 	if _, end := d.Token(); err == nil && !errors.Is(end, io.EOF) {
 		err = errors.New("more follows it")
+	}
+	if why := badName(m.commandLine.Program); err == nil && m.commandLine.Program != "" && why != "" {
+		err = fmt.Errorf("its program is called %q: %s", m.commandLine.Program, why)
 	}
 	if err != nil {
 		return fmt.Errorf("the command line that it brings along, in its section %s, cannot be read: %w: was it made for a newer wasmpool?", abi.SectionCommand, err)

@@ -18,7 +18,7 @@ func TestCommandLine(t *testing.T) {
 	if got, found := m.CommandLine(); found {
 		t.Errorf("it has %v from the start", got)
 	}
-	first := wasmtasks.CommandLine{Args: []string{"-c", "print(1)\n\x00\"é"}, Keep: "frame"}
+	first := wasmtasks.CommandLine{Args: []string{"-c", "print(1)\n\x00\"é"}, Keep: "frame", Program: "python"}
 	second := wasmtasks.CommandLine{Args: []string{"-n"}}
 	with := m
 	for _, want := range []wasmtasks.CommandLine{first, second, first} {
@@ -44,7 +44,7 @@ func TestCommandLine(t *testing.T) {
 func TestCommandLineBad(t *testing.T) {
 	t.Parallel()
 	const command = `(module (memory (export "memory") 1) (func (export "_start")))`
-	for _, text := range []string{"", "{", `{"args":"x"}`, `{"args":["x"],"later":1}`, `{} {}`, "{}}"} {
+	for _, text := range []string{"", "{", `{"args":"x"}`, `{"args":["x"],"later":1}`, `{} {}`, "{}}", `{"program":"\u001b[2J"}`} {
 		wasm := unittest.Assemble(t, command)
 		content := append([]byte{byte(len("wasmpool.command"))}, "wasmpool.command"+text...)
 		wasm = append(append(wasm, 0, byte(len(content))), content...)

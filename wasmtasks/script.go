@@ -94,7 +94,7 @@ func Script(interpreter *Module, file string, script []byte, function string) (*
 	if !utf8.Valid(script) {
 		return nil, fmt.Errorf("wasmtasks: %s is no %s script: it is not UTF-8", file, l.name)
 	}
-	return interpreter.WithName(function).WithCommandLine(CommandLine{Args: l.args(function, filepath.Base(file), string(script)), Keep: "call"})
+	return interpreter.WithName(function).WithCommandLine(CommandLine{Args: l.args(function, filepath.Base(file), string(script)), Keep: "call", Program: interpreter.Name()})
 }
 
 // notOfNames reports whether no name of a function has the character, in any of the languages.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/wasmbin"
@@ -12,7 +13,7 @@ import (
 // A servedModule is a module that the root announced. mod or err is set when ready is
 // closed.
 type servedModule struct {
-	name  string
+	shown atomic.Pointer[string] // its name in what is said while it loads
 	ready chan struct{}
 	mod   *host.Module
 	err   error
@@ -64,7 +65,8 @@ func (s *server) handleModule(body []byte) error {
 	if err := wasmbin.CheckSize(offer.Size); err != nil {
 		return fmt.Errorf("module %s: %w", offer.Name, err)
 	}
-	m := &servedModule{name: offer.Name, ready: make(chan struct{})}
+	m := &servedModule{ready: make(chan struct{})}
+	m.shown.Store(&offer.Name)
 	s.modules[offer.Index] = m
 	for _, known := range s.cfg.Modules {
 		if known.Digest().String() == offer.Digest {
@@ -110,6 +112,9 @@ func (s *server) parse(m *servedModule, offer wire.Module, data []byte) {
 
 // load compiles a module and lets the calls that wait for it go on.
 func (s *server) load(m *servedModule, parsed *wasmtasks.Module) {
+	if line, _ := parsed.CommandLine(); line.Program != "" {
+		m.shown.Store(&line.Program)
+	}
 	m.mod, m.err = s.host.Load(s.ctx, parsed)
 	close(m.ready)
 }

@@ -20,7 +20,7 @@ func (s *server) status() wire.Status {
 	}
 	for _, m := range s.modules {
 		if !m.isReady() {
-			st.Loading = append(st.Loading, m.name)
+			st.Loading = append(st.Loading, *m.shown.Load())
 		}
 	}
 	st.Fetching = s.shared.loading()

@@ -8,7 +8,22 @@ import (
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
 	"github.com/wasmpool/wasmpool/internal/wire"
+	"github.com/wasmpool/wasmpool/wasmtasks"
 )
+
+// What is compiled of a module that is called after a script's function is the interpreter, and it is called so.
+func TestStatusProgram(t *testing.T) {
+	t.Parallel()
+	m, err := guesttest.Module(t, "area", `(module (memory (export "memory") 1) (func (export "_start")))`).WithCommandLine(wasmtasks.CommandLine{Program: "python"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, served := &server{ctx: t.Context(), host: newHost(t)}, &servedModule{ready: make(chan struct{})}
+	s.load(served, m)
+	if got := *served.shown.Load(); got != "python" || served.err != nil {
+		t.Errorf("it is called %q, %v", got, served.err)
+	}
+}
 
 // While a module is on its way and is compiled, the worker says so.
 func TestStatusLoading(t *testing.T) {
