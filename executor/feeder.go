@@ -153,6 +153,9 @@ func (f *feeder) read(args iter.Seq2[[]byte, error]) (failure error) {
 	if failure == nil {
 		failure = f.locked(f.put)
 	}
+	if failure == nil && f.ctx.Err() != nil { // it may have ended because of that
+		failure = whyEnded(f.ctx)
+	}
 	return failure
 }
 
@@ -188,8 +191,8 @@ func (f *feeder) accept(arg []byte, err error) error {
 
 // put submits the calls of the chunk. It returns why no more can be submitted. busy is held.
 func (f *feeder) put() error {
-	for i, arg := range f.chunk {
-		if i > 0 && f.ctx.Err() != nil {
+	for _, arg := range f.chunk {
+		if f.ctx.Err() != nil {
 			return whyEnded(f.ctx)
 		}
 		if err := f.submit(arg); err != nil {

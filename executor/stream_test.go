@@ -75,6 +75,36 @@ func TestStreamCloseMeanwhile(t *testing.T) {
 	}
 }
 
+// TestInputOutlivesContext checks that an argument which is yielded after the end of the context is not submitted, and
+// that an input which ends after it has not come to its end.
+func TestInputOutlivesContext(t *testing.T) {
+	t.Parallel()
+	ex := shape(t).Fork()
+	for name, stream := range streams(ex) {
+		for _, yieldsMore := range []bool{false, true} {
+			ctx, cancel := context.WithCancel(t.Context())
+			s := stream(ctx, "echo", func(yield func([]byte) bool) {
+				if yield(number(1)) {
+					cancel()
+					if yieldsMore {
+						yield(number(2))
+					}
+				}
+			})
+			results := 0
+			var end error
+			for _, err := range s.All(t.Context()) {
+				if end = err; err == nil {
+					results++
+				}
+			}
+			if results > 1 || !errors.Is(end, context.Canceled) {
+				t.Errorf("%s, more arguments: %t: %d results, and then %v", name, yieldsMore, results, end)
+			}
+		}
+	}
+}
+
 // TestStreamEndStays checks that Next gives the end of a stream again and again, whatever it
 // is, and that All yields it once.
 func TestStreamEndStays(t *testing.T) {
