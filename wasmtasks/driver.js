@@ -2,12 +2,14 @@
 // how the call ended: 0 well, 1 with an error, 3 since the argument is wrong.
 async function (name, file, source) {
   const {in: input, out: output, err: log, exit} = std;
+  const {String, Error, SyntaxError, TypeError, RangeError, ArrayBuffer, Uint8Array} = globalThis; // the script may have others
+  const {parse, stringify} = JSON, {isFinite} = Number;
   const exported = /^[ \t]*export\s+(?:default\s+)?(?=(?:async\s+)?function\b|class\b|const\b|let\b|var\b)|^[ \t]*export\s*\{[^}]*\}/gm;
 
   function say(...words) {
     const shown = words.map(w => {
       if (typeof w !== "object" || w === null) return String(w);
-      try { return w instanceof Error ? `${w}` : JSON.stringify(w) ?? String(w); } catch { return String(w); }
+      try { return w instanceof Error ? `${w}` : stringify(w) ?? String(w); } catch { return "[object]"; }
     });
     log.puts(shown.join(" ") + "\n");
     log.flush();
@@ -15,7 +17,8 @@ async function (name, file, source) {
 
   globalThis.print = say;
   for (const level of ["log", "debug", "info", "warn", "error"]) console[level] = say;
-  globalThis.std = {...std, out: log};
+  const none = {getByte: () => -1, getline: () => null, readAsString: () => "", read: () => 0, eof: () => true};
+  globalThis.std = {...std, in: none, out: log}; // what comes is the next call's
 
   function run(code) {
     return (0, eval)(`${code}\n;typeof ${name} === "function" ? ${name} : undefined`);
@@ -39,29 +42,37 @@ async function (name, file, source) {
   }
 
   function explain(error) {
-    if (!(error instanceof Error)) return `it threw ${typeof error === "object" ? JSON.stringify(error) : String(error)}`;
+    try {
+      return describe(error);
+    } catch {
+      return "it threw what cannot be shown";
+    }
+  }
+
+  function describe(error) {
+    if (!(error instanceof Error)) return `it threw ${typeof error === "object" ? stringify(error) : String(error)}`;
     const where = String(error.stack ?? "").split("\n").filter(line => line.includes("<input>")).map(line => line.replace("<input>", file));
     const hint = /^[ \t]*import\b/m.test(source) && error instanceof SyntaxError ? " (a script stands alone, and cannot import others)" : "";
     return [String(error) + hint, ...where].join("\n");
   }
 
   function refuse(_, value) {
-    if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError(`the result has a ${value}, which JSON has not`);
+    if (typeof value === "number" && !isFinite(value)) throw new RangeError(`the result has a ${value}, which JSON has not`);
     return value;
   }
 
   function encode(result) {
-    if (result instanceof ArrayBuffer || ArrayBuffer.isView(result)) return result;
-    const text = JSON.stringify(result === undefined ? null : result);
+    if (result instanceof ArrayBuffer) return new Uint8Array(result);
+    if (ArrayBuffer.isView(result)) return new Uint8Array(result.buffer, result.byteOffset, result.byteLength);
+    const text = stringify(result === undefined ? null : result);
     if (text === undefined) throw new TypeError(`the result is a ${typeof result}, which JSON has not`);
-    if (text.includes("null")) JSON.stringify(result, refuse);
+    if (text.includes("null")) stringify(result, refuse);
     return text;
   }
 
   function give(status, data) {
     output.putByte(status);
     if (typeof data === "string") output.puts(data);
-    else if (data instanceof ArrayBuffer) output.write(data, 0, data.byteLength);
     else output.write(data.buffer, data.byteOffset, data.byteLength);
     output.flush();
   }
@@ -74,7 +85,16 @@ async function (name, file, source) {
 
   function take() {
     const length = byte() + byte() * 0x100 + byte() * 0x10000 + byte() * 0x1000000;
-    return length > 0 ? input.readAsString(length) : "";
+    return {length, data: length > 0 ? input.readAsString(length) : ""};
+  }
+
+  // decode returns the value of an argument. Bytes that are not UTF-8 have become U+FFFD, of another length as a rule.
+  function decode(data, length) {
+    if (data.includes("\ufffd")) {
+      for (const c of data) length -= c < "\x80" ? 1 : c < "\u0800" ? 2 : c.length === 1 ? 3 : 4;
+      if (length !== 0) throw new SyntaxError("it is not UTF-8");
+    }
+    return parse(data);
   }
 
   let call, broken;
@@ -84,14 +104,14 @@ async function (name, file, source) {
     broken = explain(error);
   }
   for (;;) {
-    const data = take();
+    const {length, data} = take();
     if (broken !== undefined) {
       give(1, broken);
       continue;
     }
     let argument;
     try {
-      argument = JSON.parse(data);
+      argument = decode(data, length);
     } catch (error) {
       give(3, `the argument is not JSON: ${error.message}`);
       continue;

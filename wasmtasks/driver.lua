@@ -3,14 +3,20 @@
 local name, file, source = ...
 local input, output, log = io.stdin, io.stdout, io.stderr
 local byte, char, find, format, match, sub = string.byte, string.char, string.find, string.format, string.match, string.sub
-local concat, floor, huge = table.concat, math.floor, math.huge
+local concat, sort, floor, huge, mathType = table.concat, table.sort, math.floor, math.huge, math.type
+local type, tostring, tonumber, pairs, ipairs, select = type, tostring, tonumber, pairs, ipairs, select -- the script may have others
+local error, pcall, xpcall, rawget, getmetatable, setmetatable = error, pcall, xpcall, rawget, getmetatable, setmetatable
+local traceback, exit = debug.traceback, os.exit
 
 -- JSON, of which Lua has none.
 
 local null = setmetatable({}, {__tostring = function() return "null" end})
 local object, raw = {}, {}
 json = {null = null, object = function(t) return setmetatable(t, object) end}
-function bytes(s) return setmetatable({s}, raw) end
+function bytes(s)
+  if type(s) ~= "string" then error("bytes takes a text, and got a " .. type(s), 2) end
+  return setmetatable({s}, raw)
+end
 
 local function fail(at, what) error(format("%s at byte %d", what, at), 0) end
 
@@ -57,12 +63,14 @@ local function unescape(from)
   return utf8char(0x10000 + (c - 0xD800) * 0x400 + (low - 0xDC00)), from + 12
 end
 
+local strings = {} -- ascii, whether all that were decoded are, for certain
+
 -- decodeString decodes a string whose first quote is here.
 local function decodeString()
   local start = at + 1
   local stop = start
   local c = codes[stop - base]
-  while c and c > 31 and c ~= 34 and c ~= 92 do
+  while c and c > 31 and c < 128 and c ~= 34 and c ~= 92 do
     stop = stop + 1
     c = codes[stop - base]
   end
@@ -71,6 +79,7 @@ local function decodeString()
     return sub(text, start, stop - 1)
   end
   local parts = {}
+  strings.ascii = false
   while true do
     stop = find(text, '[%z\1-\31\\"]', stop)
     if not stop then fail(#text + 1, "a string without an end") end
@@ -210,7 +219,7 @@ end
 local function encodeNumber(x)
   if x > -1e14 and x < 1e14 and x % 1 == 0 then return "" .. x end
   if x ~= x or x == huge or x == -huge then error(format("the result has a %s, which JSON has not", tostring(x)), 0) end
-  if math.type and math.type(x) == "integer" then return tostring(x) end
+  if mathType and mathType(x) == "integer" then return tostring(x) end
   for digits = 15, 17 do
     local text = format("%." .. digits .. "g", x)
     if digits == 17 or number(text) == x then return text end
@@ -238,7 +247,9 @@ local function encodeTable(t, out)
     named = named or type(k) == "string"
   end
   if not named then
-    if #keys ~= #t then error("a list in the result has holes, or keys that are neither texts nor 1, 2, 3 and so on", 0) end
+    local holes = #keys ~= #t
+    for i = 1, #keys do holes = holes or t[i] == nil end
+    if holes then error("a list in the result has holes, or keys that are neither texts nor 1, 2, 3 and so on", 0) end
     for i = 1, #keys do
       out[#out + 1] = i > 1 and "," or "["
       encodeValue(t[i], out)
@@ -249,7 +260,7 @@ local function encodeTable(t, out)
   for i = 1, #keys do
     if type(keys[i]) ~= "string" then error("a table in the result has both texts and others as keys", 0) end
   end
-  table.sort(keys)
+  sort(keys)
   out[#out + 1] = "{"
   for i, k in ipairs(keys) do
     out[#out + 1] = (i > 1 and "," or "") .. encodeName(k)
@@ -289,21 +300,47 @@ output:setvbuf("no")
 
 local now = {} -- data, the argument, and whether that is being decoded. A Lua in Go may part a local from the functions that use it.
 
--- explain returns an error's message, and where in the script it was.
-local function explain(e)
-  if now.decoding then return e end
-  local text, shown = pcall(json.encode, e)
-  local lines = {type(e) == "table" and not (getmetatable(e) or {}).__tostring and text and "it threw " .. shown or tostring(e)}
-  for line in debug.traceback("", 2):gmatch("[^\n]+") do
+-- What comes in standard input is the next call's.
+local lines, open = io.lines, io.open
+local current = {read = function() return nil end, lines = function() return function() end end, close = function() return true end}
+io.stdin = current
+function io.input(f)
+  if type(f) == "string" then
+    local file, wrong = open(f)
+    if not file then error(wrong, 2) end
+    f = file
+  end
+  current = f or current
+  return current
+end
+function io.read(...) return current:read(...) end
+function io.lines(f, ...)
+  if f then return lines(f, ...) end
+  return current:lines(...)
+end
+
+local encode = json.encode
+local function describe(e)
+  local text, shown = pcall(encode, e)
+  local meta = getmetatable(e)
+  local lines = {type(e) == "table" and not (type(meta) == "table" and meta.__tostring) and text and "it threw " .. shown or tostring(e)}
+  for line in traceback("", 2):gmatch("[^\n]+") do
     if find(line, file .. ":", 1, true) then lines[#lines + 1] = line:match("^%s*(.-)%s*$") end
   end
   return (concat(lines, "\n"):gsub("@(" .. file:gsub("%p", "%%%0") .. ":)", "%1"))
 end
 
+-- explain returns an error's message, and where in the script it was.
+local function explain(e)
+  if now.decoding then return e end
+  local good, text = pcall(describe, e)
+  return good and text or "it threw what cannot be shown"
+end
+
 local function find_function()
   local before = {}
   for k in pairs(_G) do before[k] = true end
-  local chunk, wrong = (loadstring or load)(source, "@" .. file)
+  local chunk, wrong = (loadstring or load)((source:gsub("^#[^\n]*", "")), "@" .. file)
   if not chunk then error(wrong, 0) end
   local made = chunk()
   local found = rawget(_G, name)
@@ -315,22 +352,24 @@ local function find_function()
       if type(k) == "string" and type(v) == "function" and not (space == _G and before[k]) then names[#names + 1] = k end
     end
   end
-  table.sort(names)
+  sort(names)
   error(format("%s has no function %s, it has: %s", file, name, #names > 0 and concat(names, ", ") or "none"), 0)
 end
 
 local function take(n)
   local data = n > 0 and input:read(n) or ""
-  if #data < n then os.exit(0) end
+  if #data < n then exit(0) end
   return data
 end
 
+local decode = json.decode
 local loaded, call = xpcall(find_function, explain)
-local decode, encode = json.decode, json.encode
 local function run()
   if not loaded then error(call, 0) end
   now.decoding = true
+  strings.ascii = true
   local argument = decode(now.data)
+  if not strings.ascii and not isUTF8(now.data) then error("it is not UTF-8", 0) end
   now.decoding = false
   local result = call(argument)
   if type(result) == "table" and getmetatable(result) == raw then return result[1] end

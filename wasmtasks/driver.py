@@ -12,6 +12,12 @@ def load(name, file, source):
     return call
 
 def explain(error, hide):
+    try:
+        return describe(error, hide)
+    except Exception:
+        return f"it raised a {type(error).__name__}, which cannot be shown"
+
+def describe(error, hide):
     import traceback
     trace = error.__traceback__
     for _ in range(hide):
@@ -21,12 +27,20 @@ def explain(error, hide):
     return f"{last}\n{where}" if where else last
 
 def main():
-    import json
+    import io, json
     def raw(file):  # which it is itself where PYTHONUNBUFFERED is set
         return getattr(file.buffer, "raw", file.buffer)
 
     read, write = raw(sys.stdin).read, raw(sys.stdout).write
-    sys.stdout = sys.stderr
+    own, log = (sys.stdin, sys.stdout), sys.stderr  # which would be closed if nobody had them
+    sys.stdin = sys.__stdin__ = io.StringIO()  # what comes is the next call's
+    sys.stdout = sys.__stdout__ = log
+
+    def refuse(word):
+        raise ValueError(f"{word} is no number of JSON")
+
+    decode = json.JSONDecoder(parse_constant=refuse).decode
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
     def take(n):
         data = b""
@@ -47,21 +61,24 @@ def main():
     except Exception as error:
         broken = explain(error, 2).encode("utf-8", "replace")
     while True:
+        if not log.closed:
+            log.flush()  # of what was printed without a newline
         data = take(int.from_bytes(take(4), "little"))
         if broken:
             give(1, broken)
             continue
         try:
-            argument = json.loads(data)
+            argument = decode(data.decode())
         except (ValueError, RecursionError) as error:  # the latter where lists lie deep in each other
             give(3, f"the argument is not JSON: {error}".encode())
             continue
         try:
             result = call(argument)
             if not isinstance(result, (bytes, bytearray)):
-                result = json.dumps(result, ensure_ascii=False, allow_nan=False).encode()
-            sys.stderr.flush()
-        except Exception as error:
+                result = encode(result).encode()
+        except SystemExit:
+            raise
+        except BaseException as error:
             give(1, explain(error, 1).encode("utf-8", "replace"))
             continue
         give(0, result)

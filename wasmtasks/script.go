@@ -94,7 +94,8 @@ func Script(interpreter *Module, file string, script []byte, function string) (*
 	if !utf8.Valid(script) {
 		return nil, fmt.Errorf("wasmtasks: %s is no %s script: it is not UTF-8", file, l.name)
 	}
-	return interpreter.WithName(function).WithCommandLine(CommandLine{Args: l.args(function, filepath.Base(file), string(script)), Keep: "call", Program: interpreter.Name()})
+	text := strings.TrimPrefix(string(script), "\ufeff") // which some editors put there, and Python and Lua take for a part of the program
+	return interpreter.WithName(function).WithCommandLine(CommandLine{Args: l.args(function, filepath.Base(file), text), Keep: "call", Program: interpreter.Name()})
 }
 
 // notOfNames reports whether no name of a function has the character, in any of the languages.
