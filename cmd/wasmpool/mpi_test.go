@@ -84,6 +84,7 @@ func TestOnRanks(t *testing.T) {
 		{"input of a script", r.testScriptInput},
 		{"progress", r.testProgress},
 		{"interpreters", r.testInterpreters},
+		{"interpreter killed", r.testInterpreterKilled},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

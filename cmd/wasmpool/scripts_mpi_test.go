@@ -57,3 +57,31 @@ func (r ranks) testInterpreters(t *testing.T) {
 		}
 	}
 }
+
+// A worker that is killed while its Python runs changes nothing of the results.
+func (r ranks) testInterpreterKilled(t *testing.T) {
+	dir := t.TempDir()
+	var want strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&want, "%d\n", 2*i)
+	}
+	const script = "def f(x):\n    for _ in range(50_000): pass\n    return 2 * x\n"
+	if err := os.WriteFile(filepath.Join(dir, "job.py"), []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Rank 2 is killed as soon as there is a result.
+	const rank = `[ $OMPI_COMM_WORLD_RANK != 2 ] || (for i in $(seq 1000); do [ -s out.jsonl ] && kill -KILL $$ && exit; sleep 0.02; done) & exec "$@"`
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, r.program, "launch", "-n", "3", "--", "sh", "-c", rank, "sh",
+		r.program, "map", "job.py", "f", "--range", "0..299", "--out", "out.jsonl", "--interpreter", scripttest.File(t, "python"))
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "WASMPOOL_CACHE="+scripttest.CacheDir())
+	if got := runCmd(t, cmd); got.code != 0 || !strings.Contains(got.stderr, "signal: killed") {
+		t.Errorf("exit code %d, want 0 and that a rank was killed: %s", got.code, got.stderr)
+	}
+	results := exec.CommandContext(ctx, r.program, "results", "out.jsonl", "--raw")
+	results.Dir = dir
+	if got := runCmd(t, results); got.code != 0 || got.stdout != want.String() {
+		t.Errorf("exit code %d, results %q: %s", got.code, got.stdout, got.stderr)
+	}
+}
