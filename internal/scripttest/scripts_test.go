@@ -152,8 +152,10 @@ func each(t *testing.T, f func(*testing.T, language)) {
 func TestScripts(t *testing.T) {
 	each(t, func(t *testing.T, l language) {
 		same := l.runner(t, "same", host.Config{})
-		for _, value := range []string{"null", "true", "-1.5", "[1, [], {}, \"ä\\u0000\\n\"]", `{"a": {"b": [null, false]}}`, `"\ud83d\ude00"`, "1e300",
-			"[" + strings.Repeat("1234567, ", 50) + `"` + strings.Repeat("long ", 50) + `\n", {"` + strings.Repeat("name", 50) + `": 0}]`} {
+		for _, value := range []string{
+			"null", "true", "-1.5", "[1, [], {}, \"ä\\u0000\\n\"]", `{"a": {"b": [null, false]}}`, `"\ud83d\ude00"`, "1e300",
+			"[" + strings.Repeat("1234567, ", 50) + `"` + strings.Repeat("long ", 50) + `\n", {"` + strings.Repeat("name", 50) + `": 0}]`,
+		} {
 			got, err := same.run(value)
 			if squeeze(got) != squeeze(value) && got != "\"😀\"" && got != "1e+300" || err != nil {
 				t.Errorf("%s comes back as %s, %v", value, got, err)
