@@ -65,7 +65,11 @@ func holes(ctx context.Context) ([]attack, error) {
 			}
 		}
 		for _, a := range h.calls {
-			a.task, a.module, a.wasm = h.name+"."+a.task, h.name, h.wasm
+			if a.module, a.wasm = h.name, h.wasm; a.task == "" { // it is a command
+				a.task = h.name
+			} else {
+				a.task = h.name + "." + a.task
+			}
 			list = append(list, a)
 		}
 	}
@@ -171,6 +175,16 @@ func allHoles() []hole {
 			{task: "fifo", kinds: kinds(host.KindApplication)},
 		}},
 
+		// Commands fill the file system that they have in memory: with one file, with empty ones, up to the call's memory and up to
+		// their number; with one that is long and empty; and make one longer and shorter without end.
+		{name: "files", wat: filesWAT, calls: []attack{
+			{arg: "fill", kinds: kinds(host.KindMemory)},
+			{arg: "many", kinds: kinds(host.KindMemory), work: 1_000_000_000},
+			{arg: "many", kinds: kinds(host.KindExit), work: 1_000_000_000, limits: executor.Limits{Memory: 128 << 20}},
+			{arg: "sparse", kinds: kinds(host.KindMemory)},
+			{arg: "endless", kinds: kinds(host.KindTimeout), slow: true, limits: endlessly},
+		}},
+
 		// Modules that make parsers hold much more than they are long.
 		{name: "sections", wasm: binaryModule(bytes.Repeat([]byte{0, 1, 0}, 16<<20/3)), calls: bombs()},
 		{name: "exports", wasm: exportBomb(8 << 20), calls: bombs()},
@@ -270,6 +284,47 @@ const grantedWAT = `(module
   (func (export "fifo") (result i32)
     (i32.add (i32.const 64) (call $path_open (i32.const 3) (i32.const 1) (i32.const 8) (i32.const 4) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 16))))
   (func (export "descriptor") (result i32) (drop (call $fd_renumber (i32.const 3) (i32.const 0x7fffffff))) (i32.const 0)))`
+
+// filesWAT is a command that does with its files what the first letter of its argument says, and exits with the number of the error
+// that ends it. Its files lie behind the folder of shared inputs where it has one.
+const filesWAT = `(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_filestat_set_size" (func $set_size (param i32 i64) (result i32)))
+  (import "wasi_snapshot_preview1" "path_open" (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 0) "\28\00\00\00\01\00\00\00\00\00\01\00\00\00\01\00tmp/aaaaaaaa")
+  (func $check (param i32) (if (local.get 0) (then (call $exit (local.get 0)))))
+  (func $try (param $folder i32) (result i32)
+    (call $path_open (local.get $folder) (i32.const 0) (i32.const 16) (i32.const 12) (i32.const 1) (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 32)))
+  (func $open (result i32)
+    (if (call $try (i32.const 3)) (then (call $check (call $try (i32.const 4)))))
+    (i32.load (i32.const 32)))
+  (func $many (local $i i32) (local $n i32) (local $at i32)
+    (loop $file
+      (local.set $n (local.get $i))
+      (local.set $at (i32.const 20))
+      (loop $letter
+        (i32.store8 (local.get $at) (i32.add (i32.const 97) (i32.and (local.get $n) (i32.const 15))))
+        (local.set $n (i32.shr_u (local.get $n) (i32.const 4)))
+        (br_if $letter (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (i32.const 28))))
+      (call $check (call $fd_close (call $open)))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br $file)))
+  (func (export "_start") (local $file i32)
+    (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 36)))
+    (if (i32.eq (i32.load8_u (i32.const 40)) (i32.const 109)) (then (call $many))) ;; m
+    (local.set $file (call $open))
+    (if (i32.eq (i32.load8_u (i32.const 40)) (i32.const 102)) (then ;; f
+      (loop (call $check (call $fd_write (local.get $file) (i32.const 8) (i32.const 1) (i32.const 36))) (br 0))))
+    (if (i32.eq (i32.load8_u (i32.const 40)) (i32.const 115)) (then ;; s
+      (call $check (call $set_size (local.get $file) (i64.const 0x10000000000)))))
+    (if (i32.eq (i32.load8_u (i32.const 40)) (i32.const 101)) (then ;; e
+      (loop
+        (call $check (call $set_size (local.get $file) (i64.const 0x2000000)))
+        (call $check (call $set_size (local.get $file) (i64.const 0))) (br 0))))))`
 
 const environmentWAT = `(module
   (import "wasi_snapshot_preview1" "environ_sizes_get" (func $sizes (param i32 i32) (result i32)))
