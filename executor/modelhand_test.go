@@ -312,16 +312,24 @@ func (p *program) double() {
 	p.quiet()
 }
 
-func (p *program) obey() {
-	if h := p.hand(); h != nil {
-		h.obey()
-	}
-}
+func (p *program) obey() { p.withAll((*hand).obey) }
 
 func (p *program) giveBack() {
-	if h := p.hand(); h != nil {
-		h.giveBack(1+p.rnd.IntN(3), len(h.calls)-1)
+	p.withAll(func(h *hand) { h.giveBack(1+p.rnd.IntN(3), len(h.calls)-1) })
+}
+
+// withAll has a worker do something with all its calls: quietly, as withOne does, where another one has some of them, too. The
+// root may have ended its run there for a call that waits, and then sends a call that is given back to a third.
+func (p *program) withAll(do func(h *hand)) {
+	h := p.hand()
+	if h == nil {
+		return
 	}
+	if slices.ContainsFunc(h.calls, func(one *held) bool { return len(one.c.holders) == 2 || one.leftover }) {
+		p.quiet()
+		defer p.quiet()
+	}
+	do(h)
 }
 
 func (p *program) join() {
