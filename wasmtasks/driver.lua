@@ -18,26 +18,39 @@ function bytes(s)
   return setmetatable({s}, raw)
 end
 
-local function fail(at, what) error(format("%s at byte %d", what, at), 0) end
-
--- Calls of functions cost most of the time, and patterns more: so values are decoded from a table with some of the text's bytes.
-local text, at   -- what is decoded, and where
-local codes, base -- codes[at - base] is the byte there, or nil where the table has none
-
-local function more()
-  base = at - 1
-  codes = {byte(text, at, at + 127)}
-  return codes[1]
+-- join is concat of any number of texts, where a Lua in Go takes some thousand at once.
+local function join(parts)
+  if #parts <= 1000 then return concat(parts) end
+  local joined = {}
+  for i = 1, #parts, 1000 do joined[#joined + 1] = concat(parts, "", i, i + 999 < #parts and i + 999 or #parts) end
+  return join(joined)
 end
 
--- skip returns the first byte from here that is no space, or nil.
-local function skip()
-  local c = codes[at - base] or more()
-  while c == 32 or c == 10 or c == 13 or c == 9 do
-    at = at + 1
-    c = codes[at - base] or more()
+local function fail(at, what) error(format("%s at byte %d", what, at), 0) end
+
+-- Each step of the interpreter costs, calls of functions most and patterns more: so values are decoded from a table with some of
+-- the text's bytes. A function that decodes gets the place where its value begins, and returns the value and the place behind it.
+local text
+local codes, base -- codes[i] is the byte at base + i, or nil where the table ends
+local spaces = {[9] = true, [10] = true, [13] = true, [32] = true}
+local ends = {[9] = true, [10] = true, [13] = true, [32] = true, [44] = true, [93] = true, [125] = true} -- bytes that end a number
+local digits, plain = {}, {} -- what a digit is worth, and whether a byte of a string stands for itself
+for c = 48, 57 do digits[c] = c - 48 end
+for c = 32, 127 do plain[c] = c ~= 34 and c ~= 92 end
+
+-- skip returns where the first byte from here is that is no space, and the byte, or nil at the end.
+local function skip(i)
+  local c = codes[i]
+  while true do
+    if not c then
+      base, i = base + i - 1, 1
+      codes = {byte(text, base + 1, base + 128)}
+      c = codes[1]
+    end
+    if not spaces[c] then return i, c end
+    i = i + 1
+    c = codes[i]
   end
-  return c
 end
 
 local function utf8char(c)
@@ -63,32 +76,26 @@ local function unescape(from)
   return utf8char(0x10000 + (c - 0xD800) * 0x400 + (low - 0xDC00)), from + 12
 end
 
-local strings = {} -- ascii, whether all that were decoded are, for certain
+local strings = {ascii = true} -- ascii, whether all that were decoded are, for certain
 
 -- decodeString decodes a string whose first quote is here.
-local function decodeString()
-  local start = at + 1
-  local stop = start
-  local c = codes[stop - base]
-  while c and c > 31 and c < 128 and c ~= 34 and c ~= 92 do
+local function decodeString(i)
+  local stop = i + 1
+  local c = codes[stop]
+  while plain[c] do
     stop = stop + 1
-    c = codes[stop - base]
+    c = codes[stop]
   end
-  if c == 34 then
-    at = stop + 1
-    return sub(text, start, stop - 1)
-  end
-  local parts = {}
+  if c == 34 then return sub(text, base + i + 1, base + stop - 1), stop + 1 end
+  local parts, start = {}, base + i + 1
+  stop = base + stop
   strings.ascii = false
   while true do
     stop = find(text, '[%z\1-\31\\"]', stop)
     if not stop then fail(#text + 1, "a string without an end") end
     parts[#parts + 1] = sub(text, start, stop - 1)
     c = byte(text, stop)
-    if c == 34 then
-      at = stop + 1
-      return concat(parts)
-    end
+    if c == 34 then return join(parts), stop + 1 - base end
     if c ~= 92 then fail(stop, "a control character in a string") end
     parts[#parts + 1], start = unescape(stop)
     stop = start
@@ -96,101 +103,126 @@ local function decodeString()
 end
 
 -- number is tonumber, also where that does not know 1e5, as in a Lua written in Go.
-local function number(digits) return tonumber(digits) or tonumber((digits:gsub("[eE]", ".0e"))) end
+local function number(text) return tonumber(text) or tonumber((text:gsub("[eE]", ".0e"))) end
 
-local function isDigit(c) return c and c > 47 and c < 58 end
+local function isDigit(c) return digits[c] ~= nil end
 
-local function decodeAnyNumber()
-  local digits = match(text, "^[-+.eE%d]+", at)
-  local value = number(digits)
-  local first = byte(digits) == 45 and 2 or 1
-  local dot = find(digits, ".", 1, true)
-  if not value or not isDigit(byte(digits, first)) or dot and not isDigit(byte(digits, dot + 1))
-    or byte(digits, first) == 48 and isDigit(byte(digits, first + 1)) then fail(at, "a wrong number") end
-  at = at + #digits
-  return value
+local function decodeAnyNumber(i)
+  local at = base + i
+  local text = match(text, "^[-+.eE%d]+", at)
+  local value = number(text)
+  local first = byte(text) == 45 and 2 or 1
+  local dot = find(text, ".", 1, true)
+  if not value or not isDigit(byte(text, first)) or dot and not isDigit(byte(text, dot + 1))
+    or byte(text, first) == 48 and isDigit(byte(text, first + 1)) then fail(at, "a wrong number") end
+  return value, i + #text
 end
 
--- decodeNumber decodes a number whose first byte is here, and is c.
-local function decodeNumber(c)
-  local stop, value = at - base, 0
-  if c == 45 or c == 48 then return decodeAnyNumber() end
-  while c and c > 47 and c < 58 do
-    value = value * 10 + (c - 48)
+-- decodeNumber decodes a number whose first byte is here, and has this worth.
+local function decodeNumber(i, value)
+  local stop = i + 1
+  local c = codes[stop]
+  local digit = digits[c]
+  if digit and value == 0 then fail(base + i, "a wrong number") end
+  while digit do
+    value = value * 10 + digit
     stop = stop + 1
     c = codes[stop]
+    digit = digits[c]
   end
-  if not c and base + stop <= #text or c == 46 or c == 69 or c == 101 or c == 43 or c == 45 or value >= 1e14 then return decodeAnyNumber() end
-  at = base + stop
-  return value
+  if value < 1e14 and (ends[c] or not c and base + stop > #text) then return value, stop end
+  return decodeAnyNumber(i)
 end
 
 local words = {["true"] = true, ["false"] = false, null = null}
 
-local function decodeWord()
-  local word = match(text, "^%a+", at)
-  if words[word or ""] == nil then fail(at, "no value") end
-  at = at + #word
-  return words[word]
+local function decodeWord(i)
+  local word = match(text, "^%a+", base + i)
+  if words[word or ""] == nil then fail(base + i, "no value") end
+  return words[word], i + #word
 end
 
 local decodeValue
-local function decodeList()
-  local list, n = {}, 0
-  at = at + 1
-  local c = skip()
-  if c == 93 then
-    at = at + 1
-    return list
-  end
+local function decodeList(i)
+  local list, n, c = {}, 0, nil
+  i, c = skip(i + 1)
+  if c == 93 then return list, i + 1 end
   while true do
     n = n + 1
-    list[n] = decodeValue(c)
-    c = codes[at - base]
-    if c ~= 44 and c ~= 93 then c = skip() end
-    if c ~= 44 and c ~= 93 then fail(at, "no , or ] in a list") end
-    at = at + 1
-    if c == 93 then return list end
-    c = skip()
+    list[n], i = decodeValue(i)
+    c = codes[i]
+    if c ~= 44 then
+      if c ~= 93 then i, c = skip(i) end
+      if c == 93 then return list, i + 1 end
+      if c ~= 44 then fail(base + i, "no , or ] in a list") end
+    end
+    i = i + 1
   end
 end
 
-local function decodeObject()
-  local members, key = setmetatable({}, object), nil
-  at = at + 1
-  local c = skip()
-  if c == 125 then
-    at = at + 1
-    return members
+local function decodeObject(i)
+  local members = setmetatable({_ = nil}, object) -- a small one, where a Lua in Go takes {} for one of 32 members
+  local c, key, stop
+  i = i + 1
+  c = codes[i]
+  if c ~= 34 then
+    i, c = skip(i)
+    if c == 125 then return members, i + 1 end
   end
   while true do
-    if c ~= 34 then fail(at, "no name in an object") end
-    key = decodeString()
-    if codes[at - base] ~= 58 and skip() ~= 58 then fail(at, "no : in an object") end
-    at = at + 1
-    members[key] = decodeValue(skip())
-    c = codes[at - base]
-    if c ~= 44 and c ~= 125 then c = skip() end
-    if c ~= 44 and c ~= 125 then fail(at, "no , or } in an object") end
-    at = at + 1
-    if c == 125 then return members end
-    c = skip()
+    if c ~= 34 then fail(base + i, "no name in an object") end
+    stop = i + 1
+    while plain[codes[stop]] do stop = stop + 1 end
+    if codes[stop] == 34 then
+      key, i = sub(text, base + i + 1, base + stop - 1), stop + 1
+    else
+      key, i = decodeString(i)
+    end
+    if codes[i] ~= 58 then
+      i, c = skip(i)
+      if c ~= 58 then fail(base + i, "no : in an object") end
+    end
+    members[key], i = decodeValue(i + 1)
+    c = codes[i]
+    if c ~= 44 then
+      if c ~= 125 then i, c = skip(i) end
+      if c == 125 then return members, i + 1 end
+      if c ~= 44 then fail(base + i, "no , or } in an object") end
+    end
+    i = i + 1
+    c = codes[i]
+    if c ~= 34 then i, c = skip(i) end
   end
 end
 
--- decodeValue decodes a value whose first byte is here, and is c.
-function decodeValue(c)
-  if c == 34 then return decodeString() end
-  if c == 123 then return decodeObject() end
-  if c == 91 then return decodeList() end
-  if c == 45 or c and c > 47 and c < 58 then return decodeNumber(c) end
-  return decodeWord()
+-- decodeValue decodes a value that can have spaces before it.
+function decodeValue(i)
+  local c = codes[i]
+  if c == 32 then
+    i = i + 1
+    c = codes[i]
+  end
+  while true do
+    local digit = digits[c]
+    if digit then return decodeNumber(i, digit) end
+    if c == 34 then return decodeString(i) end
+    if c == 123 then return decodeObject(i) end
+    if c == 91 then return decodeList(i) end
+    if c == 45 then return decodeAnyNumber(i) end
+    if c and not spaces[c] then return decodeWord(i) end
+    i, c = skip(i)
+    if not c then fail(base + i, "no value") end
+  end
 end
 
 function json.decode(s)
-  text, at, base, codes = s, 1, 0, {byte(s, 1, 128)}
-  local value = decodeValue(skip())
-  if at <= #s and skip() then fail(at, "more behind the value") end
+  text, base, codes = s, 0, {byte(s, 1, 128)}
+  local value, i = decodeValue(1)
+  if base + i <= #s then
+    local c
+    i, c = skip(i)
+    if c then fail(base + i, "more behind the value") end
+  end
   return value
 end
 
@@ -284,7 +316,7 @@ function json.encode(v)
   if type(v) == "number" then return encodeNumber(v) end
   local out = {}
   encodeValue(v, out)
-  return concat(out)
+  return join(out)
 end
 
 -- The calls.
@@ -298,7 +330,7 @@ io.stdout = log
 io.output(log)
 output:setvbuf("no")
 
-local now = {} -- data, the argument, and whether that is being decoded. A Lua in Go may part a local from the functions that use it.
+local now = {} -- data is the argument, until it is decoded. A Lua in Go may part a local from the functions that use it.
 
 -- What comes in standard input is the next call's.
 local lines, open = io.lines, io.open
@@ -332,7 +364,7 @@ end
 
 -- explain returns an error's message, and where in the script it was.
 local function explain(e)
-  if now.decoding then return e end
+  if now.data then return e end
   local good, text = pcall(describe, e)
   return good and text or "it threw what cannot be shown"
 end
@@ -356,33 +388,42 @@ local function find_function()
   error(format("%s has no function %s, it has: %s", file, name, #names > 0 and concat(names, ", ") or "none"), 0)
 end
 
-local function take(n)
-  local data = n > 0 and input:read(n) or ""
-  if #data < n then exit(0) end
-  return data
-end
-
 local decode = json.decode
+local collect, calls = collectgarbage, 0
 local loaded, call = xpcall(find_function, explain)
 local function run()
-  if not loaded then error(call, 0) end
-  now.decoding = true
-  strings.ascii = true
-  local argument = decode(now.data)
-  if not strings.ascii and not isUTF8(now.data) then error("it is not UTF-8", 0) end
-  now.decoding = false
+  local data = now.data
+  if not loaded then
+    now.data = nil
+    error(call, 0)
+  end
+  local argument = decode(data)
+  if not strings.ascii then
+    strings.ascii = true
+    if not isUTF8(data) then error("it is not UTF-8", 0) end
+  end
+  now.data = nil
   local result = call(argument)
-  if type(result) == "table" and getmetatable(result) == raw then return result[1] end
+  local kind = type(result)
+  if kind == "number" then return encodeNumber(result) end
+  if kind == "table" and getmetatable(result) == raw then return result[1] end
   return encode(result)
 end
 
 while true do
-  local a, b, c, d = byte(take(4), 1, 4)
-  now.data = take(a + b * 0x100 + c * 0x10000 + d * 0x1000000)
+  calls = calls + 1
+  if calls % 500 == 0 then collect("step") end -- A Lua in Go collects all its garbage then, and would else do so along a third of its calls.
+  local length = input:read(4)
+  if not length or #length < 4 then exit(0) end
+  local a, b, c, d = byte(length, 1, 4)
+  if b + c + d > 0 then a = a + b * 0x100 + c * 0x10000 + d * 0x1000000 end
+  local data = a > 0 and input:read(a) or ""
+  if #data < a then exit(0) end
+  now.data = data
   local done, result = xpcall(run, explain)
   if done then
     output:write("\0" .. result)
-  elseif now.decoding then
+  elseif now.data then
     output:write("\3the argument is not JSON: " .. tostring(result))
   else
     output:write("\1" .. tostring(result))

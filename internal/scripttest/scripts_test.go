@@ -14,7 +14,8 @@ import (
 // A language is one in which scripts are.
 type language struct {
 	interpreter, file, script string
-	reuse, reset              int    // so many calls a second of CPU time there must be at least
+	instructions              uint64 // a call of area takes fewer under reuse, on average
+	reuse, reset              int    // so many calls a second of CPU time there must be at least, on a slow and busy machine
 	where                     string // is said of an error in fail
 }
 
@@ -43,7 +44,7 @@ files = []
 def open_more(x):
     files.append(open("/data/file"))
     return [f.fileno() for f in files]
-`, 1000, 150, "KeyError: 'a{}'\n  File \"job.py\", line 7, in fail"},
+`, 450_000, 1000, 150, "KeyError: 'a{}'\n  File \"job.py\", line 7, in fail"},
 
 	{"qjs", "job.js", `
 let count = 0
@@ -60,7 +61,7 @@ function forever() { for (;;); }
 function fill() { let all = []; for (;;) all.push(new ArrayBuffer(1e8)) }
 function deep(x) { return deep(x) + 1 }
 function leave() { std.exit(7) }
-`, 5000, 500, "TypeError: cannot read property 'b' of undefined\n    at fail (job.js:6:"},
+`, 180_000, 5000, 500, "TypeError: cannot read property 'b' of undefined\n    at fail (job.js:6:"},
 
 	{"lua", "job.lua", `
 local M, count = {}, 0
@@ -78,7 +79,7 @@ function fill() local all = {}; while true do all[#all + 1] = ("x"):rep(1e8) .. 
 function deep(x) return deep(x) + 1 end
 function leave() os.exit(7) end
 return M
-`, 2000, 500, "job.lua:6: attempt to index a non-table object(nil) with key 'b'"},
+`, 700_000, 1000, 500, "job.lua:6: attempt to index a non-table object(nil) with key 'b'"},
 }
 
 // runner is a slot for one function of a script.
@@ -160,6 +161,10 @@ func TestScripts(t *testing.T) {
 			if squeeze(got) != squeeze(value) && got != "\"😀\"" && got != "1e+300" || err != nil {
 				t.Errorf("%s comes back as %s, %v", value, got, err)
 			}
+		}
+		many := "[" + strings.Repeat(`"text",`, 20_000) + "0]"
+		if got, err := same.run(many); squeeze(got) != many || err != nil {
+			t.Errorf("a list of 20,001 values comes back as %d bytes, %v", len(got), err)
 		}
 		for _, bad := range []string{"", "{", "[1,]", "01", "nul", `"\q"`, "1 2", "\"a\tb\"", "{1:2}"} {
 			same.fails(bad, "the argument is not JSON", host.KindBadInput)
@@ -256,17 +261,19 @@ func TestRates(t *testing.T) {
 		for isolation, least := range map[host.Isolation]int{host.IsolationReuse: l.reuse, host.IsolationReset: l.reset} {
 			r := l.runner(t, "area", host.Config{Isolation: isolation})
 			r.gives(`{"w": 2, "h": 3}`, "6")
-			const calls = 400
-			best := time.Duration(1<<63 - 1)
-			for range 3 {
-				before := unittest.CPUTime(t)
-				for i := range calls {
-					r.gives(fmt.Sprintf(`{"w": %d, "h": 3}`, i), fmt.Sprint(3*i))
-				}
-				best = min(best, unittest.CPUTime(t)-before)
+			const calls = 2000
+			var instructions uint64
+			before := unittest.CPUTime(t)
+			for i := range calls {
+				r.gives(fmt.Sprintf(`{"w": %d, "h": 3}`, i), fmt.Sprint(3*i))
+				instructions += r.slot.Usage().Instructions
 			}
-			rate := float64(calls) / best.Seconds()
-			t.Logf("%s, %v: %.0f calls a second of CPU time", l.interpreter, isolation, rate)
+			rate := calls / (unittest.CPUTime(t) - before).Seconds()
+			instructions /= calls
+			t.Logf("%s, %v: %.0f calls a second of CPU time, %d instructions a call", l.interpreter, isolation, rate, instructions)
+			if isolation == host.IsolationReuse && instructions > l.instructions {
+				t.Errorf("%s takes %d instructions a call, want at most %d", l.interpreter, instructions, l.instructions)
+			}
 			if rate < float64(least) {
 				t.Errorf("%s, %v: %.0f calls a second of CPU time, want %d", l.interpreter, isolation, rate, least)
 			}
