@@ -50,10 +50,10 @@ func endless(t *testing.T, cfg Config) *Executor {
 	return ex
 }
 
-// awaitRunning waits until n calls run.
-func awaitRunning(t *testing.T, ex *Executor, n int) {
+// awaitSent waits until workers have n calls, which may not have begun.
+func awaitSent(t *testing.T, ex *Executor, n int) {
 	t.Helper()
-	unittest.Until(t, "calls run", func() bool {
+	unittest.Until(t, "workers have calls", func() bool {
 		s, err := ex.Stats(t.Context())
 		return err == nil && s.InFlight >= n
 	})
@@ -76,7 +76,7 @@ func TestKillRunning(t *testing.T) {
 		f := ex.Submit(t.Context(), task, nil)
 		waiting := ex.Submit(t.Context(), "spin", nil)
 		next := ex.Submit(t.Context(), "fine", nil)
-		awaitRunning(t, ex, 1)
+		awaitSent(t, ex, 1)
 		if !waiting.Kill("not wanted") || !f.Kill("enough of it") {
 			t.Fatalf("%s: Kill says that the call is done", task)
 		}
@@ -108,7 +108,7 @@ func TestKillMany(t *testing.T) {
 	for range 10 {
 		fines = append(fines, ex.Submit(t.Context(), "fine", nil))
 	}
-	awaitRunning(t, ex, 2)
+	awaitSent(t, ex, 2)
 	if n, err := ex.KillTask(t.Context(), "spin", "none of these"); n != len(spins) || err != nil {
 		t.Errorf("KillTask = %d, %v, want %d", n, err, len(spins))
 	}
@@ -154,7 +154,7 @@ func TestKillTag(t *testing.T) {
 		fines = append(fines, ex.Submit(t.Context(), "fine", nil, Tags(tags...)))
 	}
 	fines = append(fines, ex.Submit(t.Context(), "fine", nil))
-	awaitRunning(t, ex, 2)
+	awaitSent(t, ex, 2)
 	if n, err := ex.KillTag(t.Context(), "nonsense", ""); n != 0 || err != nil {
 		t.Errorf("KillTag of a tag that no call has = %d, %v", n, err)
 	}
@@ -181,7 +181,7 @@ func TestAbandonRunning(t *testing.T) {
 	for _, task := range []string{"spin", "recurse", "sleep"} {
 		ex := endless(t, Config{RootSlots: 2, Sandbox: host.Config{Grants: realClock}})
 		f := ex.Submit(t.Context(), task, nil)
-		awaitRunning(t, ex, 1)
+		awaitSent(t, ex, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := ex.Shutdown(ctx); !errors.Is(err, context.Canceled) {
@@ -254,7 +254,7 @@ func TestKillOnLostWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := c.ex.Submit(t.Context(), "spin", nil)
-	awaitRunning(t, c.ex, 1)
+	awaitSent(t, c.ex, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	c.ex.Shutdown(ctx) //nolint:errcheck // it is the context's

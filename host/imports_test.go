@@ -14,6 +14,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/abi"
 	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/meter"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 )
 
 // Where the guest of greedyWAT has what imports are given.
@@ -164,7 +165,11 @@ func TestGreedyImports(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const limit, most = 20 * time.Millisecond, 200 * time.Millisecond // of CPU time; most take less than one
+	const limit = 20 * time.Millisecond
+	most := 200 * time.Millisecond // of CPU time; nearly all take less than one
+	if unittest.Race {
+		most *= 5 // each import is as much longer between two ticks
+	}
 	h := newHost(t, Config{Limits: Limits{Time: limit, Log: Unlimited}, Grants: map[string]Grants{
 		"greedy": {Folders: map[string]string{"/data": folder}, Output: true, Env: map[string]string{"LONG": strings.Repeat("long", 8<<10)}},
 	}})
@@ -176,11 +181,17 @@ func TestGreedyImports(t *testing.T) {
 		if strings.HasPrefix(name, "shared_") {
 			c.Shared = greedyShared()
 		}
-		before := threadTime(t)
-		_, err := newSlot(t, h).Run(t.Context(), taskOf(t, mod, name), c)
-		took := threadTime(t) - before
-		if e := errorOf(t, err); e.Kind != KindTimeout && name != "proc_exit" {
-			t.Errorf("%s: %v, want a timeout", name, err)
+		took := time.Duration(math.MaxInt64)
+		for range 3 { // a busy machine only makes it longer
+			before := threadTime(t)
+			_, err := newSlot(t, h).Run(t.Context(), taskOf(t, mod, name), c)
+			took = min(took, threadTime(t)-before)
+			if e := errorOf(t, err); e.Kind != KindTimeout && name != "proc_exit" {
+				t.Errorf("%s: %v, want a timeout", name, err)
+			}
+			if took <= limit+most {
+				break
+			}
 		}
 		if took > limit+most {
 			t.Errorf("%s took %v", name, took)

@@ -26,7 +26,7 @@ const blockCalls = 64
 type callBlock struct {
 	// The executor hands a call from the goroutine that puts its entry to the one that takes it.
 	entries [blockCalls]entry
-	texts   *[blockCalls][]byte // the arguments, where they may be wanted; else nil
+	texts   atomic.Pointer[[blockCalls][]byte] // the arguments, where they may be wanted; nil before the first of the block
 	taken   atomic.Int32
 }
 
@@ -48,10 +48,12 @@ func (l *ledger) put(call int64, e entry, text []byte) {
 	if text == nil {
 		return
 	}
-	if l.last.texts == nil {
-		l.last.texts = new([blockCalls][]byte)
+	texts := l.last.texts.Load()
+	if texts == nil {
+		texts = new([blockCalls][]byte)
+		l.last.texts.Store(texts) // earlier calls of the block may be taken meanwhile
 	}
-	l.last.texts[at] = text
+	texts[at] = text
 }
 
 // begin returns a block that is not in use, which becomes that of a number.
@@ -84,8 +86,8 @@ func (t *ledgerTaker) take(call int64) (e entry, text []byte) {
 	}
 	b, at := t.block, call%blockCalls
 	e = b.entries[at]
-	if b.texts != nil {
-		text, b.texts[at] = b.texts[at], nil
+	if texts := b.texts.Load(); texts != nil {
+		text, texts[at] = texts[at], nil
 	}
 	if b.taken.Add(1) == blockCalls {
 		t.ledger.end(t.number, b)

@@ -57,7 +57,7 @@ func TestLedger(t *testing.T) {
 		t.Errorf("%d blocks are left, and %d to use again", len(l.blocks), len(l.spares))
 	}
 	for _, b := range l.spares {
-		if b.texts != nil && len(bytes.Join(b.texts[:], nil)) > 0 {
+		if texts := b.texts.Load(); texts != nil && len(bytes.Join(texts[:], nil)) > 0 {
 			t.Fatal("a text is kept whose call was taken")
 		}
 	}
