@@ -71,7 +71,7 @@ const childProcs = 4
 // clock, and childLeast at least: a loaded machine must not refuse modules.
 const (
 	childPatience = 20
-	childLeast    = time.Minute
+	childLeast    = 5 * time.Minute
 )
 
 // How a child ends.
