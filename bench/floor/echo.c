@@ -9,7 +9,9 @@
 //   ping           one 8-byte message at a time, to one worker    µs
 //   echo_64KiB, echo_1MiB, echo_64MiB                             GB/s
 //                  one at a time per worker
+//   loop           no message: a step of a loop whose steps wait for each other, ns
 #include <mpi.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,10 +133,28 @@ static void measure_ping(void) {
   report("ping_p99", "µs", N, &trips[N / 100 * 99], 1);
 }
 
+// measure_loop says how fast one core is: a multiplication and an addition a
+// step, each on the result of the one before.
+static void measure_loop(void) {
+  enum { N = 20000000 };
+  static volatile uint64_t sink;
+  double values[RUNS];
+  for (int r = 0; r < RUNS; r++) {
+    uint64_t x = r;
+    double start = MPI_Wtime();
+    for (int i = 0; i < N; i++) x = x * 6364136223846793005u + 1442695040888963407u;
+    values[r] = (MPI_Wtime() - start) * 1e9 / N;
+    sink = x;
+  }
+  (void)sink;
+  report("loop", "ns", N, values, RUNS);
+}
+
 static int measure(const char *name) {
   if (!strcmp(name, "farm_batch")) measure_farm(name, 4, 100, 5000000);
   else if (!strncmp(name, "farm_", 5)) measure_farm(name, atoi(name + 5), 1, 200000);
   else if (!strcmp(name, "ping")) measure_ping();
+  else if (!strcmp(name, "loop")) measure_loop();
   else if (!strcmp(name, "echo_64KiB")) measure_echo(name, 1, 64 << 10, 4000);
   else if (!strcmp(name, "echo_1MiB")) measure_echo(name, 1, 1 << 20, 400);
   else if (!strcmp(name, "echo_64MiB")) measure_echo(name, 1, 64 << 20, 12);
