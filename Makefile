@@ -11,6 +11,8 @@ BENCH ?= .
 COUNT ?= 6
 PACKAGES ?= ./...
 REF ?= HEAD
+# How often the programs of make bench take turns.
+ROUNDS ?= 5
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
 # How often each scenario of make survive runs, how many maps make chaos starts, and for how long make soak does.
@@ -198,9 +200,9 @@ model: ## Run random programs against the reference of the contract, for STEPS=1
 	CGO_ENABLED=0 WASMPOOL_TEST_STEPS=$(STEPS) $(GO) test -count 1 -timeout 0 -run '^TestModel$$' -v ./executor | grep -v '^=== '
 
 .PHONY: bench
-bench: ## Measure this pool beside raw MPI and mpi4py.futures (six minutes)
+bench: ## Measure this pool beside raw MPI, futexes and pools of Python, ROUNDS=5 times in turn; bench/results keeps it
 	@scripts/deps bench
-	$(GO) run ./bench/compare
+	$(GO) run ./bench/compare -rounds $(ROUNDS) -results bench/results
 
 .PHONY: bench-shared
 bench-shared: deps build ## Measure what 1 GiB of shared input costs, on one node and on three (two minutes)

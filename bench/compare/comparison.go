@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/wasmpool/wasmpool/internal/bench"
 )
@@ -35,9 +36,9 @@ func (c comparison) run(ctx context.Context, t *tools, rounds int) (report, erro
 	if c.once {
 		rounds = 1
 	}
-	for range rounds {
+	for i := range rounds {
 		values := round{}
-		for _, p := range c.programs {
+		for _, p := range c.turns(i) {
 			results, err := p.run(ctx, t)
 			if err != nil {
 				return r, fmt.Errorf("%s: %w", c.name, err)
@@ -47,6 +48,16 @@ func (c comparison) run(ctx context.Context, t *tools, rounds int) (report, erro
 		r.derive(values)
 	}
 	return r, nil
+}
+
+// turns returns the programs in the order of a round: that of every second one is reversed, so
+// that nobody always runs behind the same other.
+func (c comparison) turns(round int) []program {
+	programs := slices.Clone(c.programs)
+	if round%2 == 1 {
+		slices.Reverse(programs)
+	}
+	return programs
 }
 
 // figure is the value of a figure itself.
@@ -69,15 +80,6 @@ func ratio(name string, others ...string) func(round) (float64, bool) {
 	}
 }
 
-// minus is the difference of two figures.
-func minus(name, other string) func(round) (float64, bool) {
-	return func(r round) (float64, bool) {
-		v, ok := r[name]
-		w, also := r[other]
-		return v - w, ok && also
-	}
-}
-
 // A series is what a figure was in each round.
 type series struct {
 	subject, name, unit string
@@ -89,6 +91,22 @@ type series struct {
 type verdict struct {
 	goal
 	values []float64
+}
+
+// word says whether the goal is met, or nothing where there is none to meet.
+func (v verdict) word() string {
+	switch {
+	case len(v.values) == 0:
+		return "not measured"
+	case v.must == 0:
+		return ""
+	case v.aim != 0 && v.met(v.aim):
+		return "aim reached"
+	case v.met(v.must):
+		return "met"
+	default:
+		return "missed"
+	}
 }
 
 // met reports whether the median reaches a bound.

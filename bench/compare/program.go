@@ -17,11 +17,15 @@ import (
 	"github.com/wasmpool/wasmpool/internal/bench"
 )
 
-// The tools.
+// The tools. Those in Python are named by their files in bench/peers.
 const (
-	ours   = "wasmpool"
-	floor  = "echo"
-	mpi4py = "mpi4py"
+	ours        = "wasmpool"
+	cpu         = "cpu"
+	floor       = "echo"
+	futex       = "futex"
+	mpi4py      = "mpi4py_futures.py"
+	schwimmbad  = "schwimmbad_pool.py"
+	processPool = "process_pool.py"
 )
 
 // programTimeout bounds one run of a program.
@@ -30,7 +34,7 @@ const programTimeout = 5 * time.Minute
 // A program is one of those that take turns. It prints lines of JSON as
 // wasmpool bench does.
 type program struct {
-	subject string // what its figures are filed under
+	subject string // what its figures are listed under
 	tool    string
 	ranks   int // 0 starts it without MPI
 	copies  int // how many run at once, their figures added up; 0 is one

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/wasmpool/wasmpool/internal/bench"
@@ -11,13 +12,14 @@ import (
 
 // A report is what came out of a comparison.
 type report struct {
+	name     string
 	title    string
 	figures  []*series
 	verdicts []*verdict
 }
 
 func newReport(c comparison) report {
-	r := report{title: c.title}
+	r := report{name: c.name, title: c.title}
 	for _, g := range c.goals {
 		r.verdicts = append(r.verdicts, &verdict{goal: g})
 	}
@@ -53,25 +55,35 @@ func (r *report) derive(values round) {
 	}
 }
 
-// writeText writes the report for people.
+// writeText writes the figures for people.
 func (r report) writeText(out io.Writer) {
 	fmt.Fprintf(out, "\n%s\n", r.title)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, s := range r.figures {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", s.subject, s.name, spread(s.values), s.unit)
 	}
-	for _, v := range r.verdicts {
-		fmt.Fprintf(w, "  → %s\t%s\t%s\t%s\n", v.name, v.promise(), spread(v.values), v.unit)
+	w.Flush() //nolint:errcheck // an error of stdout
+}
+
+// writeVerdicts writes the goals of all reports as one table for people.
+func writeVerdicts(out io.Writer, reports []report) {
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "figure\tunit\tmust\taim\tmedian (least to most)\tverdict")
+	for _, r := range reports {
+		for _, v := range r.verdicts {
+			fmt.Fprintln(w, strings.Join(v.row(), "\t"))
+		}
 	}
 	w.Flush() //nolint:errcheck // an error of stdout
 }
 
 // writeMarkdown writes the reports as the tables of docs/benchmarks.md.
 func writeMarkdown(out io.Writer, reports []report) {
-	fmt.Fprint(out, "| figure | unit | must | aim | measured | |\n|---|---|---|---|---|---|\n")
+	fmt.Fprint(out, "\n| figure | unit | must | aim | measured | |\n|---|---|---|---|---|---|\n")
 	for _, r := range reports {
 		for _, v := range r.verdicts {
-			fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", v.name, v.unit, bound(v.must), bound(v.aim), spread(v.values), v.mark())
+			fmt.Fprintf(out, "| %s |\n", strings.Join(v.row(), " | "))
 		}
 	}
 	for _, r := range reports {
@@ -79,6 +91,23 @@ func writeMarkdown(out io.Writer, reports []report) {
 		for _, s := range r.figures {
 			fmt.Fprintf(out, "| %s | %s | %s | %s |\n", s.subject, s.name, spread(s.values), s.unit)
 		}
+	}
+}
+
+// row returns the verdict's line in a table.
+func (v verdict) row() []string {
+	return []string{v.name, v.unit, v.bound(v.must), v.bound(v.aim), spread(v.values), v.word()}
+}
+
+// bound writes one of the goal's bounds.
+func (g goal) bound(value float64) string {
+	switch {
+	case value == 0:
+		return ""
+	case g.most:
+		return "≤ " + bench.Format(value)
+	default:
+		return "≥ " + bench.Format(value)
 	}
 }
 
@@ -91,33 +120,4 @@ func spread(values []float64) string {
 		return bench.Format(values[0])
 	}
 	return fmt.Sprintf("%s (%s to %s)", bench.Format(bench.Median(values)), bench.Format(slices.Min(values)), bench.Format(slices.Max(values)))
-}
-
-func bound(v float64) string {
-	if v == 0 {
-		return ""
-	}
-	return bench.Format(v)
-}
-
-// promise says how the goal stands.
-func (v *verdict) promise() string {
-	if v.must == 0 {
-		return ""
-	}
-	return fmt.Sprintf("must %s: %s", bound(v.must), v.mark())
-}
-
-// mark says whether the goal is met.
-func (v *verdict) mark() string {
-	switch {
-	case v.must == 0 && len(v.values) > 0:
-		return ""
-	case v.aim != 0 && v.met(v.aim):
-		return "aim reached"
-	case v.met(v.must):
-		return "met"
-	default:
-		return "missed"
-	}
 }

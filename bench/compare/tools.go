@@ -33,7 +33,9 @@ func build(ctx context.Context, s settings) (*tools, error) {
 	for _, command := range [][]string{
 		{"go", "build", "-o", t.path("wasmpool"), "./cmd/wasmpool"},
 		{"go", "build", "-tags", "mpi", "-o", t.path("wasmpool-mpi"), "./cmd/wasmpool"},
-		{"mpicc", "-O2", "-o", t.path("echo"), "bench/floor/echo.c"},
+		{"go", "build", "-tags", "mpi", "-o", t.path(cpu), "./bench/cpu"},
+		{"mpicc", "-O2", "-o", t.path(floor), "bench/floor/echo.c"},
+		{"cc", "-O2", "-o", t.path(futex), "bench/floor/futex.c"},
 	} {
 		if out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput(); err != nil {
 			t.remove()
@@ -51,8 +53,8 @@ func (t *tools) remove() { os.RemoveAll(t.dir) } //nolint:errcheck // it is a te
 func (t *tools) command(p program) []string {
 	line := []string{t.path(p.tool)}
 	switch {
-	case p.tool == mpi4py:
-		line = []string{t.python, "bench/peers/mpi4py_futures.py"}
+	case strings.HasSuffix(p.tool, ".py"):
+		line = []string{t.python, "bench/peers/" + p.tool}
 	case p.tool == ours && p.ranks > 0:
 		line = []string{t.path("wasmpool-mpi")}
 	}
