@@ -2,6 +2,7 @@
 -- how the call ended: 0 well, 1 with an error, 3 since the argument is wrong. It knows Lua 5.1 and what came after it.
 local name, file, source = ...
 local input, output, log = io.stdin, io.stdout, io.stderr
+local read, write = input.read, output.write
 local byte, char, find, format, match, sub = string.byte, string.char, string.find, string.format, string.match, string.sub
 local concat, sort, floor, huge, mathType = table.concat, table.sort, math.floor, math.huge, math.type
 local type, tostring, tonumber, pairs, ipairs, select = type, tostring, tonumber, pairs, ipairs, select -- the script may have others
@@ -330,7 +331,7 @@ io.stdout = log
 io.output(log)
 output:setvbuf("no")
 
-local now = {} -- data is the argument, until it is decoded. A Lua in Go may part a local from the functions that use it.
+local now = {} -- now[1] is the argument, until it is decoded, then nil. A Lua in Go may part a local from the functions that use it.
 
 -- What comes in standard input is the next call's.
 local lines, open = io.lines, io.open
@@ -364,7 +365,7 @@ end
 
 -- explain returns an error's message, and where in the script it was.
 local function explain(e)
-  if now.data then return e end
+  if now[1] then return e end
   local good, text = pcall(describe, e)
   return good and text or "it threw what cannot be shown"
 end
@@ -389,12 +390,13 @@ local function find_function()
 end
 
 local decode = json.decode
-local collect, calls = collectgarbage, 0
+local collect, before = collectgarbage, 600 -- so many calls, until garbage is collected
+local lengths = {} -- those of short arguments, by their 4 bytes
 local loaded, call = xpcall(find_function, explain)
 local function run()
-  local data = now.data
+  local data = now[1]
   if not loaded then
-    now.data = nil
+    now[1] = nil
     error(call, 0)
   end
   local argument = decode(data)
@@ -402,7 +404,7 @@ local function run()
     strings.ascii = true
     if not isUTF8(data) then error("it is not UTF-8", 0) end
   end
-  now.data = nil
+  now[1] = nil
   local result = call(argument)
   local kind = type(result)
   if kind == "number" then return encodeNumber(result) end
@@ -410,22 +412,32 @@ local function run()
   return encode(result)
 end
 
+-- length returns how long the argument is that comes behind those 4 bytes.
+local function length(bytes)
+  local a, b, c, d = byte(bytes, 1, 4)
+  local n = a + b * 0x100 + c * 0x10000 + d * 0x1000000
+  if n < 1000 then lengths[bytes] = n end
+  return n
+end
+
 while true do
-  calls = calls + 1
-  if calls % 500 == 0 then collect("step") end -- A Lua in Go collects all its garbage then, and would else do so along a third of its calls.
-  local length = input:read(4)
-  if not length or #length < 4 then exit(0) end
-  local a, b, c, d = byte(length, 1, 4)
-  if b + c + d > 0 then a = a + b * 0x100 + c * 0x10000 + d * 0x1000000 end
-  local data = a > 0 and input:read(a) or ""
-  if #data < a then exit(0) end
-  now.data = data
+  before = before - 1
+  if before == 0 then -- A Lua in Go collects all its garbage then, and would else do so along a third of its calls.
+    collect("step")
+    before = 600
+  end
+  local bytes = read(input, 4)
+  if not bytes or #bytes < 4 then exit(0) end
+  local n = lengths[bytes] or length(bytes)
+  local data = n > 0 and read(input, n) or ""
+  if #data < n then exit(0) end
+  now[1] = data
   local done, result = xpcall(run, explain)
   if done then
-    output:write("\0" .. result)
-  elseif now.data then
-    output:write("\3the argument is not JSON: " .. tostring(result))
+    write(output, "\0" .. result)
+  elseif now[1] then
+    write(output, "\3the argument is not JSON: " .. tostring(result))
   else
-    output:write("\1" .. tostring(result))
+    write(output, "\1" .. tostring(result))
   end
 end
