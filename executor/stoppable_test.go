@@ -13,6 +13,7 @@ import (
 	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
+	"github.com/wasmpool/wasmpool/internal/unittest"
 	"github.com/wasmpool/wasmpool/internal/worker"
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
@@ -109,7 +110,7 @@ type standstill struct {
 	serving sync.WaitGroup
 }
 
-// newStandstill returns one with so many workers with so many slots each.
+// newStandstill returns one with so many workers with so many slots each, which have joined.
 func newStandstill(t testing.TB, ranks, slots int, cfg Config) *standstill {
 	t.Helper()
 	if cfg.Logger == nil {
@@ -149,6 +150,7 @@ func newStandstill(t testing.TB, ranks, slots int, cfg Config) *standstill {
 			t.Error(err)
 		}
 	})
+	unittest.Until(t, "all workers have joined", func() bool { return len(stats(t, s.ex).Workers) == ranks })
 	return s
 }
 

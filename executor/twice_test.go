@@ -84,7 +84,7 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-func stats(t *testing.T, ex *Executor) Stats {
+func stats(t testing.TB, ex *Executor) Stats {
 	t.Helper()
 	st, err := ex.Stats(t.Context())
 	if err != nil {
