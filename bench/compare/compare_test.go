@@ -33,11 +33,7 @@ func (p program) figures(t *testing.T) []string {
 	if p.timed {
 		return []string{"start"}
 	}
-	switch p.tool {
-	case ours:
-	case cpu:
-		return []string{"cpu_root", "cpu_worker"}
-	default:
+	if p.tool != ours {
 		return p.args
 	}
 	cases := strings.Split(p.args[len(p.args)-1], ",")

@@ -44,7 +44,7 @@ var comparisons = []comparison{
 	},
 	{
 		name: "cpu", title: "CPU time of an 8-byte call in Map, 3 ranks",
-		programs: []program{{subject: "wasmpool", tool: cpu, ranks: 3, args: []string{guest}}},
+		programs: []program{our(3, "cpu_root,cpu_worker")},
 		goals: []goal{
 			{name: "CPU of a tiny call in Map, root", unit: "ns", most: true, must: 90, aim: 40, derive: figure("wasmpool cpu_root")},
 			{name: "CPU of a tiny call in Map, worker", unit: "ns", most: true, must: 130, aim: 80, derive: figure("wasmpool cpu_worker")},

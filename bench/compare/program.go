@@ -20,7 +20,6 @@ import (
 // The tools. Those in Python are named by their files in bench/peers.
 const (
 	ours        = "wasmpool"
-	cpu         = "cpu"
 	floor       = "echo"
 	futex       = "futex"
 	mpi4py      = "mpi4py_futures.py"

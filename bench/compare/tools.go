@@ -33,7 +33,6 @@ func build(ctx context.Context, s settings) (*tools, error) {
 	for _, command := range [][]string{
 		{"go", "build", "-o", t.path("wasmpool"), "./cmd/wasmpool"},
 		{"go", "build", "-tags", "mpi", "-o", t.path("wasmpool-mpi"), "./cmd/wasmpool"},
-		{"go", "build", "-tags", "mpi", "-o", t.path(cpu), "./bench/cpu"},
 		{"mpicc", "-O2", "-o", t.path(floor), "bench/floor/echo.c"},
 		{"cc", "-O2", "-o", t.path(futex), "bench/floor/futex.c"},
 	} {

@@ -17,6 +17,7 @@ func groups() []group {
 		{cases: []benchCase{{"bytes_per_future", "B"}}, n: 1_000_000, once: true, measure: measureFutures},
 		{cases: []benchCase{{"scheduler_ratio_4096", "ratio"}}, n: 200_000, measure: measureScheduler},
 
+		{cases: []benchCase{{"cpu_root", "ns"}, {"cpu_worker", "ns"}}, n: 4_000_000, extra: true, measure: measureCPU},
 		{cases: []benchCase{{"echo_1GiB", "GB/s"}}, n: 1, costly: true, once: true, extra: true, measure: measureEcho(1 << 30)},
 		{cases: []benchCase{{"julia", "calls/s"}}, n: juliaRows, extra: true, measure: measureLoad(juliaLoad)},
 		{cases: []benchCase{{"julia_serial", "calls/s"}}, n: juliaRows, extra: true, measure: measureSerial(juliaLoad)},

@@ -19,6 +19,7 @@
 //   - payload.go: bytes per second there and back
 //   - load.go: calls that take real time, beside serial loops
 //   - idle.go: the CPU time of an idle pool
+//   - cpu.go: that of a call
 //   - memory.go: bytes per pending call, and memory of a long map
 //   - scheduler.go, instant.go: the root's cost with 4096 workers that answer at once
 //   - guest.go: the module whose tasks are called
