@@ -148,7 +148,11 @@ func (d *driver) command() []string {
 		}
 		words = append(words, "--")
 	}
-	return append(append(words, d.program), d.args...)
+	words = append(append(words, d.program), d.args...)
+	if d.scenario == "root" || d.scenario == "pause" || d.scenario == "wrapper" { // the job is not to end before it is ended, however late that is
+		words = append(words, "-calls", strconv.Itoa(100*d.calls))
+	}
+	return words
 }
 
 // link is the program with which scripts/netns lets the hosts' links be cut.
