@@ -21,7 +21,7 @@ func TestMapEndsWhileFed(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		yield(number(1), nil)
-	}, nil, newInOrder())
+	}, nil, newInOrder(false))
 	if m.refused != nil {
 		t.Fatal(m.refused)
 	}

@@ -49,18 +49,23 @@ func (ex *Executor) KillTag(ctx context.Context, tag, reason string) (int, error
 // KillCall kills the call with that number, which updates of [Executor.Watch], reports and logs have. It reports
 // false where there is none that has not ended. See [Executor.KillAll].
 func (ex *Executor) KillCall(ctx context.Context, number uint64, reason string) (bool, error) {
-	n, err := ex.killWhere(ctx, func(c *dispatcher.Call) bool { return c.Number() == number }, reason)
+	submitted := ex.submitted()
+	n, err := ex.kill(ctx, func(l *dispatcher.Loop) int { return l.KillCall(number, submitted, reason) })
 	return n > 0, err
 }
 
 // killWhere kills the calls that match, which runs on the loop.
 func (ex *Executor) killWhere(ctx context.Context, match func(*dispatcher.Call) bool, reason string) (int, error) {
 	submitted := ex.submitted()
+	return ex.kill(ctx, func(l *dispatcher.Loop) int {
+		return l.KillWhere(func(c *dispatcher.Call) bool { return submitted(c) && match(c) }, reason)
+	})
+}
+
+// kill has the loop kill calls, and returns how many there were.
+func (ex *Executor) kill(ctx context.Context, do func(*dispatcher.Loop) int) (int, error) {
 	n := 0
-	kill := func(l *dispatcher.Loop) {
-		n = l.KillWhere(func(c *dispatcher.Call) bool { return submitted(c) && match(c) }, reason)
-	}
-	switch err := ex.onLoop(ctx, kill); {
+	switch err := ex.onLoop(ctx, func(l *dispatcher.Loop) { n = do(l) }); {
 	case errors.Is(err, ErrClosed):
 		return 0, nil // nothing is left
 	case err != nil:

@@ -14,19 +14,20 @@ func TestSparesAreBounded(t *testing.T) {
 	o := newAnyOrder(false)
 	var f feeder
 	for range n {
-		o.completed.Resolved(o.call())
+		o.arrivals.Resolved(o.call())
 		f.ahead.gave(0)
 	}
 	for range n - 1 { // one is under way
-		if c, err := o.next(t.Context(), &f); c == nil || err != nil {
-			t.Fatal(c, err)
+		r, err := o.next(t.Context(), &f)
+		if r.n != 1 || err != nil {
+			t.Fatal(r.n, err)
 		}
-		o.reuse()
+		o.took(&r, 1)
 	}
 	if len(o.spares) > mostAhead {
 		t.Errorf("%d futures are kept", len(o.spares))
 	}
-	if o.batch[0] != nil {
+	if o.batch[0].call != nil {
 		t.Error("what was taken is kept, too")
 	}
 }

@@ -104,7 +104,7 @@
 // Many calls at once (map.go, stream.go, batch.go) go through a feeder (feeder.go), which reads
 // the input as far ahead as its look-ahead allows (lookahead.go, holding.go) and submits
 // the calls; stopper.go stops them from outside. The results of maps and streams are taken through a
-// delivery (delivery.go).
+// delivery (delivery.go), in the order of the arguments (inorder.go) or not (anyorder.go), and what it has used is used again (spares.go).
 //
 // The process and its surroundings: agree.go has what all ranks must agree on; launcher.go finds out what has started it, launched.go tells
 // wasmpool launch of it, signals.go does what a signal asks for (signals_unix.go and signals_other.go

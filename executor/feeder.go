@@ -28,15 +28,18 @@ type feeder struct {
 	settings mapSettings // whose options name the origin as the one that the calls are of
 	source   source
 	ahead    lookahead
-	queues   bool // the calls wait for room in the executor's queue, as those of Submit do
+	queues   bool        // the calls wait for room in the executor's queue, as those of Submit do
+	rows     blockSource // of blocks for calls with short arguments; nil where each call goes alone
 
 	ctx    context.Context //nolint:containedctx // made of the caller's; it bounds the reading
 	cancel context.CancelCauseFunc
 
-	_     [64]byte   // who takes the results reads what is before and behind, and the feeder's goroutine writes what is between
-	busy  sync.Mutex // held by the feeder's goroutine except while the input runs
-	over  bool       // nothing more is submitted
-	chunk [][]byte   // arguments that were read and not submitted
+	_     [64]byte          // who takes the results reads what is before and behind, and the feeder's goroutine writes what is between
+	busy  sync.Mutex        // held by the feeder's goroutine except while the input runs
+	over  bool              // nothing more is submitted
+	chunk [][]byte          // arguments that were read and not submitted
+	open  *dispatcher.Block // that was submitted last, and to which calls may be added; nil without. Only the feeder's goroutine changes it, with busy held
+	room  int               // for how many calls that is
 	_     [64]byte
 
 	size  int    // how many arguments are submitted at once
@@ -55,6 +58,20 @@ type source interface {
 
 	// submitted is told of a call that was submitted. It may have ended by then.
 	submitted(c *dispatcher.Call)
+}
+
+// A blockSource provides the blocks of a feeder, and is their sink. Only the feeder's goroutine calls the methods of its own, which do not block.
+type blockSource interface {
+	dispatcher.BlockSink
+
+	// block returns a block that nobody uses, and the number of the argument of its first call.
+	block() (b *dispatcher.Block, first int64)
+
+	// opened is told that the block was submitted.
+	opened(b *dispatcher.Block)
+
+	// closed is told that nothing is added to it any more, and how many calls it has.
+	closed(calls int)
 }
 
 // setUp prepares a feeder. In a map the feeder itself decides how far it
@@ -90,6 +107,13 @@ func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter
 		err = errors.Join(err, f.settings.within(ex.pool, t))
 	}
 	return errors.Join(err, lookupErr)
+}
+
+// groupCalls makes the feeder of a map submit calls with short arguments in blocks, if they may be in some.
+func (f *feeder) groupCalls(rows blockSource) {
+	if f.kept == nil && dispatcher.MayBlock(f.settings.options) {
+		f.rows = rows
+	}
 }
 
 // start begins to read the input. The feeder's stopper, if it has one, keeps the feeder until its goroutine
@@ -172,6 +196,14 @@ func (f *feeder) locked(do func() error) error {
 // accept handles what the input has yielded, and waits until there is room for another
 // argument. It returns why no more is wanted.
 func (f *feeder) accept(arg []byte, err error) error {
+	if b := f.open; b != nil && f.size == 1 && err == nil && len(arg) < dispatcher.BlockArg && f.ctx.Err() == nil {
+		switch added, full := b.Add(arg); {
+		case added && full:
+			return f.locked(f.waitForBlock)
+		case added:
+			return nil
+		}
+	}
 	f.busy.Lock()
 	defer f.busy.Unlock()
 	if f.over {
@@ -186,7 +218,18 @@ func (f *feeder) accept(arg []byte, err error) error {
 			return err
 		}
 	}
+	if f.open != nil {
+		if n, _ := f.open.Len(); n < f.room {
+			return nil // there is room in it, or was when it left
+		}
+	}
 	return f.waitRoom(len(f.chunk), 0)
+}
+
+// waitForBlock waits until there is room for another block, when one is full. busy is held.
+func (f *feeder) waitForBlock() error {
+	f.closeBlock()
+	return f.waitRoom(0, 0)
 }
 
 // put submits the calls of the chunk. It returns why no more can be submitted. busy is held.
@@ -201,11 +244,18 @@ func (f *feeder) put() error {
 	}
 	clear(f.chunk)
 	f.chunk = f.chunk[:0]
+	if f.size > 1 {
+		f.closeBlock()
+	}
 	return nil
 }
 
 // submit submits one call, once there is room for its argument. busy is held.
 func (f *feeder) submit(arg []byte) error {
+	if f.rows != nil && len(arg) < dispatcher.BlockArg {
+		return f.submitInBlock(arg)
+	}
+	f.closeBlock()
 	size := int64(len(arg))
 	if f.ahead.overfull(size) {
 		if err := f.waitRoom(0, size); err != nil {
@@ -231,6 +281,53 @@ func (f *feeder) submit(arg []byte) error {
 	f.ahead.gave(size)
 	f.source.submitted(c)
 	return nil
+}
+
+// submitInBlock is submit for a call that is one of a block. busy is held.
+func (f *feeder) submitInBlock(arg []byte) error {
+	if f.open != nil {
+		if added, _ := f.open.Add(arg); added {
+			return nil
+		}
+	}
+	f.closeBlock()
+	if err := f.waitRoom(0, 0); err != nil {
+		return err
+	}
+	if err := f.ex.enter(); err != nil {
+		return err
+	}
+	b, first := f.rows.block()
+	room := f.ahead.reserve(b.Room())
+	s := &f.settings
+	b.Prepare(&f.ex.owner, f.task, s.priority, s.options, f.rows, first, room)
+	b.Add(arg)
+	s.tally.enter()
+	if err := f.ex.dispatcher.AddBlock(b); err != nil {
+		f.ahead.unreserve(room)
+		s.tally.leave()
+		f.ex.leave()
+		return err
+	}
+	f.open, f.room = b, room
+	f.rows.opened(b)
+	return nil
+}
+
+// closeBlock is endBlock for the feeder's goroutine. busy is held.
+func (f *feeder) closeBlock() {
+	f.endBlock()
+	f.open = nil
+}
+
+// endBlock ends that calls may be added to the block that was submitted last. busy is held.
+func (f *feeder) endBlock() {
+	if f.open == nil {
+		return
+	}
+	n := f.open.Close()
+	f.ahead.unreserve(f.room - n)
+	f.rows.closed(n)
 }
 
 // lookUp looks whether the result of a call is kept: then the call is resolved with it, as one that was submitted.
@@ -311,6 +408,7 @@ func (f *feeder) finish(failure error, panicked any) {
 	if f.over {
 		return
 	}
+	f.endBlock()
 	f.over, f.failure, f.panicked = true, failure, panicked
 	close(f.ended)
 	if f.atEnd != nil {

@@ -78,6 +78,19 @@ func (h *holding) Hold(n, arg int64) {
 	h.results.add(n)
 }
 
+// HoldShort implements [dispatcher.Results].
+func (h *holding) HoldShort(results int) {
+	if h.mean == 0 {
+		h.came = min(h.came+int64(results), meanWeight)
+		h.known.Store(h.came)
+		h.tell()
+		return
+	}
+	for range results {
+		h.Hold(0, 0)
+	}
+}
+
 // find notes a result that was found in the memo. It says nothing about how long others are.
 func (h *holding) find(n int64) {
 	h.found.Add(1)
@@ -126,6 +139,20 @@ func (h *holding) took(arg int64, result []byte, err error) {
 // may have a call, however long the arguments are.
 func (h *holding) overfull(arg, slots int64) bool {
 	return h.args.calls.Load() >= max(slots, 1) && h.args.bytes.Load()+arg > aheadBytes
+}
+
+// fitting returns how many more calls fit, one after the other: see fits.
+func (h *holding) fitting(open, most, slots int64, buffered bool) (n int64) {
+	n = mostAhead
+	known, bytes := h.known.Load(), h.results.bytes.Load()
+	open -= h.found.Load()
+	if !buffered && known < meanWeight {
+		n = (known+1)*max(firstCalls, firstOfSlot*slots) - open
+	}
+	if each := h.each.Load(); known > 0 && each > 0 {
+		n = min(n, max(slots, 1)+(most-bytes)/each+h.results.calls.Load()-h.foundLong.Load()-open)
+	}
+	return n
 }
 
 // fits reports whether the result of another call will find room, with so many calls

@@ -30,10 +30,11 @@ type lookahead struct {
 	dispatcher *dispatcher.Dispatcher // of a map; nil for a stream or a batch
 	held       *holding               // the results of a map that were not taken
 	mostHeld   int64                  // bytes of them
+	grows      bool                   // calls is doubled when workers have nothing to do
+	_          [64]byte
 
 	// Only used by the feeder's goroutine.
 	calls int64 // the most that may be open
-	grows bool  // calls is doubled when workers have nothing to do
 	seen  int64 // what taken was when it was last looked at
 }
 
@@ -161,20 +162,48 @@ func (a *lookahead) found(result int64) {
 	}
 }
 
-// tookFound is took for a call whose result was found.
-func (a *lookahead) tookFound(result []byte) {
+// reserve makes up to n calls with short arguments open, and returns how many. There is room for one.
+func (a *lookahead) reserve(n int) int {
+	fed := a.fed.Load()
+	open := fed - a.taken.Load()
+	n = int(max(min(int64(n), a.calls-open, a.held.fitting(open, a.mostHeld, a.dispatcher.Slots(), !a.grows)), 1))
+	a.fed.Store(fed + int64(n))
+	return n
+}
+
+// unreserve takes back that n calls are open, which were not submitted.
+func (a *lookahead) unreserve(n int) { a.fed.Add(int64(-n)) }
+
+// hurry reports whether who has taken the results of so many calls is to say so at once: the feeder's goroutine waits for that, or the
+// look-ahead is one that the caller has set.
+func (a *lookahead) hurry(calls int) bool {
+	return !a.grows || a.blocked.Load() && a.taken.Load()+int64(calls) >= a.resume.Load()
+}
+
+// let notes that the result of a call of a block is not held any more.
+func (a *lookahead) let(result []byte) {
+	if a.held != nil && len(result) >= leastHeld {
+		a.held.results.remove(int64(len(result)))
+	}
+}
+
+// letFound is let for a call whose result was found.
+func (a *lookahead) letFound(result []byte) {
 	if a.held != nil {
 		a.held.unfind(int64(len(result)))
 	}
-	a.took(0, nil, nil)
 }
 
-// took notes that a call with an argument of so many bytes is not open any more, and how it has ended.
-func (a *lookahead) took(arg int64, result []byte, err error) {
+// letCall is let for a call with an argument of so many bytes.
+func (a *lookahead) letCall(arg int64, result []byte, err error) {
 	if a.held != nil {
 		a.held.took(arg, result, err)
 	}
-	if n := a.taken.Add(1); a.blocked.Load() && n >= a.resume.Load() {
+}
+
+// took notes that calls are not open any more.
+func (a *lookahead) took(calls int64) {
+	if n := a.taken.Add(calls); a.blocked.Load() && n >= a.resume.Load() {
 		dispatcher.Wake(a.room)
 	}
 }

@@ -34,14 +34,14 @@ import (
 // It costs no memory per call besides the result, and keeps no result that was
 // yielded.
 func (ex *Executor) Map(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) iter.Seq2[[]byte, error] {
-	return ex.startMapping(ctx, task, sure(args), opts, newInOrder()).results
+	return ex.startMapping(ctx, task, sure(args), opts, newInOrder(false)).results
 }
 
 // MapFrom is [Executor.Map] for an input that may fail, such as the lines of a
 // file: its error is yielded after the results of the arguments before it, and
 // ends the iteration.
 func (ex *Executor) MapFrom(ctx context.Context, task string, args iter.Seq2[[]byte, error], opts ...MapOption) iter.Seq2[[]byte, error] {
-	return ex.startMapping(ctx, task, args, opts, newInOrder()).results
+	return ex.startMapping(ctx, task, args, opts, newInOrder(false)).results
 }
 
 // MapUnordered is [Executor.Map] that yields the results as they come.
@@ -59,7 +59,7 @@ type Outcome struct {
 // MapOutcomes is [Executor.Map] that tells more of each call: it yields the argument's number,
 // from 0, with the outcome of its call. What ends the iteration comes with the number -1.
 func (ex *Executor) MapOutcomes(ctx context.Context, task string, args iter.Seq[[]byte], opts ...MapOption) iter.Seq2[int64, Outcome] {
-	return ex.startMapping(ctx, task, sure(args), opts, newInOrder()).outcomes
+	return ex.startMapping(ctx, task, sure(args), opts, newInOrder(true)).outcomes
 }
 
 // MapIndexed is [Executor.MapOutcomes] that yields the outcomes as they come.
@@ -92,8 +92,9 @@ type mapping struct {
 	quit    sync.Once   // leaves the tally, on behalf of the goroutine that takes the results
 
 	// Only used by the goroutine that takes the results.
-	failed int // calls whose errors were yielded
-	left   bool
+	failed  int  // calls whose errors were yielded
+	skipped bool // there were cancelled calls
+	left    bool
 }
 
 // startMapping starts a map whose results come as the line has them.
@@ -104,6 +105,7 @@ func (ex *Executor) startMapping(ctx context.Context, task string, args iter.Seq
 		m.cancel(nil)
 		return m
 	}
+	m.groupCalls(l)
 	m.start(args, 1)
 	m.unwatch = context.AfterFunc(m.ctx, m.drop)
 	return m
@@ -156,35 +158,52 @@ func (m *mapping) deliver(info *Info, yield func(i int64, data []byte, err error
 // deliverAll yields the results. It returns the error that ends them, or nil when they came to their
 // end or no more are wanted.
 func (m *mapping) deliverAll(info *Info, yield func(i int64, data []byte, err error) bool) error {
-	for skipped := false; ; {
-		c, err := m.next(m.ctx)
+	for {
+		r, err := m.line.next(m.ctx, &m.feeder)
 		switch {
-		case err != nil, c == nil && skipped:
+		case err != nil, r.n == 0 && m.skipped:
 			return whyEnded(m.ctx)
-		case c == nil:
+		case r.n == 0:
 			return m.whyOver()
 		}
-		i, data, err := m.outcome(c, info)
-		if err == ErrCancelled && m.ctx.Err() != nil { //nolint:errorlint // it is the very value
-			if m.ordered {
-				return whyEnded(m.ctx)
-			}
-			skipped = true // others may have a result
-			continue
-		}
-		if !yield(i, data, err) {
-			return nil
-		}
-		if err := m.counted(err); err != nil {
+		if more, err := m.deliverReady(&r, info, yield); !more {
 			return err
 		}
 	}
 }
 
+// deliverReady yields the results of calls that have an outcome. It reports false, with the error if there is one,
+// when they are the last.
+func (m *mapping) deliverReady(r *ready, info *Info, yield func(i int64, data []byte, err error) bool) (more bool, err error) {
+	for k, untold := 0, 0; k < r.n; k++ {
+		data, err := m.outcome(r, k, info)
+		if untold++; k == r.n-1 || m.ahead.hurry(untold) {
+			m.took(r, untold)
+			untold = 0
+		}
+		if err == ErrCancelled && m.ctx.Err() != nil { //nolint:errorlint // it is the very value
+			if m.ordered {
+				return false, whyEnded(m.ctx)
+			}
+			m.skipped = true // others may have a result
+			continue
+		}
+		if !yield(r.first+int64(k), data, err) {
+			return false, nil
+		}
+		if err != nil {
+			if err := m.counted(err); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
 // counted counts the failures that were yielded, and returns an error when they are as
 // many as there may be, or when all further calls would fail likewise.
 func (m *mapping) counted(err error) error {
-	if err == nil || err == ErrCancelled { //nolint:errorlint // it is the very value
+	if err == ErrCancelled { //nolint:errorlint // it is the very value
 		return nil
 	}
 	if e, ok := err.(*TaskError); ok && e.NoStart { //nolint:errorlint // as it was made

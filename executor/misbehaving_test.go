@@ -39,7 +39,7 @@ func TestMisbehavingWorker(t *testing.T) {
 	returned := func(c wire.Call) []byte {
 		var w wire.Writer
 		w.Reset(wire.TypeReturned)
-		w.AddTicket(c.Ticket, uint32(c.Number))
+		w.AddTicket(c.Ticket, uint32(c.Number), 1)
 		return w.Frame()
 	}
 	for name, misbehave := range map[string]func(c wire.Call) [][]byte{

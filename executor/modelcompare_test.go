@@ -49,6 +49,9 @@ func (p *program) census() {
 				p.put(f, waits)
 			}
 		}
+		for _, f := range all.Opened {
+			p.put(f, waits)
+		}
 		for _, f := range all.Resting {
 			p.put(f, rests)
 		}
@@ -69,7 +72,7 @@ func (p *program) census() {
 		}
 		p.waiting = all.Waiting
 		if !p.ends {
-			p.workers(all.Workers, n)
+			p.workers(all.Workers, n+len(all.Opened))
 		}
 	})
 }
@@ -121,7 +124,7 @@ func (p *program) workers(all []dispatcher.WorkerCensus, waiting int) {
 func (p *program) inOrder() {
 	var first *tracked // of those that have waited all the time
 	for _, c := range p.calls {
-		if c.waited && c.place == waits && (first == nil || c.sooner(first)) {
+		if c.waited && !c.sent && c.place == waits && (first == nil || c.sooner(first)) {
 			first = c
 		}
 	}

@@ -32,6 +32,7 @@ type held struct {
 	c        *tracked
 	told     Kind // to end it so
 	leftover bool // nothing that is said of it counts
+	apart    bool // the root was told of it alone
 }
 
 // Lost implements [transport.Handler].
@@ -48,7 +49,12 @@ func (h *hand) Frame(_ int, frame []byte) {
 		r := wire.NewReader(count, body)
 		var c wire.Call
 		for r.NextCall(&c) {
-			h.receive(c)
+			if c.Count > 1 {
+				h.p.tally.grouped.Add(int64(c.Count))
+			}
+			for _, one := range inRow(c) {
+				h.receive(one)
+			}
 		}
 	case wire.TypeTakeBack:
 		var back wire.TakeBack
@@ -67,6 +73,21 @@ func (h *hand) Frame(_ int, frame []byte) {
 	if err != nil {
 		h.p.t.Fatal(err)
 	}
+}
+
+// inRow returns the calls of a block, or the one call that it is.
+func inRow(c wire.Call) []wire.Call {
+	if c.Count == 0 {
+		return []wire.Call{c}
+	}
+	calls := make([]wire.Call, c.Count)
+	at := 0
+	for i := range calls {
+		end := at + c.Lens.At(i)
+		calls[i] = wire.Call{Number: c.Number + uint64(i), Ticket: c.Ticket, Task: c.Task, Attempt: c.Attempt, Arg: c.Arg[at:end], Count: 1}
+		at = end
+	}
+	return calls
 }
 
 // order notes that it is to end a call.
@@ -91,7 +112,7 @@ func (h *hand) receive(c wire.Call) {
 	if p.served.Load() {
 		return // it was sent before the end
 	}
-	f := p.ex.dispatcher.Probe().InFlight(c.Ticket)
+	f := p.ex.dispatcher.Probe().InFlight(c.Ticket, c.Number)
 	if f == nil || f.Number() != c.Number {
 		p.fail("rank %d gets call %d, which is not in flight", h.rank, c.Number)
 	}
@@ -154,14 +175,34 @@ func (h *hand) obey() {
 // giveBack returns up to n calls that have not begun, the last ones before the one at.
 func (h *hand) giveBack(n, at int) {
 	h.w.Reset(wire.TypeReturned)
-	for ; n > 0 && at >= 0; at-- {
-		if c := h.calls[at]; !c.c.began {
-			h.w.AddTicket(c.Ticket, uint32(c.Number))
-			h.leave(at, false)
-			n--
+	var row *held // of n that stand one behind the other the first
+	rows := 0
+	end := func() {
+		if row != nil {
+			h.w.AddTicket(row.Ticket, uint32(row.Number), uint32(rows))
 		}
 	}
+	for ; n > 0 && at >= 0; at-- {
+		c := h.calls[at]
+		if c.c.began {
+			continue
+		}
+		if row == nil || !c.before(row) || h.p.rnd.IntN(3) == 0 {
+			end()
+			rows = 0
+		}
+		row = c
+		rows++
+		h.leave(at, false)
+		n--
+	}
+	end()
 	h.send(h.w.Frame())
+}
+
+// before reports whether c is the call of a block before another one, and has not been said to have begun.
+func (c *held) before(next *held) bool {
+	return c.Count > 0 && next.Count > 0 && c.Ticket == next.Ticket && c.Number+1 == next.Number && !c.apart && !next.apart
 }
 
 // answer takes out a call that has an answer, which is told unless nobody wants it. Another worker that has it need not go on.
@@ -215,15 +256,39 @@ func (h *hand) say(c *held, r wire.Result) {
 
 func (h *hand) begin(i int) {
 	if c := h.calls[i]; !c.c.began {
-		c.c.began, c.c.fresh = true, true
+		c.c.began, c.c.fresh, c.apart = true, true, true
 		h.say(c, wire.Result{Begun: true})
 	}
 }
 
 func (h *hand) finish(i int) {
 	c := h.calls[i]
+	if c.Count > 0 && !c.apart && h.p.rnd.IntN(3) > 0 {
+		h.finishRow(i)
+		return
+	}
 	h.say(c, wire.Result{Nanos: 1 + h.p.rnd.Int64N(3_000_000), Data: argument(c.c.answer())})
 	h.answer(i, func(c *tracked) { c.result() })
+}
+
+// finishRow ends calls of a block that stand one behind the other, from the one at i on.
+func (h *hand) finishRow(i int) {
+	first, n := h.calls[i], 0
+	var data []byte
+	var lens []uint16
+	for most := 1 + h.p.rnd.IntN(8); n < most && i+n < len(h.calls); n++ {
+		if n > 0 && !h.calls[i+n-1].before(h.calls[i+n]) {
+			break
+		}
+		result := argument(h.calls[i+n].c.answer())
+		data, lens = append(data, result...), append(lens, uint16(len(result)))
+	}
+	h.w.Reset(wire.TypeResults)
+	h.w.AddResults(&wire.Result{Ticket: first.Ticket, Gen: uint32(first.Number), Nanos: 1 + h.p.rnd.Int64N(3_000_000), Data: data}, lens)
+	h.send(h.w.Frame())
+	for range n {
+		h.answer(i, func(c *tracked) { c.result() })
+	}
 }
 
 func (h *hand) fail(i int, kind Kind) {

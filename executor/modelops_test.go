@@ -96,6 +96,23 @@ func (p *program) killAll() {
 	}, nil)
 }
 
+// killOne kills some call by its number, also one of a map.
+func (p *program) killOne() {
+	if len(p.calls) == 0 {
+		return
+	}
+	c := pick(p.rnd, p.calls)
+	if c.number == 0 || c.over {
+		return
+	}
+	c.ask(asKilled, true)
+	p.block("KillCall", never, func() {
+		if _, err := p.ex.KillCall(p.t.Context(), c.number, "the test wants it so"); err != nil {
+			p.complain("KillCall: %v", err)
+		}
+	}, nil)
+}
+
 func never() bool { return false }
 
 func (p *program) cancelPending() {

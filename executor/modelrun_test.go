@@ -92,6 +92,7 @@ func runProgram(t *testing.T, seed uint64, tasks *wasmtasks.Module, tally *model
 type modelTally struct {
 	steps, calls, elements, waits, losses, programs atomic.Int64
 	doubled                                         atomic.Int64    // calls that two workers had
+	grouped                                         atomic.Int64    // calls that came to a worker with others of their block
 	ends                                            [8]atomic.Int64 // of calls, by the bit of the end
 	before                                          [Killed + 1]atomic.Int64
 	places                                          [flies + 1]atomic.Int64
@@ -100,8 +101,11 @@ type modelTally struct {
 // report says what was done, and complains when too little was. Where few steps were taken,
 // chance may have left out what is rare.
 func (m *modelTally) report(t *testing.T, took time.Duration, few bool) {
-	t.Logf("%d steps in %v, %d programs, %d calls, %d elements of maps, compared %d times, %d workers lost, %d calls that two workers had",
-		m.steps.Load(), took.Round(time.Millisecond), m.programs.Load(), m.calls.Load(), m.elements.Load(), m.waits.Load(), m.losses.Load(), m.doubled.Load())
+	t.Logf("%d steps in %v, %d programs, %d calls, %d elements of maps, compared %d times, %d workers lost, %d calls that two workers had, %d that came in blocks",
+		m.steps.Load(), took.Round(time.Millisecond), m.programs.Load(), m.calls.Load(), m.elements.Load(), m.waits.Load(), m.losses.Load(), m.doubled.Load(), m.grouped.Load())
+	if m.grouped.Load() == 0 && !few {
+		t.Error("no calls came in a block: the test tests too little")
+	}
 	for i, name := range []string{"with a result", "as failed", "as lost", "as cancelled", "as killed", "as dropped", "with the pool", "as the call before"} {
 		n := m.ends[i].Load()
 		if t.Logf("%d ended %s", n, name); n == 0 && !few {
@@ -135,6 +139,7 @@ var modelSteps = []step{
 	{40, "cancel", (*program).cancel},
 	{20, "kill", (*program).kill},
 	{4, "killAll", (*program).killAll},
+	{8, "killOne", (*program).killOne},
 	{4, "cancelPending", (*program).cancelPending},
 	{20, "wait", (*program).wait},
 	{8, "look", (*program).ask},

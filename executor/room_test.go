@@ -289,7 +289,7 @@ func TestRoomOfCancelled(t *testing.T) {
 		t.Errorf("the first call gave %d bytes, %v", len(out), err)
 	}
 
-	m := ex.startMapping(ctx, "echo", func(yield func([]byte, error) bool) { yield([]byte("x"), nil) }, nil, newInOrder())
+	m := ex.startMapping(ctx, "echo", func(yield func([]byte, error) bool) { yield([]byte("x"), nil) }, nil, newInOrder(false))
 	if m.refused != nil {
 		t.Fatal(m.refused)
 	}

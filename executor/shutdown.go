@@ -33,6 +33,7 @@ func (ex *Executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error 
 	}
 	if ex.fork != nil {
 		ex.fork.close()
+		ex.dispatcher.Seal()
 	} else {
 		ex.closing.Do(func() { ex.dispatcher.Close(ErrClosed) })
 	}

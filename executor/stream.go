@@ -26,7 +26,7 @@ func (ex *Executor) StreamUnordered(ctx context.Context, task string, args iter.
 }
 
 func (ex *Executor) stream(ctx context.Context, task string, args iter.Seq[[]byte], opts []MapOption, unordered bool) *Stream {
-	var l line = newInOrder()
+	var l line = newInOrder(false)
 	if unordered {
 		l = newAnyOrder(false)
 	}
@@ -59,12 +59,13 @@ func (s *Stream) Next(ctx context.Context) ([]byte, error) {
 
 // take is Next that tells whether nothing comes after it: the end, or that of ctx.
 func (s *Stream) take(ctx context.Context) (data []byte, last bool, err error) {
-	c, err := s.next(ctx)
+	r, err := s.line.next(ctx, &s.feeder)
 	switch {
 	case err != nil:
 		return nil, true, err
-	case c != nil:
-		_, data, err = s.outcome(c, nil)
+	case r.n > 0:
+		data, err = s.outcome(&r, 0, nil)
+		s.took(&r, 1)
 		return data, false, err
 	case s.failure != nil:
 		return nil, true, s.failure

@@ -160,7 +160,7 @@ func TestCheckGivenBackAfterDrain(t *testing.T) {
 	ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Drain(ErrDrained, drained) })
 	var w wire.Writer
 	w.Reset(wire.TypeReturned)
-	w.AddTicket(second.calls[0].Ticket, uint32(second.calls[0].Number)) //nolint:gosec // as the root does
+	w.AddTicket(second.calls[0].Ticket, uint32(second.calls[0].Number), 1) //nolint:gosec // as the root does
 	send(t, second.ep, w.Frame())
 	second.until("the end", func() bool { return len(second.calls) > 1 || f.State() == Finished })
 	if len(second.calls) > 1 {

@@ -30,6 +30,7 @@ type instantEndpoint struct {
 	frames  []byte // theirs, one after the other, from read on
 	read    int
 	out     wire.Writer
+	lens    []uint16 // of a block
 }
 
 // An answer is a frame that a worker has sent.
@@ -73,6 +74,14 @@ func (e *instantEndpoint) Send(to int, frame []byte) error {
 	r := wire.NewReader(count, body)
 	var c wire.Call
 	for r.NextCall(&c) {
+		if c.Count > 0 {
+			e.lens = e.lens[:0]
+			for i := range c.Count {
+				e.lens = append(e.lens, uint16(c.Lens.At(i)))
+			}
+			e.out.AddResults(&wire.Result{Ticket: c.Ticket, Gen: uint32(c.Number), Nanos: instantNanos, Data: c.Arg}, e.lens)
+			continue
+		}
 		e.out.AddResult(&wire.Result{Ticket: c.Ticket, Gen: uint32(c.Number), Nanos: instantNanos, Data: c.Arg})
 	}
 	e.answer(to, e.out.Frame())

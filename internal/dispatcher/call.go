@@ -46,16 +46,17 @@ type Call struct {
 
 	// All below belongs to the goroutine that submits the call until the intake has it, then to the loop,
 	// or to a goroutine that has moved the pending call to settling, until the call is resolved.
-	ticket     uint32  // its index in scheduler.tickets while a worker has it
-	next, prev *Call   // its neighbours in the list that it is in
-	size       int64   // the length of the argument
-	worker     *worker // the one that it was sent to last; nil before
-	queued     int64   // how long it has waited, in nanoseconds; while it waits, less the time since when
-	ran        int64   // how long its last run took, in nanoseconds
-	estimate   uint32  // how long it should take, in nanoseconds, as was thought when it was sent
-	attempt    uint16  // 1 for the first run
-	lost       uint8   // how many workers died with it; or beingKilled
-	priority   int8    // from MinPriority to MaxPriority
+	ticket   uint32   // its index in scheduler.tickets while a worker has it
+	next     *Call    // the one behind it in the list that it is in
+	size     int64    // the length of the argument
+	worker   *worker  // the one that it was sent to last; nil before
+	stretch  *stretch // the stretch that it is the head of, or has left while a worker has it; nil for any other
+	queued   int64    // how long it has waited, in nanoseconds; while it waits, less the time since when
+	ran      int64    // how long its last run took, in nanoseconds
+	estimate uint32   // how long it should take, in nanoseconds, as was thought when it was sent
+	attempt  uint16   // 1 for the first run
+	lost     uint8    // how many workers died with it; or beingKilled
+	priority int8     // from MinPriority to MaxPriority
 }
 
 // Prepare makes a zero call ready to be submitted. set is nil without options.
@@ -273,7 +274,7 @@ func (c *Call) withdraw(err func(*Call) error) bool {
 		return false
 	}
 	if c.number > 0 && c.owner != nil {
-		c.owner.Dispatcher.cancelled.Add(1)
+		c.owner.Dispatcher.cancelled.Add(int64(c.calls()))
 	}
 	c.data, c.err = nil, err(c)
 	c.attempt-- // the one that did not come
@@ -347,6 +348,13 @@ func (c *Call) failure() (kind host.Kind, failed bool) {
 // settle wakes those that wait, when the state is that of the outcome. After the swap somebody
 // else may use the call again, unless a waiter was told of it.
 func (c *Call) settle() (woken bool) {
+	if p := c.head(); p != nil {
+		return p.settleRest(c.err)
+	}
+	if w := c.waiters.Load(); w != nil && w.member { // its block counts
+		c.waiters.Store(resolved)
+		return w.wake(c)
+	}
 	owner := c.owner
 	var left func()
 	if o := c.options; o != nil {

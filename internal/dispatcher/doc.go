@@ -26,6 +26,7 @@
 //   - Owner.Left and Options.Left count calls that have an outcome
 //   - Options.Settling is told before a call gets its outcome, so that its key is free when it has
 //   - Options.Results counts the results that wait to be taken
+//   - a [BlockSink] is told that calls of a block are done
 //   - a [Listener] is told that a call is resolved
 //
 // # Reading the source
@@ -33,6 +34,10 @@
 // A call (call.go) has an owner (owner.go) and options (options.go), and ends with a result or an error
 // (errors.go). waiter.go wakes those that wait for it, and sequel.go gives its result to another
 // call. tasks.go knows the tasks.
+//
+// Many short calls of one task form a block (block.go), which may grow until the loop has use for it. What goes the same way of
+// a block is a stretch (stretch.go): a call, its head, stands for it where calls are kept, so that what is done for a call is done for
+// all of them. rows.go takes the results of a stretch. A call of it with which something is the matter goes its own way, as any other call.
 //
 // A call goes through the intake (intake.go) to the loop (loop.go), which one goroutine at a time
 // runs: that of the dispatcher as a rule, and a caller's while that sleeps (dispatcher.go). The loop's

@@ -182,7 +182,7 @@ func (l *Loop) mayDuplicate(c *Call, w *worker) bool {
 		return false
 	}
 	if w.leftovers > 0 { // one of them may be of this call
-		for other := w.first; other != nil; other = other.next {
+		for _, other := range l.sched.callsOf(w) {
 			if other.number == c.number {
 				return false
 			}
@@ -287,8 +287,7 @@ func (l *Loop) loseRuns(w *worker) {
 	if l.sched.duplicates == 0 {
 		return
 	}
-	for c := w.first; c != nil; {
-		next := c.next
+	for _, c := range l.sched.callsOf(w) {
 		call := c
 		if c.duplicate() {
 			call = l.duplicates.pairs[c]
@@ -300,7 +299,6 @@ func (l *Loop) loseRuns(w *worker) {
 				call.attempt++
 			}
 		}
-		c = next
 	}
 }
 

@@ -92,15 +92,17 @@ func (l *Loop) DropPending(match func(*Call) bool, err error) { l.dropPending(ma
 // a map that is resolved may be another call's at once.
 func (l *Loop) dropPending(match func(*Call) bool, err func(*Call) error) int {
 	waiting := l.sched.queue.remove(match)
+	var n int
 	var bytes int64
 	for _, c := range waiting {
+		n += c.calls()
 		bytes += c.size
 	}
-	l.in.sent(len(waiting), bytes)
+	l.in.sent(n, bytes)
 	for _, c := range waiting {
 		c.withdraw(err)
 	}
-	n := len(waiting) + l.resting.drop(match, err)
+	n += l.resting.drop(match, err)
 	for _, c := range l.in.promises(match) {
 		if c.withdraw(err) {
 			n++

@@ -99,7 +99,7 @@ func (f *fabric) drop(rank int, cause error) {
 	case w.lost:
 		return
 	default:
-		l.log.Error("a worker is lost", "rank", w.rank, "host", w.host, "calls", w.inflight, "running", w.suspects(cause), "error", cause)
+		l.log.Error("a worker is lost", "rank", w.rank, "host", w.host, "calls", w.inflight, "running", l.sched.suspects(w, cause), "error", cause)
 		if l.lost != nil {
 			l.lost(l, Lost{Rank: w.rank, Host: w.host, PID: w.pid, LaunchRank: w.launchRank})
 		}

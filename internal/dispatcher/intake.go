@@ -16,6 +16,9 @@ type intake struct {
 	mu       sync.Mutex
 	first    *Call              // the oldest call
 	last     *Call              // the newest
+	opened   *Block             // behind them, that may still grow; nil without
+	priority int                // of opened
+	unseen   bool               // the loop has not come by since opened was handed in
 	number   uint64             // of the call that was taken in or promised last; they count from 1
 	calls    int                // how many were taken in and not yet sent to a worker
 	bytes    int64              // the length of their arguments
@@ -73,20 +76,50 @@ func (q *intake) tryAdd(c *Call, bounded bool) (room <-chan struct{}, err error)
 // newest returns the number of the call that was taken in or promised last: later ones have
 // higher numbers.
 func (q *intake) newest() uint64 {
+	defer q.wake() // a block may be whole now
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.seal()
 	return q.number
 }
 
 // give gives a call its number. mu is held.
 func (q *intake) give(c *Call) {
+	q.seal()
 	q.number++
 	c.number = q.number
 }
 
+// addBlock takes in a block that has a call, of which the loop must then be told. It may grow until the loop has use for it, or
+// something is behind it.
+func (q *intake) addBlock(b *Block) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed != nil {
+		return q.closed
+	}
+	q.seal()
+	q.opened, q.priority, q.unseen = b, int(b.priority), true
+	return nil
+}
+
+// seal closes the block that may still grow, and gives its calls their numbers. mu is held.
+func (q *intake) seal() {
+	b := q.opened
+	if b == nil {
+		return
+	}
+	q.opened = nil
+	b.number, b.unsettled = q.number+1, b.Close()
+	q.number += uint64(b.unsettled)
+	b.whole.init(b, 0, b.unsettled, b.size(0, b.unsettled), nil)
+	q.append(&b.whole.head)
+}
+
 // append adds a call to those that were taken in. mu is held.
 func (q *intake) append(c *Call) {
-	q.calls++
+	q.seal()
+	q.calls += c.calls()
 	q.bytes += c.size
 	if q.last == nil {
 		q.first = c
@@ -99,6 +132,7 @@ func (q *intake) append(c *Call) {
 // promise announces a call that will come when another has ended. It counts as
 // submitted: the loop does not end before keep or release.
 func (q *intake) promise(c *Call) error {
+	defer q.wake() // a block may be whole now
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed != nil {
@@ -163,34 +197,59 @@ func (q *intake) request(fn func(*Loop)) {
 }
 
 // drain returns all that was taken in: a list of calls linked by next, oldest
-// first, requests, and calls that are not wanted any more.
-func (q *intake) drain() (first *Call, requests []func(*Loop), recalls []*Call) {
+// first, requests, and calls that are not wanted any more. The block that may still grow stays unless all is wanted, or there
+// are requests, which may be about its calls.
+func (q *intake) drain(all bool) (first *Call, requests []func(*Loop), recalls []*Call) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if all || len(q.requests) > 0 {
+		q.seal()
+	}
+	q.unseen = false
 	first, requests, recalls = q.first, q.requests, q.recalls
 	q.first, q.last, q.requests, q.recalls = nil, nil, nil, nil
 	return first, requests, recalls
 }
 
-// empty reports whether drain would return nothing.
+// takeOpened returns all calls that were taken in, as drain does. The block that may still grow is one of them if its priority is
+// higher than that.
+func (q *intake) takeOpened(priority int) (first *Call) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.opened != nil && q.priority > priority {
+		q.seal()
+	}
+	first = q.first
+	q.first, q.last = nil, nil
+	return first
+}
+
+// empty reports whether there is nothing that the loop has not seen.
 func (q *intake) empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.first == nil && len(q.requests) == 0 && len(q.recalls) == 0
+	return q.first == nil && (q.opened == nil || !q.unseen) && len(q.requests) == 0 && len(q.recalls) == 0
+}
+
+// grows reports whether there is a block that may still grow: its calls wait, too.
+func (q *intake) grows() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.opened != nil
 }
 
 // holds reports whether a call is there or promised.
 func (q *intake) holds() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.first != nil || len(q.promised) > 0
+	return q.first != nil || q.opened != nil || len(q.promised) > 0
 }
 
 // drained reports whether nothing is there and nothing is promised.
 func (q *intake) drained() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.first == nil && len(q.requests) == 0 && len(q.recalls) == 0 && len(q.promised) == 0
+	return q.first == nil && q.opened == nil && len(q.requests) == 0 && len(q.recalls) == 0 && len(q.promised) == 0
 }
 
 // sent makes room: calls with so many bytes of arguments no longer wait.
@@ -229,10 +288,12 @@ func (q *intake) crowded() bool {
 	return q.room != nil
 }
 
-// close refuses further calls with err and lets those go that wait for room.
+// close refuses further calls with err, also in the block that may still grow, and lets those go that wait for room.
 func (q *intake) close(err error) {
+	defer q.wake()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.seal()
 	if q.closed == nil {
 		q.closed = err
 	}
@@ -262,6 +323,19 @@ func (d *Dispatcher) TryAdd(c *Call) error {
 	d.Wake()
 	return nil
 }
+
+// AddBlock takes in a block that has a call, however much waits, and wakes the loop. It does not block. Until the loop has use
+// for the block, calls may be added to it.
+func (d *Dispatcher) AddBlock(b *Block) error {
+	if err := d.in.addBlock(b); err != nil {
+		return err
+	}
+	d.Wake()
+	return nil
+}
+
+// Seal makes the block that may still grow whole: no call is added to it any more.
+func (d *Dispatcher) Seal() { d.in.newest() }
 
 // Request has the loop run fn, soon; never when the loop has ended.
 func (d *Dispatcher) Request(fn func(*Loop)) { d.in.request(fn) }

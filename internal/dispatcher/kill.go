@@ -24,19 +24,34 @@ func killedFailure(c *Call, reason string) Failure {
 
 // KillWhere kills the calls that match, and returns how many there were.
 func (l *Loop) KillWhere(match func(*Call) bool, reason string) int {
-	var running []*Call
-	for _, c := range l.sched.tickets {
-		if c != nil && !c.duplicate() && match(c) {
-			running = append(running, c)
-		}
+	running := l.sched.flyingWhere(match)
+	n := 0
+	for _, c := range running {
+		n += c.calls()
 	}
-	for c := l.sched.checks.head; c != nil; c = c.next {
+	for _, c := range l.sched.checks {
 		if match(c) {
 			running = append(running, c)
+			n++
 		}
 	}
 	l.kill(running, reason)
-	return len(running) + l.dropPending(match, killed(reason))
+	return n + l.dropPending(match, killed(reason))
+}
+
+// KillCall is KillWhere for the call with that number.
+func (l *Loop) KillCall(number uint64, match func(*Call) bool, reason string) int {
+	l.sched.singleOut(number)
+	for _, c := range l.sched.tickets {
+		if c == nil || c.duplicate() || !c.has(number) {
+			continue
+		}
+		if p := c.head(); p != nil {
+			l.takeApart(c.worker, p, uint32(number))
+		}
+		break
+	}
+	return l.KillWhere(func(c *Call) bool { return c.has(number) && match(c) }, reason)
 }
 
 // kill asks the workers to end calls. Those that are done, or that were given
@@ -85,13 +100,9 @@ const cancelReason = "it was cancelled"
 
 // recallWhere recalls the calls that match and that have not begun, as far as is known.
 func (l *Loop) recallWhere(match func(*Call) bool) {
-	var calls []*Call
-	for _, c := range l.sched.tickets {
-		if c != nil && !c.duplicate() && match(c) && c.state.CompareAndSwap(uint32(Sent), uint32(recalled)) {
-			calls = append(calls, c)
-		}
-	}
-	l.recall(calls)
+	l.recall(l.sched.flyingWhere(func(c *Call) bool {
+		return match(c) && c.state.CompareAndSwap(uint32(Sent), uint32(recalled))
+	}))
 }
 
 // beingKilled stands in call.lost for a call that is being killed where it runs. No

@@ -104,15 +104,28 @@ func (l *Loop) turn() int {
 
 // takeIn drains the intake.
 func (l *Loop) takeIn() int {
-	first, requests, recalls := l.in.drain()
-	n := len(requests) + len(recalls)
-	if first != nil {
-		l.now = monotime.Now()
-		if !l.sched.busy() {
-			l.idler.begun(l.now)
-		}
+	first, requests, recalls := l.in.drain(l.ending.stopping || l.ending.refusing != nil || l.ending.broken != nil)
+	n := len(requests) + len(recalls) + l.takeAll(first)
+	for _, fn := range requests {
+		fn(l)
 	}
-	for c := first; c != nil; {
+	l.recall(recalls)
+	if l.worthSweeping() {
+		l.sweep()
+	}
+	return n
+}
+
+// takeAll queues calls that were taken in, but those that are not to run, and returns how many there were.
+func (l *Loop) takeAll(first *Call) (n int) {
+	if first == nil {
+		return 0
+	}
+	l.now = monotime.Now()
+	if !l.sched.busy() {
+		l.idler.begun(l.now)
+	}
+	for c := first; c != nil; n++ {
 		next := c.next
 		if l.ending.refuses(c) != nil {
 			l.refuse(c)
@@ -121,14 +134,6 @@ func (l *Loop) takeIn() int {
 			l.sched.queue.push(c)
 		}
 		c = next
-		n++
-	}
-	for _, fn := range requests {
-		fn(l)
-	}
-	l.recall(recalls)
-	if l.worthSweeping() {
-		l.sweep()
 	}
 	return n
 }
@@ -182,8 +187,11 @@ func (l *Loop) dispatch() int {
 	if len(l.duplicates.ended) > 0 {
 		l.endLeftovers() // before the same call is sent again
 	}
-	if l.sched.checks.n > 0 {
+	if len(l.sched.checks) > 0 {
 		n = l.assignChecks()
+	}
+	if l.sched.hasRoom() {
+		n += l.takeAll(l.in.takeOpened(l.sched.queue.lowest()))
 	}
 	if l.sched.queue.n > 0 {
 		l.now = monotime.Now()
@@ -258,7 +266,7 @@ func (l *Loop) lose(w *worker) []*Call {
 
 // pause returns how to wait after so much silence. After a long one it reports first.
 func (l *Loop) pause(silent time.Duration) pause {
-	calls := l.sched.busy()
+	calls := l.sched.busy() || l.in.grows()
 	if calls && l.idler.spins(silent) {
 		return pause{how: pollAgain} // the way of most turns
 	}

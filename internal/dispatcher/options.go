@@ -58,6 +58,9 @@ type Results interface {
 	// bytes, is not needed any more. Where the call has failed both are 0. It runs on the loop.
 	Hold(n, arg int64)
 
+	// HoldShort is Hold for so many results shorter than BlockArg, of arguments that are.
+	HoldShort(results int)
+
 	// Drop undoes Hold for a call that was cancelled meanwhile: nobody will take its result.
 	Drop(n, arg int64)
 }

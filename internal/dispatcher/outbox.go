@@ -22,6 +22,10 @@ type outbox struct {
 // need be. Only a frame of one call is longer than what leaves at once.
 func (o *outbox) add(w *worker, c *Call) {
 	o.announce(w, c.task)
+	if p := c.head(); p != nil {
+		o.addStretch(w, p)
+		return
+	}
 	one := wire.Call{
 		Number: c.number, Ticket: c.ticket, Task: c.task.number, Attempt: c.attempt,
 		Arg: c.data, ArgLen: int64(len(c.data)), Long: len(c.data) > wire.Inline,
@@ -35,15 +39,28 @@ func (o *outbox) add(w *worker, c *Call) {
 			one.Shared = o.announceShared(w, set)
 		}
 	}
-	if w.out != nil && w.out.Len()+one.Size() > transport.EagerFrame {
+	o.frame(w, one.Size()).AddCall(&one)
+	o.bytes += int64(len(c.data))
+}
+
+// addStretch is add for calls of a block, which find room in a frame.
+func (o *outbox) addStretch(w *worker, p *stretch) {
+	h, args := &p.head, p.block.data[p.at:][:p.n]
+	one := wire.Call{Number: h.number, Ticket: h.ticket, Task: h.task.number, Attempt: h.attempt}
+	o.frame(w, wire.BlockSize(len(args), int(h.size))).AddBlock(&one, args)
+	o.bytes += h.size
+}
+
+// frame returns the frame for a worker, in which there is room for an entry of n bytes.
+func (o *outbox) frame(w *worker, n int) *wire.Writer {
+	if w.out != nil && w.out.Len()+n > transport.EagerFrame {
 		o.sendCalls(w)
 	}
 	if w.out == nil {
 		w.out = o.takeWriter()
 		o.touched = append(o.touched, w)
 	}
-	w.out.AddCall(&one)
-	o.bytes += int64(len(c.data))
+	return w.out
 }
 
 // takeBytes returns how many bytes of arguments were added since it was last called.
@@ -109,7 +126,7 @@ func (o *outbox) order(calls []*Call, kind host.Kind, reason string) {
 	}
 	byWorker := make(map[*worker][]uint64)
 	for _, c := range calls {
-		byWorker[c.worker] = append(byWorker[c.worker], c.number)
+		byWorker[c.worker] = c.appendNumbers(byWorker[c.worker])
 	}
 	o.flush() // the order must not be faster than the call
 	for w, numbers := range byWorker {

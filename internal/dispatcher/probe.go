@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -100,12 +101,45 @@ func (p Probe) Original(c *Call) *Call {
 // Leftovers returns how many second runs workers have that nobody needs, or of which the call has no outcome yet.
 func (p Probe) Leftovers() int { return p.d.lock.loop.sched.duplicates }
 
-// InFlight returns the call with that ticket, nil without.
-func (p Probe) InFlight(ticket uint32) *Call { return p.d.lock.loop.sched.tickets[ticket] }
+// InFlight returns the call with that number, which a worker has under that ticket; nil without. For one of a block that does not go
+// its own way it is a copy.
+func (p Probe) InFlight(ticket uint32, number uint64) *Call {
+	c := p.d.lock.loop.sched.tickets[ticket]
+	if c == nil || c.head() == nil {
+		return c
+	}
+	for _, one := range append(slices.Collect(maps.Values(c.stretch.apart)), each(c)...) {
+		if one.number == number {
+			return one
+		}
+	}
+	return nil
+}
 
-// InFlight returns the calls that workers have, each once. It is for tests, as all in this file.
+// each returns the calls that c stands for: copies, where it is not alone.
+func each(c *Call) (calls []*Call) {
+	p := c.head()
+	if p == nil {
+		return []*Call{c}
+	}
+	for _, run := range p.open.runs(p.at, p.n) {
+		for i := range run.n {
+			calls = append(calls, p.block.newMember(run.i+i, c))
+		}
+	}
+	return calls
+}
+
+func eachOf(calls []*Call) (all []*Call) {
+	for _, c := range calls {
+		all = append(all, each(c)...)
+	}
+	return all
+}
+
+// InFlight returns the calls that workers have, each once, as Probe.InFlight does. It is for tests, as all in this file.
 func (l *Loop) InFlight() []*Call {
-	return slices.DeleteFunc(slices.Clone(l.sched.tickets), func(c *Call) bool { return c == nil || c.duplicate() })
+	return eachOf(slices.DeleteFunc(slices.Clone(l.sched.tickets), func(c *Call) bool { return c == nil || c.duplicate() }))
 }
 
 // LongResults returns how many bytes of long results are on their way, and how many long results wait for
@@ -126,6 +160,7 @@ func (c *Call) Listeners() []Listener {
 // A Census is where every call is.
 type Census struct {
 	Queued   []*Call // in the queue, also those that were withdrawn there
+	Opened   []*Call // in the block that may still grow
 	Resting  []*Call
 	Promised []*Call // they wait for another's result
 	Checks   []*Call // they wait for their second run
@@ -142,6 +177,7 @@ type Census struct {
 type WorkerCensus struct {
 	Rank, Slots int
 	InFlight    int
+	Load, Bytes int64 // as the root counts them
 	Lost        bool
 	Calls       []*Call
 }
@@ -158,18 +194,24 @@ func (p Probe) Census(look func(*Census)) {
 		InFlight: l.InFlight(),
 	}
 	for i := range l.sched.queue.levels {
-		c.Queued = appendList(c.Queued, l.sched.queue.levels[i].head)
+		c.Queued = append(c.Queued, eachOf(appendList(nil, l.sched.queue.levels[i].head))...)
+	}
+	if b := l.in.opened; b != nil {
+		n, _ := b.Len()
+		for _, arg := range b.data[:n] {
+			c.Opened = append(c.Opened, &Call{owner: b.owner, task: b.task, data: arg, size: int64(len(arg)), options: b.options, priority: b.priority, attempt: 1})
+		}
 	}
 	for call := range l.resting.timers {
 		c.Resting = append(c.Resting, call)
 	}
-	c.Checks = appendList(c.Checks, l.sched.checks.head)
+	c.Checks = slices.Clone(l.sched.checks)
 	for call := range l.in.promised {
 		c.Promised = append(c.Promised, call)
 	}
 	for _, w := range l.sched.workers {
 		c.Workers = append(c.Workers, WorkerCensus{
-			Rank: w.rank, Slots: w.slots, InFlight: w.inflight, Lost: w.lost, Calls: appendList(nil, w.first),
+			Rank: w.rank, Slots: w.slots, InFlight: w.inflight, Load: w.load, Bytes: w.bytes, Lost: w.lost, Calls: eachOf(l.sched.callsOf(w)),
 		})
 	}
 	look(&c)

@@ -46,13 +46,13 @@ const (
 type queue struct {
 	levels [MaxPriority - MinPriority + 1]fifo
 	filled uint32 // bit i is set when levels[i] may hold a call
-	n      int
+	n      int    // calls, those of stretches too
 }
 
 func (q *queue) level(c *Call) *fifo {
 	i := int(c.priority) - MinPriority
 	q.filled |= 1 << i
-	q.n++
+	q.n += c.calls()
 	return &q.levels[i]
 }
 
@@ -74,7 +74,9 @@ func (q *queue) remove(match func(*Call) bool) []*Call {
 			}
 		}
 	}
-	q.n -= len(removed)
+	for _, c := range removed {
+		q.n -= c.calls()
+	}
 	return removed
 }
 
@@ -89,7 +91,7 @@ func (q *queue) sweep() (n int, bytes int64) {
 				q.levels[i].push(c)
 				continue
 			}
-			n++
+			n += c.calls()
 			bytes += c.size
 		}
 	}
@@ -97,12 +99,22 @@ func (q *queue) sweep() (n int, bytes int64) {
 	return n, bytes
 }
 
+// lowest returns the lowest priority of calls that wait, less than all where none does.
+func (q *queue) lowest() int {
+	for i := bits.TrailingZeros32(q.filled); q.n > 0 && i < len(q.levels); i++ {
+		if q.levels[i].head != nil {
+			return i + MinPriority
+		}
+	}
+	return MinPriority - 1
+}
+
 // pop takes the oldest call of the highest priority, or returns nil.
 func (q *queue) pop() *Call {
 	for q.filled != 0 {
 		i := bits.Len32(q.filled) - 1
 		if c := q.levels[i].pop(); c != nil {
-			q.n--
+			q.n -= c.calls()
 			return c
 		}
 		q.filled &^= 1 << i

@@ -74,15 +74,37 @@ func (f *fabric) handleHello(from int, body []byte) error {
 // share one piece of memory.
 func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 	s := f.loop.sched
+	defer s.place(w) // also when the frame makes no sense: until it is lost it may get calls, or be asked for some
 	w.heard, w.fruitless = f.loop.moment(), false
 	r := wire.NewReader(count, body)
 	slab := make([]byte, 0, wire.DataLen(count, body))
 	var res wire.Result
 	var learned runTimes
+	var err error
 	for r.NextResult(&res) {
 		c := s.lookup(w, res.Ticket, res.Gen)
 		if c == nil {
 			return fmt.Errorf("a result for call %d, which it does not hold", res.Gen)
+		}
+		if c.head() != nil && res.IsPlain() {
+			res.MakeRow()
+		}
+		if res.Count > 0 {
+			if c.stretch == nil {
+				return fmt.Errorf("%d results from call %d on, which is none of a block", res.Count, res.Gen)
+			}
+			f.loop.reports.progress(w.heard)
+			learned.add(c.task, res.Nanos, res.Count)
+			if slab, err = f.handleRow(w, c.stretch, &res, slab); err != nil {
+				return err
+			}
+			continue
+		}
+		if p := c.head(); p != nil {
+			c = f.loop.takeApart(w, p, res.Gen)
+		}
+		if c.stretch != nil { // from here on its place is its own
+			res.Ticket = c.ticket
 		}
 		if res.Begun {
 			f.loop.begun(c)
@@ -90,7 +112,7 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		}
 		f.loop.reports.progress(w.heard)
 		if res.Nanos > 0 { // it ran
-			learned.add(c.task, res.Nanos)
+			learned.add(c.task, res.Nanos, 1)
 		}
 		if w.answered(res.Ticket) {
 			return fmt.Errorf("a second result for call %d", res.Gen)
@@ -116,7 +138,6 @@ func (f *fabric) handleResults(w *worker, count int, body []byte) error {
 		}
 	}
 	learned.flush()
-	s.place(w)
 	return r.Err()
 }
 
@@ -208,13 +229,13 @@ type runTimes struct {
 	n     int
 }
 
-func (r *runTimes) add(t *Task, nanos int64) {
+func (r *runTimes) add(t *Task, nanos int64, n int) {
 	if t != r.task {
 		r.flush()
 		*r = runTimes{task: t}
 	}
-	r.nanos += nanos
-	r.n++
+	r.nanos += nanos * int64(n)
+	r.n += n
 }
 
 func (r *runTimes) flush() {
@@ -245,18 +266,28 @@ func (f *fabric) receive(w *worker, c *Call, res wire.Result) error {
 // handleReturned puts calls that a worker gave back at the head of the queue.
 func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 	s := f.loop.sched
+	defer s.place(w)
 	if w.asked, w.fruitless = false, count == 0; w.fruitless {
 		w.heard = f.loop.moment() // it is not asked again at once
 	}
 	r := wire.NewReader(count, body)
 	for {
-		ticket, gen, ok := r.NextTicket()
+		ticket, gen, n, ok := r.NextTicket()
 		if !ok {
 			break
 		}
 		c := s.lookup(w, ticket, gen)
 		if c == nil {
 			return fmt.Errorf("it returned call %d, which it does not hold", gen)
+		}
+		if c.stretch != nil {
+			if err := f.takeBackRow(w, c.stretch, gen, int(min(n, MaxBlock+1))); err != nil {
+				return err
+			}
+			continue
+		}
+		if n != 1 {
+			return fmt.Errorf("it returned %d calls from call %d on, which is none of a block", n, gen)
 		}
 		if w.answered(ticket) {
 			return fmt.Errorf("it returned call %d after its result", gen)
@@ -270,7 +301,6 @@ func (f *fabric) handleReturned(w *worker, count int, body []byte) error {
 		}
 		f.takeBack(w, c)
 	}
-	s.place(w)
 	return r.Err()
 }
 
@@ -305,7 +335,7 @@ func (f *fabric) handlePull(w *worker, count int, body []byte) error {
 			return r.Err()
 		}
 		c := f.loop.sched.lookup(w, pull.Ticket, pull.Gen)
-		if c == nil {
+		if c == nil || c.stretch != nil { // those of a block have no long argument
 			return fmt.Errorf("it wants the argument of call %d, which it does not hold", pull.Gen)
 		}
 		if w.answered(pull.Ticket) || w.departs(pull.Ticket) {

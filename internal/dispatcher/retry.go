@@ -111,6 +111,10 @@ func (l *Loop) afterLoss(w *worker, c *Call) {
 	if c.duplicate() || l.endUnanswered(w, c) {
 		return
 	}
+	if p := c.head(); p != nil {
+		l.afterLossOfStretch(w, p)
+		return
+	}
 	if l.checks.first(c) != nil {
 		l.settleUnchecked(c)
 		return
@@ -163,7 +167,7 @@ func (l *Loop) pushFront(c *Call) {
 	if !c.hold() {
 		return
 	}
-	l.in.sent(-1, -c.size)
+	l.in.sent(-c.calls(), -c.size)
 	c.queued -= monotime.Now()
 	l.sched.queue.pushFront(c)
 	c.state.Store(uint32(Pending))
@@ -172,6 +176,6 @@ func (l *Loop) pushFront(c *Call) {
 // refuse resolves a call that was just taken in: it was promised, or submitted while its
 // executor was shut down.
 func (l *Loop) refuse(c *Call) {
-	l.in.sent(1, c.size)
+	l.in.sent(c.calls(), c.size)
 	c.withdraw(l.ending.refuses)
 }

@@ -1,7 +1,9 @@
 package dispatcher
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -23,6 +25,10 @@ const (
 
 	// estimateWeight is how many calls an estimate remembers.
 	estimateWeight = 32
+
+	// leastWork is how much work of short calls a worker gets at once, if there is so much: to wake
+	// one, and to receive its answer, takes as long.
+	leastWork = 500 * time.Microsecond
 
 	// backlog is how much work a worker must have waiting before an idle one
 	// takes some of it, and silence how long it must have been quiet to be
@@ -48,9 +54,11 @@ type scheduler struct {
 
 	dropped int64 // bytes of arguments of cancelled calls that left the queue since takeDropped
 
-	tickets    []*Call  // calls in flight, by ticket; duplicates of them, too
-	free       []uint32 // tickets that are not in use
-	duplicates int      // tickets that duplicates have
+	tickets    []*Call    // calls in flight, by ticket; duplicates of them, too
+	free       []uint32   // tickets that are not in use
+	duplicates int        // tickets that duplicates have
+	inflight   int        // calls in flight, each counted once
+	stretches  []*stretch // those that may be used again
 
 	checks checkList // calls that wait for their second run, which is to be on another worker
 }
@@ -153,13 +161,22 @@ func (s *scheduler) takeDropped() int64 {
 }
 
 // fill gives w its share of the queue: half of what an even split would be, so
-// that towards the end of the queue all workers finish together.
+// that towards the end of the queue all workers finish together, but as much as is worth a frame.
 func (s *scheduler) fill(w *worker, give func(*worker, *Call)) {
-	share := max(s.queue.n*w.slots/(2*s.slots), 1)
+	share, least := max(s.queue.n*w.slots/(2*s.slots), 1), leastWork
 	for share > 0 {
 		c := s.queue.pop()
 		if c == nil {
 			return
+		}
+		if least > 0 {
+			share, least = max(share, c.task.calls(least)), 0
+		}
+		if p := c.head(); p != nil {
+			if n, bytes := p.fits(min(share, p.left, s.most(w, c))); n < p.left {
+				c = &s.split(p, n, bytes).head
+				s.queue.pushFront(&p.head)
+			}
 		}
 		if !c.claim() {
 			s.dropped += c.size // cancelled
@@ -167,11 +184,23 @@ func (s *scheduler) fill(w *worker, give func(*worker, *Call)) {
 		}
 		s.send(w, c)
 		give(w, c)
-		share--
+		share -= c.calls()
 		if w.full() {
 			return
 		}
 	}
+}
+
+// most returns how many calls like c make w full, at least 1.
+func (s *scheduler) most(w *worker, c *Call) int {
+	n, estimate := int64(c.calls()), int64(c.task.estimate())
+	work := (w.window() - w.load + estimate - 1) / estimate
+	calls := int64(w.slots*windowCalls - w.inflight)
+	bytes := n
+	if c.size > 0 {
+		bytes = (int64(w.slots)*windowBytes - w.bytes) * n / c.size
+	}
+	return int(max(min(work, calls, bytes), int64(2*w.slots-w.inflight), 1))
 }
 
 // send books c as in flight at w.
@@ -186,17 +215,32 @@ func (s *scheduler) send(w *worker, c *Call) {
 	c.estimate = c.task.estimate()
 	if c.duplicate() {
 		s.duplicates++
+	} else {
+		s.inflight += c.calls()
 	}
 	w.attach(c)
 }
 
-// lookup returns the call in flight at w with that ticket and generation.
+// lookup returns the call in flight at w with that ticket and generation: the head of its stretch, as long as it
+// is one of those.
 func (s *scheduler) lookup(w *worker, ticket, gen uint32) *Call {
 	if int(ticket) >= len(s.tickets) {
 		return nil
 	}
 	c := s.tickets[ticket]
-	if c == nil || c.worker != w || uint32(c.number) != gen {
+	if c == nil || c.worker != w {
+		return nil
+	}
+	if p := c.head(); p != nil {
+		if one := p.apart[gen]; one != nil {
+			return one
+		}
+		if i, ok := p.place(gen, 1); !ok || !p.open.has(i, 1) {
+			return nil
+		}
+		return c
+	}
+	if uint32(c.number) != gen {
 		return nil
 	}
 	return c
@@ -210,8 +254,13 @@ func (s *scheduler) release(w *worker, c *Call) {
 	if c.duplicate() {
 		s.duplicates--
 		w.leftovers--
+	} else {
+		s.inflight -= c.calls()
 	}
 	w.detach(c)
+	if c.stretch != nil && c.head() == nil {
+		s.rejoin(w, c)
+	}
 }
 
 // trade gives each of two calls in flight the place of the other, at another worker.
@@ -226,22 +275,13 @@ func (s *scheduler) trade(a, b *Call) {
 type place struct {
 	worker           *worker
 	ticket, estimate uint32
-	next, prev       *Call
 }
 
-func placeOf(c *Call) place { return place{c.worker, c.ticket, c.estimate, c.next, c.prev} }
+func placeOf(c *Call) place { return place{c.worker, c.ticket, c.estimate} }
 
 // give puts c where another call of the same size was.
 func (p *place) give(c *Call) {
-	c.worker, c.ticket, c.estimate, c.next, c.prev = p.worker, p.ticket, p.estimate, p.next, p.prev
-	if c.prev != nil {
-		c.prev.next = c
-	} else {
-		c.worker.first = c
-	}
-	if c.next != nil {
-		c.next.prev = c
-	}
+	c.worker, c.ticket, c.estimate = p.worker, p.ticket, p.estimate
 }
 
 // another returns a worker with room that is not w; w itself only where no other one lives; nil where none has room.
@@ -311,25 +351,46 @@ func (s *scheduler) lose(w *worker) []*Call {
 	s.slots -= w.slots
 	s.alive--
 	s.place(w)
-	var calls []*Call
-	for w.first != nil {
-		c := w.first
+	calls := s.callsOf(w)
+	for _, c := range calls {
 		s.release(w, c)
-		calls = append(calls, c)
 	}
 	return calls
 }
 
-// hasDemand reports whether a worker has room and no call waits.
-func (s *scheduler) hasDemand() bool {
-	return s.queue.n == 0 && (s.idle.head != nil || s.roomy.head != nil)
+// callsOf returns the calls in flight at w, the newest first. It looks at those of all workers.
+func (s *scheduler) callsOf(w *worker) (calls []*Call) {
+	for _, c := range s.tickets {
+		if c != nil && c.worker == w && c.calls() > 0 {
+			calls = append(calls, c)
+		}
+	}
+	slices.SortFunc(calls, func(a, b *Call) int { return cmp.Compare(b.number, a.number) })
+	return calls
 }
 
+// flyingWhere returns the calls in flight that match. It leaves out stretches of which every call goes its own way: when
+// the last of these has ended, the block may be another one.
+func (s *scheduler) flyingWhere(match func(*Call) bool) (calls []*Call) {
+	for _, c := range s.tickets {
+		if c != nil && !c.duplicate() && c.calls() > 0 && match(c) {
+			calls = append(calls, c)
+		}
+	}
+	return calls
+}
+
+// hasRoom reports whether a worker has room.
+func (s *scheduler) hasRoom() bool { return s.idle.head != nil || s.roomy.head != nil }
+
+// hasDemand reports whether a worker has room and no call waits.
+func (s *scheduler) hasDemand() bool { return s.queue.n == 0 && s.hasRoom() }
+
 // flying returns how many calls are in flight, each counted once.
-func (s *scheduler) flying() int { return len(s.tickets) - len(s.free) - s.duplicates }
+func (s *scheduler) flying() int { return s.inflight }
 
 // waiting returns how many calls wait for a worker.
-func (s *scheduler) waiting() int { return s.queue.n + s.checks.n }
+func (s *scheduler) waiting() int { return s.queue.n + len(s.checks) }
 
 // busy reports whether calls wait or are in flight.
 func (s *scheduler) busy() bool { return s.waiting() > 0 || s.flying() > 0 }
@@ -343,6 +404,14 @@ func (t *Task) learn(nanos int64, n int) {
 	}
 	weight := float64(n) / float64(n+estimateWeight)
 	t.nanos = max(t.nanos+(mean-t.nanos)*weight, 1)
+}
+
+// calls returns how many calls of t should run in d, at least 1.
+func (t *Task) calls(d time.Duration) int {
+	if t.nanos == 0 {
+		return 1
+	}
+	return int(max(float64(d)/t.nanos, 1))
 }
 
 // estimate returns how long a call of t should run, in nanoseconds.

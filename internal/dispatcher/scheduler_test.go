@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 )
@@ -79,7 +80,7 @@ func (sim *simulation) check() {
 			t.Fatalf("rank %d: %d in flight, %d held", w.rank, w.inflight, len(sim.held[w]))
 		}
 		var load int64
-		for c := w.first; c != nil; c = c.next {
+		for _, c := range sim.s.callsOf(w) {
 			load += int64(c.estimate)
 		}
 		if load != w.load {
@@ -258,7 +259,7 @@ func TestSchedulerWindow(t *testing.T) {
 func TestSchedulerTail(t *testing.T) {
 	t.Parallel()
 	sim := newSimulation(t, 4, 1)
-	sim.tasks[0].nanos = 1e3
+	sim.tasks[0].nanos = 1e5
 	for range 100 {
 		sim.submit(0, 0)
 	}
@@ -267,6 +268,25 @@ func TestSchedulerTail(t *testing.T) {
 		if n := len(sim.held[w]); n < 15 || n > 40 {
 			t.Errorf("rank %d got %d of 100 calls for 4 workers", w.rank, n)
 		}
+	}
+}
+
+// Very short calls are not spread over more workers than they are worth.
+func TestSchedulerLeast(t *testing.T) {
+	t.Parallel()
+	sim := newSimulation(t, 4, 1)
+	sim.tasks[0].nanos = 1e3
+	for range 700 {
+		sim.submit(0, 0)
+	}
+	sim.assign()
+	var got []int
+	for _, w := range sim.s.workers {
+		got = append(got, len(sim.held[w]))
+	}
+	slices.Sort(got)
+	if want := []int{0, 0, 200, 500}; !slices.Equal(got, want) {
+		t.Errorf("700 calls of 1 µs go to workers as %v, want %v", got, want)
 	}
 }
 

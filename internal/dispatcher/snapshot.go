@@ -79,9 +79,10 @@ func (l *Loop) Snapshot() Snapshot {
 // answers returns a snapshot with what the workers have answered.
 func (l *Loop) answers() Snapshot {
 	s := l.Snapshot()
+	running := l.running()
 	for i, w := range l.sched.workers {
 		if one := &s.Workers[i]; w.status != nil && !w.lost {
-			one.Answered, one.Waiting, one.Loading, one.Running = true, w.status.Waiting, w.status.Loading, w.running()
+			one.Answered, one.Waiting, one.Loading, one.Running = true, w.status.Waiting, w.status.Loading, running[w]
 			one.Fetching = w.status.Fetching
 			one.Memory, one.Guests = w.status.Memory, w.status.Guests
 		}
@@ -89,19 +90,22 @@ func (l *Loop) answers() Snapshot {
 	return s
 }
 
-// running names the calls that a worker said it runs.
-func (w *worker) running() []RunningCall {
-	var list []RunningCall
-	for c := w.first; c != nil; c = c.next {
-		for _, r := range w.status.Running {
-			if r.Number != c.number {
+// running names the calls that workers said they run.
+func (l *Loop) running() map[*worker][]RunningCall {
+	list := map[*worker][]RunningCall{}
+	for _, c := range l.sched.tickets {
+		if c == nil || c.worker.status == nil {
+			continue
+		}
+		for _, r := range c.worker.status.Running {
+			if !c.has(r.Number) {
 				continue
 			}
 			one := RunningCall{Number: r.Number, Task: c.task.name, Slot: r.Slot, For: time.Duration(r.Nanos)}
 			if c.options != nil {
 				one.Tags = c.options.Tags
 			}
-			list = append(list, one)
+			list[c.worker] = append(list[c.worker], one)
 		}
 	}
 	return list

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -123,7 +124,7 @@ func (l *Loop) awaitCheckAgain(c *Call) (woken bool) {
 func (l *Loop) assignChecks() (begun int) {
 	s := l.sched
 	l.now = monotime.Now()
-	for range min(s.checks.n, mostTries) {
+	for range min(len(s.checks), mostTries) {
 		c := s.checks.pop()
 		w := s.another(l.checks.firsts[c].worker)
 		if w == nil {
@@ -206,43 +207,23 @@ func digestOf(data []byte) string {
 }
 
 // A checkList is a list of calls that wait for their second run, oldest first. Its zero value is empty.
-type checkList struct {
-	head, tail *Call
-	n          int
-}
+type checkList []*Call
 
-func (q *checkList) push(c *Call) {
-	c.next, c.prev = nil, q.tail
-	if q.tail == nil {
-		q.head = c
-	} else {
-		q.tail.next = c
-	}
-	q.tail = c
-	q.n++
-}
+func (q *checkList) push(c *Call) { *q = append(*q, c) }
 
 // pop takes the oldest call, or returns nil.
 func (q *checkList) pop() *Call {
-	c := q.head
-	if c != nil {
-		q.remove(c)
+	if len(*q) == 0 {
+		return nil
 	}
+	c := (*q)[0]
+	(*q)[0] = nil
+	*q = (*q)[1:]
 	return c
 }
 
 // remove takes out a call that is there.
 func (q *checkList) remove(c *Call) {
-	if c.prev == nil {
-		q.head = c.next
-	} else {
-		c.prev.next = c.next
-	}
-	if c.next == nil {
-		q.tail = c.prev
-	} else {
-		c.next.prev = c.prev
-	}
-	c.next, c.prev = nil, nil
-	q.n--
+	at := slices.Index(*q, c)
+	*q = slices.Delete(*q, at, at+1)
 }

@@ -7,8 +7,9 @@ import (
 
 // A Waiter is made when somebody waits for a call that is not resolved.
 type Waiter struct {
-	sink Listener      // where there is one, it alone is told, and the rest is not used
-	done chan struct{} // closed when the call is resolved
+	sink   Listener      // where there is one, it alone is told, and the rest is not used
+	member bool          // the sink is that of a call of a block
+	done   chan struct{} // closed when the call is resolved
 
 	mu      sync.Mutex
 	settled bool       // the call is resolved

@@ -13,7 +13,6 @@ type worker struct {
 	inflight  int          // calls that it has
 	load      int64        // how long they should take, in nanoseconds
 	bytes     int64        // the length of their arguments
-	first     *Call        // the newest of them; they are linked by next and prev
 	heard     int64        // when it last answered, by monotime
 	calls     uint64       // those that it ended
 	ran       int64        // how long their runs took, in nanoseconds
@@ -103,29 +102,17 @@ func (w *worker) answered(ticket uint32) bool {
 // attach notes that c is in flight at w.
 func (w *worker) attach(c *Call) {
 	c.worker = w
-	c.prev, c.next = nil, w.first
-	if w.first != nil {
-		w.first.prev = c
-	}
-	w.first = c
-	w.inflight++
-	w.load += int64(c.estimate)
+	n := c.calls()
+	w.inflight += n
+	w.load += int64(n) * int64(c.estimate)
 	w.bytes += c.size
 }
 
 // detach undoes attach.
 func (w *worker) detach(c *Call) {
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		w.first = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	}
-	c.next, c.prev = nil, nil
-	w.inflight--
-	w.load -= int64(c.estimate)
+	n := c.calls()
+	w.inflight -= n
+	w.load -= int64(n) * int64(c.estimate)
 	w.bytes -= c.size
 }
 

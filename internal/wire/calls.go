@@ -17,6 +17,11 @@ type Call struct {
 	Lent    uint64  // where the root lends it; 0 for not lent
 	Limits  *Limits // the call's own; nil for the worker's
 	Shared  uint32  // the number of its shared inputs; 0 for none
+
+	// Of a decoded block, see [Writer.AddBlock]; Number is that of its first call, and Arg all
+	// arguments in a row.
+	Count int     // how many calls it has; 0 for an ordinary entry
+	Lens  Lengths // of the arguments
 }
 
 // Limits are those of one call. A zero is the worker's own.
@@ -60,7 +65,7 @@ const (
 	// MaxTask is the largest task number.
 	MaxTask = 1 << 20
 
-	// MaxReturned is how many tickets one returned frame holds.
+	// MaxReturned is how many entries one returned frame holds, and how many calls these name.
 	MaxReturned = 4096
 )
 
@@ -73,6 +78,9 @@ const (
 	flagShared = 1 << 2 // the number of shared inputs precedes the body, behind Limits; of a call
 	flagSpot   = 1 << 4 // a Spot precedes the body, behind a Usage; of a result
 	flagAsked  = 1 << 5 // see Result.Asked
+	flagBlock  = 1 << 3 // the body is a block of calls; of a call
+
+	flagBlockResult = 1 << 6 // the body is a block of results; of a result
 )
 
 // Size returns the bytes that the entry takes in a frame.
@@ -100,6 +108,9 @@ type Pull struct {
 
 // pullLen is three numbers of 4 bytes.
 const pullLen = 12
+
+// ticketLen is three numbers of 4 bytes, in a returned frame.
+const ticketLen = 12
 
 // A Writer builds one frame of entries. Its buffer is reused after Reset.
 type Writer struct {
@@ -189,6 +200,11 @@ type Result struct {
 
 	Len     int64
 	Payload uint32
+
+	// Of a decoded block, see [Writer.AddResults]; Gen is that of its first call, Nanos the mean of
+	// all, and Data all results in a row.
+	Count int     // how many results it has; 0 for an ordinary entry
+	Lens  Lengths // of the results
 }
 
 // A Spot is where and when a call ended.
@@ -252,10 +268,12 @@ func (w *Writer) AddPull(p Pull) {
 	w.count++
 }
 
-// AddTicket appends a ticket and its generation to a returned frame.
-func (w *Writer) AddTicket(ticket, gen uint32) {
+// AddTicket appends to a returned frame a ticket, the generation of the first call that is
+// returned, and how many are: more than one only of a block.
+func (w *Writer) AddTicket(ticket, gen, count uint32) {
 	b := binary.LittleEndian.AppendUint32(w.buf, ticket)
-	w.buf = binary.LittleEndian.AppendUint32(b, gen)
+	b = binary.LittleEndian.AppendUint32(b, gen)
+	w.buf = binary.LittleEndian.AppendUint32(b, count)
 	w.count++
 }
 
@@ -319,13 +337,17 @@ func (r *Reader) NextCall(c *Call) bool {
 	tail := binary.LittleEndian.Uint32(b[20:])
 	c.Attempt = uint16(tail)
 	flags := tail >> 16
-	if flags&^(flagLong|flagLimits|flagShared) != 0 {
+	if flags&^(flagLong|flagLimits|flagShared) != 0 && flags != flagBlock {
 		r.err = fmt.Errorf("wire: unknown flags %#x in a call", flags)
 		return false
 	}
 	data, ok := r.take(callLen, n)
 	if !ok {
 		return false
+	}
+	c.Count, c.Lens = 0, nil
+	if flags == flagBlock {
+		return r.readCalls(c, data)
 	}
 	c.Limits = nil
 	if flags&flagLimits != 0 {
@@ -369,13 +391,17 @@ func (r *Reader) NextResult(res *Result) bool {
 	flags := binary.LittleEndian.Uint32(b[12:])
 	res.Nanos = int64(binary.LittleEndian.Uint64(b[16:]))
 	begun := flags == flagBegun && n == 0 && res.Nanos == 0
-	if flags&^(flagUsage|flagSpot|flagAsked) > flagFailed && !begun || res.Nanos < 0 {
+	if flags&^(flagUsage|flagSpot|flagAsked) > flagFailed && !begun && flags != flagBlockResult || res.Nanos < 0 {
 		r.err = fmt.Errorf("wire: a result with flags %#x and %d ns", flags, res.Nanos)
 		return false
 	}
 	data, ok := r.take(resultLen, n)
 	if !ok {
 		return false
+	}
+	res.Count, res.Lens = 0, nil
+	if flags == flagBlockResult {
+		return r.readResults(res, data)
 	}
 	res.Usage = nil
 	if flags&flagUsage != 0 {
@@ -410,13 +436,18 @@ func (r *Reader) NextResult(res *Result) bool {
 }
 
 // NextTicket reads the next entry of a returned frame.
-func (r *Reader) NextTicket() (ticket, gen uint32, ok bool) {
-	if !r.more(8) {
-		return 0, 0, false
+func (r *Reader) NextTicket() (ticket, gen, count uint32, ok bool) {
+	if !r.more(ticketLen) {
+		return 0, 0, 0, false
 	}
-	ticket, gen = binary.LittleEndian.Uint32(r.body), binary.LittleEndian.Uint32(r.body[4:])
-	_, ok = r.take(8, 0)
-	return ticket, gen, ok
+	at := func(i int) uint32 { return binary.LittleEndian.Uint32(r.body[4*i:]) }
+	ticket, gen, count = at(0), at(1), at(2)
+	if count < 1 {
+		r.err = fmt.Errorf("wire: ticket %d returns no call", ticket)
+		return 0, 0, 0, false
+	}
+	_, ok = r.take(ticketLen, 0)
+	return ticket, gen, count, ok
 }
 
 // NextPull reads the next entry of a pull frame.

@@ -7,7 +7,8 @@
 // bytes; the body of the rare types is JSON. Decoding trusts nothing: every
 // length is checked against what is there, and an error names what is wrong.
 //
-// A frame usually carries many calls or many results. Arguments and results
+// A frame usually carries many calls or many results. Short calls of one task may be one entry
+// together, a block, and so may be their results. Arguments and results
 // of more than [Inline] bytes do not travel in frames: the entry says how
 // long they are, and the bytes go as a payload of the transport.
 package wire

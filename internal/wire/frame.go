@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the frame layout's version. Both ends must have the same one.
-const Version = 6
+const Version = 7
 
 // HeaderLen is the length of a frame's header in bytes.
 const HeaderLen = 8

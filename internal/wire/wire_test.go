@@ -129,23 +129,29 @@ func TestTicketsRoundTrip(t *testing.T) {
 	t.Parallel()
 	var w wire.Writer
 	w.Reset(wire.TypeReturned)
-	w.AddTicket(4, 5)
-	w.AddTicket(6, math.MaxUint32)
+	w.AddTicket(4, 5, 1)
+	w.AddTicket(6, math.MaxUint32, wire.MaxReturned)
 	_, count, body, err := wire.Header(w.Frame())
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := wire.NewReader(count, body)
-	var got [][2]uint32
+	var got [][3]uint32
 	for {
-		ticket, gen, ok := r.NextTicket()
+		ticket, gen, n, ok := r.NextTicket()
 		if !ok {
 			break
 		}
-		got = append(got, [2]uint32{ticket, gen})
+		got = append(got, [3]uint32{ticket, gen, n})
 	}
-	if diff := cmp.Diff([][2]uint32{{4, 5}, {6, math.MaxUint32}}, got); diff != "" || r.Err() != nil {
+	if diff := cmp.Diff([][3]uint32{{4, 5, 1}, {6, math.MaxUint32, wire.MaxReturned}}, got); diff != "" || r.Err() != nil {
 		t.Error(diff, r.Err())
+	}
+	w.Reset(wire.TypeReturned)
+	w.AddTicket(4, 5, 0)
+	r = wire.NewReader(1, w.Frame()[wire.HeaderLen:])
+	if _, _, _, ok := r.NextTicket(); ok || r.Err() == nil {
+		t.Error("an entry that returns no call is read")
 	}
 }
 
@@ -236,6 +242,7 @@ func TestBadFrames(t *testing.T) {
 // FuzzCalls checks that any frame either fails or survives a round trip.
 func FuzzCalls(f *testing.F) {
 	f.Add(callsFrame())
+	f.Add(blocksFrame())
 	f.Add(resultsFrame())
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		list, err := decodeCalls(t, frame)
@@ -245,7 +252,11 @@ func FuzzCalls(f *testing.F) {
 		var w wire.Writer
 		w.Reset(wire.Type(frame[1]))
 		for i := range list {
-			w.AddCall(&list[i])
+			if list[i].Count > 0 {
+				w.AddBlock(&list[i], apart(list[i].Lens, list[i].Arg))
+			} else {
+				w.AddCall(&list[i])
+			}
 		}
 		if !bytes.Equal(w.Frame(), frame) {
 			t.Errorf("% x becomes % x", frame, w.Frame())
@@ -256,6 +267,7 @@ func FuzzCalls(f *testing.F) {
 // FuzzResults checks that any frame either fails or survives a round trip.
 func FuzzResults(f *testing.F) {
 	f.Add(resultsFrame())
+	f.Add(resultBlocksFrame())
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		list, err := decodeResults(t, frame)
 		if err != nil {
@@ -264,7 +276,11 @@ func FuzzResults(f *testing.F) {
 		var w wire.Writer
 		w.Reset(wire.Type(frame[1]))
 		for i := range list {
-			w.AddResult(&list[i])
+			if lens := list[i].Lens; list[i].Count > 0 {
+				w.AddResults(&list[i], numbers(lens))
+			} else {
+				w.AddResult(&list[i])
+			}
 		}
 		if !bytes.Equal(w.Frame(), frame) {
 			t.Errorf("% x becomes % x", frame, w.Frame())

@@ -13,14 +13,16 @@ import (
 // to be sent. It allocates nothing once it is warm. It is safe for concurrent use.
 type backlog struct {
 	closed atomic.Bool  // the worker ends: no call is handed out any more
-	queued atomic.Int64 // len of calls, readable without mu
+	queued atomic.Int64 // live, readable without mu
 
 	mu     sync.Mutex
 	calls  callQueue
-	bodies []*frameBody   // free
-	parked []*runner      // those that sleep, last in first out
-	out    *wire.Writer   // the frame of results under construction
-	full   []*wire.Writer // frames to be sent, oldest first
+	live   int                   // calls that wait in it: a block counts as all that are left of it
+	dead   map[deadCall]struct{} // calls of its blocks that are answered already; nil before the first
+	bodies []*frameBody          // free
+	parked []*runner             // those that sleep, last in first out
+	out    *wire.Writer          // the frame of results under construction
+	full   []*wire.Writer        // frames to be sent, oldest first
 	free   []*wire.Writer
 	sent   *wire.Writer // handed out by takeFrame
 }
@@ -28,17 +30,19 @@ type backlog struct {
 // A frameBody is a copy of a frame of calls, kept until the last of them has run.
 type frameBody struct {
 	data []byte
-	left int // calls that still need it
+	left int // entries of the queue, and runners, that still need it
 }
 
-// A queuedCall is one call that waits for a slot, or runs.
+// A queuedCall is one call that waits for a slot, or runs; or it is a block of calls, or what is left of one: see
+// blocks.go.
 type queuedCall struct {
-	number  uint64
+	number  uint64 // of a block, that of its first call
 	ticket  uint32
 	attempt uint16
 	long    bool // its argument is not in the frame
 	task    *servedTask
-	arg     []byte // a view of body
+	arg     []byte       // a view of body; of a block, all arguments in a row
+	lens    wire.Lengths // of these; empty for what is no block
 	argLen  int64
 	lent    uint64 // where the root lends a long argument; 0 if it does not
 	fetch   *fetch // of a long argument, when it was begun
@@ -78,19 +82,16 @@ func (b *backlog) add(tasks []*servedTask, shared *sharedInputs, count int, data
 			f = begin(&c)
 		}
 		b.calls.push(queuedCall{
-			number: c.Number, ticket: c.Ticket, attempt: c.Attempt, long: c.Long,
+			number: c.Number, ticket: c.Ticket, attempt: c.Attempt, long: c.Long, lens: c.Lens,
 			task: tasks[c.Task], arg: c.Arg, argLen: c.ArgLen, lent: c.Lent, fetch: f, body: body, limits: c.Limits, shared: set,
 		})
+		b.live += max(c.Count, 1)
 	}
-	b.queued.Store(int64(b.calls.len()))
+	b.noteLive()
 	if body.left == 0 {
 		b.bodies = append(b.bodies, body)
 	}
-	for range b.calls.len() - 1 { // one is for the runner that watches
-		if !b.wake() {
-			break
-		}
-	}
+	b.wakeFor(b.live - 1) // one is for the runner that watches
 	return r.Err()
 }
 
@@ -116,41 +117,65 @@ func (b *backlog) release(body *frameBody) {
 // waiting reports whether a call waits for a slot.
 func (b *backlog) waiting() bool { return b.queued.Load() > 0 }
 
-// next takes the oldest call into c, after it has released the one that c holds. It
-// reports false, and empties c, when none waits or the worker ends.
-func (b *backlog) next(c *queuedCall) bool {
+// next takes the oldest call into r.current, or several of a block, after it has released what that
+// held. It reports false, and empties r.current, when none waits or the worker ends.
+func (b *backlog) next(r *runner) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c.body != nil {
-		b.release(c.body)
+	if r.current.body != nil {
+		b.release(r.current.body)
 	}
-	for {
-		if b.closed.Load() || !b.calls.pop(c) {
-			*c = queuedCall{}
-			b.queued.Store(int64(b.calls.len()))
-			return false
-		}
-		if !c.killed {
-			break
-		}
-		b.release(c.body)
+	r.forgetOrders()
+	taken := !b.closed.Load() && b.nextCall(r)
+	if taken {
+		r.held = r.current.span()
+	} else {
+		r.current, r.held = queuedCall{}, span{}
 	}
-	b.queued.Store(int64(b.calls.len()))
-	return true
+	b.noteLive()
+	return taken
 }
 
-// takeBack takes the newest call, so that no slot will run it.
-func (b *backlog) takeBack() (c queuedCall, ok bool) {
+// nextCall takes the oldest call that was not answered already. mu is held.
+func (b *backlog) nextCall(r *runner) bool {
+	for c := b.calls.oldest(); c != nil; c = b.calls.oldest() {
+		if c.isBlock() {
+			if b.nextOf(r, c) {
+				return true
+			}
+			continue
+		}
+		r.current = *c
+		b.calls.dropOldest()
+		if !r.current.killed {
+			b.live--
+			return true
+		}
+		b.release(r.current.body)
+	}
+	return false
+}
+
+// takeBack takes the newest calls, at least one and at most so many of one entry, so that no slot will run them.
+// There are none when count is 0.
+func (b *backlog) takeBack(most int) (c queuedCall, taken span) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.calls.popLast(&c) {
-		b.queued.Store(int64(b.calls.len()))
+	defer b.noteLive()
+	for newest := b.calls.newest(); newest != nil && taken.count == 0; newest = b.calls.newest() {
+		c = *newest
+		if c.isBlock() {
+			taken = b.takeBackOf(newest, most)
+			continue
+		}
+		b.calls.dropNewest()
 		b.release(c.body)
 		if !c.killed {
-			return c, true
+			b.live--
+			taken = c.span()
 		}
 	}
-	return c, false
+	return c, taken
 }
 
 // put adds a result and reports whether a full frame waits to be sent.
@@ -209,7 +234,7 @@ func (b *backlog) giveFrame() {
 func (b *backlog) park(r *runner) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.calls.len() > 0 || b.closed.Load() {
+	if b.live > 0 || b.closed.Load() {
 		return false
 	}
 	b.parked = append(b.parked, r)
@@ -226,6 +251,15 @@ func (b *backlog) wake() bool {
 	b.parked = b.parked[:n-1]
 	r.wake <- struct{}{} // never blocks: the channel of a parked runner is empty
 	return true
+}
+
+// wakeFor wakes parked runners for n calls, as far as there are some. mu is held.
+func (b *backlog) wakeFor(n int) {
+	for range n {
+		if !b.wake() {
+			return
+		}
+	}
 }
 
 // wakeOne wakes a parked runner, if there is one.

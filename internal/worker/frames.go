@@ -69,13 +69,14 @@ func (s *server) handleTakeBack(body []byte) error {
 	}
 	var w wire.Writer
 	w.Reset(wire.TypeReturned)
-	for range min(ask.Max, wire.MaxReturned) {
-		c, ok := s.backlog.takeBack()
-		if !ok {
+	for left := min(ask.Max, wire.MaxReturned); left > 0; {
+		c, taken := s.backlog.takeBack(left)
+		if taken.count == 0 {
 			break
 		}
 		s.dropFetch(c.fetch)
-		w.AddTicket(c.ticket, uint32(c.number))
+		w.AddTicket(c.ticket, uint32(taken.first), uint32(taken.count))
+		left -= taken.count
 	}
 	return s.ep.Send(0, w.Frame())
 }

@@ -23,6 +23,7 @@ func FuzzFrames(f *testing.F) {
 	w.Reset(wire.TypeCalls)
 	w.AddCall(&wire.Call{Number: 1, Long: true, ArgLen: 100, Limits: &wire.Limits{Time: 5}})
 	f.Add(calls, append([]byte(nil), w.Frame()...))
+	f.Add(blockFrame(wire.Call{Number: 1, Attempt: 1}, "a", "", "c"), calls)
 	for typ, v := range map[wire.Type]any{
 		wire.TypeModule: wire.Module{Name: "m", Digest: "00", Size: 10}, wire.TypeTasks: wire.Tasks{Tasks: []wire.Task{{Export: "x"}}},
 		wire.TypeTakeBack: wire.TakeBack{Max: 3}, wire.TypeKill: wire.Kill{Calls: []uint64{1}, Kind: 9, Reason: "why"},

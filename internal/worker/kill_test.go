@@ -86,7 +86,7 @@ func TestKillAmongMany(t *testing.T) {
 		}
 	})
 	const runs, most = 7, 4096 // so many orders a slot does not keep
-	busy.current.number = runs
+	busy.held = span{runs, 1}
 	kill := wire.Kill{Kind: uint8(host.KindKilled)}
 	for n := range uint64(most) {
 		kill.Calls = append(kill.Calls, n+1)

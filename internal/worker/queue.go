@@ -1,9 +1,9 @@
 package worker
 
-// A callQueue grows and never shrinks. Its zero value is empty.
+// A callQueue holds calls and blocks, oldest first. It grows and never shrinks. Its zero value is empty.
 type callQueue struct {
 	buf  []queuedCall // its length is a power of two
-	head int          // index of the oldest, not yet masked
+	head int          // index of the oldest, not yet masked; may be negative
 	tail int          // one past the newest
 }
 
@@ -27,27 +27,38 @@ func (q *callQueue) grow() {
 	q.buf, q.head, q.tail = buf, 0, n
 }
 
-// pop takes the oldest call.
-func (q *callQueue) pop(c *queuedCall) bool {
-	if q.len() == 0 {
-		return false
+// pushFront puts c before all others.
+func (q *callQueue) pushFront(c queuedCall) {
+	if q.len() == len(q.buf) {
+		q.grow()
 	}
-	*c = q.buf[q.head&(len(q.buf)-1)]
-	q.head++
-	return true
+	q.head--
+	q.buf[q.head&(len(q.buf)-1)] = c
 }
 
-// popLast takes the newest call.
-func (q *callQueue) popLast(c *queuedCall) bool {
+// oldest returns the entry that came first, nil without any. It is valid until the queue changes.
+func (q *callQueue) oldest() *queuedCall {
 	if q.len() == 0 {
-		return false
+		return nil
 	}
-	q.tail--
-	*c = q.buf[q.tail&(len(q.buf)-1)]
-	return true
+	return &q.buf[q.head&(len(q.buf)-1)]
 }
 
-// each calls fn for every call, oldest first.
+// newest returns the entry that came last, nil without any. It is valid until the queue changes.
+func (q *callQueue) newest() *queuedCall {
+	if q.len() == 0 {
+		return nil
+	}
+	return &q.buf[(q.tail-1)&(len(q.buf)-1)]
+}
+
+// dropOldest removes the entry that came first.
+func (q *callQueue) dropOldest() { q.head++ }
+
+// dropNewest removes the entry that came last.
+func (q *callQueue) dropNewest() { q.tail-- }
+
+// each calls fn for every entry, oldest first.
 func (q *callQueue) each(fn func(*queuedCall)) {
 	for i := q.head; i < q.tail; i++ {
 		fn(&q.buf[i&(len(q.buf)-1)])

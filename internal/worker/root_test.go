@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -15,8 +16,11 @@ import (
 type root struct {
 	t       testing.TB
 	fabric  *mem.Fabric
-	results []wire.Result
+	results []wire.Result // those of a block one by one
+	inBlock int           // how many of these came in blocks
 	begun   []uint32
+	took    []uint32 // calls that were returned, the low halves of their numbers
+	lines   []wire.LogLine
 	pulls   []wire.Pull
 	status  *wire.Status
 	served  chan error
@@ -72,6 +76,40 @@ func (r *root) calls(list ...wire.Call) {
 	r.send(w.Frame())
 }
 
+// block sends calls with those arguments as one block, with the ticket 1000.
+func (r *root) block(first uint64, args ...string) {
+	r.t.Helper()
+	r.send(blockFrame(wire.Call{Number: first, Ticket: 1000, Attempt: 1}, args...))
+}
+
+// blockFrame returns a frame with one block.
+func blockFrame(c wire.Call, args ...string) []byte {
+	var w wire.Writer
+	w.Reset(wire.TypeCalls)
+	list := make([][]byte, len(args))
+	for i, arg := range args {
+		list[i] = []byte(arg)
+	}
+	w.AddBlock(&c, list)
+	return w.Frame()
+}
+
+// apart returns the results of an entry, as copies.
+func apart(res wire.Result) []wire.Result {
+	row := bytes.Clone(res.Data)
+	if res.Count == 0 {
+		res.Data = row
+		return []wire.Result{res}
+	}
+	list := make([]wire.Result, res.Count)
+	for i := range list {
+		n := res.Lens.At(i)
+		list[i] = wire.Result{Ticket: res.Ticket, Gen: res.Gen + uint32(i), Nanos: res.Nanos, Data: row[:n:n], Len: int64(n)}
+		row = row[n:]
+	}
+	return list
+}
+
 func (r *root) kill(calls ...uint64) {
 	r.t.Helper()
 	r.control(wire.TypeKill, wire.Kill{Calls: calls, Kind: uint8(host.KindKilled), Reason: "because"})
@@ -104,9 +142,25 @@ func (r *root) Frame(_ int, frame []byte) {
 				r.begun = append(r.begun, res.Gen)
 				continue
 			}
-			res.Data = append([]byte(nil), res.Data...)
-			r.results = append(r.results, res)
+			r.results = append(r.results, apart(res)...)
+			r.inBlock += res.Count
 		}
+		if err := rd.Err(); err != nil {
+			r.t.Error(err)
+		}
+	case wire.TypeReturned:
+		rd := wire.NewReader(count, body)
+		for _, gen, n, ok := rd.NextTicket(); ok; _, gen, n, ok = rd.NextTicket() {
+			for i := range n {
+				r.took = append(r.took, gen+i)
+			}
+		}
+	case wire.TypeLog:
+		var line wire.LogLine
+		if err := wire.Decode(typ, body, &line); err != nil {
+			r.t.Error(err)
+		}
+		r.lines = append(r.lines, line)
 	case wire.TypeStatus:
 		r.status = new(wire.Status)
 		if err := wire.Decode(typ, body, r.status); err != nil {

@@ -30,7 +30,7 @@ const (
 )
 
 // A runner is the goroutine of one slot. What other goroutines use of it is atomic, or
-// changes under the backlog's lock, as current does.
+// changes under the backlog's lock.
 type runner struct {
 	s     *server
 	slot  *host.Slot
@@ -39,9 +39,21 @@ type runner struct {
 	bound []boundTask   // by task number
 
 	// Of the call that runs.
-	current queuedCall
+	current queuedCall // of a range its calls, but number is that of the one that runs: see runRange
 	call    host.Call
 	result  wire.Result
+
+	// Of a range.
+	at   int   // how many of its calls have begun, or were refused
+	row  row   // results that are not in the backlog yet
+	full bool  // a frame of results waits to be sent
+	sent int64 // when the last one was, by monotime, or when r began to run calls
+
+	// Guarded by the backlog's lock.
+	held   span              // the calls that it took last: they run, are to run, or have ended
+	orders map[uint64]*order // to end some of several calls; nil before the first
+
+	ordered atomic.Bool // there are orders
 
 	lines lines.Limiter // of the log of the call with the number lined
 	lined uint64
@@ -69,6 +81,14 @@ type boundTask struct {
 	nanos int64 // how long a call lately took; 0 is unknown
 }
 
+// expects returns how long a call of the task lately took; 0 is unknown.
+func (r *runner) expects(t *servedTask) int64 {
+	if n := int(t.number); n < len(r.bound) && r.bound[n].task != nil {
+		return r.bound[n].nanos
+	}
+	return 0
+}
+
 // longerThan reports whether a call of the task takes longer than d, as far as is known.
 func (b *boundTask) longerThan(d time.Duration) bool { return b.nanos == 0 || b.nanos > int64(d) }
 
@@ -86,7 +106,7 @@ func (r *runner) run() {
 	defer r.close()
 	for !r.s.ended() {
 		switch {
-		case r.s.backlog.next(&r.current):
+		case r.s.backlog.next(r):
 			r.serve()
 		case r.s.watching.TryLock() || r.s.watchdog.relieve():
 			r.s.watch()
@@ -104,7 +124,7 @@ func (r *runner) close() {
 	}
 }
 
-// serve runs the current call and those that wait behind it, then sends their
+// serve runs the current call, or range, and those that wait behind it, then sends their
 // results.
 func (r *runner) serve() {
 	s := r.s
@@ -112,6 +132,7 @@ func (r *runner) serve() {
 	r.signs.Add(1)
 	r.busy.Store(true)
 	r.begin, r.unclocked = monotime.Now(), 0
+	r.sent = r.begin
 	unsent := false // something in the backlog should leave at once
 	for {
 		b := r.bind()
@@ -125,9 +146,16 @@ func (r *runner) serve() {
 		if b.longerThan(longCall) || r.unclocked > 0 && r.timedAlone(b) {
 			r.begin, r.unclocked = monotime.Now(), 0
 		}
-		r.runCall(b)
+		if r.inRange() {
+			r.runRange(b)
+		} else {
+			r.runCall(b)
+		}
+		if r.running.Load() != 0 { // the call was late
+			r.running.Store(0)
+		}
 		unsent = b.nanos > int64(longCall)
-		if !s.backlog.next(&r.current) {
+		if !s.backlog.next(r) {
 			break
 		}
 	}
@@ -168,9 +196,17 @@ func (r *runner) sayBegun() {
 func (r *runner) heartbeat(blocking bool) {
 	s := r.s
 	s.watchdog.lookAfter()
+	if r.ordered.Load() {
+		s.backlog.passOrder(r)
+	}
 	if r.told || !blocking && monotime.Now()-r.begin < int64(lateCall) {
 		return
 	}
+	if r.inRange() {
+		r.lateInRange()
+	}
+	r.since.Store(r.begin)
+	r.running.Store(r.current.number)
 	r.sayBegun()
 	s.io.Lock()
 	defer s.io.Unlock()
@@ -234,7 +270,12 @@ func (r *runner) runCall(b *boundTask) {
 		data, err = r.slot.Run(r.s.ctx, b.task, &r.call)
 	}
 	r.clock(b)
-	res := &r.result
+	r.answer(b, data, err)
+}
+
+// answer puts the result of the current call, which was clocked, into the backlog.
+func (r *runner) answer(b *boundTask, data []byte, err error) {
+	c, res := &r.current, &r.result
 	*res = wire.Result{Ticket: c.ticket, Gen: uint32(c.number), Nanos: b.nanos, Data: data, Asked: r.slot.Asked()}
 	watched := b.nanos >= int64(longCall) && r.s.watched.Load()
 	if watched {
@@ -309,6 +350,11 @@ func (r *runner) clock(b *boundTask) {
 	if r.unclocked < clockEvery && !r.timedAlone(b) {
 		return
 	}
+	r.clockNow(b)
+}
+
+// clockNow is clock for calls whose time is to be known now.
+func (r *runner) clockNow(b *boundTask) {
 	now := monotime.Now()
 	b.nanos = max((now-r.begin)/r.unclocked, 1)
 	r.begin, r.unclocked = now, 0

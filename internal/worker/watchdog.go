@@ -38,7 +38,10 @@ type watchdog struct {
 func (w *watchdog) init(s *server) {
 	w.s, w.armed, w.ended = s, make(chan struct{}, 1), make(chan struct{})
 	cfg := s.host.Config()
-	w.silent = cfg.NoMeter || len(cfg.Grants) > 0 // a guest may wait for a file, or sleep
+	w.silent = cfg.NoMeter
+	for _, g := range cfg.Grants {
+		w.silent = w.silent || g.Clock || len(g.Folders) > 0 // a guest may sleep, or wait for a file
+	}
 }
 
 // begin notes that a runner starts to run calls. To wake the watchdog takes some 10 µs of

@@ -196,3 +196,29 @@ func file() int32 {
 		return fmt.Appendf(nil, "%d %x", info.Size(), sha256.Sum256(data)), err
 	})
 }
+
+// Told does what the first byte of its argument says: fail, crash, compute for some milliseconds, or return nothing or many
+// bytes. Otherwise it returns the argument.
+//
+//go:wasmexport told
+func told() int32 {
+	return sdk.Bytes(func(arg []byte) ([]byte, error) {
+		switch arg[0] {
+		case 'f':
+			return nil, errors.New(string(arg))
+		case 'c':
+			return []byte{arg[1<<20]}, nil
+		case 's':
+			for i := range uint64(2_000_000) {
+				sink = sink*6364136223846793005 + i
+			}
+		case 'n':
+			return nil, nil
+		case 'k':
+			return bytes.Repeat(arg, 300), nil
+		case 'l':
+			return bytes.Repeat(arg, 3000), nil
+		}
+		return bytes.Clone(arg), nil
+	})
+}
