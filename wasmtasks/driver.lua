@@ -4,20 +4,25 @@ local name, file, source = ...
 local input, output, log = io.stdin, io.stdout, io.stderr
 local read, write = input.read, output.write
 local byte, char, find, format, match, sub = string.byte, string.char, string.find, string.format, string.match, string.sub
-local concat, sort, floor, huge, mathType = table.concat, table.sort, math.floor, math.huge, math.type
+local concat, sort, floor, mathType = table.concat, table.sort, math.floor, math.type
+local huge = 1 / 0 -- math.huge of a Lua in Go is a number
 local type, tostring, tonumber, pairs, ipairs, select = type, tostring, tonumber, pairs, ipairs, select -- the script may have others
 local error, pcall, xpcall, rawget, getmetatable, setmetatable = error, pcall, xpcall, rawget, getmetatable, setmetatable
 local traceback, exit = debug.traceback, os.exit
 
--- JSON, of which Lua has none.
-
 local null = setmetatable({}, {__tostring = function() return "null" end})
-local object, raw = {}, {}
-json = {null = null, object = function(t) return setmetatable(t, object) end}
+local object, raw = {}, {} -- metatables
+-- now[1] is the argument, until it is decoded, then nil; now[2] says whether bytes was ever called. A Lua in Go may part a local
+-- from the functions that use it, when there is an error.
+local now = {nil, false}
+json = {}
 function bytes(s)
   if type(s) ~= "string" then error("bytes takes a text, and got a " .. type(s), 2) end
+  now[2] = true
   return setmetatable({s}, raw)
 end
+
+-- JSON, of which Lua has none.
 
 -- join is concat of any number of texts, where a Lua in Go takes some thousand at once.
 local function join(parts)
@@ -103,8 +108,10 @@ local function decodeString(i)
   end
 end
 
--- number is tonumber, also where that does not know 1e5, as in a Lua written in Go.
-local function number(text) return tonumber(text) or tonumber((text:gsub("[eE]", ".0e"))) end
+-- number is tonumber, also where that knows neither 1e5 nor 20 digits, as in a Lua written in Go.
+local function number(text)
+  return tonumber(text) or tonumber((text:gsub("[eE]", ".0e"))) or tonumber(text .. ".0")
+end
 
 local function isDigit(c) return digits[c] ~= nil end
 
@@ -131,7 +138,7 @@ local function decodeNumber(i, value)
     c = codes[stop]
     digit = digits[c]
   end
-  if value < 1e14 and (ends[c] or not c and base + stop > #text) then return value, stop end
+  if stop - i < 15 and (ends[c] or not c and base + stop > #text) then return value, stop end
   return decodeAnyNumber(i)
 end
 
@@ -216,19 +223,6 @@ function decodeValue(i)
   end
 end
 
-function json.decode(s)
-  text, base, codes = s, 0, {byte(s, 1, 128)}
-  local value, i = decodeValue(1)
-  if base + i <= #s then
-    local c
-    i, c = skip(i)
-    if c then fail(base + i, "more behind the value") end
-  end
-  return value
-end
-
-local function escape(c) return format("\\u%04x", byte(c)) end
-
 -- isUTF8 reports whether the text can be a string of JSON.
 local function isUTF8(text)
   local at = 1
@@ -242,6 +236,23 @@ local function isUTF8(text)
     at = at + n + 1
   end
 end
+
+function json.decode(s)
+  text, base, codes = s, 0, {byte(s, 1, 128)}
+  local value, i = decodeValue(1)
+  if base + i <= #s then
+    local c
+    i, c = skip(i)
+    if c then fail(base + i, "more behind the value") end
+  end
+  if not strings.ascii then
+    strings.ascii = true
+    if not isUTF8(s) then error("it is not UTF-8", 0) end
+  end
+  return value
+end
+
+local function escape(c) return format("\\u%04x", byte(c)) end
 
 local function encodeString(s)
   if not find(s, '[%z\1-\31\\"\127-\255]') then return '"' .. s .. '"' end
@@ -320,6 +331,31 @@ function json.encode(v)
   return join(out)
 end
 
+-- native returns the module cjson if there is one that does as the code above: lua-cjson itself takes [1.] for JSON, has no
+-- integers in Lua 5.3, and gives an empty list as {} and members in any order. Some do not.
+local function native()
+  local there, cjson = pcall(require, "cjson")
+  if not there or type(cjson) ~= "table" then return end
+  local sample = '{"":[],"a":{},"b":[-0.5,0,1,9007199254740992,null,true],"c":{"a":"\\u0000\\u001f\\"/\\\\\127\195\164","b":[[]],"c":0,"d":1}}'
+  local good, text = pcall(function()
+    return cjson.encode({cjson.decode(sample), setmetatable({}, getmetatable(cjson.decode("{}"))), {}})
+  end)
+  if not good or text ~= "[" .. sample .. ",{},[]]" then return end
+  for _, bad in ipairs({"", "[1,]", "[1.]", "[01]", "NaN", "1 2", '"\t"', '"\255"', "{1:2}"}) do
+    if pcall(cjson.decode, bad) then return end
+  end
+  for _, bad in ipairs({{huge}, {-huge}, {huge - huge}, {print}, {[1] = 1, [3] = 3}, {1, a = 2}, {"\255"}}) do
+    if pcall(cjson.encode, bad) then return end
+  end
+  return cjson
+end
+
+local cjson = native()
+if cjson then json = {decode = cjson.decode, encode = cjson.encode} end
+json.null = cjson and cjson.null or null
+local mark = cjson and getmetatable(cjson.decode("{}")) or object
+function json.object(t) return setmetatable(t, mark) end
+
 -- The calls.
 
 function print(...)
@@ -330,8 +366,6 @@ end
 io.stdout = log
 io.output(log)
 output:setvbuf("no")
-
-local now = {} -- now[1] is the argument, until it is decoded, then nil. A Lua in Go may part a local from the functions that use it.
 
 -- What comes in standard input is the next call's.
 local lines, open = io.lines, io.open
@@ -393,24 +427,6 @@ local decode = json.decode
 local collect, before = collectgarbage, 600 -- so many calls, until garbage is collected
 local lengths = {} -- those of short arguments, by their 4 bytes
 local loaded, call = xpcall(find_function, explain)
-local function run()
-  local data = now[1]
-  if not loaded then
-    now[1] = nil
-    error(call, 0)
-  end
-  local argument = decode(data)
-  if not strings.ascii then
-    strings.ascii = true
-    if not isUTF8(data) then error("it is not UTF-8", 0) end
-  end
-  now[1] = nil
-  local result = call(argument)
-  local kind = type(result)
-  if kind == "number" then return encodeNumber(result) end
-  if kind == "table" and getmetatable(result) == raw then return result[1] end
-  return encode(result)
-end
 
 -- length returns how long the argument is that comes behind those 4 bytes.
 local function length(bytes)
@@ -420,24 +436,47 @@ local function length(bytes)
   return n
 end
 
-while true do
-  before = before - 1
-  if before == 0 then -- A Lua in Go collects all its garbage then, and would else do so along a third of its calls.
-    collect("step")
-    before = 600
-  end
+-- receive returns the next argument.
+local function receive()
   local bytes = read(input, 4)
   if not bytes or #bytes < 4 then exit(0) end
   local n = lengths[bytes] or length(bytes)
   local data = n > 0 and read(input, n) or ""
   if #data < n then exit(0) end
-  now[1] = data
-  local done, result = xpcall(run, explain)
-  if done then
+  return data
+end
+
+-- serve runs calls, until one throws an error.
+local function serve()
+  while true do
+    before = before - 1
+    if before == 0 then -- A Lua in Go collects all its garbage then, and would else do so along a third of its calls.
+      collect("step")
+      before = cjson and 2000 or 600
+    end
+    local data = receive()
+    now[1] = data
+    if not loaded then
+      now[1] = nil
+      error(call, 0)
+    end
+    local argument = decode(data)
+    now[1] = nil
+    local result = call(argument)
+    if now[2] and getmetatable(result) == raw then
+      result = result[1]
+    else
+      result = encode(result)
+    end
     write(output, "\0" .. result)
-  elseif now[1] then
-    write(output, "\3the argument is not JSON: " .. tostring(result))
+  end
+end
+
+while true do
+  local _, wrong = xpcall(serve, explain)
+  if now[1] then
+    write(output, "\3the argument is not JSON: " .. tostring(wrong))
   else
-    write(output, "\1" .. tostring(result))
+    write(output, "\1" .. tostring(wrong))
   end
 end

@@ -63,7 +63,12 @@ function deep(x) { return deep(x) + 1 }
 function leave() { std.exit(7) }
 `, 180_000, 5000, 500, "TypeError: cannot read property 'b' of undefined\n    at fail (job.js:6:"},
 
-	{"lua", "job.lua", `
+	{"lua", "job.lua", luaScript, 220_000, 2500, 500, luaWhere},
+	{"lua-plain", "job.lua", luaScript, 700_000, 1000, 500, luaWhere},
+}
+
+const (
+	luaScript = `
 local M, count = {}, 0
 function area(x) return x.w * x.h end
 function M.same(x) return x end
@@ -79,8 +84,9 @@ function fill() local all = {}; while true do all[#all + 1] = ("x"):rep(1e8) .. 
 function deep(x) return deep(x) + 1 end
 function leave() os.exit(7) end
 return M
-`, 700_000, 1000, 500, "job.lua:6: attempt to index a non-table object(nil) with key 'b'"},
-}
+`
+	luaWhere = "job.lua:6: attempt to index a non-table object(nil) with key 'b'"
+)
 
 // runner is a slot for one function of a script.
 type runner struct {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/wasmpool/wasmpool/wasmtasks"
@@ -30,16 +31,24 @@ func File(t testing.TB, name string) string {
 // CacheDir is a folder for compiled code that stays: an interpreter takes up to ten seconds to compile.
 func CacheDir() string { return filepath.Join(folder(), "cache") }
 
-// Script returns the task that a function in a script is.
+// Script returns the task that a function in a script is. The interpreter lua-plain is lua that finds no module cjson.
 func Script(t testing.TB, interpreter, file, script, function string) *wasmtasks.Module {
 	t.Helper()
-	m, err := wasmtasks.LoadFile(File(t, interpreter))
+	of, plain := strings.CutSuffix(interpreter, "-plain")
+	m, err := wasmtasks.LoadFile(File(t, of))
 	if err != nil {
 		t.Fatal(err)
 	}
 	task, err := wasmtasks.Script(m, file, []byte(script), function)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if plain {
+		c, _ := task.CommandLine()
+		c.Args[1] = "package.preload.cjson = nil " + c.Args[1] // behind -e
+		if task, err = task.WithCommandLine(c); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return task
 }

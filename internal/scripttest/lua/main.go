@@ -1,4 +1,4 @@
-// This program runs the Lua program that is behind -e, which must be its first argument.
+// This program runs the Lua program that is behind -e, which must be its first argument. That finds a module cjson.
 package main
 
 import (
@@ -15,6 +15,7 @@ func main() {
 	}
 	state := lua.NewState()
 	defer state.Close()
+	state.PreloadModule("cjson", loadJSON)
 	if err := state.DoString(os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
