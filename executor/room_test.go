@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -310,5 +311,58 @@ func TestRoomOfCancelled(t *testing.T) {
 	fabric.Kill(1)
 	if err := ex.Shutdown(ctx); err != nil {
 		t.Log(err) // nobody is left
+	}
+}
+
+// TestKilledAndReturned has a worker give calls back, one alone and some of a map, that are being killed meanwhile: they end for the reason
+// that was given. So they do where it is lost.
+func TestKilledAndReturned(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []bool{false, true} {
+		fabric := mem.New(2)
+		ex := openRoot(t, fabric, Config{Logger: slog.New(slog.DiscardHandler)})
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		worker := &dawdler{t: t, ep: fabric.Endpoint(1)}
+		send(t, worker.ep, hello(t))
+		f := ex.Submit(ctx, "echo", []byte("a"))
+		worker.until("the call is there", func() bool { return len(worker.calls) == 1 })
+		fed := make(chan struct{})
+		results := ex.Map(ctx, "echo", func(yield func([]byte) bool) {
+			slices.Values([][]byte{{1}, {2}, {3}})(yield)
+			close(fed)
+		}, Buffer(4))
+		<-fed
+		worker.until("a call of the map is there", func() bool { return len(worker.calls) >= 2 })
+		if _, err := ex.KillAll(ctx, "it takes too long"); err != nil {
+			t.Fatal(err)
+		}
+		worker.until("the order is there", func() bool { return len(worker.kills) == 1 })
+		if lost {
+			fabric.Kill(1)
+		} else {
+			var w wire.Writer
+			w.Reset(wire.TypeReturned)
+			for _, c := range worker.calls {
+				w.AddTicket(c.Ticket, uint32(c.Number), uint32(max(c.Count, 1)))
+			}
+			send(t, worker.ep, w.Frame())
+		}
+		errs := []error{f.Err(ctx)}
+		for _, err := range results {
+			errs = append(errs, err)
+		}
+		for i, err := range errs {
+			if !errors.Is(err, ErrKilled) || !strings.Contains(err.Error(), "it takes too long") {
+				t.Errorf("worker lost: %t; call %d of 4 ends with %v", lost, i, err)
+			}
+		}
+		if len(errs) != 4 {
+			t.Errorf("%d of 4 calls have ended", len(errs))
+		}
+		stop()
+		if err := ex.Shutdown(ctx); err == nil {
+			t.Error("it should have waited no longer")
+		}
 	}
 }

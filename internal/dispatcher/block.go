@@ -201,7 +201,7 @@ func (b *Block) newMember(i int, like *Call) *Call {
 	arg := b.data[i]
 	c := &Call{
 		owner: b.owner, task: b.task, data: arg, number: b.number + uint64(i), options: b.options, size: int64(len(arg)),
-		worker: like.worker, ticket: like.ticket, queued: like.queued, estimate: like.estimate, attempt: like.attempt, lost: like.lost, priority: b.priority,
+		worker: like.worker, ticket: like.ticket, queued: like.queued, estimate: like.estimate, attempt: like.attempt, lost: like.lost, err: like.err, priority: b.priority,
 	}
 	c.state.Store(like.state.Load())
 	c.waiters.Store(&Waiter{sink: member{b, i}, member: true})

@@ -38,7 +38,7 @@ type Call struct {
 	owner   *Owner
 	task    *Task
 	data    []byte // the argument; the result once finished
-	err     error  // the outcome's, nil for a success; set before state becomes finished, cancelled or killed
+	err     error  // the outcome's, nil for a success; set before state becomes finished, cancelled or killed. Before: a killReason, or nil
 	number  uint64
 	options *Options               // nil without
 	waiters atomic.Pointer[Waiter] // nil without; resolved at the end

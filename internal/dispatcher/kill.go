@@ -61,7 +61,7 @@ func (l *Loop) kill(calls []*Call, reason string) {
 	for _, c := range calls {
 		switch {
 		case l.sched.inFlight(c):
-			c.lost = beingKilled
+			c.lost, c.err = beingKilled, killReason(reason)
 			flying = append(flying, c)
 		case l.dropCheck(c):
 			c.finish(nil, l.failures.Fail(killedFailure(c, reason)), &l.counts)
@@ -109,6 +109,11 @@ func (l *Loop) recallWhere(match func(*Call) bool) {
 // call outlives so many workers.
 const beingKilled = math.MaxUint8
 
+// A killReason stands in call.err for why a call is being killed, until it has an outcome.
+type killReason string
+
+func (r killReason) Error() string { return string(r) }
+
 // endUnanswered resolves a call that came back without an answer, if it was to be
 // killed or let go, and reports whether it did.
 func (l *Loop) endUnanswered(w *worker, c *Call) bool {
@@ -120,7 +125,11 @@ func (l *Loop) endUnanswered(w *worker, c *Call) bool {
 		return true
 	}
 	delete(l.checks.firsts, c)
-	e := killedFailure(c, fmt.Sprintf("it was killed on rank %d, which did not answer for it", w.rank))
+	reason := c.err.Error()
+	if w.lost {
+		reason = fmt.Sprintf("%s (rank %d was lost before it answered)", reason, w.rank)
+	}
+	e := killedFailure(c, reason)
 	e.Rank, e.Host = w.rank, w.host
 	c.finish(nil, l.failures.Fail(e), &l.counts)
 	return true

@@ -68,7 +68,7 @@ func (p *stretch) init(b *Block, i, n int, bytes int64, like *Call) {
 	*h = Call{stretch: p, owner: b.owner, task: b.task, options: b.options, priority: b.priority, attempt: 1}
 	h.number, h.size = b.number+uint64(i), bytes
 	if like != nil {
-		h.worker, h.queued, h.estimate, h.attempt, h.lost = like.worker, like.queued, like.estimate, like.attempt, like.lost
+		h.worker, h.queued, h.estimate, h.attempt, h.lost, h.err = like.worker, like.queued, like.estimate, like.attempt, like.lost, like.err
 		h.state.Store(like.state.Load())
 	}
 }
