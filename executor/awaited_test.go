@@ -45,7 +45,7 @@ func TestMapWithoutWorkersIsReported(t *testing.T) {
 		case line := <-log:
 			if strings.Contains(line, "no call has ended for a while") {
 				cancel()
-				for range results { //nolint:revive // it ends
+				for range results { //nolint:errcheck // it ends
 				}
 				return
 			}

@@ -138,7 +138,7 @@ func TestLiars(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close() //nolint:errcheck // it is over
+	defer h.Close()
 	for k := uint64(0); k < uint64(rounds) && !t.Failed(); k++ {
 		t.Logf("seed %d", seed+k)
 		amongLiars(t, seed+k, h, tasks)

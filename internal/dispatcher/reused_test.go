@@ -116,14 +116,14 @@ func TestBlockReusedInLoss(t *testing.T) {
 // at what the block is after the last of them.
 func TestBlockReusedInRow(t *testing.T) {
 	t.Parallel()
-	for name, more := range map[string]func(*fabric, *worker, *stretch, uint32) error{
-		"results": func(f *fabric, w *worker, p *stretch, gen uint32) error {
+	for name, more := range map[string]func(*fabric, *stretch, uint32) error{
+		"results": func(f *fabric, p *stretch, gen uint32) error {
 			var frame wire.Writer
 			frame.Reset(wire.TypeResults)
 			frame.AddResults(&wire.Result{Ticket: p.head.ticket, Gen: gen, Data: []byte("abcd")}, []uint16{1, 1, 1, 1})
 			return f.handle(1, frame.Frame())
 		},
-		"returned": func(f *fabric, w *worker, p *stretch, gen uint32) error {
+		"returned": func(f *fabric, p *stretch, gen uint32) error {
 			p.head.state.Store(uint32(recalled)) // so that what is given back ends
 			var frame wire.Writer
 			frame.Reset(wire.TypeReturned)
@@ -137,7 +137,7 @@ func TestBlockReusedInRow(t *testing.T) {
 			r, w := newReuser(t, b, 2)
 			r.calls = 8
 			l := r.d.lock.loop
-			if err := more(l.fabrics[0], w, &b.whole, uint32(b.number)); err == nil {
+			if err := more(l.fabrics[0], &b.whole, uint32(b.number)); err == nil {
 				t.Error("there is no error")
 			}
 			if r.reused {
