@@ -24,8 +24,8 @@ import (
 	"github.com/wasmpool/wasmpool/wasmtasks"
 )
 
-// A liar is a worker that answers calls, or gives them back, without having run them, and sooner or later such as it does not have.
-type liar struct {
+// A wrongWorker is a worker that answers calls, or gives them back, without having run them, and sooner or later such as it does not have.
+type wrongWorker struct {
 	rnd    *rand.Rand
 	honest float64 // how often what it says is true
 	held   []piece
@@ -37,7 +37,7 @@ type piece struct {
 	n           int
 }
 
-func (l *liar) Frame(_ int, frame []byte) {
+func (l *wrongWorker) Frame(_ int, frame []byte) {
 	typ, count, body, err := wire.Header(frame)
 	if err != nil || typ != wire.TypeCalls {
 		return
@@ -48,10 +48,10 @@ func (l *liar) Frame(_ int, frame []byte) {
 	}
 }
 
-func (l *liar) Lost(int, error) {}
+func (l *wrongWorker) Lost(int, error) {}
 
 // pick returns calls to say something about. Those that it has it has no longer after that.
-func (l *liar) pick() piece {
+func (l *wrongWorker) pick() piece {
 	k := l.rnd.IntN(len(l.held))
 	from := l.held[k]
 	one := piece{from.ticket, from.gen, 1 + l.rnd.IntN(from.n)}
@@ -81,7 +81,7 @@ func (l *liar) pick() piece {
 }
 
 // say returns a frame about calls.
-func (l *liar) say() []byte {
+func (l *wrongWorker) say() []byte {
 	one := l.pick()
 	var w wire.Writer
 	switch l.rnd.IntN(3) {
@@ -108,7 +108,7 @@ func (l *liar) say() []byte {
 }
 
 // serve answers until ctx ends, or the root does not want it any more.
-func (l *liar) serve(ctx context.Context, t *testing.T, ep transport.Endpoint) {
+func (l *wrongWorker) serve(ctx context.Context, t *testing.T, ep transport.Endpoint) {
 	defer ep.Close()
 	send(t, ep, hello(t))
 	for ctx.Err() == nil {
@@ -122,9 +122,9 @@ func (l *liar) serve(ctx context.Context, t *testing.T, ep transport.Endpoint) {
 	}
 }
 
-// TestLiars maps short calls on workers of which all but one lie, and kills and cancels some meanwhile: each call has one outcome, and the root's
+// TestMisbehavingWorkers maps short calls on workers of which all but one lie, and kills and cancels some meanwhile: each call has one outcome, and the root's
 // counts are right in the end. By hand, for longer, and again what was printed: WASMPOOL_TEST_ROUNDS, WASMPOOL_TEST_SEED.
-func TestLiars(t *testing.T) {
+func TestMisbehavingWorkers(t *testing.T) {
 	t.Parallel()
 	rounds, seed := 5, rand.Uint64()
 	if n, err := strconv.Atoi(os.Getenv("WASMPOOL_TEST_ROUNDS")); err == nil {
@@ -141,14 +141,14 @@ func TestLiars(t *testing.T) {
 	defer h.Close()
 	for k := uint64(0); k < uint64(rounds) && !t.Failed(); k++ {
 		t.Logf("seed %d", seed+k)
-		amongLiars(t, seed+k, h, tasks)
+		amongMisbehaving(t, seed+k, h, tasks)
 	}
 }
 
-func amongLiars(t *testing.T, seed uint64, h *host.Host, tasks *wasmtasks.Module) {
+func amongMisbehaving(t *testing.T, seed uint64, h *host.Host, tasks *wasmtasks.Module) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	const liars = 6
-	fabric := mem.New(2 + liars)
+	const wrong = 6
+	fabric := mem.New(2 + wrong)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	var serving sync.WaitGroup
 	defer serving.Wait()
@@ -159,8 +159,8 @@ func amongLiars(t *testing.T, seed uint64, h *host.Host, tasks *wasmtasks.Module
 		worker.Serve(ctx, h, ep, worker.Config{Rank: 1, Slots: 2}) //nolint:errcheck // it ends with ctx
 	})
 	honest := []float64{0.5, 0.9, 0.99}[rnd.IntN(3)]
-	for k := range liars {
-		l := &liar{rnd: rand.New(rand.NewPCG(seed, uint64(1+k))), honest: honest}
+	for k := range wrong {
+		l := &wrongWorker{rnd: rand.New(rand.NewPCG(seed, uint64(1+k))), honest: honest}
 		serving.Go(func() { l.serve(ctx, t, fabric.Endpoint(2+k)) })
 	}
 	ex, err := OpenOn(Config{Modules: []*wasmtasks.Module{tasks}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}, fabric.Endpoint(0))
@@ -170,7 +170,7 @@ func amongLiars(t *testing.T, seed uint64, h *host.Host, tasks *wasmtasks.Module
 	var maps sync.WaitGroup
 	for m := range 3 {
 		opts := []MapOption{Retries(RetryPolicy{Attempts: 1 + m, Workers: 1 + 4*m})}
-		maps.Go(func() { mapAmongLiars(ctx, t, ex, opts) })
+		maps.Go(func() { mapAmongMisbehaving(ctx, t, ex, opts) })
 	}
 	over := make(chan struct{})
 	go func() { maps.Wait(); close(over) }()
@@ -200,8 +200,8 @@ func meddle(ctx context.Context, rnd *rand.Rand, ex *Executor) {
 	}
 }
 
-// mapAmongLiars checks that each of many calls has one outcome.
-func mapAmongLiars(ctx context.Context, t *testing.T, ex *Executor, opts []MapOption) {
+// mapAmongMisbehaving checks that each of many calls has one outcome.
+func mapAmongMisbehaving(ctx context.Context, t *testing.T, ex *Executor, opts []MapOption) {
 	const n = 3000
 	var args iter.Seq[[]byte] = func(yield func([]byte) bool) {
 		for i := range n {
