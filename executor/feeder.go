@@ -33,6 +33,7 @@ type feeder struct {
 
 	ctx    context.Context //nolint:containedctx // made of the caller's; it bounds the reading
 	cancel context.CancelCauseFunc
+	caller context.Context //nolint:containedctx // the caller's own, which says that it has ended a moment before ctx does
 
 	_     [64]byte          // who takes the results reads what is before and behind, and the feeder's goroutine writes what is between
 	busy  sync.Mutex        // held by the feeder's goroutine except while the input runs
@@ -91,6 +92,7 @@ func (f *feeder) setUp(ctx context.Context, ex *Executor, task string, args iter
 		err = errors.Join(err, set.mapOnly())
 	}
 	f.ex, f.task, f.origin, f.settings, f.source = ex, t, new(dispatcher.Origin), set, from
+	f.caller = ctx
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	f.ended = make(chan struct{})
 	if isMap {
@@ -177,8 +179,8 @@ func (f *feeder) read(args iter.Seq2[[]byte, error]) (failure error) {
 	if failure == nil {
 		failure = f.locked(f.put)
 	}
-	if failure == nil && f.ctx.Err() != nil { // it may have ended because of that
-		failure = whyEnded(f.ctx)
+	if failure == nil { // it may have ended because of that
+		failure = f.expired()
 	}
 	return failure
 }
@@ -196,7 +198,7 @@ func (f *feeder) locked(do func() error) error {
 // accept handles what the input has yielded, and waits until there is room for another
 // argument. It returns why no more is wanted.
 func (f *feeder) accept(arg []byte, err error) error {
-	if b := f.open; b != nil && f.size == 1 && err == nil && len(arg) < dispatcher.BlockArg && f.ctx.Err() == nil {
+	if b := f.open; b != nil && f.size == 1 && err == nil && len(arg) < dispatcher.BlockArg && f.expired() == nil {
 		switch added, full := b.Add(arg); {
 		case added && full:
 			return f.locked(f.waitForBlock)
@@ -235,8 +237,8 @@ func (f *feeder) waitForBlock() error {
 // put submits the calls of the chunk. It returns why no more can be submitted. busy is held.
 func (f *feeder) put() error {
 	for _, arg := range f.chunk {
-		if f.ctx.Err() != nil {
-			return whyEnded(f.ctx)
+		if err := f.expired(); err != nil {
+			return err
 		}
 		if err := f.submit(arg); err != nil {
 			return err
@@ -248,6 +250,15 @@ func (f *feeder) put() error {
 		f.closeBlock()
 	}
 	return nil
+}
+
+// expired returns why nothing more is wanted, once the caller's context or the feeder's has ended. An input that waits for the
+// former may go on before the latter has heard of it.
+func (f *feeder) expired() error {
+	if err := whyEnded(f.ctx); err != nil {
+		return err
+	}
+	return f.caller.Err()
 }
 
 // submit submits one call, once there is room for its argument. busy is held.
