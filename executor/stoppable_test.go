@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/host"
+	"github.com/wasmpool/wasmpool/internal/dispatcher"
 	"github.com/wasmpool/wasmpool/internal/guesttest"
 	"github.com/wasmpool/wasmpool/internal/transport"
 	"github.com/wasmpool/wasmpool/internal/transport/mem"
@@ -110,6 +111,9 @@ type standstill struct {
 	serving sync.WaitGroup
 }
 
+// mostStandstill is for how long a test may use a standstill: then its calls fail, so that one that hangs does not take the others with it.
+const mostStandstill = 5 * time.Minute
+
 // newStandstill returns one with so many workers with so many slots each, which have joined.
 func newStandstill(t testing.TB, ranks, slots int, cfg Config) *standstill {
 	t.Helper()
@@ -139,7 +143,13 @@ func newStandstill(t testing.TB, ranks, slots int, cfg Config) *standstill {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hangs := time.AfterFunc(mostStandstill, func() {
+		t.Errorf("the test has not ended after %v", mostStandstill)
+		s.ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Fail(errors.New("the test hangs")) })
+		s.resumeAll()
+	})
 	t.Cleanup(func() {
+		hangs.Stop()
 		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 		defer stop()
 		s.ex.Shutdown(ctx) //nolint:errcheck // the tests that care have asked before

@@ -211,11 +211,14 @@ func (q *intake) drain(all bool) (first *Call, requests []func(*Loop), recalls [
 	return first, requests, recalls
 }
 
-// takeOpened returns all calls that were taken in, as drain does. The block that may still grow is one of them if its priority is
-// higher than that.
+// takeOpened returns all calls that were taken in, as drain does, but none while there are requests: what was requested before a call
+// was made is done before it is sent. The block that may still grow is one of them if its priority is higher than that.
 func (q *intake) takeOpened(priority int) (first *Call) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.requests) > 0 {
+		return nil
+	}
 	if q.opened != nil && q.priority > priority {
 		q.seal()
 	}
