@@ -2,9 +2,11 @@
 // how the call ended: 0 well, 1 with an error, 3 since the argument is wrong.
 async function (name, file, source) {
   const {in: input, out: output, err: log, exit} = std;
-  const {String, Error, SyntaxError, TypeError, RangeError, ArrayBuffer, Uint8Array} = globalThis; // the script may have others
-  const {parse, stringify} = JSON, {isFinite} = Number;
+  const {String, Number, Error, SyntaxError, TypeError, RangeError, ArrayBuffer, Uint8Array} = globalThis; // the script may have others
+  const {parse, stringify} = JSON, {isFinite} = globalThis;
   const exported = /^[ \t]*export\s+(?:default\s+)?(?=(?:async\s+)?function\b|class\b|const\b|let\b|var\b)|^[ \t]*export\s*\{[^}]*\}/gm;
+
+  const odd = /[\ud800-\udfff\ufffd]/;
 
   function say(...words) {
     const shown = words.map(w => {
@@ -18,7 +20,8 @@ async function (name, file, source) {
   globalThis.print = say;
   for (const level of ["log", "debug", "info", "warn", "error"]) console[level] = say;
   const none = {getByte: () => -1, getline: () => null, readAsString: () => "", read: () => 0, eof: () => true};
-  globalThis.std = {...std, in: none, out: log}; // what comes is the next call's
+  const to = write => (...words) => { log[write](...words); log.flush(); };
+  globalThis.std = {...std, in: none, out: log, puts: to("puts"), printf: to("printf")}; // what comes in is the next call's, and what goes out a result
 
   function run(code) {
     return (0, eval)(`${code}\n;typeof ${name} === "function" ? ${name} : undefined`);
@@ -57,7 +60,7 @@ async function (name, file, source) {
   }
 
   function refuse(_, value) {
-    if (typeof value === "number" && !isFinite(value)) throw new RangeError(`the result has a ${value}, which JSON has not`);
+    if ((typeof value === "number" || value instanceof Number) && !isFinite(value)) throw new RangeError(`the result has a ${value}, which JSON has not`);
     return value;
   }
 
@@ -88,10 +91,13 @@ async function (name, file, source) {
     return {length, data: length > 0 ? input.readAsString(length) : ""};
   }
 
-  // decode returns the value of an argument. Bytes that are not UTF-8 have become U+FFFD, of another length as a rule.
+  // decode returns the value of an argument. Bytes that are not UTF-8 have become U+FFFD, of another length as a rule, or surrogates.
   function decode(data, length) {
-    if (data.includes("\ufffd")) {
-      for (const c of data) length -= c < "\x80" ? 1 : c < "\u0800" ? 2 : c.length === 1 ? 3 : 4;
+    if (length === data.length ? data.includes("\ufffd") : odd.test(data)) { // in the first case there are no other bytes than ASCII's
+      for (const c of data) {
+        if (c.length === 1 && c >= "\ud800" && c <= "\udfff") length = -1;
+        length -= c < "\x80" ? 1 : c < "\u0800" ? 2 : c.length === 1 ? 3 : 4;
+      }
       if (length !== 0) throw new SyntaxError("it is not UTF-8");
     }
     return parse(data);

@@ -4,10 +4,12 @@ local name, file, source = ...
 local input, output, log = io.stdin, io.stdout, io.stderr
 local read, write = input.read, output.write
 local byte, char, find, format, match, sub = string.byte, string.char, string.find, string.format, string.match, string.sub
+local gsub, gmatch = string.gsub, string.gmatch
 local concat, sort, floor, mathType = table.concat, table.sort, math.floor, math.type
 local huge = 1 / 0 -- math.huge of a Lua in Go is a number
-local type, tostring, tonumber, pairs, ipairs, select = type, tostring, tonumber, pairs, ipairs, select -- the script may have others
-local error, pcall, xpcall, rawget, getmetatable, setmetatable = error, pcall, xpcall, rawget, getmetatable, setmetatable
+local type, tostring, tonumber, ipairs, next, select = type, tostring, tonumber, ipairs, next, select -- the script may have others. A Lua in Go wants the nil behind next
+local error, pcall, xpcall, rawequal, rawget, setmetatable = error, pcall, xpcall, rawequal, rawget, setmetatable
+local getmetatable = debug.getmetatable -- which no __metatable deceives
 local traceback, exit = debug.traceback, os.exit
 
 local null = setmetatable({}, {__tostring = function() return "null" end})
@@ -110,7 +112,7 @@ end
 
 -- number is tonumber, also where that knows neither 1e5 nor 20 digits, as in a Lua written in Go.
 local function number(text)
-  return tonumber(text) or tonumber((text:gsub("[eE]", ".0e"))) or tonumber(text .. ".0")
+  return tonumber(text) or tonumber((gsub(text, "[eE]", ".0e"))) or tonumber(text .. ".0")
 end
 
 local function isDigit(c) return digits[c] ~= nil end
@@ -169,13 +171,13 @@ local function decodeList(i)
 end
 
 local function decodeObject(i)
-  local members = setmetatable({_ = nil}, object) -- a small one, where a Lua in Go takes {} for one of 32 members
+  local members = {_ = nil} -- a small one, where a Lua in Go takes {} for one of 32 members
   local c, key, stop
   i = i + 1
   c = codes[i]
   if c ~= 34 then
     i, c = skip(i)
-    if c == 125 then return members, i + 1 end
+    if c == 125 then return setmetatable(members, object), i + 1 end
   end
   while true do
     if c ~= 34 then fail(base + i, "no name in an object") end
@@ -194,7 +196,7 @@ local function decodeObject(i)
     c = codes[i]
     if c ~= 44 then
       if c ~= 125 then i, c = skip(i) end
-      if c == 125 then return members, i + 1 end
+      if c == 125 then return setmetatable(members, object), i + 1 end
       if c ~= 44 then fail(base + i, "no , or } in an object") end
     end
     i = i + 1
@@ -223,6 +225,8 @@ function decodeValue(i)
   end
 end
 
+local tails = {"^[\128-\191]", "^[\128-\191][\128-\191]", "^[\128-\191][\128-\191][\128-\191]"}
+
 -- isUTF8 reports whether the text can be a string of JSON.
 local function isUTF8(text)
   local at = 1
@@ -231,13 +235,14 @@ local function isUTF8(text)
     if not at then return true end
     local c, d = byte(text, at, at + 1)
     local n = c >= 0xC2 and c < 0xE0 and 1 or c >= 0xE0 and c < 0xF0 and 2 or c >= 0xF0 and c < 0xF5 and 3
-    if not n or not find(text, "^" .. ("[\128-\191]"):rep(n), at + 1) then return false end
+    if not n or not find(text, tails[n], at + 1) then return false end
     if c == 0xE0 and d < 0xA0 or c == 0xED and d > 0x9F or c == 0xF0 and d < 0x90 or c == 0xF4 and d > 0x8F then return false end
     at = at + n + 1
   end
 end
 
 function json.decode(s)
+  if type(s) ~= "string" then error("json.decode takes a text, and got a " .. type(s), 0) end
   text, base, codes = s, 0, {byte(s, 1, 128)}
   local value, i = decodeValue(1)
   if base + i <= #s then
@@ -252,12 +257,20 @@ function json.decode(s)
   return value
 end
 
-local function escape(c) return format("\\u%04x", byte(c)) end
+local short = {[92] = "\\\\", [34] = '\\"', [10] = "\\n", [9] = "\\t", [13] = "\\r"}
 
 local function encodeString(s)
   if not find(s, '[%z\1-\31\\"\127-\255]') then return '"' .. s .. '"' end
   if not isUTF8(s) then error("a string of the result is not UTF-8: return bytes(s) for a result that is no JSON", 0) end
-  return '"' .. s:gsub('[%z\1-\31\\"]', {["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r"}):gsub("[%z\1-\31]", escape) .. '"'
+  local parts, start = {'"'}, 1 -- a Lua in Go copies all of a text for each match of a gsub
+  while true do
+    local at = find(s, '[%z\1-\31\\"]', start)
+    parts[#parts + 1] = sub(s, start, (at or 0) - 1)
+    if not at then return join(parts) .. '"' end
+    local c = byte(s, at)
+    parts[#parts + 1] = short[c] or format("\\u%04x", c)
+    start = at + 1
+  end
 end
 
 local function encodeNumber(x)
@@ -285,18 +298,22 @@ end
 
 local encodeValue
 local function encodeTable(t, out)
+  if rawequal(t, null) then
+    out[#out + 1] = "null"
+    return
+  end
   local keys, named = {}, getmetatable(t) == object
-  for k in pairs(t) do
+  for k in next, t, nil do
     keys[#keys + 1] = k
     named = named or type(k) == "string"
   end
   if not named then
-    local holes = #keys ~= #t
-    for i = 1, #keys do holes = holes or t[i] == nil end
-    if holes then error("a list in the result has holes, or keys that are neither texts nor 1, 2, 3 and so on", 0) end
+    for i = 1, #keys do
+      if rawget(t, i) == nil then error("a list in the result has holes, or keys that are neither texts nor 1, 2, 3 and so on", 0) end
+    end
     for i = 1, #keys do
       out[#out + 1] = i > 1 and "," or "["
-      encodeValue(t[i], out)
+      encodeValue(rawget(t, i), out)
     end
     out[#out + 1] = #keys > 0 and "]" or "[]"
     return
@@ -308,14 +325,14 @@ local function encodeTable(t, out)
   out[#out + 1] = "{"
   for i, k in ipairs(keys) do
     out[#out + 1] = (i > 1 and "," or "") .. encodeName(k)
-    encodeValue(t[k], out)
+    encodeValue(rawget(t, k), out)
   end
   out[#out + 1] = "}"
 end
 
 function encodeValue(v, out)
   local kind = type(v)
-  if v == nil or v == null then out[#out + 1] = "null"
+  if v == nil then out[#out + 1] = "null"
   elseif kind == "boolean" then out[#out + 1] = tostring(v)
   elseif kind == "number" then out[#out + 1] = encodeNumber(v)
   elseif kind == "string" then out[#out + 1] = encodeString(v)
@@ -331,23 +348,43 @@ function json.encode(v)
   return join(out)
 end
 
+-- By these native tells whether a module does as the code above: texts, of which many are no JSON, and values.
+local tried = {
+  texts = {
+    '{"c":{"d":1,"c":0,"b":[[]],"a":"\\u0000\\b\\u000b\\f\\n\\r\\t\\u001f\\"\\/\\\\\127\195\164\\ud83d\\ude00\\ud800"},"b":[null,true],"a":{},"":[]}',
+    "[-0.5,-0,0,1,1.0,100e-2,1e300,1E-7,9007199254740992,12345678901234567890]", " [ ] ", '"1"', "2", "null", "false",
+    "", "[1,]", "[1.]", "[01]", "[-]", "[.5]", "[1e]", "[+1]", "1 2", "NaN", "nul", '"\t"', '"\\q"', '"\\u12g4"', '"\255"', '"\192\128"', '"\237\160\128"', "{1:2}", '{"a":1,}', "\0111",
+  },
+  values = {
+    {huge}, {-huge}, {huge - huge}, {print}, {"\255"}, {[1] = 1, [3] = 3}, {1, a = 2}, {[0] = 1}, {[1.5] = 1}, {[true] = 1}, 1.5, "text", true,
+    {0.1 + 0.2, 1 / 3, 1e14, 1e15, -1e15, 5e-324, 123456789012345, {{}}, {b = 1, a = {}}},
+  },
+}
+
 -- native returns the module cjson if there is one that does as the code above: lua-cjson itself takes [1.] for JSON, has no
 -- integers in Lua 5.3, and gives an empty list as {} and members in any order. Some do not.
 local function native()
   local there, cjson = pcall(require, "cjson")
   if not there or type(cjson) ~= "table" then return end
-  local sample = '{"":[],"a":{},"b":[-0.5,0,1,9007199254740992,null,true],"c":{"a":"\\u0000\\u001f\\"/\\\\\127\195\164","b":[[]],"c":0,"d":1}}'
-  local good, text = pcall(function()
-    return cjson.encode({cjson.decode(sample), setmetatable({}, getmetatable(cjson.decode("{}"))), {}})
-  end)
-  if not good or text ~= "[" .. sample .. ",{},[]]" then return end
-  for _, bad in ipairs({"", "[1,]", "[1.]", "[01]", "NaN", "1 2", '"\t"', '"\255"', "{1:2}"}) do
-    if pcall(cjson.decode, bad) then return end
+  local function likewise()
+    for _, text in ipairs(tried.texts) do
+      local good, value = pcall(json.decode, text)
+      local like, other = pcall(cjson.decode, text)
+      if good ~= like or good and json.encode(value) ~= cjson.encode(other) then return false end
+    end
+    for _, value in ipairs(tried.values) do
+      local good, text = pcall(json.encode, value)
+      local like, other = pcall(cjson.encode, value)
+      if good ~= like or good and text ~= other then return false end
+    end
+    local none, mark, cycle = cjson.null, getmetatable(cjson.decode("{}")), {}
+    cycle[1] = cycle
+    return type(none) == type(null) and tostring(none) == "null" and cjson.decode("[null]")[1] == none and cjson.encode({none}) == "[null]"
+      and type(mark) == "table" and cjson.encode(setmetatable({}, mark)) == "{}" and not pcall(cjson.encode, cycle)
+      and 1 / cjson.decode("-0") == 1 / json.decode("-0")
   end
-  for _, bad in ipairs({{huge}, {-huge}, {huge - huge}, {print}, {[1] = 1, [3] = 3}, {1, a = 2}, {"\255"}}) do
-    if pcall(cjson.encode, bad) then return end
-  end
-  return cjson
+  local good, does = pcall(likewise)
+  return good and does and cjson or nil
 end
 
 local cjson = native()
@@ -361,7 +398,7 @@ function json.object(t) return setmetatable(t, mark) end
 function print(...)
   local shown = {}
   for i = 1, select("#", ...) do shown[i] = tostring((select(i, ...))) end
-  log:write(concat(shown, "\t"), "\n")
+  write(log, concat(shown, "\t"), "\n")
 end
 io.stdout = log
 io.output(log)
@@ -369,7 +406,8 @@ output:setvbuf("no")
 
 -- What comes in standard input is the next call's.
 local lines, open = io.lines, io.open
-local current = {read = function() return nil end, lines = function() return function() end end, close = function() return true end}
+local function readNothing(_, how) return (how == "*a" or how == "a") and "" or nil end
+local current = {read = readNothing, lines = function() return function() end end, close = function() return true end}
 io.stdin = current
 function io.input(f)
   if type(f) == "string" then
@@ -381,6 +419,12 @@ function io.input(f)
   return current
 end
 function io.read(...) return current:read(...) end
+for name, read in next, {loadfile = loadfile, dofile = dofile}, nil do
+  _G[name] = function(f, ...)
+    if f == nil then error("standard input is empty: " .. name .. " takes the name of a file", 2) end
+    return read(f, ...)
+  end
+end
 function io.lines(f, ...)
   if f then return lines(f, ...) end
   return current:lines(...)
@@ -391,10 +435,10 @@ local function describe(e)
   local text, shown = pcall(encode, e)
   local meta = getmetatable(e)
   local lines = {type(e) == "table" and not (type(meta) == "table" and meta.__tostring) and text and "it threw " .. shown or tostring(e)}
-  for line in traceback("", 2):gmatch("[^\n]+") do
-    if find(line, file .. ":", 1, true) then lines[#lines + 1] = line:match("^%s*(.-)%s*$") end
+  for line in gmatch(traceback("", 2), "[^\n]+") do
+    if find(line, file .. ":", 1, true) then lines[#lines + 1] = match(line, "^%s*(.-)%s*$") end
   end
-  return (concat(lines, "\n"):gsub("@(" .. file:gsub("%p", "%%%0") .. ":)", "%1"))
+  return (gsub(concat(lines, "\n"), "@(" .. gsub(file, "%p", "%%%0") .. ":)", "%1"))
 end
 
 -- explain returns an error's message, and where in the script it was.
@@ -406,8 +450,8 @@ end
 
 local function find_function()
   local before = {}
-  for k in pairs(_G) do before[k] = true end
-  local chunk, wrong = (loadstring or load)((source:gsub("^#[^\n]*", "")), "@" .. file)
+  for k in next, _G, nil do before[k] = true end
+  local chunk, wrong = (loadstring or load)((gsub(source, "^#[^\n]*", "")), "@" .. file)
   if not chunk then error(wrong, 0) end
   local made = chunk()
   local found = rawget(_G, name)
@@ -415,7 +459,7 @@ local function find_function()
   if type(found) == "function" then return found end
   local names = {}
   for _, space in ipairs({_G, type(made) == "table" and made or {}}) do
-    for k, v in pairs(space) do
+    for k, v in next, space, nil do
       if type(k) == "string" and type(v) == "function" and not (space == _G and before[k]) then names[#names + 1] = k end
     end
   end
@@ -463,12 +507,9 @@ local function serve()
     local argument = decode(data)
     now[1] = nil
     local result = call(argument)
-    if now[2] and getmetatable(result) == raw then
-      result = result[1]
-    else
-      result = encode(result)
-    end
-    write(output, "\0" .. result)
+    local text = now[2] and getmetatable(result) == raw and rawget(result, 1)
+    if not text or type(text) ~= "string" then text = encode(result) end
+    write(output, "\0" .. text)
   end
 end
 

@@ -3,7 +3,9 @@
 import sys
 
 def load(name, file, source):
-    space = {"__name__": file.removesuffix(".py"), "__file__": file}
+    module = type(sys)(file.removesuffix(".py"))
+    module.__file__, space = file, module.__dict__
+    sys.modules.setdefault(module.__name__, module)  # where dataclasses and pickle look for it
     exec(compile(source, file, "exec"), space)
     call = space.get(name)
     if not callable(call):
@@ -27,12 +29,12 @@ def describe(error, hide):
     return f"{last}\n{where}" if where else last
 
 def main():
-    import io, json
+    import io, json, os
     def raw(file):  # which it is itself where PYTHONUNBUFFERED is set
         return getattr(file.buffer, "raw", file.buffer)
 
     read, write = raw(sys.stdin).read, raw(sys.stdout).write
-    own, log = (sys.stdin, sys.stdout), sys.stderr  # which would be closed if nobody had them
+    own, log, leave = (sys.stdin, sys.stdout), sys.stderr, os._exit  # the first two would be closed if nobody had them
     sys.stdin = sys.__stdin__ = io.StringIO()  # what comes is the next call's
     sys.stdout = sys.__stdout__ = log
 
@@ -47,9 +49,16 @@ def main():
         while len(data) < n:
             part = read(n - len(data))
             if not part:
-                sys.exit()
+                leave(0)  # at once, and not by what a script has for its end: it may go on instead, with the next call
             data += part
         return data
+
+    def flush():  # what was printed without a newline, or into a buffer of the script's
+        for file in (log,) if sys.stdout is sys.stderr is log else (log, sys.stdout, sys.stderr):
+            try:
+                file.flush()
+            except Exception:  # it is closed, or has no such function
+                pass
 
     def give(status, data):
         data = memoryview(bytes([status]) + data)
@@ -58,11 +67,12 @@ def main():
 
     try:
         call, broken = load(*sys.argv[1:4]), None
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:
         broken = explain(error, 2).encode("utf-8", "replace")
     while True:
-        if not log.closed:
-            log.flush()  # of what was printed without a newline
+        flush()
         data = take(int.from_bytes(take(4), "little"))
         if broken:
             give(1, broken)

@@ -98,12 +98,28 @@ type runner struct {
 
 func (l language) runner(t *testing.T, function string, cfg host.Config) *runner {
 	t.Helper()
+	return l.runnerOn(t, newHost(t, cfg), function)
+}
+
+// newHost returns a host for runners. One for many saves the time to load the interpreter for each.
+func newHost(t *testing.T, cfg host.Config) *host.Host {
+	t.Helper()
 	cfg.CacheDir = CacheDir()
 	cfg.Grants = map[string]host.Grants{host.EveryModule: {Output: true, Folders: map[string]string{"/data": "testdata"}}}
 	h, err := host.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func (l language) runnerOn(t *testing.T, h *host.Host, function string) *runner {
+	t.Helper()
 	mod, err := h.Load(t.Context(), Script(t, l.interpreter, l.file, l.script, function))
 	if err != nil {
 		t.Fatal(err)
@@ -113,12 +129,15 @@ func (l language) runner(t *testing.T, function string, cfg host.Config) *runner
 		t.Fatal(err)
 	}
 	r := &runner{t: t, slot: h.NewSlot(), task: task}
-	t.Cleanup(func() {
-		if err := errors.Join(r.slot.Close(), h.Close()); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(r.close)
 	return r
+}
+
+// close closes the slot, which may be closed.
+func (r *runner) close() {
+	if err := r.slot.Close(); err != nil {
+		r.t.Error(err)
+	}
 }
 
 func (r *runner) run(arg string) (string, error) {
@@ -234,12 +253,32 @@ func TestResetSame(t *testing.T) {
 				}
 			}
 		}
+		fresh := l.runner(t, "state", host.Config{Isolation: host.IsolationFresh})
+		first, err := fresh.run("1")
+		if err != nil || !strings.HasPrefix(first, "[1,") {
+			t.Errorf("a fresh program gives %s, %v", first, err)
+		}
+		fresh.gives("1", first)
 		reused := l.runner(t, "state", host.Config{})
 		reused.run("1") //nolint:errcheck // the next one shows whether it ran
 		if got, err := reused.run("1"); err != nil || !strings.HasPrefix(got, "[2,") {
 			t.Errorf("the second call of a program that goes on gives %s, %v", got, err)
 		}
 	})
+}
+
+// A call ends as its program would go on to the next, also where there is none: nothing that a script has for its end runs.
+func TestFreshEnds(t *testing.T) {
+	python := languages[0]
+	python.script = "import atexit, os\natexit.register(os._exit, 7)\n" + quietPython
+	for _, isolation := range []host.Isolation{host.IsolationReset, host.IsolationFresh} {
+		r := python.runner(t, "f", host.Config{Isolation: isolation})
+		r.gives(`"quiet"`, "1")
+		r.gives(`"wrapped"`, "2")
+		if got := strings.Join(r.said, "|"); got != "in a wrapper" {
+			t.Errorf("%v: the log has %q", isolation, got)
+		}
+	}
 }
 
 // A file that a call left open is not open in the next.

@@ -17,13 +17,15 @@ const maxDepth = 1000 // so many lists and objects may be inside each other
 // codec is the module cjson, with the functions of lua-cjson that scripts need most: decode, encode and null. It keeps the rules of
 // wasmpool's driver for Lua, which are stricter than lua-cjson's; what it says of an error is the same, too.
 type codec struct {
-	null   *lua.LUserData
+	null   *lua.LTable // a table, as it is without this module
 	object *lua.LTable // the metatable of what was an object, so that one without members does not become a list
 }
 
 func loadJSON(state *lua.LState) int {
-	c := codec{&lua.LUserData{Metatable: state.NewTable()}, state.NewTable()}
-	c.null.Metatable.(*lua.LTable).RawSetString("__tostring", state.NewFunction(func(state *lua.LState) int {
+	c := codec{state.NewTable(), state.NewTable()}
+	shown := state.NewTable()
+	c.null.Metatable = shown
+	shown.RawSetString("__tostring", state.NewFunction(func(state *lua.LState) int {
 		state.Push(lua.LString("null"))
 		return 1
 	}))
@@ -34,7 +36,11 @@ func loadJSON(state *lua.LState) int {
 }
 
 func (c codec) decode(state *lua.LState) int {
-	d := decoder{codec: c, state: state, text: state.CheckString(1)}
+	text, ok := state.Get(1).(lua.LString)
+	if !ok {
+		state.Error(lua.LString("json.decode takes a text, and got a "+state.Get(1).Type().String()), 0)
+	}
+	d := decoder{codec: c, state: state, text: string(text)}
 	value := d.value(0)
 	if d.skip() != 0 || d.at < len(d.text) {
 		d.fail(d.at, "more behind the value")
@@ -121,6 +127,9 @@ func (d *decoder) number() lua.LValue {
 		d.fail(d.at, "a wrong number")
 	}
 	d.at += len(text)
+	if text == "-0" {
+		value = 0 // as Lua reads it
+	}
 	return lua.LNumber(value)
 }
 
@@ -260,12 +269,16 @@ func (e *encoder) value(v lua.LValue, depth int) {
 	case lua.LString:
 		e.string(string(v))
 	case *lua.LTable:
+		if v == e.null {
+			e.out = append(e.out, "null"...)
+			return
+		}
 		if depth == maxDepth {
 			e.fail(fmt.Sprintf("stack overflow: the result has more than %d tables inside each other, or one inside itself", maxDepth))
 		}
 		e.table(v, depth+1)
 	default:
-		if v != lua.LNil && v != e.null {
+		if v != lua.LNil {
 			e.fail("the result has a " + v.Type().String() + ", which JSON has not")
 		}
 		e.out = append(e.out, "null"...)

@@ -63,11 +63,12 @@
 
   (data $texts "getByte\00read\00write\00exit\00<cmdline>\00<std>\00")
   (data $std
-    "const file = fd => { let text = ''; return {"
-    "  putByte: b => { text += String.fromCharCode(b) }, puts: s => { text += s },"
+    "const file = (fd, write) => { let text = ''; return {"
+    "  putByte: b => { text += String.fromCharCode(b) }, puts: s => { text += s }, printf: s => { text += s },"
     "  flush() { write(fd, text); text = '' },"
     "  write(buffer, at, n) { this.flush(); write(fd, buffer.slice(at, at + n)) }}};"
-    "globalThis.std = {in: {getByte, readAsString: read}, out: file(1), err: file(2), exit};"
+    "const out = file(1, write);"
+    "globalThis.std = {in: {getByte, readAsString: read}, out, err: file(2, write), exit, puts: out.puts, printf: out.printf};"
     "globalThis.console = {}")
 
   (func $run (param $code i32) (param $n i32) (param $file i32) (local $error i32)
@@ -92,9 +93,9 @@
     (call $function (i32.add (local.get $texts) (i32.const 8)))
     (call $function (i32.add (local.get $texts) (i32.const 13)))
     (call $function (i32.add (local.get $texts) (i32.const 19)))
-    (memory.init $std (i32.add (local.get $texts) (i32.const 64)) (i32.const 0) (i32.const 351))
-    (i32.store8 (i32.add (local.get $texts) (i32.const 415)) (i32.const 0))
-    (call $run (i32.add (local.get $texts) (i32.const 64)) (i32.const 351) (i32.add (local.get $texts) (i32.const 34)))
+    (memory.init $std (i32.add (local.get $texts) (i32.const 64)) (i32.const 0) (i32.const 449))
+    (i32.store8 (i32.add (local.get $texts) (i32.const 513)) (i32.const 0))
+    (call $run (i32.add (local.get $texts) (i32.const 64)) (i32.const 449) (i32.add (local.get $texts) (i32.const 34)))
     (drop (call $wasi_args_sizes_get (global.get $vector) (global.get $done)))
     (local.set $n (i32.load (global.get $vector)))
     (local.set $args (call $malloc (i32.add (i32.load (global.get $done)) (i32.mul (local.get $n) (i32.const 4)))))
