@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +244,28 @@ func TestLines(t *testing.T) {
 		}
 		if least := uint64(lines) * lineCost; e.Usage.Instructions < least {
 			t.Errorf("%s: %d lines for %d instructions, want at least %d", name, lines, e.Usage.Instructions, least)
+		}
+	}
+}
+
+// A line that the guest does not end is logged at the end of its call, whether that fails or not, and no other call has it.
+func TestUnendedLine(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Config{Grants: map[string]Grants{"lines": {Output: true}}})
+	mod := load(t, h, guesttest.Module(t, "lines", `(module
+	  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "\10\00\00\00\08\00\00\00") (data (i32.const 16) "one\nmore")
+	  (func $print (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8))))
+	  (func (export "prints") (result i32) (call $print) (i32.const 0))
+	  (func (export "fails") (result i32) (call $print) (i32.const 1))
+	  (func (export "traps") (result i32) (call $print) unreachable))`))
+	slot := newSlot(t, h)
+	for _, name := range []string{"prints", "fails", "traps", "prints"} {
+		var lines []string
+		_, err := slot.Run(t.Context(), taskOf(t, mod, name), &Call{Number: 1, Log: func(_ int, line string) { lines = append(lines, line) }})
+		if want := []string{"one", "more"}; !slices.Equal(lines, want) || err != nil && !slices.Equal(errorOf(t, err).Log, want) {
+			t.Errorf("%s: %q, %v", name, lines, err)
 		}
 	}
 }

@@ -340,6 +340,7 @@ func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
 	if in.linear.refused {
 		in.starved = limits.Memory
 	}
+	s.endLine()
 	s.clean(in)
 	if k.first != nil {
 		in.save()

@@ -77,5 +77,16 @@ func (s *Slot) lengthen(part []byte) []byte {
 	return append(s.streams, part[:min(len(part), mostLogLine-len(s.streams))]...)
 }
 
-// logEnd returns the last lines of the call's log.
-func (s *Slot) logEnd() []string { return slices.Clone(s.lines) }
+// endLine logs the line that the guest has not ended: it prints no more.
+func (s *Slot) endLine() {
+	if len(s.streams) > 0 {
+		s.log(infoLevel, s.streams)
+		s.streams = s.streams[:0]
+	}
+}
+
+// logEnd returns the last lines of the log of a call that has ended.
+func (s *Slot) logEnd() []string {
+	s.endLine()
+	return slices.Clone(s.lines)
+}

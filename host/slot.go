@@ -124,6 +124,7 @@ type warmKey struct {
 // where it goes past its limits.
 func (s *Slot) Run(ctx context.Context, t *Task, c *Call) (result []byte, err error) {
 	result, err = s.run(ctx, t, c)
+	s.endLine()
 	if s.timed {
 		s.timed = false
 		s.host.endTime()
