@@ -44,6 +44,9 @@ func TestMapWithoutWorkersIsReported(t *testing.T) {
 		select {
 		case line := <-log:
 			if strings.Contains(line, "no call has ended for a while") {
+				if !strings.Contains(line, "2 calls waiting") {
+					t.Errorf("two calls wait, and the report is %q", line)
+				}
 				cancel()
 				for range results { //nolint:errcheck // it ends
 				}

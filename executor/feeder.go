@@ -322,6 +322,9 @@ func (f *feeder) submitInBlock(arg []byte) error {
 	}
 	f.open, f.room = b, room
 	f.rows.opened(b)
+	if f.ex.fork != nil && !f.ex.fork.takes() { // Shutdown may have come by before the block was there
+		f.closeBlock()
+	}
 	return nil
 }
 

@@ -174,10 +174,11 @@ func (a *lookahead) reserve(n int) int {
 // unreserve takes back that n calls are open, which were not submitted.
 func (a *lookahead) unreserve(n int) { a.fed.Add(int64(-n)) }
 
-// hurry reports whether who has taken the results of so many calls is to say so at once: the feeder's goroutine waits for that, or the
-// look-ahead is one that the caller has set.
+// hurry reports whether who has taken the results of so many calls is to say so at once: the feeder's goroutine waits for that, the
+// look-ahead is one that the caller has set, or there are long results. Of these it must not count on any that was taken: the caller may
+// make the next argument of it, and wait until that is accepted.
 func (a *lookahead) hurry(calls int) bool {
-	return !a.grows || a.blocked.Load() && a.taken.Load()+int64(calls) >= a.resume.Load()
+	return !a.grows || a.held.each.Load() > 0 || a.blocked.Load() && a.taken.Load()+int64(calls) >= a.resume.Load()
 }
 
 // let notes that the result of a call of a block is not held any more.

@@ -74,7 +74,7 @@ func (s *stoppable) Send(to int, frame []byte) error {
 
 // twiceWAT has echo, which gives its argument; spin, which does so after as many turns of a loop as its first four bytes
 // say; odd, which traps where the next four are an odd number; counter, which gives how often its instance was called; rank, which gives
-// its rank; and forever.
+// its rank; long, which gives 8 KiB; and forever.
 const twiceWAT = `(module
   (import "wasmpool" "input_len" (func $len (result i32)))
   (import "wasmpool" "input_read" (func $read (param i32 i32 i32) (result i32)))
@@ -98,6 +98,7 @@ const twiceWAT = `(module
     (global.set $n (i64.add (global.get $n) (i64.const 1)))
     (i64.store (i32.const 0) (global.get $n))
     (call $write (i32.const 0) (i32.const 8)) (i32.const 0))
+  (func (export "long") (result i32) (call $write (i32.const 0) (i32.const 8192)) (i32.const 0))
   (func (export "rank") (result i32)
     (i64.store (i32.const 0) (call $meta (i32.const 2)))
     (call $write (i32.const 0) (i32.const 8)) (i32.const 0))

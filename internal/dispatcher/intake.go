@@ -235,10 +235,16 @@ func (q *intake) empty() bool {
 }
 
 // grows reports whether there is a block that may still grow: its calls wait, too.
-func (q *intake) grows() bool {
+func (q *intake) grows() bool { return q.growing() > 0 }
+
+// growing returns how many calls the block has that may still grow.
+func (q *intake) growing() (calls int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.opened != nil
+	if q.opened != nil {
+		calls, _ = q.opened.Len()
+	}
+	return calls
 }
 
 // holds reports whether a call is there or promised.

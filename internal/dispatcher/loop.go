@@ -234,9 +234,9 @@ func (l *Loop) patient(silent time.Duration) bool {
 	return l.idler.spins(silent) || l.idler.patient(silent, l.fabrics.pending())
 }
 
-// underWay reports whether there is something to do, now or soon.
+// underWay reports whether there is something to do, now or soon: a block that a caller's turn has seen, and left to grow, is.
 func (l *Loop) underWay() bool {
-	return l.ending.stopping || l.ending.broken != nil || l.sched.busy() || l.fabrics.pending()
+	return l.ending.stopping || l.ending.broken != nil || l.sched.busy() || l.fabrics.pending() || l.in.grows()
 }
 
 // announceSleep tells the endpoints that nobody will poll for a while. It reports

@@ -60,7 +60,7 @@ type RunningCall struct {
 func (l *Loop) Snapshot() Snapshot {
 	l.sweep()
 	s := Snapshot{
-		Queued: l.sched.waiting(), InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
+		Queued: l.sched.waiting() + l.in.growing(), InFlight: l.sched.flying(), Resting: l.resting.count(), Awaited: l.awaited,
 		Done: l.counts.done, Failed: l.counts.failed, Retried: l.counts.retried, Shared: l.giver.sent,
 		Found: l.memo.found.Load(), Differed: l.memo.differed.Load() + l.counts.differed,
 		Duplicated: l.counts.duplicated, Checked: l.counts.checked,
