@@ -122,6 +122,29 @@ func killedRoot(dir string) error {
 	})
 }
 
+// killAtWork kills a root at some moment after it has written to the file, or, sometimes, after its start. It returns when that was, or the root has ended.
+func killAtWork(root *os.Process, file string, ended <-chan struct{}) {
+	size := func() int64 {
+		info, err := os.Stat(file)
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	for before, waits := size(), rand.N(4) > 0; waits && size() == before; {
+		select {
+		case <-ended:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+	select {
+	case <-ended:
+	case <-time.After(rand.N(500 * time.Millisecond)):
+		root.Kill() //nolint:errcheck // it may have ended
+	}
+}
+
 // A root is killed at random moments, and started again as it is until it is done: its results are those of one that nobody has
 // disturbed, and nothing runs again that was on the disk.
 func TestKilled(t *testing.T) {
@@ -156,9 +179,12 @@ func TestKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		quit := time.AfterFunc(50*time.Millisecond+rand.N(500*time.Millisecond), func() { cmd.Process.Kill() }) //nolint:errcheck,gosec // it may have ended
+		ended := make(chan struct{})
+		if killed < kills {
+			go killAtWork(cmd.Process, filepath.Join(dir, "acknowledged"), ended)
+		}
 		err := cmd.Wait()
-		quit.Stop()
+		close(ended)
 		done = err == nil
 		if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() >= 0 || err != nil && exit == nil {
 			t.Fatalf("round %d: %v: %s", round, err, &said)
