@@ -156,8 +156,12 @@ func TestCheckInitializerFails(t *testing.T) {
 func TestCheckGivenBackAfterDrain(t *testing.T) {
 	t.Parallel()
 	ex, f, second := checkedAt(t)
-	drained := make(chan struct{})
-	ex.dispatcher.Request(func(l *dispatcher.Loop) { l.Drain(ErrDrained, drained) })
+	drained, drains := make(chan struct{}), make(chan struct{})
+	ex.dispatcher.Request(func(l *dispatcher.Loop) {
+		l.Drain(ErrDrained, drained)
+		close(drains)
+	})
+	<-drains
 	var w wire.Writer
 	w.Reset(wire.TypeReturned)
 	w.AddTicket(second.calls[0].Ticket, uint32(second.calls[0].Number), 1) //nolint:gosec // as the root does

@@ -211,20 +211,20 @@ func (q *intake) drain(all bool) (first *Call, requests []func(*Loop), recalls [
 	return first, requests, recalls
 }
 
-// takeOpened returns all calls that were taken in, as drain does, but none while there are requests: what was requested before a call
-// was made is done before it is sent. The block that may still grow is one of them if its priority is higher than that.
-func (q *intake) takeOpened(priority int) (first *Call) {
+// takeOpened returns all calls that were taken in, as drain does. The block that may still grow is one of them if its priority is
+// higher than that. It reports false, with none, when there are requests: what was requested before a call was made is done before it is sent.
+func (q *intake) takeOpened(priority int) (first *Call, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.requests) > 0 {
-		return nil
+		return nil, false
 	}
 	if q.opened != nil && q.priority > priority {
 		q.seal()
 	}
 	first = q.first
 	q.first, q.last = nil, nil
-	return first
+	return first, true
 }
 
 // empty reports whether there is nothing that the loop has not seen.

@@ -12,17 +12,13 @@ func TestRequestsComeFirst(t *testing.T) {
 	w.slots = 8
 	l.sched.place(w)
 	l.takeIn()
+	var c *Call
 	done := false
-	r.d.Request(func(*Loop) { done = true })
-	c := &Call{owner: r.owner, task: r.task, data: []byte("argument"), size: 8}
+	r.d.Request(func(*Loop) { done = c.State() == Pending })
+	c = &Call{owner: r.owner, task: r.task, data: []byte("argument"), size: 8}
 	if err := r.d.TryAdd(c); err != nil {
 		t.Fatal(err)
 	}
-	l.dispatch()
-	if c.State() != Pending {
-		t.Errorf("the call is %d, and the request is done: %t", c.State(), done)
-	}
-	l.takeIn()
 	l.dispatch()
 	if c.State() != Sent || !done {
 		t.Errorf("the call is %d, and the request is done: %t", c.State(), done)

@@ -116,6 +116,18 @@ func (l *Loop) takeIn() int {
 	return n
 }
 
+// takeLate takes in what has come since the turn began: of the calls that workers have room for, those of the highest priority are to be sent.
+func (l *Loop) takeLate() (n int) {
+	for l.ending.broken == nil {
+		first, ok := l.in.takeOpened(l.sched.queue.lowest())
+		if ok {
+			return n + l.takeAll(first)
+		}
+		n += l.takeIn()
+	}
+	return n
+}
+
 // takeAll queues calls that were taken in, but those that are not to run, and returns how many there were.
 func (l *Loop) takeAll(first *Call) (n int) {
 	if first == nil {
@@ -184,14 +196,16 @@ func (l *Loop) moment() int64 {
 // dispatch sends waiting calls to workers.
 func (l *Loop) dispatch() int {
 	n := 0
+	if l.sched.hasRoom() {
+		if n = l.takeLate(); l.ending.broken != nil {
+			return n
+		}
+	}
 	if len(l.duplicates.ended) > 0 {
 		l.endLeftovers() // before the same call is sent again
 	}
 	if len(l.sched.checks) > 0 {
 		n = l.assignChecks()
-	}
-	if l.sched.hasRoom() {
-		n += l.takeAll(l.in.takeOpened(l.sched.queue.lowest()))
 	}
 	if l.sched.queue.n > 0 {
 		l.now = monotime.Now()
