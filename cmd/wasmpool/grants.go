@@ -77,11 +77,7 @@ func (f *grantFlags) mark() string {
 	if len(f.args) == 0 && f.keep == 0 && f.result == "" {
 		return ""
 	}
-	how := f.keep.String()
-	if f.result != "" {
-		how += "\x00" + f.result
-	}
-	sum := sha256.Sum256([]byte(strings.Join(append([]string{how}, f.args...), "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{f.keep.String(), f.result}, f.args...), "\x00")))
 	return "#" + hex.EncodeToString(sum[:4])
 }
 
