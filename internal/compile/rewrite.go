@@ -3,6 +3,7 @@ package compile
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/wasmpool/wasmpool/internal/cachedir"
 	"github.com/wasmpool/wasmpool/internal/meter"
@@ -53,6 +54,9 @@ func (p *Pipeline) rewrite(b *bare) ([]byte, error) {
 		return Rewrite(wasm, facts, p.cfg.Rules)
 	}
 	file := filepath.Join(p.cfg.CacheDir, b.digest.String()+".v"+meter.Version+".wasm")
+	if p.cfg.AllowLarge { // which others do not take
+		file = strings.TrimSuffix(file, ".wasm") + ".large.wasm"
+	}
 	if kept, ok := readSummed(file); ok {
 		return kept, nil
 	}

@@ -3,7 +3,35 @@ package compile
 import (
 	"strings"
 	"testing"
+
+	"github.com/wasmpool/wasmpool/internal/wasmbin"
+	"github.com/wasmpool/wasmpool/wasmtasks"
 )
+
+// What was compiled where large modules are taken is refused elsewhere all the same.
+func TestLargeIsNotCached(t *testing.T) {
+	t.Parallel()
+	wasm := cat(wasmHead, oneType, oneFunc, exportF, fnBody(noLocals, repeat("\x01", mostBody), return0))
+	m, err := wasmtasks.Load("m", wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := wasmbin.Parse(wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := newBare(m, facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{CacheDir: t.TempDir()}
+	for _, large := range []bool{true, false, true} {
+		cfg.AllowLarge = large
+		if _, err := newPipeline(t, cfg).rewrite(b); (err == nil) != large {
+			t.Errorf("large ones allowed: %t: %v", large, err)
+		}
+	}
+}
 
 // Who runs the pool can raise bounds, which errors say, and all but not the last one.
 func TestAllowLarge(t *testing.T) {

@@ -250,6 +250,8 @@ func (e *editor) expression() {
 			return
 		case in.op >= opI32Add && in.op <= opI32Mul, in.op >= opI64Add && in.op <= opI64Mul:
 			e.Failf("instruction 0x%02x belongs to %s", in.op, constants)
+		case in.op == opGlobalGet && in.index >= e.w.importedGlobals:
+			e.Failf("a first value is that of global %d, which is not imported: build for WebAssembly 2.0", in.index)
 		}
 	}
 }

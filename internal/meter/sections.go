@@ -79,8 +79,14 @@ func (e *editor) tables() {
 }
 
 func (e *editor) tableLimits() {
-	const hasMax = 1
+	const hasMax, is64 = 1, 4
 	flags := e.Byte()
+	switch {
+	case flags&is64 != 0:
+		e.Failf("a table with 64-bit indices belongs to memory64, which is off here: compile for wasm32")
+	case flags > hasMax:
+		e.Failf("a table has the flags 0x%02x, which are unknown", flags)
+	}
 	least := e.U64()
 	most := MostOfTable(int(e.w.Shape.Tables), least)
 	if flags&hasMax != 0 {
