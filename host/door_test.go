@@ -43,3 +43,21 @@ func TestResultOutsideMemory(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A call leaves its result in memory that it has made grow: with reset that memory is taken away again.
+func TestDoorInGrownMemory(t *testing.T) {
+	t.Parallel()
+	const wat = `(module
+	  (import "wasmpool" "door_open" (func $door_open (param i32 i32)))
+	  (memory (export "memory") 1)
+	  (func (export "grows") (result i32)
+	    (drop (memory.grow (i32.const 1)))
+	    (call $door_open (i32.const 65536) (i32.const 4096)) (i32.const 0)))`
+	for _, isolation := range []Isolation{IsolationReuse, IsolationReset, IsolationFresh} {
+		h := newHost(t, Config{Isolation: isolation})
+		slot, task := newSlot(t, h), taskOf(t, load(t, h, guesttest.Module(t, "m", wat)), "grows")
+		for range 3 {
+			run(t, slot, task, "argument")
+		}
+	}
+}

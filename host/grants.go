@@ -87,19 +87,13 @@ type folder struct {
 // open opens what is granted.
 func (g Grants) open() (*granted, error) {
 	open := &granted{Grants: g, given: entryCost}
-	if err := open.place(); err != nil {
+	if err := open.check(); err != nil {
 		return nil, err
 	}
 	if g.Keep == KeepNot {
 		open.places = placeholders(g.Args)
 	}
-	if len(g.Args) > mostArgs {
-		return nil, errorf(KindBadModule, "its command line has %d arguments, a command takes at most %d", len(g.Args), mostArgs)
-	}
 	for _, arg := range g.Args {
-		if strings.IndexByte(arg, 0) >= 0 {
-			return nil, errorf(KindBadModule, "its command line has a zero byte, in %.40q: no argument can", arg)
-		}
 		open.given += entryCost + instructionsFor(uint64(len(arg)))
 	}
 	for name, value := range g.Env {
@@ -125,6 +119,22 @@ const (
 	// firstDescriptor is that of the first folder.
 	firstDescriptor = 3
 )
+
+// check places what is granted, and returns why a module that brings its command line along cannot have that.
+func (g *granted) check() error {
+	if err := g.place(); err != nil {
+		return errorf(KindBadModule, "%w", err)
+	}
+	if len(g.Args) > mostArgs {
+		return errorf(KindBadModule, "its command line has %d arguments, a command takes at most %d", len(g.Args), mostArgs)
+	}
+	for _, arg := range g.Args {
+		if strings.IndexByte(arg, 0) >= 0 {
+			return errorf(KindBadModule, "its command line has a zero byte, in %.40q: no argument can", arg)
+		}
+	}
+	return nil
+}
 
 // Validate returns an error for grants that exclude each other, or that no command could use. It looks at no folder.
 func (g Grants) Validate() error { return (&granted{Grants: g}).place() }

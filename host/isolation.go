@@ -67,8 +67,8 @@ type savedGlobal struct {
 func (in *instance) save() {
 	in.attach(in.mod)
 	in.follow() // it may have grown while it started
-	if !in.code.Resettable || in.files > in.roots {
-		return
+	if !in.code.Resettable || in.files > in.roots || in.linear.size > in.slot.host.keepMemory() {
+		return // each call has a new instance, then: see spent
 	}
 	in.renew()
 	img := &image{
@@ -110,6 +110,7 @@ func (in *instance) restore() bool {
 	if in.files > in.roots || in.altered || in.kept != nil && in.kept.strays {
 		return false
 	}
+	in.door = nil // it may lie in what is about to go
 	if in.mem != nil {
 		if in.grown() {
 			in.look()
@@ -124,7 +125,7 @@ func (in *instance) restore() bool {
 	}
 	in.clock.begin = in.image.clock
 	in.block = in.image.block
-	in.doorAt, in.door = in.image.doorAt, nil
+	in.doorAt = in.image.doorAt
 	if n := in.image.door; n > 0 {
 		in.door = in.view[in.doorAt:][:n:n]
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -112,12 +113,13 @@ func (s *stream) Read(p []byte) (n int, err error) {
 // kept is a command that goes on between calls, on a goroutine of its own. That and the one that
 // runs the slot take turns: one runs, the other waits.
 type kept struct {
-	in    *instance   // nil while it is made
-	rest  stream      // of the argument, not read yet
-	some  bool        // the read that the command is in has some bytes of it
-	next  chan stream // the next argument; closed when no more come
-	turns chan turn   // the command waits for the next argument, or has ended
-	ended bool        // no turn comes any more
+	in       *instance   // nil while it is made
+	function *function   // that it runs
+	rest     stream      // of the argument, not read yet
+	some     bool        // the read that the command is in has some bytes of it
+	next     chan stream // the next argument; closed when no more come
+	turns    chan turn   // the command waits for the next argument, or has ended
+	ended    bool        // no turn comes any more
 
 	// Under IsolationReset.
 	engine *engineFields // nil otherwise, or where nobody can go back
@@ -246,13 +248,21 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 		s.retire(in)
 		in = nil
 	}
+	if in != s.instance || s.task == nil { // this call's task stays, also where the memory of the last instance is needed
+		s.forget()
+		s.task = t
+	}
 	if in == nil {
 		started, last, err := s.startKept(t, c)
 		if err != nil {
 			return nil, err
 		}
 		if in = started; last.ended { // it has read no argument
-			return s.endedCommand(t, in, last.err)
+			result, err := s.endedCommand(t, in, last.err)
+			if e := (*Error)(nil); errors.As(err, &e) && (e.Kind == KindTimeout || e.Kind == KindBudget) {
+				e.Message = "it has not read its argument: " + e.Message // and has the limits of a start
+			}
+			return result, err
 		}
 		in.started = key.started
 		s.makeRoom()
@@ -277,7 +287,7 @@ func (s *Slot) runKept(t *Task, c *Call) ([]byte, error) {
 	}
 	in.scratch.empty()
 	result, err := s.commandResult(t, in)
-	if err != nil && len(s.out) == 0 { // it is out of step: what it writes in the next call is this one's
+	if err != nil && len(s.out) == 0 || in.kept.function.holds(keepKeptStack) { // in the first case it is out of step: what it writes in the next call is this one's
 		s.retire(in)
 	}
 	return result, err
@@ -328,6 +338,7 @@ func (s *Slot) startKept(t *Task, c *Call) (*instance, turn, error) {
 	in.begin(s.call, nil)
 	in.call = nil // what it learnt of this call it would know in those of all others
 	f := in.mod.ExportedFunction(abi.Start)
+	k.function = newFunction(f)
 	if s.host.cfg.Isolation == IsolationReset {
 		k.engine = engineFieldsOf(f)
 	}

@@ -415,3 +415,79 @@ func TestKeptWithoutInput(t *testing.T) {
 		}
 	}
 }
+
+// A list of places to read into may have empty ones anywhere: in all calls alike.
+func TestKeptEmptyPlaces(t *testing.T) {
+	t.Parallel()
+	const wat = `(module
+	  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "\ff\ff\ff\ff\00\00\00\00\40\00\00\00\10\00\00\00")
+	  (data (i32.const 16) "\40\00\00\00")
+	  (func (export "_start")
+	    (loop $again
+	      (if (call $fd_read (i32.const 0) (i32.const 0) (i32.const 2) (i32.const 20)) (then unreachable))
+	      (drop (call $fd_write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 24)))
+	      (br_if $again (i32.load (i32.const 20))))))`
+	for _, isolation := range []Isolation{IsolationReuse, IsolationReset} {
+		h := newHost(t, Config{Isolation: isolation, Grants: map[string]Grants{EveryModule: {Keep: KeepLine}}})
+		slot, task := newSlot(t, h), taskOf(t, load(t, h, guesttest.Module(t, "m", wat)), "m")
+		for _, arg := range []string{"one", "other", "third"} {
+			if got := run(t, slot, task, arg); got != arg+"\n" {
+				t.Errorf("%v: %q gives %q", isolation, arg, got)
+			}
+		}
+	}
+}
+
+// A program whose stack has become large starts again, so that the stacks of those that go on take little.
+func TestKeptDeep(t *testing.T) {
+	t.Parallel()
+	const wat = `(module
+	  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "\40\00\00\00\10\00\00\00")
+	  (func $deep (param $n i32) (result i32)
+	    (if (result i32) (local.get $n) (then (i32.add (i32.const 1) (call $deep (i32.sub (local.get $n) (i32.const 1))))) (else (i32.const 0))))
+	  (func (export "_start")
+	    (loop $again
+	      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 20)))
+	      (drop (call $deep (i32.mul (i32.const 1000) (i32.sub (i32.load8_u (i32.const 64)) (i32.const 48)))))
+	      (br_if $again (i32.load (i32.const 20))))))`
+	h := newHost(t, Config{Grants: map[string]Grants{EveryModule: {Keep: KeepLine}}})
+	slot, task := newSlot(t, h), taskOf(t, load(t, h, guesttest.Module(t, "m", wat)), "m")
+	for arg, goes := range map[string]int{"1": 1, "\xff": 0} {
+		if run(t, slot, task, arg); len(slot.warm) != goes {
+			t.Errorf("after %q %d programs go on, want %d", arg, len(slot.warm), goes)
+		}
+	}
+}
+
+// Check refuses what a command brings along, and loading it would.
+func TestCheckCommandLine(t *testing.T) {
+	t.Parallel()
+	m := guesttest.Module(t, "loop", loopWAT)
+	for want, c := range map[string]wasmtasks.CommandLine{
+		"":                        {Args: []string{"a"}, Keep: "line"},
+		"forever":                 {Keep: "forever"},
+		"zero byte":               {Args: []string{"a\x00"}},
+		"is to have the result f": {Keep: "line"},
+	} {
+		m, err := m.WithCommandLine(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := Config{}
+		if strings.Contains(want, "result") {
+			cfg.Grants = map[string]Grants{EveryModule: {ResultFile: "/tmp/out"}}
+		}
+		err = cfg.Check(m)
+		if (err == nil) != (want == "") || want != "" && (!errors.Is(err, KindBadModule) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v: %v, want %q", c, err, want)
+		}
+		if _, loads := newHost(t, cfg).Load(t.Context(), m); (loads == nil) != (err == nil) || loads != nil && !errors.Is(loads, KindBadModule) {
+			t.Errorf("%v: checked %v, loaded %v", c, err, loads)
+		}
+	}
+}

@@ -86,8 +86,8 @@ func (m *Module) noTask(export string) error {
 }
 
 // Check says why a host with these settings refuses the module, or nil, as far as that shows before the
-// engine validates it: by its imports, memory and size, and by proposals in its code
-// that are off. It runs and compiles nothing, and returns at once. The error is an
+// engine validates it: by its imports, memory and size, by proposals in its code
+// that are off, and by the command line that it brings along. It runs and compiles nothing, and returns at once. The error is an
 // [*Error] of [KindBadModule].
 func (c Config) Check(m *wasmtasks.Module) error {
 	rules, err := c.rules()
@@ -97,5 +97,12 @@ func (c Config) Check(m *wasmtasks.Module) error {
 	if err := compile.Check(m.Bytes(), rules); err != nil {
 		return compileError(err)
 	}
-	return nil
+	if _, brings := m.CommandLine(); !brings {
+		return nil
+	}
+	grants, err := c.GrantsOf(m)
+	if err == nil {
+		err = (&granted{Grants: grants}).check()
+	}
+	return err
 }

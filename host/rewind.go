@@ -118,6 +118,9 @@ func (r *reading) read(mod api.Module, in *instance, source io.Reader) uint64 {
 			return wasiFault
 		}
 		at, n := binary.LittleEndian.Uint32(vector), binary.LittleEndian.Uint32(vector[4:])
+		if n == 0 {
+			continue // wherever it is, as in the engine
+		}
 		part, ok := in.part(mod, uint64(at), n)
 		if !ok {
 			return wasiFault

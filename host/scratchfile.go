@@ -342,12 +342,17 @@ func (f *scratchFile) Readdir(n int) ([]esys.Dirent, esys.Errno) {
 	from := sort.Search(len(order), func(i int) bool { return order[i].number > f.next })
 	var list []esys.Dirent
 	var bytes uint64
+	gone := 0
 	for _, e := range order[from:] {
 		if len(list) == n || e.number > f.last {
 			break
 		}
 		f.next = e.number
-		if e.node == nil {
+		if e.node == nil { // removed
+			in.charge(1)
+			if gone++; gone%listedPiece == 0 {
+				in.check()
+			}
 			continue
 		}
 		list = append(list, esys.Dirent{Ino: e.node.inode, Name: e.name, Type: e.node.mode().Type()})

@@ -595,3 +595,31 @@ func TestSharedKept(t *testing.T) {
 		t.Errorf("%d commands go on, want 3", len(slot.warm))
 	}
 }
+
+// The folder of what is shared lists what the call has, also for a guest that goes on, and never opens it.
+func TestSharedListed(t *testing.T) {
+	t.Parallel()
+	const wat = `(module
+	  (import "wasmpool" "output_write" (func $output (param i32 i32)))
+	  (import "wasi_snapshot_preview1" "fd_readdir" (func $list (param i32 i32 i32 i64 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (func (export "open") (result i32)
+	    (drop (call $open (i32.const 3) (i32.const 1) (i32.const 64) (i32.const 1) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 4))) (i32.const 0))
+	  (func (export "list") (result i32)
+	    (drop (call $list (i32.const 3) (i32.const 64) (i32.const 1024) (i64.const 0) (i32.const 0)))
+	    (call $output (i32.const 64) (i32.load (i32.const 0))) (i32.const 0)))`
+	for _, isolation := range []Isolation{IsolationReuse, IsolationReset, IsolationFresh} {
+		h := newHost(t, Config{Isolation: isolation})
+		slot, mod := newSlot(t, h), load(t, h, guesttest.Module(t, "m", wat))
+		if _, err := slot.Run(t.Context(), taskOf(t, mod, "open"), &Call{Number: 1, Shared: []Shared{sharedBytes("before", []byte("text"))}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"first", "other", "first"} {
+			got, err := slot.Run(t.Context(), taskOf(t, mod, "list"), &Call{Number: 1, Shared: []Shared{sharedBytes(name, []byte("text"))}})
+			if err != nil || !bytes.HasSuffix(got, []byte(name)) {
+				t.Errorf("%v: %q, %v, want one that ends with %s", isolation, got, err, name)
+			}
+		}
+	}
+}

@@ -54,7 +54,7 @@ func (d *sharedFS) Open(name string) (fs.File, error) {
 // open finds what a name stands for.
 func (d *sharedFS) open(name string) (*sharedFile, error) {
 	if name == "." {
-		return &sharedFile{in: d.in, node: d.list()}, nil
+		return &sharedFile{in: d.in, node: d.list(), fs: d, call: d.in.calls}, nil
 	}
 	first, rest, _ := strings.Cut(name, "/")
 	s := d.in.slot.shared([]byte(first))
@@ -181,6 +181,8 @@ type sharedFile struct {
 	node     *treeNode
 	unpacked *unpacked // nil unless it is compressed in a tree
 	at       int64     // where the next Read begins; of a folder, the next entry
+	fs       *sharedFS // that of the folder of all
+	call     int       // of the instance, for which that lists the inputs
 	root     bool      // it is the folder that the instance started with
 	closed   bool
 }
@@ -287,6 +289,9 @@ func (f *sharedFile) Readdir(n int) ([]fs.FileInfo, error) {
 	}
 	if !f.node.folder {
 		return nil, syscall.ENOTDIR
+	}
+	if f.fs != nil && f.call != f.in.calls { // it was opened for a call that may have had others
+		f.node, f.call = f.fs.list(), f.in.calls
 	}
 	if n > mostListed {
 		return nil, syscall.EINVAL

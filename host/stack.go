@@ -10,6 +10,10 @@ import (
 // as much for each function as its deepest call took, up to 100 MB.
 const keepStack = 1 << 20
 
+// keepKeptStack is the same for a command that is kept, which cannot go on without its stack: interpreters take some megabytes for
+// functions that call themselves.
+const keepKeptStack = 16 << 20
+
 // A function is an export of an instance.
 type function struct {
 	api.Function
@@ -28,4 +32,7 @@ func newFunction(f api.Function) *function {
 }
 
 // deep reports whether the function holds a large stack, as far as that is known.
-func (f *function) deep() bool { return f.stack == nil || len(*f.stack) > keepStack }
+func (f *function) deep() bool { return f.stack == nil || f.holds(keepStack) }
+
+// holds reports whether the function is known to hold a stack of more than n bytes.
+func (f *function) holds(n int) bool { return f.stack != nil && len(*f.stack) > n }

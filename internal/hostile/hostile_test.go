@@ -6,17 +6,26 @@ import (
 	"time"
 
 	"github.com/wasmpool/wasmpool/executor"
+	"github.com/wasmpool/wasmpool/host"
 	"github.com/wasmpool/wasmpool/internal/hostile"
 )
 
 // Two slots survive each attack alone, and then attacks among good calls.
 func TestHostile(t *testing.T) {
+	for isolation, each := range map[host.Isolation]int{host.IsolationReuse: 30, host.IsolationReset: 3} {
+		t.Run(isolation.String(), func(t *testing.T) { attackTwoSlots(t, isolation, each) })
+	}
+}
+
+// attackTwoSlots makes so many good calls after each attack alone.
+func attackTwoSlots(t *testing.T, isolation host.Isolation, each int) {
+	t.Helper()
 	cfg, remove, err := hostile.Config()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer remove() //nolint:errcheck // a temporary folder
-	cfg.RootSlots = 2
+	cfg.RootSlots, cfg.Sandbox.Isolation = 2, isolation
 	ex, err := executor.Local(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +41,6 @@ func TestHostile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const each = 30
 	alone, err := attack.Alone(t.Context(), each)
 	report(t, alone, err)
 	mixed, err := attack.Run(t.Context(), hostile.Plan{Good: 1000, Hostile: 50})
