@@ -491,3 +491,27 @@ func TestCheckCommandLine(t *testing.T) {
 		}
 	}
 }
+
+// A program that goes on pays for what it lists of its files in each call.
+func TestKeptLists(t *testing.T) {
+	t.Parallel()
+	const wat = `(module
+	  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+	  (import "wasi_snapshot_preview1" "fd_readdir" (func $list (param i32 i32 i32 i64 i32) (result i32)))
+	  (memory (export "memory") 1)
+	  (data (i32.const 0) "\40\00\00\00\10\00\00\00")
+	  (func (export "_start")
+	    (loop $again
+	      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 20)))
+	      (drop (call $list (i32.const 3) (i32.const 1024) (i32.const 1024) (i64.const 0) (i32.const 24)))
+	      (br_if $again (i32.load (i32.const 20))))))`
+	h := newHost(t, Config{Grants: map[string]Grants{EveryModule: {Keep: KeepLine}}})
+	slot, task := newSlot(t, h), taskOf(t, load(t, h, guesttest.Module(t, "m", wat)), "m")
+	run(t, slot, task, "a")
+	first := slot.Usage()
+	for range 3 {
+		if run(t, slot, task, "a"); slot.Usage() != first {
+			t.Errorf("a call used %+v, the first %+v", slot.Usage(), first)
+		}
+	}
+}

@@ -41,7 +41,7 @@ type scratch struct {
 	used   uint64 // bytes of the call's memory
 
 	open   map[*scratchFile]struct{} // what the command has open
-	opened bool                      // the engine has the root open
+	opened *scratchFile              // what the engine has open: the root, or nil
 }
 
 // A scratchNode is a file or folder.
@@ -86,6 +86,9 @@ func (s *scratch) empty() {
 		f.node = nil
 	}
 	clear(s.open)
+	if f := s.opened; f != nil {
+		f.next, f.last, f.listed = 0, 0, 0
+	}
 	s.pages.drop(s.in.slot.host.memory)
 	s.nodes, s.inodes, s.used = 0, 1, 0
 	*s.root = scratchNode{folder: newScratchList(), inode: s.inodes, atim: epoch, mtim: epoch}
@@ -217,9 +220,9 @@ func (s *scratch) OpenFile(name string, flag esys.Oflag, _ fs.FileMode) (esys.Fi
 	if errno != 0 {
 		return nil, errno
 	}
-	if p.path == "" && flag == 0 && !s.opened { // the engine does this before the command can
-		s.opened = true
-		return &scratchFile{of: s, node: s.root, reads: true, root: true}, 0
+	if p.path == "" && flag == 0 && s.opened == nil { // the engine does this before the command can
+		s.opened = &scratchFile{of: s, node: s.root, reads: true, root: true}
+		return s.opened, 0
 	}
 	if s.in.files >= mostFiles {
 		return nil, s.in.failWith(wasiManyOpen)
