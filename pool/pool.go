@@ -51,6 +51,9 @@ func New(ex *executor.Executor) *Pool {
 // is closed and joined when root returns nil, and terminated when it returns an
 // error.
 func Run(ctx context.Context, cfg executor.Config, root func(ctx context.Context, p *Pool) error) error {
+	if root == nil { // executor.Run does not see it
+		return errors.New("pool: Run was given no root function")
+	}
 	return executor.Run(ctx, cfg, func(ctx context.Context, ex *executor.Executor) error {
 		p := New(ex)
 		if err := root(ctx, p); err != nil {

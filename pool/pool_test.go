@@ -192,6 +192,15 @@ func TestCloseAndJoin(t *testing.T) {
 	}
 }
 
+// TestRunNothing checks that Run without a function is an error, before anything starts.
+func TestRunNothing(t *testing.T) {
+	t.Parallel()
+	err := pool.Run(t.Context(), executor.Config{RootSlots: 1 << 30}, nil) // which comes first
+	if err == nil || err.Error() != "pool: Run was given no root function" {
+		t.Errorf("Run without a root function: %v", err)
+	}
+}
+
 func ExampleRun() {
 	err := pool.Run(context.Background(), executor.Config{}, func(ctx context.Context, p *pool.Pool) error {
 		if err := p.Executor().Load(tasks); err != nil {
