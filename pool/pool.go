@@ -84,10 +84,11 @@ func (p *Pool) Apply(ctx context.Context, task string, arg []byte) ([]byte, erro
 }
 
 // ApplyAsync calls task with arg and returns at once. ctx bounds the waiting for
-// room in the executor's queue, not the call.
+// room in the executor's queue, not the call. After Close nothing is begun: the result has
+// [executor.ErrClosed], of which an [ErrorCallback] hears, where Python raises ValueError.
 func (p *Pool) ApplyAsync(ctx context.Context, task string, arg []byte, opts ...AsyncOption[[]byte]) *AsyncResult[[]byte] {
 	if !p.enter() {
-		return refused[[]byte](executor.ErrClosed)
+		return refused(p, executor.ErrClosed, opts)
 	}
 	defer p.leave()
 	return one(p, p.ex.Submit(ctx, task, arg, p.opts...), opts)
@@ -118,10 +119,11 @@ func (p *Pool) Map(ctx context.Context, task string, args [][]byte, opts ...exec
 	return results, nil
 }
 
-// MapAsync is Map that returns at once. ctx bounds the reading of args.
+// MapAsync is Map that returns at once. ctx bounds the reading of args. After Close it
+// does as [Pool.ApplyAsync].
 func (p *Pool) MapAsync(ctx context.Context, task string, args [][]byte, opts ...AsyncOption[[][]byte]) *AsyncResult[[][]byte] {
 	if !p.enter() {
-		return refused[[][]byte](executor.ErrClosed)
+		return refused(p, executor.ErrClosed, opts)
 	}
 	defer p.leave()
 	return many(p, p.ex.SubmitBatch(ctx, task, slices.Values(args), p.mapOptions(nil)...), opts)
@@ -155,7 +157,8 @@ func (p *Pool) Terminate() {
 }
 
 // Join waits until all work of a closed pool is done, inputs and callbacks included, or
-// ctx ends. After Terminate it does not wait for inputs, which may block for ever. Before Close it returns [ErrNotClosed]. A callback must not call it.
+// ctx ends. After Terminate it does not wait for inputs, which may block for ever. For the
+// callbacks of what Close refuses it need not wait. Before Close it returns [ErrNotClosed]. A callback must not call it.
 func (p *Pool) Join(ctx context.Context) error {
 	p.mu.Lock()
 	closed := p.closed
@@ -200,12 +203,16 @@ func (w *work) enter() bool {
 	return true
 }
 
-// hold counts one in on behalf of work that is counted in already, so that Close
-// does not matter.
-func (w *work) hold() {
+// hold counts one in even after Close, and returns what counts it out. Where nothing is
+// open any more after Close, nobody waits for it.
+func (w *work) hold() (leave func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed && w.open == 0 {
+		return func() {}
+	}
 	w.open++
+	return w.leave
 }
 
 func (w *work) leave() {

@@ -25,7 +25,7 @@ type AsyncOption[T any] struct {
 // Wait, Ready and Join all come after them.
 func Callback[T any](fn func(T)) AsyncOption[T] { return AsyncOption[T]{success: fn} }
 
-// ErrorCallback runs fn with the error of the work, if it fails. See [Callback].
+// ErrorCallback runs fn with the error of the work, if it fails or is refused. See [Callback].
 func ErrorCallback[T any](fn func(error)) AsyncOption[T] { return AsyncOption[T]{failure: fn} }
 
 // report tells the callbacks of what r came to.
@@ -42,15 +42,22 @@ func (r *AsyncResult[T]) report(opts []AsyncOption[T]) {
 }
 
 // refused returns the result of work that was not begun.
-func refused[T any](err error) *AsyncResult[T] {
-	done := make(chan struct{})
-	close(done)
-	return &AsyncResult[T]{done, func() (T, error) { var none T; return none, err }}
+func refused[T any](p *Pool, err error, opts []AsyncOption[T]) *AsyncResult[T] {
+	// A call with a context that has ended is not submitted, but has callbacks as any other.
+	ended, end := context.WithCancel(context.Background())
+	end()
+	f := p.ex.Submit(ended, "", nil)
+	return whenDone(p, f, func() (T, error) { var none T; return none, err }, opts)
 }
 
 // one returns the result of a call.
 func one(p *Pool, f *executor.Future, opts []AsyncOption[[]byte]) *AsyncResult[[]byte] {
-	r := &AsyncResult[[]byte]{f.Done(), func() ([]byte, error) { return f.Result(context.Background()) }}
+	return whenDone(p, f, func() ([]byte, error) { return f.Result(context.Background()) }, opts)
+}
+
+// whenDone returns a result that is there once f is done.
+func whenDone[T any](p *Pool, f *executor.Future, outcome func() (T, error), opts []AsyncOption[T]) *AsyncResult[T] {
+	r := &AsyncResult[T]{f.Done(), outcome}
 	if len(opts) > 0 {
 		report := r.after(p, opts)
 		f.OnDone(func(*executor.Future) { report() })
@@ -61,11 +68,11 @@ func one(p *Pool, f *executor.Future, opts []AsyncOption[[]byte]) *AsyncResult[[
 // many returns the result of a batch.
 func many(p *Pool, b *executor.Batch, opts []AsyncOption[[][]byte]) *AsyncResult[[][]byte] {
 	r := &AsyncResult[[][]byte]{b.Done(), func() ([][]byte, error) { return b.Results(context.Background()) }}
-	report := p.leave
+	var report func()
 	if len(opts) > 0 {
 		report = r.after(p, opts)
 	} else {
-		p.hold() // while its arguments are submitted
+		report = p.hold() // while its arguments are submitted
 	}
 	b.OnDone(func(*executor.Batch) { report() })
 	return r
@@ -76,9 +83,9 @@ func many(p *Pool, b *executor.Batch, opts []AsyncOption[[][]byte]) *AsyncResult
 func (r *AsyncResult[T]) after(p *Pool, opts []AsyncOption[T]) (report func()) {
 	done := make(chan struct{})
 	r.done = done
-	p.hold()
+	leave := p.hold()
 	return func() {
-		defer p.leave()
+		defer leave()
 		defer close(done)
 		r.report(opts)
 	}

@@ -38,6 +38,10 @@ func starArgs(tuples [][]any) ([][]byte, error) {
 
 // StarMap is [Pool.Map] whose arguments are several values each, as of [Args].
 func (p *Pool) StarMap(ctx context.Context, task string, tuples [][]any, opts ...executor.MapOption) ([][]byte, error) {
+	if !p.enter() {
+		return nil, executor.ErrClosed
+	}
+	defer p.leave()
 	args, err := starArgs(tuples)
 	if err != nil {
 		return nil, err
@@ -46,11 +50,15 @@ func (p *Pool) StarMap(ctx context.Context, task string, tuples [][]any, opts ..
 }
 
 // StarMapAsync is [Pool.MapAsync] whose arguments are several values each, as of
-// [Args].
+// [Args]. Values that cannot be encoded are an error of the result.
 func (p *Pool) StarMapAsync(ctx context.Context, task string, tuples [][]any, opts ...AsyncOption[[][]byte]) *AsyncResult[[][]byte] {
+	if !p.enter() {
+		return refused(p, executor.ErrClosed, opts)
+	}
+	defer p.leave()
 	args, err := starArgs(tuples)
 	if err != nil {
-		return refused[[][]byte](err)
+		return refused(p, err, opts)
 	}
 	return p.MapAsync(ctx, task, args, opts...)
 }
