@@ -2,7 +2,9 @@ package pool_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -119,9 +121,66 @@ func TestRefusedAfterClose(t *testing.T) {
 			if _, err := p.StarMap(t.Context(), "sum", unencodable); !errors.Is(err, executor.ErrClosed) {
 				t.Errorf("StarMap: %v", err)
 			}
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			for name, s := range map[string]*executor.Stream{
+				"IMap":                          p.IMap(t.Context(), "echo", texts(1)),
+				"IMap of nil":                   p.IMap(t.Context(), "echo", nil),
+				"IMap whose context has ended":  p.IMap(ended, "echo", texts(1)),
+				"IMapUnordered":                 p.IMapUnordered(t.Context(), "echo", texts(1)),
+				"IMapUnordered of a nil option": p.IMapUnordered(t.Context(), "echo", texts(1), nil),
+				"IStarMap":                      p.IStarMap(t.Context(), "sum", slices.Values(unencodable)),
+				"IStarMapUnordered":             p.IStarMapUnordered(t.Context(), "sum", slices.Values(unencodable)),
+			} {
+				for range 2 {
+					if _, err := s.Next(t.Context()); err != executor.ErrClosed { //nolint:errorlint // without more words
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+			}
 			if err := p.Join(t.Context()); err != nil {
 				t.Errorf("Join: %v", err)
 			}
 		})
+	}
+}
+
+// Values that cannot be encoded end a stream with an error that names them, after the results of those before.
+func TestUnencodableStream(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for name, s := range map[string]*executor.Stream{
+		"IStarMap":                p.IStarMap(ctx, "sum", slices.Values(unencodable)),
+		"IStarMapUnordered":       p.IStarMapUnordered(context.Background(), "sum", slices.Values(unencodable)),
+		"IStarMap one at a time":  p.IStarMap(ctx, "sum", slices.Values(unencodable), executor.Buffer(1)),
+		"IStarMap with a stopper": p.IStarMap(ctx, "sum", slices.Values(unencodable), executor.StoppedBy(new(executor.Stopper))),
+	} {
+		if got, err := s.Next(t.Context()); err != nil || string(got) != "3" {
+			t.Errorf("%s: element 0: %q, %v", name, got, err)
+		}
+		for range 2 {
+			_, err := s.Next(t.Context())
+			if err == nil || !strings.HasPrefix(err.Error(), "element 1: pool: encoding") || !errors.As(err, new(*json.UnsupportedTypeError)) {
+				t.Errorf("%s: element 1: %v", name, err)
+			}
+		}
+	}
+	release, begun := make(chan struct{}), make(chan struct{})
+	ended := p.IStarMap(ctx, "sum", func(yield func([]any) bool) {
+		close(begun)
+		<-release
+		yield(unencodable[1])
+	})
+	<-begun
+	cancel() // the context's end is still one
+	if _, err := ended.Next(t.Context()); !errors.Is(err, context.Canceled) {
+		t.Errorf("IStarMap whose context has ended: %v", err)
+	}
+	close(release)
+	p.Close()
+	if err := p.Join(t.Context()); err != nil {
+		t.Errorf("Join: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync/atomic"
 
 	"github.com/wasmpool/wasmpool/executor"
 )
@@ -66,7 +67,8 @@ func (p *Pool) StarMapAsync(ctx context.Context, task string, tuples [][]any, op
 // IMap submits a call of task for each argument and returns their results one by
 // one, in order. The input is pulled at once and all of it, as in Python, or as
 // far ahead as [executor.Buffer] says; in that case Join waits until the results
-// are taken or the stream is closed. ctx bounds the pulling.
+// are taken or the stream is closed. ctx bounds the pulling. After Close it pulls nothing, and the
+// stream has but the error [executor.ErrClosed].
 func (p *Pool) IMap(ctx context.Context, task string, args iter.Seq[[]byte], opts ...executor.MapOption) *executor.Stream {
 	return p.stream(ctx, p.ex.Stream, task, args, opts)
 }
@@ -77,32 +79,59 @@ func (p *Pool) IMapUnordered(ctx context.Context, task string, args iter.Seq[[]b
 }
 
 // IStarMap is [Pool.IMap] whose arguments are several values each, as of [Args].
-// Values that cannot be encoded end the stream with an error.
+// Values that cannot be encoded end the stream, after the results of those before, with an
+// error that says which they are, from 0.
 func (p *Pool) IStarMap(ctx context.Context, task string, tuples iter.Seq[[]any], opts ...executor.MapOption) *executor.Stream {
-	return p.IMap(ctx, task, encoded(tuples), opts...)
+	ctx, args := encoded(ctx, tuples)
+	return p.IMap(ctx, task, args, opts...)
 }
 
 // IStarMapUnordered is [Pool.IStarMap] whose results come as they are there.
 func (p *Pool) IStarMapUnordered(ctx context.Context, task string, tuples iter.Seq[[]any], opts ...executor.MapOption) *executor.Stream {
-	return p.IMapUnordered(ctx, task, encoded(tuples), opts...)
+	ctx, args := encoded(ctx, tuples)
+	return p.IMapUnordered(ctx, task, args, opts...)
 }
 
-// encoded returns nil for tuples that are.
-func encoded(tuples iter.Seq[[]any]) iter.Seq[[]byte] {
+// encoded returns tuples as arguments, nil for tuples that are, and the context for their stream.
+func encoded(ctx context.Context, tuples iter.Seq[[]any]) (context.Context, iter.Seq[[]byte]) {
 	if tuples == nil {
-		return nil
+		return ctx, nil
 	}
-	return func(yield func([]byte) bool) {
+	input := &inputContext{Context: ctx}
+	return input, func(yield func([]byte) bool) {
+		i := 0
 		for t := range tuples {
 			arg, err := Args(t...)
 			if err != nil {
-				panic(err) //nolint:forbidigo // the stream makes it the error of its input
+				input.fail(fmt.Errorf("element %d: %w", i, err))
+				return
 			}
 			if !yield(arg) {
 				return
 			}
+			i++
 		}
 	}
+}
+
+// An inputContext is the context of a stream whose input may fail, which that of an executor's
+// cannot say. A stream takes an input that ends for one that the context has ended, if that has an
+// error then: that of the input.
+type inputContext struct {
+	context.Context //nolint:containedctx // the caller's, with another error
+
+	failure atomic.Pointer[error]
+}
+
+// fail sets the error of an input, which ends.
+func (c *inputContext) fail(err error) { c.failure.Store(&err) }
+
+// Err implements context.Context.
+func (c *inputContext) Err() error {
+	if err := c.failure.Load(); err != nil {
+		return *err
+	}
+	return c.Context.Err()
 }
 
 // A streamer is Executor.Stream or StreamUnordered.
@@ -112,7 +141,8 @@ type streamer func(ctx context.Context, task string, args iter.Seq[[]byte], opts
 // an error.
 func (p *Pool) stream(ctx context.Context, start streamer, task string, args iter.Seq[[]byte], opts []executor.MapOption) *executor.Stream {
 	if !p.enter() {
-		return start(ctx, task, func(func([]byte) bool) { panic(executor.ErrClosed) }) //nolint:forbidigo // the stream makes it the error of its input
+		closed := &inputContext{Context: context.Background()}
+		return start(closed, task, func(func([]byte) bool) { closed.fail(executor.ErrClosed) })
 	}
 	defer p.leave()
 	s := start(ctx, task, args, p.mapOptions(opts)...)
