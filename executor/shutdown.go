@@ -21,10 +21,15 @@ func NoWait() ShutdownOption { return ShutdownOption{noWait: true} }
 // Shutdown refuses new calls, waits until all that were submitted are resolved,
 // stops the workers and waits for the local ones; on a fork it leaves the
 // workers alone. When ctx ends first, the remaining calls are resolved with
-// [ErrClosed] (on a fork, those that run are killed); then Shutdown does not wait
+// [ErrClosed] (on a fork, those that a worker has are killed, also before they have
+// begun); then Shutdown does not wait
 // longer and returns ctx's error. Calling it again waits again. It returns the
 // error that broke the pool, if one did. Then it waits until the
 // callbacks of those calls have run, as [Run] does, but not where a callback calls it.
+//
+// Arguments of a map, batch or stream that were not read yet are not submitted any more: it ends
+// with [ErrClosed] after the calls that were. To have all of them run, wait for
+// it first, or use package pool, whose Join waits for inputs.
 func (ex *Executor) Shutdown(ctx context.Context, opts ...ShutdownOption) error {
 	var all ShutdownOption
 	for _, o := range opts {

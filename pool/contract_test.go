@@ -166,10 +166,20 @@ func TestTerminate(t *testing.T) {
 	if err := p.Join(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	waited := 0
 	for i, r := range results {
 		if ok, err := r.Successful(); ok || err != nil {
 			t.Fatalf("result %d: %t, %v", i, ok, err)
 		}
+		switch _, err := r.Get(t.Context()); {
+		case errors.Is(err, executor.ErrClosed):
+			waited++
+		case !errors.Is(err, executor.ErrKilled):
+			t.Errorf("result %d: %v", i, err)
+		}
+	}
+	if waited == 0 {
+		t.Error("of 100 calls none waited")
 	}
 	for _, err := range stuck.All(t.Context()) {
 		if err == nil {

@@ -143,9 +143,10 @@ func (p *Pool) Close() {
 	}
 }
 
-// Terminate refuses further work and ends what was submitted: pending calls are
-// cancelled, running ones killed, inputs given up. It does not wait for them, as Join
-// does, and may be called at any time, also more than once.
+// Terminate refuses further work and ends what was submitted: calls that wait on the root
+// end with [executor.ErrClosed], those that a worker has are killed, also before they have
+// begun, inputs are given up. It does not wait for them, as Join does, and may be called at
+// any time, also more than once.
 func (p *Pool) Terminate() {
 	p.Close()
 	for _, s := range p.giveUp() {
