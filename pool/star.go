@@ -67,8 +67,8 @@ func (p *Pool) StarMapAsync(ctx context.Context, task string, tuples [][]any, op
 // IMap submits a call of task for each argument and returns their results one by
 // one, in order. The input is pulled at once and all of it, as in Python, or as
 // far ahead as [executor.Buffer] says; in that case Join waits until the results
-// are taken or the stream is closed. ctx bounds the pulling. After Close it pulls nothing, and the
-// stream has but the error [executor.ErrClosed].
+// are taken or the stream is closed. ctx bounds the pulling. After Close it pulls nothing: the
+// stream has but an error, [executor.ErrClosed], or that there is no such task.
 func (p *Pool) IMap(ctx context.Context, task string, args iter.Seq[[]byte], opts ...executor.MapOption) *executor.Stream {
 	return p.stream(ctx, p.ex.Stream, task, args, opts)
 }
