@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,29 @@ func TestCallbackFirst(t *testing.T) {
 	}))
 	if _, err := failing.Get(t.Context()); err == nil || !called.Load() {
 		t.Errorf("a map that fails: %v, and the callback had run: %t", err, called.Load())
+	}
+}
+
+// A callback that panics does not stop those after it, nor makes it the result ready before them.
+func TestCallbackPanics(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	var called atomic.Int32
+	count := func() {
+		time.Sleep(20 * time.Millisecond)
+		called.Add(1)
+	}
+	one := p.ApplyAsync(t.Context(), "square", []byte("3"), pool.Callback(func([]byte) { panic("of a callback") }), pool.Callback(func([]byte) { count() }))
+	if got, err := one.Get(t.Context()); string(got) != "9" || err != nil || called.Load() != 1 {
+		t.Errorf("ApplyAsync: %q, %v, and %d callbacks had run after the one that panics", got, err, called.Load())
+	}
+	many := p.MapAsync(t.Context(), "square", [][]byte{[]byte("x")}, pool.ErrorCallback[[][]byte](func(error) { runtime.Goexit() }), pool.ErrorCallback[[][]byte](func(error) { count() }))
+	if _, err := many.Get(t.Context()); err == nil || called.Load() != 2 {
+		t.Errorf("MapAsync: %v, and %d callbacks had run, of two", err, called.Load())
+	}
+	p.Close()
+	if err := p.Join(t.Context()); err != nil {
+		t.Errorf("Join: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"sync"
 
 	"github.com/wasmpool/wasmpool/executor"
 )
@@ -22,22 +23,19 @@ type AsyncOption[T any] struct {
 // Callback runs fn with the result, if there is one. Callbacks run one after the
 // other on a goroutine of the executor's and should return soon. As in Python, the
 // result is ready when they have returned, so a callback must not wait for it: Get,
-// Wait, Ready and Join all come after them.
+// Wait, Ready and Join all come after them. One that panics is logged and stops nobody.
 func Callback[T any](fn func(T)) AsyncOption[T] { return AsyncOption[T]{success: fn} }
 
 // ErrorCallback runs fn with the error of the work, if it fails or is refused. See [Callback].
 func ErrorCallback[T any](fn func(error)) AsyncOption[T] { return AsyncOption[T]{failure: fn} }
 
-// report tells the callbacks of what r came to.
-func (r *AsyncResult[T]) report(opts []AsyncOption[T]) {
-	value, err := r.outcome()
-	for _, o := range opts {
-		switch {
-		case err != nil && o.failure != nil:
-			o.failure(err)
-		case err == nil && o.success != nil:
-			o.success(value)
-		}
+// report tells the callback of what the work came to.
+func (o AsyncOption[T]) report(value T, err error) {
+	switch {
+	case err != nil && o.failure != nil:
+		o.failure(err)
+	case err == nil && o.success != nil:
+		o.success(value)
 	}
 }
 
@@ -59,8 +57,7 @@ func one(p *Pool, f *executor.Future, opts []AsyncOption[[]byte]) *AsyncResult[[
 func whenDone[T any](p *Pool, f *executor.Future, outcome func() (T, error), opts []AsyncOption[T]) *AsyncResult[T] {
 	r := &AsyncResult[T]{f.Done(), outcome}
 	if len(opts) > 0 {
-		report := r.after(p, opts)
-		f.OnDone(func(*executor.Future) { report() })
+		r.after(p, opts, func(fn func()) { f.OnDone(func(*executor.Future) { fn() }) })
 	}
 	return r
 }
@@ -68,27 +65,30 @@ func whenDone[T any](p *Pool, f *executor.Future, outcome func() (T, error), opt
 // many returns the result of a batch.
 func many(p *Pool, b *executor.Batch, opts []AsyncOption[[][]byte]) *AsyncResult[[][]byte] {
 	r := &AsyncResult[[][]byte]{b.Done(), func() ([][]byte, error) { return b.Results(context.Background()) }}
-	var report func()
+	onDone := func(fn func()) { b.OnDone(func(*executor.Batch) { fn() }) }
 	if len(opts) > 0 {
-		report = r.after(p, opts)
+		r.after(p, opts, onDone)
 	} else {
-		report = p.hold() // while its arguments are submitted
+		onDone(p.hold()) // while its arguments are submitted
 	}
-	b.OnDone(func(*executor.Batch) { report() })
 	return r
 }
 
-// after makes the result ready once the callbacks have run, for which the pool waits. It
-// returns what runs them.
-func (r *AsyncResult[T]) after(p *Pool, opts []AsyncOption[T]) (report func()) {
+// after makes the result ready once the callbacks have run, for which the pool waits. What
+// onDone is given runs in that order once there is an outcome: each callback on its own,
+// so that one that panics stops no other.
+func (r *AsyncResult[T]) after(p *Pool, opts []AsyncOption[T], onDone func(fn func())) {
 	done := make(chan struct{})
 	r.done = done
 	leave := p.hold()
-	return func() {
-		defer leave()
-		defer close(done)
-		r.report(opts)
+	outcome := sync.OnceValues(r.outcome)
+	for _, o := range opts {
+		onDone(func() { o.report(outcome()) })
 	}
+	onDone(func() {
+		close(done)
+		leave()
+	})
 }
 
 // Get waits for the result and returns it, or the error of the work. When ctx
