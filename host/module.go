@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -83,6 +84,18 @@ func (m *Module) noTask(export string) error {
 		names = append(names[:most], fmt.Sprintf("and %d more", n))
 	}
 	return errorf(KindUnknownTask, "module %s has no task %q, it has %s", m.source.Name(), export, strings.Join(names, ", "))
+}
+
+// CheckFully is [Config.Check], and has the engine validate the module besides: what it takes is compiled. It blocks, for a module as large as an
+// interpreter a second or two, and for one that is made to take long until that is done: ctx does not end it.
+func (c Config) CheckFully(ctx context.Context, m *wasmtasks.Module) error {
+	if err := c.Check(m); err != nil {
+		return err
+	}
+	if err := compile.Validate(ctx, m.Bytes()); err != nil {
+		return compileError(err)
+	}
+	return nil
 }
 
 // Check says why a host with these settings refuses the module, or nil, as far as that shows before the

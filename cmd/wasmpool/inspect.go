@@ -50,7 +50,8 @@ are those of run and map. The kinds of tasks:
 		if err != nil {
 			return err
 		}
-		d := description{m.Describe(), refusal(m, gate)}
+		cfg := host.Config{AllowLarge: gate.large, StubImports: gate.stubs}
+		d := description{m.Describe(), refusal(cfg.CheckFully(ctx, m))}
 		if asJSON {
 			return printJSON(a.out, d)
 		}
@@ -59,9 +60,8 @@ are those of run and map. The kinds of tasks:
 	return cmd
 }
 
-// refusal says why a module cannot run, or nothing.
-func refusal(m *wasmtasks.Module, gate gateFlags) string {
-	err := host.Config{AllowLarge: gate.large, StubImports: gate.stubs}.Check(m)
+// refusal says why a module cannot run, or nothing where err is nil.
+func refusal(err error) string {
 	var refused *host.Error
 	switch {
 	case err == nil:

@@ -286,7 +286,7 @@ func findTarget(m *wasmtasks.Module, names []string) (target, error) {
 	tasks := m.Tasks()
 	switch {
 	case len(tasks) == 0:
-		if why := refusal(m, gateFlags{}); why != "" {
+		if why := refusal(host.Config{}.Check(m)); why != "" {
 			return target{}, fmt.Errorf("module %s is refused (bad_module): %s", m.Name(), why)
 		}
 		return target{}, fmt.Errorf("module %s exports no task (wasmpool inspect shows what it has)", m.Name())
