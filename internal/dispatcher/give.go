@@ -12,6 +12,11 @@ const (
 	// worker asks for two at a time, so some four are served together, however many ask.
 	mostGiven = 8
 
+	// mostRead is how many pieces are read from files at once, and mostOfBlob how many of one blob: a disk that hangs is not to
+	// hold up what lies on others.
+	mostRead   = 32
+	mostOfBlob = 4
+
 	// mostWanted is how many pieces a worker may ask for at once.
 	mostWanted = 1 << 10
 )
@@ -22,7 +27,9 @@ const (
 type giver struct {
 	loop    *Loop
 	waiting []*piece                 // that were asked for
-	given   int                      // that are read, or on their way
+	given   int                      // that are on their way
+	reading map[blob.Digest]int      // how many are read from a file, by its blob
+	reads   int                      // how many in all
 	clock   uint64                   // counts transfers
 	sent    uint64                   // bytes that have left
 	told    map[blob.Digest]struct{} // blobs of which the log has that they cannot be read
@@ -90,8 +97,23 @@ func (g *giver) next() {
 		if p == nil {
 			return
 		}
-		g.given++
 		g.begin(p)
+	}
+}
+
+// mayRead reports whether a piece can be begun with, as far as that is read from a file.
+func (g *giver) mayRead(p *piece) bool {
+	return p.blob.Bytes() != nil || g.reads < mostRead && g.reading[p.blob.Digest()] < mostOfBlob
+}
+
+// read counts pieces that are read from a blob's file.
+func (g *giver) read(b *blob.Blob, n int) {
+	if g.reading == nil {
+		g.reading = map[blob.Digest]int{}
+	}
+	g.reads += n
+	if g.reading[b.Digest()] += n; g.reading[b.Digest()] == 0 {
+		delete(g.reading, b.Digest())
 	}
 }
 
@@ -102,6 +124,8 @@ func (g *giver) take() *piece {
 	for _, p := range g.waiting {
 		switch {
 		case p.worker.lost:
+		case !g.mayRead(p):
+			left = append(left, p)
 		case first == nil:
 			first = p
 		case p.transfer < first.transfer:
@@ -120,9 +144,11 @@ func (g *giver) take() *piece {
 // read it, since the loop waits for no disk.
 func (g *giver) begin(p *piece) {
 	if data := p.blob.Bytes(); data != nil {
+		g.given++
 		g.give(p, data[p.at:][:p.n], nil)
 		return
 	}
+	g.read(p.blob, 1)
 	in := g.loop.in
 	go func() { // ends when it has read, and is not waited for: a file may hang
 		data := make([]byte, p.n)
@@ -130,7 +156,11 @@ func (g *giver) begin(p *piece) {
 		if n == len(data) {
 			err = nil // the end of the blob may be told with its last bytes
 		}
-		in.request(func(l *Loop) { l.giver.give(p, data, err) })
+		in.request(func(l *Loop) {
+			l.giver.read(p.blob, -1)
+			l.giver.given++
+			l.giver.give(p, data, err)
+		})
 	}()
 }
 

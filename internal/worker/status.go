@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/wasmpool/wasmpool/internal/memory"
@@ -13,7 +14,7 @@ import (
 func (s *server) status() wire.Status {
 	st := wire.Status{Waiting: int(s.backlog.queued.Load()), Memory: memory.Resident(), Guests: memory.Process().Used()}
 	now := monotime.Now()
-	for _, r := range s.runners {
+	for _, r := range s.runners[:min(len(s.runners), mostRunning)] {
 		if number := r.running.Load(); number != 0 {
 			st.Running = append(st.Running, wire.Running{Number: number, Slot: r.index, Nanos: now - r.since.Load()})
 		}
@@ -23,8 +24,22 @@ func (s *server) status() wire.Status {
 			st.Loading = append(st.Loading, *m.shown.Load())
 		}
 	}
-	st.Fetching = s.shared.loading()
-	slices.Sort(st.Loading)
-	slices.Sort(st.Fetching)
+	st.Loading, st.Fetching = some(st.Loading), some(s.shared.loading())
 	return st
+}
+
+// So much of a status finds room in a frame.
+const (
+	mostRunning = 800
+	mostNamed   = 20
+)
+
+// some returns the names in order, each once, and of many the first ones.
+func some(names []string) []string {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if more := len(names) - mostNamed; more > 0 {
+		names = append(names[:mostNamed], fmt.Sprintf("and %d more", more))
+	}
+	return names
 }

@@ -287,6 +287,7 @@ type endpoint struct {
 	untold    []lineEnd // losses that the handler does not know of yet
 	pieces    [][]byte  // by rank: the pieces of a frame that is not complete
 	anyLost   bool
+	awaited   int // polls since a loss was seen that is not taken in
 	closed    bool
 	received  uint32    // frames and loans
 	sent      []uint32  // on the root: the same, by rank
@@ -450,6 +451,10 @@ func (e *endpoint) heardDoze(from int, received uint32) {
 	e.dozing[from] = true
 }
 
+// mostAwaited is how many polls that find something a loss waits for: the last frames of the one that is lost may be among it. There
+// may be no end of those of others.
+const mostAwaited = 64
+
 func (e *endpoint) Poll(h transport.Handler) (int, error) {
 	if e.closed {
 		return 0, transport.ErrClosed
@@ -473,7 +478,11 @@ func (e *endpoint) Poll(h transport.Handler) (int, error) {
 		n += e.complete()
 	}
 	e.tellNotes()
-	if n == 0 && e.lifeline.ended.Load() {
+	if e.lifeline.ended.Load() {
+		e.awaited++
+	}
+	if e.awaited > 0 && (n == 0 || e.awaited > mostAwaited) {
+		e.awaited = 0
 		for _, end := range e.lifeline.takeEnded() {
 			e.lose(end.rank, end.err)
 		}
