@@ -91,7 +91,11 @@ func (a *lookahead) opens(read int, arg int64) bool {
 	}
 	// No more can be taken than was submitted, however much was read besides.
 	fed := a.fed.Load()
-	a.resume.Store(min(fed, fed+int64(read)-a.low()))
+	resume := min(fed, fed+int64(read)-a.low())
+	if a.held != nil && !a.holdsBytes(fed-a.seen, arg) {
+		resume = 0 // the next result that is taken may make room
+	}
+	a.resume.Store(resume)
 	a.blocked.Store(true)
 	if !a.fits(read, arg) {
 		return false
@@ -100,11 +104,12 @@ func (a *lookahead) opens(read int, arg int64) bool {
 	return true
 }
 
-// low is how many calls may be open when the feeder goes on after there was no room. In a map
-// a good part of the look-ahead must be free, so that the feeder and the goroutine that takes the
-// results do not wake each other for each call.
+// low is how many calls may be open when the feeder goes on after there was no room. In a map that
+// looks as far ahead as keeps the workers busy a good part of the look-ahead must be free, so that the feeder and
+// the goroutine that takes the results do not wake each other for each call: when workers have nothing to do it looks further
+// ahead. With a buffer it goes on after each result, as the caller may make the next argument of that.
 func (a *lookahead) low() int64 {
-	if a.dispatcher != nil {
+	if a.grows {
 		return a.calls * 3 / 4
 	}
 	return a.calls - 1
