@@ -136,16 +136,17 @@ func (b *Batch) Submitted() int {
 func (b *Batch) Finished() int { return int(b.ahead.taken.Load()) }
 
 // Cancel gives up the input, also one that blocks, and cancels the calls that are
-// pending. It returns how many there were. Unless the input had come to its end, the
-// batch's own error is [context.Canceled] then.
+// pending. It returns how many there were: those that were cancelled before do not count. Those that have begun do not
+// run again. Unless the input had come to its end, the batch's own error is [context.Canceled] then.
 func (b *Batch) Cancel() int {
 	b.stop(nil)
 	n := 0
 	for _, f := range b.Futures() {
-		if f.Cancel() {
+		if f.State() != Cancelled && f.Cancel() {
 			n++
 		}
 	}
+	b.cancelPending() // one may have failed just before the stop, and rest now
 	return n
 }
 

@@ -402,9 +402,10 @@ func (f *feeder) waitRoom(read int, size int64) error {
 }
 
 // stop ends the feeder's context for a reason, nil for [context.Canceled], and with it the
-// reading. It does not wait for the input.
+// reading. Calls that fail from then on do not run again. It does not wait for the input.
 func (f *feeder) stop(why error) {
 	f.cancel(why)
+	f.origin.Drop()
 	f.end(whyEnded(f.ctx))
 }
 

@@ -90,7 +90,7 @@ func (s *Stream) All(ctx context.Context) iter.Seq2[[]byte, error] {
 	}
 }
 
-// Close gives up the input and cancels the calls that are pending. What is left are the
+// Close gives up the input and cancels the calls that are pending; those that have begun do not run again. What is left are the
 // outcomes of the calls that were submitted, and after them, unless the input had come to
 // its end, [context.Canceled]. It does not block, also where the input does: a
 // goroutine that waits in Next is told, and an input that blocks is left when it yields next.
