@@ -23,7 +23,7 @@ type Memo interface {
 	Close() error
 
 	// Find returns the result that is kept under a key, which the caller owns then. It may block, at most until ctx ends: on the
-	// goroutine that submits the call.
+	// goroutine that submits the call. For a call of [Future.Then] that is one of its own, and ctx ends with the pool.
 	Find(ctx context.Context, key *MemoKey) (result []byte, found bool)
 
 	// Keep keeps a result, of which it makes a copy. It must not block.
@@ -68,6 +68,8 @@ func WithoutMemo() CallOption {
 // A keptResults is what a pool with a memo knows of it. It is safe for concurrent use.
 type keptResults struct {
 	memo   Memo
+	ctx    context.Context //nolint:containedctx // ends with the pool
+	cancel context.CancelFunc
 	pool   *pool
 	share  float64  // of what is found that runs again
 	tasks  sync.Map // memoSettings → *MemoTask
@@ -90,7 +92,8 @@ func (p *pool) openMemo() error {
 	if err := p.cfg.Memo.Open(); err != nil {
 		return fmt.Errorf("executor: Config.Memo: %w", err)
 	}
-	p.kept = &keptResults{memo: p.cfg.Memo, pool: p, share: p.cfg.VerifyMemo}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.kept = &keptResults{memo: p.cfg.Memo, ctx: ctx, cancel: cancel, pool: p, share: p.cfg.VerifyMemo}
 	return nil
 }
 
@@ -99,6 +102,7 @@ func (p *pool) closeMemo() error {
 	if p.kept == nil {
 		return nil
 	}
+	p.kept.cancel()
 	if err := p.cfg.Memo.Close(); err != nil {
 		return fmt.Errorf("executor: Config.Memo: %w", err)
 	}
@@ -241,7 +245,7 @@ func (k *keptResults) sequel(t *dispatcher.Task, s *settings) error {
 		*s.options = *of.options
 	}
 	s.options.Find = func(arg []byte) ([]byte, bool, *dispatcher.Options) {
-		return k.find(context.Background(), task, &of, arg)
+		return k.find(k.ctx, task, &of, arg)
 	}
 	return nil
 }

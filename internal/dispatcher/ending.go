@@ -138,6 +138,9 @@ func (l *Loop) end() {
 			}
 		}
 	}
+	for _, c := range l.in.promises(anyCall) { // their results are still looked for
+		c.withdraw(always(err))
+	}
 	l.stopWorkers()
 }
 
