@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync/atomic"
 
 	"github.com/wasmpool/wasmpool/internal/dispatcher"
@@ -39,6 +40,9 @@ type FutureOf[T any] interface {
 // ctx ends first it returns them with ctx's error. A future that is given twice
 // counts once.
 func Wait[F AnyFuture](ctx context.Context, futures []F, when When) (done, pending []F, err error) {
+	if when < AllDone || when > FirstError {
+		return nil, nil, fmt.Errorf("executor: Wait for what there is not: When(%d)", when)
+	}
 	for f, e := range AsCompleted(ctx, futures) {
 		if e != nil {
 			err = e
@@ -48,21 +52,20 @@ func Wait[F AnyFuture](ctx context.Context, futures []F, when When) (done, pendi
 			break
 		}
 	}
-	seen := make(map[*Future]bool, len(futures))
+	seen := make(map[F]bool, len(futures))
 	var none F
 	for _, given := range futures {
 		if given == none {
 			continue // which is the error
 		}
-		f := given.future()
 		switch {
-		case seen[f]:
-		case f.call.Resolved():
+		case seen[given]:
+		case given.future().call.Resolved():
 			done = append(done, given)
 		default:
 			pending = append(pending, given)
 		}
-		seen[f] = true
+		seen[given] = true
 	}
 	return done, pending, err
 }
@@ -82,6 +85,7 @@ func AsCompleted[F AnyFuture](ctx context.Context, futures []F) iter.Seq2[F, err
 		}
 		completed := newCompletions()
 		open := make(map[*dispatcher.Call]F, len(futures))
+		var more map[*dispatcher.Call][]F // typed futures that share the call of one in open, by a key
 		defer func() {
 			for c := range open {
 				c.Untell(completed)
@@ -93,9 +97,15 @@ func AsCompleted[F AnyFuture](ctx context.Context, futures []F) iter.Seq2[F, err
 				return
 			}
 			c := &given.future().call
-			if _, known := open[c]; !known {
+			switch first, known := open[c]; {
+			case !known:
 				open[c] = given
 				c.Tell(completed)
+			case first != given && !slices.Contains(more[c], given):
+				if more == nil {
+					more = map[*dispatcher.Call][]F{}
+				}
+				more[c] = append(more[c], given)
 			}
 		}
 		futures = nil
@@ -117,6 +127,12 @@ func AsCompleted[F AnyFuture](ctx context.Context, futures []F) iter.Seq2[F, err
 				if !yield(given, nil) {
 					return
 				}
+				for _, given := range more[c] {
+					if !yield(given, nil) {
+						return
+					}
+				}
+				delete(more, c)
 			}
 		}
 	}
@@ -162,7 +178,7 @@ func Collect[F FutureOf[T], T any](ctx context.Context, futures []F) ([]T, error
 // has the result from f leaves it as it is until that call is resolved. It counts as
 // submitted at once, so that a Shutdown waits for it, and waits until f
 // succeeds, however much waits beside it; when f fails, it ends with f's
-// error. It may be cancelled on its own before that.
+// error. It may be cancelled on its own before that. A [Key] is an error: the argument is not known yet.
 func (f *Future) Then(task string, opts ...CallOption) *Future {
 	ex := executorOf(&f.call)
 	t, err := ex.tasks.Lookup(task)
@@ -172,6 +188,9 @@ func (f *Future) Then(task string, opts ...CallOption) *Future {
 	set, err := settingsOf(opts)
 	if err != nil {
 		return failed(ex, err)
+	}
+	if set.keyed {
+		return failed(ex, errors.New("executor: a key is not for a call of Then, whose argument is not known yet"))
 	}
 	if err := set.within(ex.pool, t); err != nil {
 		return failed(ex, err)
