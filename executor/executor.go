@@ -266,7 +266,7 @@ func (ex *Executor) Load(m *wasmtasks.Module) error { return ex.tasks.Add(m) }
 //
 // Submit blocks while too many calls wait (Config.QueueCalls, QueueBytes),
 // until ctx ends; ctx does not bound the call itself, but with one that has ended nothing
-// is submitted. It never returns nil: what goes wrong, such as an unknown task, comes
+// is submitted, unless others have submitted the call meanwhile, by its [Key]. It never returns nil: what goes wrong, such as an unknown task, comes
 // from the future.
 func (ex *Executor) Submit(ctx context.Context, task string, arg []byte, opts ...CallOption) *Future {
 	f, _ := ex.submit(ctx, task, arg, false, opts)
@@ -323,7 +323,11 @@ func (ex *Executor) submit(ctx context.Context, task string, arg []byte, clone b
 			return first, true
 		}
 	}
-	if err := ex.dispatcher.Add(ctx, &f.call); err != nil {
+	err = ex.dispatcher.Add(ctx, &f.call)
+	if err != nil && keyed && err == ctx.Err() && !ex.keys.giveUp(set.key, f) { //nolint:errorlint // it is the very value
+		err = ex.dispatcher.TryAdd(&f.call) // others wait for it, whose contexts have not ended
+	}
+	if err != nil {
 		f.call.Withdraw(err)
 	}
 	return f, keyed

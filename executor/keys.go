@@ -20,6 +20,7 @@ type keyTable struct {
 type keyed struct {
 	future *Future
 	arg    uint64
+	shared bool // others have joined
 }
 
 var keySeed = maphash.MakeSeed()
@@ -39,13 +40,28 @@ func (t *keyTable) join(key string, f *Future) (*Future, error) {
 		if t.calls == nil {
 			t.calls = map[string]keyed{}
 		}
-		t.calls[key] = keyed{f, arg}
+		t.calls[key] = keyed{future: f, arg: arg}
 		return f, nil
 	case first.future.call.Task() != f.call.Task() || first.future.call.Size() != f.call.Size() || first.arg != arg:
 		return nil, fmt.Errorf("executor: key %q is in use for another piece of work: %v", key, first.future)
 	default:
+		first.shared = true
+		t.calls[key] = first
 		return first.future, nil
 	}
+}
+
+// giveUp frees the key of a call that could not be submitted, unless others have joined: then it returns false.
+func (t *keyTable) giveUp(key string, f *Future) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if first := t.calls[key]; first.future == f {
+		if first.shared {
+			return false
+		}
+		delete(t.calls, key)
+	}
+	return true
 }
 
 // forget frees the key of a call that is about to be resolved.
