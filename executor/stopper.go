@@ -8,7 +8,7 @@ import (
 )
 
 // ErrStopped is the last thing that a map, a batch or a stream yields when a [Stopper]
-// has stopped it.
+// has stopped it; not a batch or a stream whose input had come to its end.
 var ErrStopped = errors.New("executor: stopped")
 
 // ErrFailures is matched by the last thing that a map yields when as many of its calls
@@ -26,8 +26,8 @@ type Stopper struct {
 }
 
 // Stop ends them as the end of their contexts would: no further argument is asked for, calls that
-// have not begun are cancelled, those that have go on, and who goes through the results gets
-// [ErrStopped]. It does not block, and may be called more than once.
+// have not begun are cancelled, those that have go on but do not run again, and who goes through the results gets
+// [ErrStopped], of a batch or a stream unless its input had come to its end. It does not block, and may be called more than once.
 func (s *Stopper) Stop() {
 	for _, f := range s.stop(nil) {
 		f.halt()
