@@ -37,3 +37,17 @@ func TestKeyOutlivesContext(t *testing.T) {
 		t.Errorf("%v, and who has joined has %v", f, joined)
 	}
 }
+
+// TestMemoDrained checks that a call whose result was found ends as any other after Drain.
+func TestMemoDrained(t *testing.T) {
+	t.Parallel()
+	m := &countingMemo{results: map[[32]byte][]byte{}}
+	ex := openTasks(t, Config{RootSlots: 1, Memo: m})
+	if _, err := ex.Call(t.Context(), "echo", []byte("x"), Pure()); err != nil || m.count() != 1 {
+		t.Fatalf("%v, and %d results are kept", err, m.count())
+	}
+	ex.Drain()
+	if _, err := ex.Call(t.Context(), "echo", []byte("x"), Pure()); !errors.Is(err, ErrDrained) {
+		t.Errorf("after Drain: %v", err)
+	}
+}

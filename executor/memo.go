@@ -327,7 +327,7 @@ func (ex *Executor) recall(ctx context.Context, c *dispatcher.Call, t *MemoTask,
 		return false, nil
 	}
 	if !ex.dispatcher.Takes() {
-		return false, ErrClosed
+		return false, ex.dispatcher.Closed()
 	}
 	if err := ex.enter(); err != nil {
 		return false, err

@@ -273,7 +273,7 @@ func (c *Call) withdraw(err func(*Call) error) bool {
 	if !c.hold() {
 		return false
 	}
-	if c.number > 0 && c.owner != nil {
+	if atomic.LoadUint64(&c.number) > 0 && c.owner != nil { // who has joined it by a key may withdraw it while it is submitted
 		c.owner.Dispatcher.cancelled.Add(int64(c.calls()))
 	}
 	c.data, c.err = nil, err(c)

@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // An intake is the one way into the loop: other goroutines add calls and requests, and
@@ -43,7 +44,7 @@ func (q *intake) add(ctx context.Context, c *Call) error {
 		select {
 		case <-room:
 		case <-gone:
-			return ErrClosed
+			return q.why()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -87,7 +88,7 @@ func (q *intake) newest() uint64 {
 func (q *intake) give(c *Call) {
 	q.seal()
 	q.number++
-	c.number = q.number
+	atomic.StoreUint64(&c.number, q.number)
 }
 
 // addBlock takes in a block that has a call, of which the loop must then be told. It may grow until the loop has use for it, or
@@ -290,6 +291,16 @@ func (q *intake) takes() bool {
 	return q.closed == nil
 }
 
+// why returns why calls are not taken in: with ErrClosed where it is not known, as of an owner that takes none.
+func (q *intake) why() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed != nil {
+		return q.closed
+	}
+	return ErrClosed
+}
+
 // crowded reports whether somebody waits for room.
 func (q *intake) crowded() bool {
 	q.mu.Lock()
@@ -357,6 +368,9 @@ func (d *Dispatcher) Close(err error) { d.in.close(err) }
 
 // Takes reports whether calls are taken in.
 func (d *Dispatcher) Takes() bool { return d.in.takes() }
+
+// Closed returns why no call of an owner is taken in that takes none any more, or that the pool does not take.
+func (d *Dispatcher) Closed() error { return d.in.why() }
 
 // Failure returns what broke the pool, if it did: from before its calls are resolved on.
 func (d *Dispatcher) Failure() error { return d.in.failure() }
