@@ -19,7 +19,7 @@ func (f *Future) Cancel() bool { return f.call.Cancel() }
 // that runs within milliseconds, whatever its guest does, but not before a long
 // argument that is on its way to another node has left. The future is then
 // resolved with a [*TaskError] of kind killed, which matches [ErrKilled], whose
-// message is reason. Kill returns false for a call that is done. It does not
+// message is reason, of a call that a worker has the first 1,024 bytes. Kill returns false for a call that is done. It does not
 // block; a call that ends at the same time may still give its result.
 func (f *Future) Kill(reason string) bool { return f.call.Kill(reason) }
 

@@ -77,9 +77,9 @@ type TaskError struct {
 	Message string   // what the task said, or what ended it
 	Stack   string   // of the guest, when there is one
 	Stderr  string   // the end of what the guest wrote there
-	Rank    int      // of the worker
+	Rank    int      // of the worker; -1 where the call was killed before one had it
 	Host    string   // of the worker
-	Attempt int      // 1 for the first run
+	Attempt int      // 1 for the first run; 0 where there was none
 	Log     []string // the last lines that the task logged, 8 at most
 	Usage   Usage    // what the call used of its limits
 	NoStart bool     // no call of its module can run: it never has, and could not be started on any worker
@@ -113,7 +113,11 @@ func (e *TaskError) Error() string {
 	if e.Kind == host.KindApplication && e.Code != anyError {
 		kind = fmt.Sprintf("%s, code %d", kind, e.Code)
 	}
-	return fmt.Sprintf("executor: task %q failed on rank %d (%s): %s", e.Task, e.Rank, kind, msg)
+	where := ""
+	if e.Rank >= 0 {
+		where = fmt.Sprintf(" on rank %d", e.Rank)
+	}
+	return fmt.Sprintf("executor: task %q failed%s (%s): %s", e.Task, where, kind, msg)
 }
 
 // Format implements [fmt.Formatter]: %+v adds the guest's stack, its log and what it

@@ -393,12 +393,20 @@ func (f *feeder) waitRoom(read int, size int64) error {
 		case <-f.ahead.room:
 		case <-f.ctx.Done():
 		case <-f.ex.owner.Gone:
-			return ErrClosed
+			return f.ex.whyGone()
 		case <-f.ex.done:
-			return ErrClosed
+			return f.ex.whyGone()
 		}
 		f.ahead.blocked.Store(false)
 	}
+}
+
+// whyGone returns why the executor takes no call any more.
+func (ex *Executor) whyGone() error {
+	if err := ex.dispatcher.Failure(); err != nil {
+		return err
+	}
+	return ex.dispatcher.Closed()
 }
 
 // stop ends the feeder's context for a reason, nil for [context.Canceled], and with it the
@@ -435,7 +443,7 @@ func (f *feeder) finish(failure error, panicked any) {
 // its executor.
 func (f *feeder) guard() {
 	if f.ex.outlived(f.ended, f.ctx.Done()) {
-		f.end(ErrClosed)
+		f.end(f.ex.whyGone())
 	} else {
 		f.end(whyEnded(f.ctx)) // unless the input had ended
 	}

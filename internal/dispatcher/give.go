@@ -183,8 +183,7 @@ func (g *giver) give(p *piece, data []byte, err error) {
 	w.wanted--
 	answer := wire.Give{Payload: p.payload}
 	if err != nil {
-		answer.Refused = err.Error()
-		answer.Refused = answer.Refused[:min(len(answer.Refused), wire.MaxReason)]
+		answer.Refused = wire.Shortened(err.Error(), wire.MaxReason)
 		g.tell(p, err)
 	}
 	g.loop.out.control(w, wire.TypeGive, answer)

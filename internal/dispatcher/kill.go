@@ -10,12 +10,19 @@ import (
 
 // killed makes the error of a call that is killed where it waits.
 func killed(reason string) func(*Call) error {
-	return func(c *Call) error { return c.owner.Dispatcher.failures.Fail(killedFailure(c, reason)) }
+	return func(c *Call) error {
+		e := killedFailure(c, reason)
+		e.Attempt-- // the one that does not come
+		return c.owner.Dispatcher.failures.Fail(e)
+	}
 }
 
 // killedFailure returns the failure of a call that is killed.
 func killedFailure(c *Call, reason string) Failure {
-	e := Failure{Kind: host.KindKilled, Message: reason, Attempt: int(c.attempt)}
+	e := Failure{Kind: host.KindKilled, Message: reason, Attempt: int(c.attempt), Rank: -1}
+	if w := c.worker; w != nil { // that has it, or had it last
+		e.Rank, e.Host = w.rank, w.host
+	}
 	if c.task != nil {
 		e.Task = c.task.name
 	}

@@ -131,7 +131,7 @@ func (o *outbox) order(calls []*Call, kind host.Kind, reason string) {
 	o.flush() // the order must not be faster than the call
 	for w, numbers := range byWorker {
 		for part := range slices.Chunk(numbers, wire.MaxKill) {
-			o.control(w, wire.TypeKill, wire.Kill{Calls: part, Kind: uint8(kind), Reason: reason[:min(len(reason), wire.MaxReason)]})
+			o.control(w, wire.TypeKill, wire.Kill{Calls: part, Kind: uint8(kind), Reason: wire.Shortened(reason, wire.MaxReason)})
 		}
 	}
 }

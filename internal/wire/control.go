@@ -1,5 +1,10 @@
 package wire
 
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
 // Hello is a worker's first frame.
 type Hello struct {
 	Host  string `json:"host"`
@@ -59,6 +64,18 @@ const (
 	MaxKill   = 512
 	MaxReason = 1 << 10
 )
+
+// Shortened returns s, or, where that has more than most bytes, its first characters, and how much is missing: some
+// bytes more than most together.
+func Shortened(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return fmt.Sprintf("%s… (%d bytes more)", s[:most], len(s)-most)
+}
 
 // LogLine is one log line of a guest.
 type LogLine struct {

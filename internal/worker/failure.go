@@ -3,7 +3,6 @@ package worker
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -24,7 +23,7 @@ func encodeFailure(err error) []byte {
 	}
 	for most := 12 << 10; ; most /= 2 {
 		text := min(most, 4<<10)
-		failure.Message, failure.Stack, failure.Stderr = shortened(e.Message, text), shortened(e.Stack, text), tail(e.Stderr, most)
+		failure.Message, failure.Stack, failure.Stderr = wire.Shortened(e.Message, text), wire.Shortened(e.Stack, text), tail(e.Stderr, most)
 		if most < 1<<10 {
 			failure.Log = nil
 		}
@@ -33,18 +32,6 @@ func encodeFailure(err error) []byte {
 			return body
 		}
 	}
-}
-
-// shortened returns the first characters of s, most bytes of them, and how much is
-// missing.
-func shortened(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return fmt.Sprintf("%s… (%d bytes more)", s[:most], len(s)-most)
 }
 
 // tail returns the end of s, from the beginning of a line where it has several.
