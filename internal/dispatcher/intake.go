@@ -147,11 +147,14 @@ func (q *intake) promise(c *Call) error {
 	return nil
 }
 
-// keep takes in a call that was promised, of which the loop must then be told.
-func (q *intake) keep(c *Call) error {
+// keep takes in a call that was promised, and is held, with its argument, and options: others looked at those while it was promised. The
+// loop must then be told.
+func (q *intake) keep(c *Call, arg []byte, options *Options) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.promised, c)
+	c.data, c.size, c.options = arg, int64(len(arg)), options
+	c.state.Store(uint32(Pending))
 	if q.ended == nil {
 		q.append(c)
 	}

@@ -49,9 +49,7 @@ func (s sequel) begin(arg []byte, options *Options) {
 		d.in.release(next)
 		return // cancelled
 	}
-	next.data, next.size, next.options = arg, int64(len(arg)), options
-	next.state.Store(uint32(Pending))
-	if err := d.in.keep(next); err != nil {
+	if err := d.in.keep(next, arg, options); err != nil {
 		next.withdraw(always(err))
 	}
 	d.Wake()
