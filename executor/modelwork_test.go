@@ -292,7 +292,7 @@ func (p *program) letGo(w *work) {
 		if c.over || !w.mapping && !w.stopped && !w.closed && c.there() {
 			continue // the calls of a stream outlive its context
 		}
-		if c.may |= asCancelled; w.mapping {
+		if c.ask(asCancelled, false); w.mapping {
 			c.cancelPending(c.there())
 		}
 	}
